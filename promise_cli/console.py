@@ -1,0 +1,51 @@
+"""What a person sees: progress and tables through rich, errors as one line on standard error."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+T = TypeVar("T")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def say(message: str) -> None:
+    """Print a plain line. Paths hold brackets and must not be wrapped, so markup and wrapping are off."""
+    out.print(message, markup=False, soft_wrap=True)
+
+
+def warn(message: str) -> None:
+    """Print a warning on standard error."""
+    err.print(f"warning: {message}", markup=False, soft_wrap=True, style="yellow")
+
+
+def fail(message: str) -> None:
+    """Print an error as one line on standard error."""
+    err.print(f"error: {' '.join(message.split())}", markup=False, soft_wrap=True, style="red")
+
+
+def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
+    """Iterate with a progress bar and the time that is left; silent where the output is no terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
+        yield from progress.track(items, description=description, total=total)
+
+
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; the first column is text, the others are numbers set to the right."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", no_wrap=number > 0)
+    for row in rows:
+        table.add_row(*row)
+    # Piped output has no width of its own: rich would fold the table at 80 columns.
+    out.print(table, width=None if out.is_terminal else 160)
