@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import json
 import math
+import re
 import types
 import typing
 from pathlib import Path
@@ -17,10 +18,14 @@ from promise_cli.errors import PlanError
 
 R = TypeVar("R")
 
+_NUMBERS = re.compile(r"\[\n[^\[\]{}\"]*\]")
+"""A list of numbers, which reads best on one line."""
+
 
 def save_record(record: Any, path: Path) -> None:
     """Write a dataclass instance as indented JSON, whole or not at all. NaN becomes null."""
-    write_text(path, json.dumps(record_to_json(record), indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(record_to_json(record), indent=2, ensure_ascii=False)
+    write_text(path, _NUMBERS.sub(lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n")
 
 
 def load_record(record_type: type[R], path: Path) -> R:
@@ -35,13 +40,23 @@ def load_record(record_type: type[R], path: Path) -> R:
 def load_json(path: Path) -> Any:
     """Parse a JSON file, naming file and line where it cannot be parsed."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except FileNotFoundError:
         raise PlanError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise PlanError(
             f"{path}: not readable as JSON ({error}); mend or recreate the file"
         ) from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that stands twice in one object, where `json` would keep the last and drop the first."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"'{twice}' is named twice")
+    return found
 
 
 def record_to_json(value: Any) -> Any:

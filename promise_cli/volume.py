@@ -187,14 +187,15 @@ def _stored_grid(image: nib.Nifti1Image, path: Path) -> Grid:
 
 def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) -> NDArray[Any]:
     try:
-        array = (
-            np.asanyarray(image.dataobj) if dtype is None else image.dataobj.get_scaled(dtype=dtype)
-        )
+        if dtype is None:
+            array = np.asanyarray(image.dataobj)
+        else:
+            array = image.get_fdata(dtype=dtype, caching="unchanged")
     except _READ_ERRORS as error:
         raise VolumeError(
             f"{path}: truncated or damaged ({error}); copy or download it again"
         ) from None
-    return np.asarray(array, dtype=dtype).reshape(_shape(image, path))
+    return np.asarray(array).reshape(_shape(image, path))
 
 
 def _oriented(

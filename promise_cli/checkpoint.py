@@ -1,0 +1,154 @@
+"""A trained network in one file: weights, the dimensions to rebuild it, the plan, and the state to go on from.
+
+Only tensors and plain types are stored, and files are read with `weights_only=True`: a checkpoint from elsewhere
+cannot run code.
+"""
+
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from promise_cli import __version__
+from promise_cli.atomic import whole_file
+from promise_cli.errors import CheckpointError, PlanError
+from promise_cli.model import ModelConfig, ProMISe
+from promise_cli.plan import Plan
+from promise_cli.presets import TrainConfig
+from promise_cli.records import record_from_json, record_to_json
+
+FORMAT = "promise-checkpoint"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint:
+    """What a file holds."""
+
+    model_config: ModelConfig
+    train_config: TrainConfig
+    plan: Plan
+    """With the patch size that the network was trained with."""
+    preset: str
+    fold: int
+    seed: int
+    encoder_weights: str
+    """Where the encoder's pretrained weights came from (name and sha256), or `none`."""
+    epoch: int
+    """Epochs done."""
+    validation_dice: float | None
+    """Of this network, None where it was not validated."""
+    best_dice: float | None
+    """The best validation Dice so far."""
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    """Empty in a checkpoint that is only for prediction."""
+
+
+_RECORDS: dict[str, Any] = {"model_config": ModelConfig, "train_config": TrainConfig, "plan": Plan}
+_PLAIN = (
+    "preset",
+    "fold",
+    "seed",
+    "encoder_weights",
+    "epoch",
+    "validation_dice",
+    "best_dice",
+    "weights",
+    "optimizer",
+)
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint, whole or not at all; the previous file stays until the new one is complete."""
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "promise_cli": __version__,
+    }
+    for name in _RECORDS:
+        content[name] = record_to_json(getattr(checkpoint, name))
+    for name in _PLAIN:
+        content[name] = getattr(checkpoint, name)
+    with whole_file(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read what `save_checkpoint` wrote, on the CPU.
+
+    Raises:
+        CheckpointError: The file is missing, truncated, holds code, or is no checkpoint of this tool.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; train one with promise-train --fold 0")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path}: holds more than tensors and plain values, and is not opened ({reason})"
+        ) from None
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path}: truncated or no checkpoint ({reason}); train or copy it again"
+        ) from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: no checkpoint of promise-train; give its checkpoint_best.pt"
+        )
+    if content.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: format version {content.get('format_version')}, this version reads {FORMAT_VERSION};"
+            f" it was written by promise_cli {content.get('promise_cli')}"
+        )
+    try:
+        records = {
+            name: record_from_json(kind, content[name], f"{path}: {name}")
+            for name, kind in _RECORDS.items()
+        }
+        return Checkpoint(**records, **{name: content[name] for name in _PLAIN})
+    except KeyError as error:
+        raise CheckpointError(f"{path}: lacks {error}; train or copy it again") from None
+    except PlanError as error:
+        raise CheckpointError(str(error)) from None
+
+
+def build_model(checkpoint: Checkpoint, path: Path) -> ProMISe:
+    """The network of a checkpoint, with its weights, in evaluation mode.
+
+    Raises:
+        CheckpointError: Names or shapes of weights differ from those of the network.
+    """
+    model = ProMISe(checkpoint.model_config)
+    try:
+        model.load_state_dict(checkpoint.weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{path}: weights of another network ({reason})") from None
+    return model.eval()
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` takes CUDA, else MPS, else the CPU.
+
+    Raises:
+        CheckpointError: The device that was asked for is not there.
+    """
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if there[kind]))
+    kind = name.split(":")[0]
+    if kind not in there:
+        raise CheckpointError(f"--device {name}: unknown; use auto, cpu, cuda or mps")
+    if not there[kind]:
+        raise CheckpointError(f"--device {name}: not available on this machine; use --device cpu")
+    return torch.device(name)

@@ -1,0 +1,281 @@
+"""The four commands: read the arguments, call the stage, explain what a user can mend.
+
+Heavy imports live inside the commands, so that `--help` answers at once.
+"""
+
+import functools
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+
+from typer.core import TyperCommand
+
+from promise_cli.errors import PromiseError
+
+P = ParamSpec("P")
+
+_SETTINGS = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+
+preprocess_app = typer.Typer(**_SETTINGS)  # type: ignore[arg-type]
+train_app = typer.Typer(**_SETTINGS)  # type: ignore[arg-type]
+predict_app = typer.Typer(**_SETTINGS)  # type: ignore[arg-type]
+evaluate_app = typer.Typer(**_SETTINGS)  # type: ignore[arg-type]
+
+
+class SeveralValues(TyperCommand):
+    """Lets an option that may be repeated take several numbers: `-f 0 1 2` means `-f 0 -f 1 -f 2`."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        """Write the option's name before each further number."""
+        repeated = {name for option in self.params if option.multiple for name in option.opts}  # type: ignore[attr-defined]
+        spread: list[str] = []
+        current = None
+        for number, argument in enumerate(args):
+            first = number > 0 and args[number - 1] == current
+            if argument.startswith("-"):
+                current = argument if argument in repeated else None
+            elif current and not first:
+                if argument.replace(".", "", 1).isdigit():
+                    spread.append(current)
+                else:
+                    current = None
+            spread.append(argument)
+        return super().parse_args(ctx, spread)
+
+
+class Protocol(StrEnum):
+    """Which tolerance a surface may deviate."""
+
+    PROMISE = "promise"
+    MSD = "msd"
+
+
+class EmptyPolicy(StrEnum):
+    """What a metric is where both masks are empty."""
+
+    NAN = "nan"
+    ONE = "one"
+    ZERO = "zero"
+
+
+class MissingPolicy(StrEnum):
+    """What becomes of a case without prediction."""
+
+    ERROR = "error"
+    ZERO = "zero"
+    SKIP = "skip"
+
+
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--root", help="Workspace; otherwise $PROMISE_ROOT, otherwise the current folder."
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", min=0, help="Processes; 0 works in this one.", show_default="by cores"
+    ),
+]
+
+
+def _explains_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Show what a user can mend as one line, and exit with status 1."""
+
+    @functools.wraps(command)
+    def explained(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except PromiseError as error:
+            from promise_cli.console import fail
+
+            fail(str(error))
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            from promise_cli.console import fail
+
+            fail("stopped; what was finished is kept")
+            raise typer.Exit(1) from None
+
+    return explained
+
+
+@preprocess_app.command()
+@_explains_errors
+def preprocess(
+    task: Annotated[
+        str, typer.Argument(help="A folder in MSD layout, or its name: Task07_Pancreas, Task07, 7.")
+    ],
+    root: Root = None,
+    target_label: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or number of the label to segment.", show_default="the tumour, else the last"
+        ),
+    ] = None,
+    splits: Annotated[
+        Path | None,
+        typer.Option(help="Folds to use: our splits.json or nnU-Net's splits_final.json."),
+    ] = None,
+    workers: Workers = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Go on without unusable cases.")
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Verify a dataset, plan, and write its cases: MSD folder -> preprocessed/<dataset>."""
+    from promise_cli.console import say
+    from promise_cli.preprocess import preprocess as run
+
+    done = run(
+        task,
+        root=root,
+        target_label=target_label,
+        splits=splits,
+        workers=workers,
+        skip_bad=skip_bad,
+        overwrite=overwrite,
+    )
+    total = len(done.fingerprint.cases)
+    say(f"{done.folder}: {total} cases, {done.num_new} written now")
+
+
+@train_app.command()
+@_explains_errors
+def train(
+    fold: Annotated[int, typer.Option("--fold", "-f", help="Fold of splits.json, counted from 0.")],
+    task: Annotated[
+        str | None, typer.Argument(help="A preprocessed dataset.", show_default="the only one")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Network and recipe: paper, reference, tiny ...", show_default="paper"),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="sam_vit_b, sam_vit_l, sam_vit_h or dinov2_s.", show_default="the preset's"
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Pretrained weights: a file, or none.", show_default="the official file"),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, show_default="the preset's")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", "--c", help="Go on from checkpoint_last.pt.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of all random draws.")] = 42,
+    device: Device = "auto",
+    workers: Workers = None,
+    overwrite: Overwrite = False,
+    root: Root = None,
+) -> None:
+    """Train one fold: cases -> results/<dataset>/fold_<n>."""
+    from promise_cli.console import say
+    from promise_cli.train import train as run
+
+    folder = run(
+        task,
+        fold,
+        preset_name=preset,
+        encoder=encoder,
+        weights=weights,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        workers=workers,
+        resume=resume,
+        overwrite=overwrite,
+        root=root,
+    )
+    say(f"{folder}: checkpoint_best.pt, checkpoint_last.pt, log.csv, progress.png")
+
+
+@predict_app.command(cls=SeveralValues)
+@_explains_errors
+def predict(
+    images: Annotated[Path, typer.Option("-i", "--images", metavar="SCAN|FOLDER", help="A scan or a folder of scans.")],
+    prompts: Annotated[Path, typer.Option("-p", "--prompts", metavar="CLICKS", help='Clicks: {"case": [i, j, k]}.')],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", show_default="predictions/<images>")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "-m", "--model", help="A run's folder or a checkpoint.", show_default="the only run"
+        ),
+    ] = None,
+    fold: Annotated[
+        list[int] | None,
+        typer.Option("-f", "--fold", metavar="N ...", help="Fold to use; several (-f 0 1 2) are averaged."),
+    ] = None,
+    device: Device = "auto",
+    root: Root = None,
+) -> None:
+    """Segment what the clicks mean: scans + clicks -> a mask on each scan's own grid."""
+    from promise_cli.predict import predict as run
+
+    complete = run(
+        images, prompts, output=output, run=model, folds=fold or (), device=device, root=root
+    )
+    if not complete:
+        raise typer.Exit(1)
+
+
+@evaluate_app.command(cls=SeveralValues)
+@_explains_errors
+def evaluate(
+    predictions: Annotated[
+        Path | None, typer.Argument(help="Masks: a folder or a file.", show_default="the last ones")
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Labels: a folder, a file or an MSD folder.", show_default="the dataset's"
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Folder for the results.", show_default="the predictions'"
+        ),
+    ] = None,
+    tolerance: Annotated[
+        list[float] | None,
+        typer.Option(metavar="MM ...", help="Of NSD, in mm; one or several.", show_default="5, or the protocol's"),
+    ] = None,
+    protocol: Annotated[
+        Protocol, typer.Option(help="promise: 5 mm; msd: the task's own tolerance.")
+    ] = Protocol.PROMISE,
+    empty: Annotated[
+        EmptyPolicy, typer.Option(help="What a metric is where both masks are empty.")
+    ] = EmptyPolicy.NAN,
+    missing: Annotated[
+        MissingPolicy, typer.Option(help="What becomes of a case without prediction.")
+    ] = MissingPolicy.ERROR,
+    workers: Workers = None,
+    root: Root = None,
+) -> None:
+    """Score masks against labels: Dice and NSD per case and in summary."""
+    from promise_cli.evaluate import evaluate as run
+    from promise_cli.evaluate import show_report
+
+    report = run(
+        predictions,
+        labels,
+        root=root,
+        output=output,
+        tolerances_mm=tuple(tolerance) if tolerance else None,
+        protocol=protocol.value,
+        empty=empty.value,
+        missing=missing.value,
+        workers=workers,
+    )
+    show_report(report)

@@ -1,0 +1,89 @@
+"""How a training went: one row an epoch in log.csv, drawn as progress.png. matplotlib lives here."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from promise_cli.atomic import whole_file, write_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochLog:
+    """One epoch."""
+
+    epoch: int
+    """Counted from 1."""
+    learning_rate: float
+    loss: float
+    """Mean over the epoch's steps, as are its three parts."""
+    dice_loss: float
+    cross_entropy: float
+    boundary: float
+    validation_dice: float | None
+    """None where this epoch was not validated."""
+    seconds: float
+
+
+def save_log(rows: Sequence[EpochLog], path: Path) -> None:
+    """Write all epochs as CSV, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [column.name for column in fields(EpochLog)], lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {name: "" if value is None else value for name, value in asdict(row).items()}
+        )
+    write_text(path, text.getvalue())
+
+
+def load_log(path: Path) -> list[EpochLog]:
+    """Read what `save_log` wrote; an empty list where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            EpochLog(
+                epoch=int(row["epoch"]),
+                validation_dice=float(row["validation_dice"]) if row["validation_dice"] else None,
+                **{
+                    name: float(row[name])
+                    for name in (
+                        "learning_rate",
+                        "loss",
+                        "dice_loss",
+                        "cross_entropy",
+                        "boundary",
+                        "seconds",
+                    )
+                },
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def draw_progress(rows: Sequence[EpochLog], title: str, path: Path) -> None:
+    """Draw loss and validation Dice over the epochs."""
+    from matplotlib.figure import Figure  # noqa: PLC0415  a second to import
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    loss_axes = figure.subplots()
+    epochs = [row.epoch for row in rows]
+    loss_axes.plot(epochs, [row.loss for row in rows], color="tab:blue", label="loss")
+    loss_axes.set(xlabel="epoch", ylabel="loss", title=title)
+    dice_axes = loss_axes.twinx()
+    validated = [
+        (row.epoch, row.validation_dice) for row in rows if row.validation_dice is not None
+    ]
+    dice_axes.plot(
+        *zip(*validated, strict=True),
+        color="tab:orange",
+        marker=".",
+        label="validation Dice, 1 click",
+    )
+    dice_axes.set(ylabel="Dice", ylim=(0, 1))
+    lines = [*loss_axes.get_lines(), *dice_axes.get_lines()]
+    loss_axes.legend(lines, [str(line.get_label()) for line in lines], loc="center right")
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, dpi=100)

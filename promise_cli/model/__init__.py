@@ -1,0 +1,21 @@
+"""The network: a patch and clicks in, logits out. It knows nothing of files, spacing or plans.
+
+`ModelConfig` comes without torch; `ProMISe` and what needs torch are imported when first asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from promise_cli.model.config import PRESETS, ModelConfig, model_config
+
+if TYPE_CHECKING:
+    from promise_cli.model.promise import ImageState, ProMISe
+
+__all__ = ["PRESETS", "ImageState", "ModelConfig", "ProMISe", "model_config"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("ImageState", "ProMISe"):
+        from promise_cli.model import promise  # noqa: PLC0415 -- torch only where it is used
+
+        return getattr(promise, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

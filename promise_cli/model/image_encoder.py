@@ -1,0 +1,166 @@
+"""A pretrained 2D image transformer made 3D: four levels of features of a patch (paper, section 2)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from promise_cli.model.adapter import Adapter
+from promise_cli.model.attention import WindowAttention
+from promise_cli.model.config import TOKEN_SIZE, ModelConfig
+from promise_cli.model.convolution import convolve, full_precision
+from promise_cli.model.folding import fold_patch_embedding
+from promise_cli.model.frozen import FrozenResult
+from promise_cli.model.sam import mlp_block
+from promise_cli.model.windows import WindowGrid
+
+NUM_LEVELS = 4
+
+
+class Block(nn.Module):
+    """A pretrained transformer block with attention in windows and one or two adapters."""
+
+    def __init__(self, config: ModelConfig, index: int) -> None:
+        super().__init__()
+        shape = config.shape
+        self.double_residual = config.adapter2_residual == "double"
+        self.adapter1 = Adapter(shape.width, config.adapter_width)
+        self.norm1 = nn.LayerNorm(shape.width, eps=1e-6)
+        self.attn = WindowAttention(
+            width=shape.width,
+            num_heads=shape.num_heads,
+            window=config.window_size,
+            table_rows=shape.table_rows(index) if shape.family == "sam" else None,
+            crop=config.relative_position == "crop",
+        )
+        self.norm2 = nn.LayerNorm(shape.width, eps=1e-6)
+        self.mlp = mlp_block(shape.width, 4 * shape.width, nn.GELU)
+        self.adapter2 = Adapter(shape.width, config.adapter_width) if config.adapters == 2 else None
+
+    def forward(self, tokens: Tensor, grid: WindowGrid) -> Tensor:
+        """`(B, H, W, D, C)` to the same shape."""
+        tokens = self.adapter1(tokens)
+        tokens = tokens + self.attn(self.norm1(tokens), grid)
+        tokens = tokens + self.mlp(self.norm2(tokens))
+        if self.adapter2 is None:
+            return tokens
+        adapted = self.adapter2(tokens)
+        return tokens + adapted if self.double_residual else adapted
+
+
+class Neck(nn.Module):
+    """Tokens of one level to a feature map of fewer channels."""
+
+    def __init__(self, in_width: int, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_width, width, bias=False)
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.conv = nn.Conv3d(width, width, 3, padding=1, bias=False)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """`(B, H, W, D, C)` to `(B, width, H, W, D)`."""
+        features = self.norm1(self.linear(tokens)).permute(0, 4, 1, 2, 3)
+        features = self.norm2(
+            convolve(features, self.conv.weight, padding=1).permute(0, 2, 3, 4, 1)
+        )
+        return features.permute(0, 4, 1, 2, 3).contiguous()
+
+
+class PatchEmbed(nn.Module):
+    """The pretrained patch embedding, under SAM's names."""
+
+    def __init__(self, width: int, vit_patch: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, width, vit_patch, stride=vit_patch)
+
+
+class ImageEncoder(nn.Module):
+    """Patch and depth embedding, adapted blocks, and a neck after every quarter of them."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        shape = config.shape
+        self.window_size = config.window_size
+        self.checkpointing = False
+        self.level_depth = shape.depth // NUM_LEVELS
+        self.is_area = shape.family == "sam"
+        positions = torch.empty(1, shape.position_side, shape.position_side, shape.width)
+        self.pos_embed = nn.Parameter(nn.init.trunc_normal_(positions, std=0.02))
+        depth = torch.ones if config.depth_position == "ones" else torch.zeros
+        self.depth_embed = nn.Parameter(depth(1, config.num_tokens, shape.width))
+        self.patch_embed = PatchEmbed(shape.width, shape.vit_patch)
+        self.slice_embed = nn.Conv3d(
+            shape.width,
+            shape.width,
+            (1, 1, shape.vit_patch),
+            stride=(1, 1, shape.vit_patch),
+            groups=shape.width,
+        )
+        self.blocks = nn.ModuleList(Block(config, index) for index in range(shape.depth))
+        self.necks = nn.ModuleList(
+            Neck(shape.width, config.feature_width) for _ in range(NUM_LEVELS)
+        )
+        self._plane_positions = FrozenResult()
+
+    def pretrained_parameters(self) -> dict[str, nn.Parameter]:
+        """What comes from the pretrained transformer and stays as it is (the norms come from it and train)."""
+        return {
+            name: parameter
+            for name, parameter in self.named_parameters()
+            if name == "pos_embed"
+            or name.startswith("patch_embed.")
+            or (".attn." in name and not name.endswith("rel_pos_d"))
+            or ".mlp." in name
+        }
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Four feature maps, shallow to deep.
+
+        Args:
+            image: `(B, 1, H, W, D)` in voxels.
+
+        Returns:
+            Four times `(B, feature_width, H/4, W/4, D/4)`.
+        """
+        tokens = self.embed(image)
+        height, width, depth = tokens.shape[1:4]
+        size = (height, width, depth)
+        grids = [WindowGrid(size, self.window_size, shifted) for shifted in (True, False)]
+        levels = []
+        for index, block in enumerate(self.blocks):
+            grid = grids[index % 2]
+            if self.checkpointing and torch.is_grad_enabled():
+                tokens = checkpoint(block, tokens, grid, use_reentrant=False)
+            else:
+                tokens = block(tokens, grid)
+            if (index + 1) % self.level_depth == 0:
+                levels.append(self.necks[index // self.level_depth](tokens))
+        return levels
+
+    def embed(self, image: Tensor) -> Tensor:
+        """`(B, 1, H, W, D)` in voxels to tokens with their positions, `(B, H/4, W/4, D/4, C)`."""
+        with full_precision(image):
+            kernel, bias = fold_patch_embedding(
+                self.patch_embed.proj.weight,
+                self.patch_embed.proj.bias,
+                self.slice_embed.weight,
+                self.slice_embed.bias,
+                TOKEN_SIZE,
+            )
+        padded = F.pad(image, (1,) * 6, mode="replicate")
+        tokens = F.conv3d(padded, kernel, bias, stride=TOKEN_SIZE).permute(0, 2, 3, 4, 1)
+        plane = self._plane_positions(self._resize_positions, self.pos_embed)
+        return (tokens + plane[:, :, :, None] + self.depth_embed[:, None, None]).contiguous()
+
+    def _resize_positions(self, positions: Tensor) -> Tensor:
+        """Pretrained plane positions on our token grid: `(1, H, W, C)`."""
+        side = self.depth_embed.shape[1]
+        if positions.shape[1] == side:
+            return positions
+        channels_first = positions.permute(0, 3, 1, 2)
+        if self.is_area and positions.shape[1] > side:
+            resized = F.adaptive_avg_pool2d(channels_first, side)
+        else:
+            resized = F.interpolate(channels_first, size=(side, side), mode="bicubic")
+        return resized.permute(0, 2, 3, 1)

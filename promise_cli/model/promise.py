@@ -1,0 +1,101 @@
+"""ProMISe: one patch and its clicks to logits, in the order of Fig. 1."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from promise_cli.errors import PromptError
+from promise_cli.model.config import ModelConfig
+from promise_cli.model.image_encoder import ImageEncoder
+from promise_cli.model.mask_decoder import MaskDecoder
+from promise_cli.model.prompt_encoder import PromptEncoder
+
+
+class ImageState(NamedTuple):
+    """Everything of a patch that does not depend on the clicks."""
+
+    features: Tensor
+    """`(B, feature_width, H, W, D)`, the deepest level on the token grid."""
+    partial: Tensor
+    """`(B, decoder_width, 2H, 2W, 2D)`, the decoder's sum over all that no click changes."""
+
+
+class ProMISe(nn.Module):
+    """A pretrained image transformer that outlines the tumour under a click in 3D.
+
+    Tensors are (B, C, I, J, K), clicks ijk voxels of the patch. Inside, the axes are (H, W, D) = (J, I, K):
+    the planes of the 2D transformer lie across K. Only `_to_hwd` and its uses here convert.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.image_encoder = ImageEncoder(config)
+        self.prompt_encoder = PromptEncoder(config)
+        self.mask_decoder = MaskDecoder(config)
+
+    def forward(self, patch: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
+        """Logits of background and foreground; `decode(encode(patch), clicks, labels)`.
+
+        Args:
+            patch: `(B, 1, I, J, K)`, normalised intensities.
+            clicks: `(B, N, 3)` ijk in voxels of the patch, fractions allowed.
+            labels: `(B, N)` integers: 1 foreground, 0 background, -1 padding, ignored entirely.
+
+        Returns:
+            `(B, 2, I, J, K)`.
+
+        Raises:
+            ValueError: The patch is not of the configured size, or clicks and labels do not match it.
+            PromptError: A click lies outside the patch.
+        """
+        return self.decode(self.encode(patch), clicks, labels)
+
+    def encode(self, patch: Tensor) -> ImageState:
+        """What every click on `(B, 1, I, J, K)` shares."""
+        edge = self.config.patch_size
+        if patch.ndim != 5 or tuple(patch.shape[1:]) != (1, edge, edge, edge):
+            raise ValueError(
+                f"a patch of shape {tuple(patch.shape)} for a network of (B, 1, {edge}, {edge}, {edge})"
+            )
+        image = _to_hwd(patch)
+        *levels, deepest = self.image_encoder(image)
+        return ImageState(deepest, self.mask_decoder.encode(levels, image))
+
+    def decode(self, state: ImageState, clicks: Tensor, labels: Tensor) -> Tensor:
+        """Logits `(B, 2, I, J, K)` for `clicks` `(B, N, 3)` and `labels` `(B, N)`; see `forward`."""
+        if clicks.shape != (state.features.shape[0], labels.shape[-1], 3) or labels.ndim != 2:
+            raise ValueError(
+                f"clicks {tuple(clicks.shape)} and labels {tuple(labels.shape)} for a batch of"
+                f" {state.features.shape[0]}; they must be (B, N, 3) and (B, N)"
+            )
+        if not (torch.compiler.is_compiling() or clicks.is_meta):
+            _check_clicks(clicks, labels, self.config.patch_size)
+        hwd = clicks[..., (1, 0, 2)]
+        prompted = self.prompt_encoder(state.features, hwd, labels)
+        return _to_hwd(self.mask_decoder.decode(state.partial, prompted))  # its own inverse
+
+    def freeze_encoder(self) -> None:
+        """Keep the pretrained part as it is; adapters, norms, depth positions and all that follows train."""
+        for parameter in self.image_encoder.pretrained_parameters().values():
+            parameter.requires_grad_(False)
+
+    def checkpoint_activations(self, enabled: bool = True) -> None:
+        """Recompute each block in the backward pass instead of keeping what it computed: less memory, more time."""
+        self.image_encoder.checkpointing = enabled
+
+
+def _to_hwd(tensor: Tensor) -> Tensor:
+    """(B, C, I, J, K) to (B, C, H, W, D) = (B, C, J, I, K), and back."""
+    return tensor.transpose(2, 3)
+
+
+def _check_clicks(clicks: Tensor, labels: Tensor, edge: int) -> None:
+    outside = ((clicks < -0.5) | ~(clicks < edge - 0.5)).any(dim=-1) & (labels >= 0)
+    if outside.any():
+        place = ", ".join(f"{value:g}" for value in clicks[outside][0].tolist())
+        raise PromptError(
+            f"click ({place}) lies outside the patch of {edge} x {edge} x {edge} voxels;"
+            " give voxel indices (i, j, k) of the patch"
+        )

@@ -1,0 +1,94 @@
+"""Every number that the stages must agree on, decided once from the fingerprint.
+
+Changing a plan means preprocessing again: the cases on disk are made with it.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from promise_cli.fingerprint import Fingerprint
+from promise_cli.grid import Spacing
+from promise_cli.records import record_to_json
+from promise_cli.volume import Orientation
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalisation:
+    """How intensities become the network's input: clip, subtract the mean, divide by the deviation."""
+
+    scheme: Literal["dataset", "case"]
+    """`dataset`: the four numbers below, from the target over all cases (CT, whose HU mean something).
+    `case`: each scan's own 0.5 and 99.5 percentiles, mean and deviation (MR, whose units do not)."""
+    low: float
+    """Clip below, in HU."""
+    high: float
+    mean: float
+    std: float
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(
+                f"normalisation: low {self.low:g} must be less than high {self.high:g}"
+            )
+        if not self.std > 0:
+            raise ValueError(f"normalisation: std must be positive, found {self.std:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """`plans.json`."""
+
+    format_version: int = FORMAT_VERSION
+    dataset: str
+    target_label: int
+    """Label value of the target; all others are background."""
+    target_name: str
+    modality: str
+    orientation: Orientation
+    """Axis order of arrays: `RAS`, or `as_stored` in the file."""
+    spacing: Spacing
+    """Millimetres; the paper's is 1 x 1 x 1."""
+    patch_size: int
+    """Edge in voxels of the cube that the network sees; the paper's is 128. A preset may name its own."""
+    normalisation: Normalisation
+
+    def __post_init__(self) -> None:
+        if min(self.spacing) <= 0:
+            raise ValueError(f"spacing must be positive, found {self.spacing}")
+        if self.patch_size < 8:
+            raise ValueError(f"patch_size must be at least 8, found {self.patch_size}")
+        if self.target_label < 1:
+            raise ValueError(f"target_label must be at least 1, found {self.target_label}")
+
+
+def make_plan(fingerprint: Fingerprint) -> Plan:
+    """The paper's choices: 1 mm, 128^3, clip at the target's 0.5 and 99.5 percentiles, z-score by the target."""
+    foreground = fingerprint.foreground
+    low, high = foreground.percentile_00_5, foreground.percentile_99_5
+    return Plan(
+        dataset=fingerprint.dataset,
+        target_label=fingerprint.target_label,
+        target_name=fingerprint.target_name,
+        modality=fingerprint.modality,
+        orientation="RAS",
+        spacing=(1.0, 1.0, 1.0),
+        patch_size=128,
+        normalisation=Normalisation(
+            scheme="dataset" if "CT" in fingerprint.modality.upper() else "case",
+            low=low,
+            high=high if high > low else low + 1.0,  # a target of one single value
+            mean=foreground.mean,
+            std=foreground.std or 1.0,
+        ),
+    )
+
+
+def case_key(plan: Plan) -> str:
+    """A hash of what the cases on disk depend on: all of the plan but the patch size."""
+    content = record_to_json(plan)
+    del content["patch_size"]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,117 @@
+"""What prediction leaves beside its masks: predictions.json and, where something failed, failures.json."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_cli import __version__
+from promise_cli.fingerprint import Fingerprint
+from promise_cli.grid import LPS_FROM_RAS
+from promise_cli.prompts import Click, locate_clicks
+from promise_cli.records import load_record
+from promise_cli.volume import Volume
+from promise_cli.workspace import Workspace
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClickRecord:
+    """One click as it was understood."""
+
+    given: tuple[float, float, float]
+    """As the prompt file has it."""
+    label: int
+    voxel: tuple[int, int, int]
+    """Index (i, j, k) in the scan's file."""
+    ras_mm: tuple[float, float, float]
+    lps_mm: tuple[float, float, float]
+    """As 3D Slicer's files and ITK count."""
+    intensity: float
+    """Of the scan at this voxel; HU for CT."""
+    in_mask: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseRecord:
+    """One finished case."""
+
+    case_id: str
+    scan: str
+    mask: str
+    """File beside predictions.json."""
+    clicks: tuple[ClickRecord, ...]
+    window_origin: tuple[int, int, int]
+    """First voxel of the network's window on the plan's grid."""
+    num_voxels: int
+    volume_ml: float
+    clicks_outside_window: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One case without a mask, and why."""
+
+    case_id: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """`predictions.json`."""
+
+    format_version: int = FORMAT_VERSION
+    promise_cli: str = __version__
+    created: str
+    dataset: str
+    target_label: int
+    target_name: str
+    labels: str | None
+    """Folder of the dataset's labels, relative to the root where it lies below; None where it is not known."""
+    checkpoints: tuple[str, ...]
+    prompts: str
+    device: str
+    cases: tuple[CaseRecord, ...]
+    without_click: tuple[str, ...]
+    """Scans that the prompt file does not name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures:
+    """`failures.json`; only there when something failed."""
+
+    failures: tuple[Failure, ...]
+
+
+def describe_click(click: Click, scan: Volume, mask: NDArray[np.bool_]) -> ClickRecord:
+    """What a click was taken for: voxel, millimetres, intensity, and whether the mask holds it.
+
+    Args:
+        click: On the scan's stored grid.
+        scan: In any orientation.
+        mask: (I, J, K) on `scan.grid`.
+    """
+    i, j, k = (int(index) for index in np.floor(np.array(click.ijk) + 0.5))
+    x, y, z = (round(float(value), 4) for value in scan.stored_grid.world((i, j, k)))
+    left, posterior, superior = (float(value) for value in LPS_FROM_RAS * (x, y, z))
+    there = tuple(locate_clicks([click], scan.stored_grid, scan.grid, "")[0])
+    return ClickRecord(
+        given=click.ijk,
+        label=click.label,
+        voxel=(i, j, k),
+        ras_mm=(x, y, z),
+        lps_mm=(left, posterior, superior),
+        intensity=round(float(scan.array[there]), 4),
+        in_mask=bool(mask[there]),
+    )
+
+
+def labels_dir(workspace: Workspace, dataset: str) -> str | None:
+    """The folder of a dataset's labels, relative to the root where it lies below; None where it is not known."""
+    path = workspace.preprocessed / dataset / "fingerprint.json"
+    if not path.exists():
+        return None
+    source = Path(load_record(Fingerprint, path).source) / "labelsTr"
+    return str(source) if (workspace.root / source).is_dir() else None

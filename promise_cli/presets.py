@@ -1,0 +1,117 @@
+"""Presets: the paper's recipe, the authors' code, the rows of Table 2, and a small one for a laptop.
+
+They differ in `ModelConfig` and `TrainConfig` alone. What the user changes between runs are options of
+`promise-train`; the rest is a field here, with the paper's choice as default.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Literal
+
+from promise_cli.errors import PlanError
+from promise_cli.loss_config import LossConfig
+from promise_cli.model.config import PRESETS, ModelConfig, model_config
+
+__all__ = ["PRESETS", "AugmentConfig", "TrainConfig", "preset"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Chances and ranges (paper, section 3: random flip, rotation, zoom and intensity shift)."""
+
+    flip_chance: float = 0.5
+    """Of each axis on its own."""
+    rotate_chance: float = 0.3
+    max_degrees: float = 30.0
+    quarter_turn_chance: float = 0.5
+    zoom_chance: float = 0.3
+    zoom_range: tuple[float, float] = (0.9, 1.1)
+    shift_chance: float = 0.5
+    max_shift_hu: float = 20.0
+    """Of a scan without HU: the same share of its standard deviation as 20 HU are of 64 HU."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a network is trained; saved as `config.json` in the run."""
+
+    epochs: int = 200
+    learning_rate: float = 4e-4
+    """AdamW's at the first epoch; falls linearly to zero at `epochs`, 2e-6 an epoch for the paper's 200."""
+    decay_horizon: int | None = None
+    """Epochs over which the learning rate falls, where not `epochs` (the authors' code: 500)."""
+    final_learning_rate_share: float = 0.0
+    """Of the first learning rate, at the end of the horizon (the authors' code: 0.01)."""
+    weight_decay: float = 0.0
+    gradient_clip: float = 1.0
+    """Largest L2 norm of the gradient."""
+    batch_size: int = 1
+    patches_per_case: int = 1
+    """In one epoch."""
+    foreground_share: float = 0.5
+    """Chance that a patch's centre is foreground (paper: equally likely; the authors' code: 2/3)."""
+    centre_jitter: int = 0
+    """Largest distance in voxels, per axis, of the chosen voxel from the patch's centre (authors' code: 13)."""
+    num_foreground_clicks: int = 10
+    num_background_clicks: int = 10
+    vary_clicks: bool = False
+    """Draw the number of foreground clicks from 1 to `num_foreground_clicks`, to meet one click in training too."""
+    background_clicks: Literal["background", "anywhere"] = "background"
+    """Where background clicks fall (the authors' code: anywhere, the target included)."""
+    validation_patches: int = 1
+    """Per validation case: fixed, each round one seeded click."""
+    validate_every: int = 1
+    """Epochs."""
+    loss: LossConfig = field(default_factory=LossConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patches_per_case", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, found {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive, found {self.learning_rate}")
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Of an epoch counted from 0 (paper, section 3)."""
+        share = min(1.0, epoch / (self.decay_horizon or self.epochs))
+        return self.learning_rate * (1 - (1 - self.final_learning_rate_share) * share)
+
+
+def preset(name: str) -> tuple[ModelConfig, TrainConfig]:
+    """The network and the recipe that a preset names.
+
+    Raises:
+        PlanError: No such preset.
+    """
+    if name not in PRESETS:
+        raise PlanError(f"--preset {name}: unknown; use one of {', '.join(PRESETS)}")
+    return model_config(name), _train_config(name)
+
+
+def _train_config(name: str) -> TrainConfig:
+    paper = TrainConfig()
+    if name == "tiny":
+        return dataclasses.replace(
+            paper,
+            epochs=60,
+            learning_rate=1e-3,
+            patches_per_case=2,
+            vary_clicks=True,
+            validation_patches=4,
+            validate_every=5,
+        )
+    if name == "reference":
+        return dataclasses.replace(
+            paper,
+            decay_horizon=500,
+            final_learning_rate_share=0.01,
+            foreground_share=2 / 3,
+            centre_jitter=13,
+            num_background_clicks=20,
+            background_clicks="anywhere",
+            loss=LossConfig.reference(),
+        )
+    if name in ("baseline-3dsam", "two-adapters", "up-conv", "promise-r", "promise-c"):
+        return dataclasses.replace(paper, loss=dataclasses.replace(paper.loss, boundary_weight=0.0))
+    return paper

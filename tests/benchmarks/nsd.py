@@ -1,0 +1,133 @@
+"""Time and memory of Dice + NSD against surface-distance from PyPI, on four masks of 512 x 512 x 100 voxels.
+
+    .venv/bin/python tests/benchmarks/nsd.py [ROUNDS]
+
+installs surface-distance 0.1 into a temporary folder, patches there what numpy 2 and scipy no longer have, and prints JSON.
+Both are timed in turn in one process, as processor time of the best of ROUNDS (default 5), so that only the ratios
+are worth quoting. Memory is the peak that numpy allocates above the two masks.
+"""
+
+import importlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from promise_cli.metrics import Scores, score_masks
+
+SHAPE = (512, 512, 100)
+SPACING = (0.8, 0.8, 2.5)
+TOLERANCE_MM = 5.0
+
+
+def install_reference(folder: str) -> Any:
+    """surface-distance 0.1 as a module that runs with the installed numpy and scipy."""
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder]
+    subprocess.run([*pip, "surface-distance==0.1"], check=True, stdout=sys.stderr)
+    source = Path(folder, "surface_distance", "metrics.py")
+    text = (
+        source.read_text(encoding="utf-8").replace("np.Inf", "np.inf").replace("np.NaN", "np.nan")
+    )
+    text = text.replace("ndimage.filters.", "ndimage.").replace("ndimage.morphology.", "ndimage.")
+    source.write_text(text, encoding="utf-8")
+    sys.path.insert(0, folder)
+    return importlib.import_module("surface_distance.metrics")
+
+
+def blob(centre: tuple[int, int, int], radius_mm: float, seed: int) -> np.ndarray:
+    """A lumpy ball, (I, J, K) of bool in Fortran order as nibabel gives it."""
+    rng = np.random.default_rng(seed)
+    lumps = ndimage.zoom(rng.normal(size=(16, 16, 12)), np.divide(SHAPE, (16, 16, 12)), order=1)
+    axes = [(np.arange(n) - c) * s for n, c, s in zip(SHAPE, centre, SPACING, strict=True)]
+    distance = np.sqrt(sum(axis**2 for axis in np.ix_(*axes)))
+    return np.asfortranarray(distance < radius_mm * (1 + 0.15 * lumps))
+
+
+def make_pairs() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Prediction and reference by name."""
+    tumour = blob((200, 300, 50), 15, 0), blob((203, 301, 51), 15, 1)
+    far = tumour[0] | blob((380, 200, 70), 6, 2)
+    organ = blob((256, 256, 50), 49, 3), blob((258, 252, 50), 49, 4)
+    liver = blob((256, 256, 50), 85, 5), blob((262, 256, 50), 83, 6)
+    return {
+        "tumour": tumour,
+        "tumour + far false positive": (far, tumour[1]),
+        "organ": organ,
+        "liver": liver,
+    }
+
+
+def run_reference(
+    module: Any, prediction: np.ndarray, reference: np.ndarray
+) -> tuple[float, float]:
+    """Dice and NSD by surface-distance."""
+    distances = module.compute_surface_distances(reference, prediction, SPACING)
+    return (
+        module.compute_dice_coefficient(reference, prediction),
+        module.compute_surface_dice_at_tolerance(distances, TOLERANCE_MM),
+    )
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Processor milliseconds and the result."""
+    begin = time.process_time()
+    result = work()
+    return (time.process_time() - begin) * 1000, result
+
+
+def peak_mb(work: Callable[[], Any]) -> float:
+    """What the work allocates at its peak."""
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 1e6
+
+
+def measure(
+    module: Any, prediction: np.ndarray, reference: np.ndarray, rounds: int
+) -> dict[str, float]:
+    """One row of the answer."""
+
+    def ours() -> Scores:
+        return score_masks(prediction, reference, SPACING, (TOLERANCE_MM,))
+
+    def theirs() -> tuple[float, float]:
+        return run_reference(module, prediction, reference)
+
+    runs = [(timed(ours), timed(theirs)) for _ in range(rounds)]
+    scores, (dice, nsd) = runs[0][0][1], runs[0][1][1]
+    own_ms = min(run[0][0] for run in runs)
+    reference_ms = min(run[1][0] for run in runs)
+    return {
+        "reference_ml": round(float(reference.sum() * np.prod(SPACING) / 1000), 1),
+        "dice": scores.dice,
+        "nsd": scores.nsd[0],
+        "difference": max(abs(scores.dice - dice), abs(scores.nsd[0] - nsd)),
+        "ms": round(own_ms, 2),
+        "surface_distance_ms": round(reference_ms, 2),
+        "ratio": round(reference_ms / own_ms, 1),
+        "peak_mb": round(peak_mb(ours), 1),
+        "surface_distance_peak_mb": round(peak_mb(theirs), 1),
+    }
+
+
+def main() -> None:
+    """Print the figures for all pairs."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    with tempfile.TemporaryDirectory() as folder:
+        module = install_reference(folder)
+        rows = {name: measure(module, *pair, rounds) for name, pair in make_pairs().items()}
+    sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

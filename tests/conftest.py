@@ -1,0 +1,109 @@
+"""What the tests share: a small synthetic dataset in MSD layout, whose scans lie in the world in odd ways."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
+from numpy.typing import NDArray
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+"""Real data beside the checkout; tests that need it skip where it is absent."""
+
+AXES = ("RAS", "LPS", "PIR", "SAL", "LAI", "IPR", "RSA", "ASL")
+
+OBLIQUE = np.array(
+    [[0.9848, -0.1736, 0.0, 0.0], [0.1710, 0.9698, -0.1736, 0.0], [0.0301, 0.1710, 0.9848, 0.0], [0, 0, 0, 1.0]]
+)
+
+
+def affine_of(axes: str, spacing: tuple[float, float, float], origin: tuple[float, float, float]) -> NDArray[np.float64]:
+    """An affine whose voxel axes point along `axes`, with `spacing` along them."""
+    ornt = ornt_transform(io_orientation(np.eye(4)), axcodes2ornt(tuple(axes)))
+    affine = inv_ornt_aff(ornt, (1, 1, 1)) @ np.diag([*spacing, 1.0])
+    affine[:3, 3] = origin
+    return affine
+
+
+def write_nifti(path: Path, array: NDArray, affine: NDArray[np.float64]) -> Path:
+    """Write an array with sform and qform."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nib.Nifti1Image(array, affine)
+    image.set_qform(affine, 1)
+    image.set_sform(affine, 1)
+    nib.save(image, path)
+    return path
+
+
+def write_case(folder: Path, number: int, shape: tuple[int, int, int] = (28, 26, 20)) -> str:
+    """One CT-like scan with a bright ball, in an orientation of its own; the last of eight is oblique."""
+    rng = np.random.default_rng(number)
+    case = f"ball_{number:03d}"
+    affine = affine_of(AXES[number % 8], (1.0, 0.9, 1.5), (10.0 * number, -50.0, 5.0))
+    if number % 8 == 7:
+        affine = OBLIQUE @ affine
+    grid = np.indices(shape).transpose(1, 2, 3, 0)
+    centre = np.array(shape) / 2 + rng.uniform(-3, 3, 3)
+    ball = ((grid - centre) ** 2).sum(-1) < 5.0**2
+    image = rng.normal(-20, 10, shape) + 90 * ball
+    write_nifti(folder / "imagesTr" / f"{case}.nii.gz", image.astype(np.int16), affine)
+    write_nifti(folder / "labelsTr" / f"{case}.nii.gz", ball.astype(np.uint8), affine)
+    return case
+
+
+def write_dataset(folder: Path, num_cases: int = 6) -> Path:
+    """An MSD folder of balls, with the misspelling and prefixes that MSD has."""
+    cases = [write_case(folder, number) for number in range(1, num_cases + 1)]
+    (folder / "dataset.json").write_text(
+        json.dumps(
+            {
+                "name": "Balls",
+                "relase": "1.0",
+                "tensorImageSize": "3D",
+                "modality": {"0": "CT"},
+                "labels": {"0": "background", "1": "tumour"},
+                "numTraining": num_cases,
+                "numTest": 0,
+                "training": [
+                    {"image": f"./imagesTr/{case}.nii.gz", "label": f"./labelsTr/{case}.nii.gz"} for case in cases
+                ],
+                "test": [],
+            }
+        )
+    )
+    return folder
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """A fresh MSD folder of six cases, which a test may damage."""
+    return write_dataset(tmp_path / "Task98_Balls")
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, empty, without a root from outside."""
+    monkeypatch.delenv("PROMISE_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def preprocessed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose dataset of balls is preprocessed; only to be read."""
+    from promise_cli.preprocess import preprocess
+
+    root = tmp_path_factory.mktemp("workspace")
+    write_dataset(root / "Task98_Balls")
+    preprocess("98", root=root, workers=0)
+    return root
+
+
+def edit_json(path: Path, change: Callable[[dict], object]) -> None:
+    """Change a JSON file in place."""
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
