@@ -1,4 +1,4 @@
-"""The smallest box round what is not 0 in an array, found in little more than one pass over the memory."""
+"""The smallest box round what is not 0 in an array, found in one pass over the memory."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +31,11 @@ class Crop:
         return int(np.count_nonzero(self.inside))
 
 
+def memory_order(array: NDArray[Any]) -> list[int]:
+    """The axes from the farthest to the nearest steps in memory; nibabel has axis 0 nearest."""
+    return np.argsort([-abs(stride) for stride in array.strides], kind="stable").tolist()
+
+
 def crop_mask(mask: NDArray[Any]) -> Crop:
     """Cut a mask, (I, J, K) of bool or whole numbers, to its bounding box."""
     box = bounding_box(mask)
@@ -39,19 +44,17 @@ def crop_mask(mask: NDArray[Any]) -> Crop:
 
 
 def bounding_box(array: NDArray[Any]) -> Box:
-    """The box that holds all that is not 0 in an (I, J, K) array; empty at the first voxel where all is 0."""
-    planes = _view_words(array)
-    filled = np.zeros(len(planes), dtype=bool)
-    shadow = np.zeros_like(planes[0])
-    # Plane by plane, so that what is united is still in the processor's cache: memory is what this waits for.
-    for number, plane in enumerate(planes):
-        if plane.max():
-            filled[number] = True
-            shadow |= plane
-    kind = np.uint8 if array.dtype == bool else array.dtype
-    rows = shadow.view(kind).reshape(array.shape[1:])
-    span = _span(np.bitwise_or.reduce(_view_words(rows), axis=1) != 0)
-    return _span(filled), span, _span(np.bitwise_or.reduce(rows[span], axis=0) != 0)
+    """The box of all that is not 0 in an (I, J, K) array; empty, at voxel 0, where all is 0."""
+    axes = memory_order(array)
+    spans = _spans(array.transpose(axes))
+    i, j, k = (spans[axes.index(axis)] for axis in range(3))
+    return i, j, k
+
+
+def joint_box(a: NDArray[Any], b: NDArray[Any]) -> Box:
+    """The box that holds all that is not 0 in either of two arrays of one shape; never empty."""
+    i, j, k = (_join(*pair) for pair in zip(bounding_box(a), bounding_box(b), strict=True))
+    return i, j, k
 
 
 def count_common(a: Crop, b: Crop) -> int:
@@ -70,6 +73,28 @@ def count_common(a: Crop, b: Crop) -> int:
         for crop in (a, b)
     ]
     return int(np.count_nonzero(parts[0] & parts[1]))
+
+
+def _join(a: slice, b: slice) -> slice:
+    """From the first to the last of two spans, of which either may be empty."""
+    filled = [span for span in (a, b) if span.stop > span.start] or [slice(0, 1)]
+    return slice(min(span.start for span in filled), max(span.stop for span in filled))
+
+
+def _spans(array: NDArray[Any]) -> Box:
+    """`bounding_box` of an array whose last axis is nearest in memory."""
+    planes = _view_words(array)
+    filled = np.zeros(len(planes), dtype=bool)
+    shadow = np.zeros_like(planes[0])
+    # Plane by plane, what is united is still in the processor's cache; this waits for memory only.
+    for number, plane in enumerate(planes):
+        if plane.max():
+            filled[number] = True
+            shadow |= plane
+    kind = np.uint8 if array.dtype == bool else array.dtype
+    rows = shadow.view(kind).reshape(array.shape[1:])
+    span = _span(np.bitwise_or.reduce(_view_words(rows), axis=1) != 0)
+    return _span(filled), span, _span(np.bitwise_or.reduce(rows[span], axis=0) != 0)
 
 
 def _view_words(array: NDArray[Any]) -> NDArray[Any]:

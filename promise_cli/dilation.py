@@ -16,8 +16,8 @@ def dilate(source: Mask, runs: NDArray[np.int64], offset: Index, shape: Index) -
 
     Args:
         source: (S0, S1, S2).
-        runs: (R0 + 1, R1 + 1): at offset (a, b) the ball reaches from -runs to +runs along axis 2; -1 where it
-            does not reach. Not growing along either axis.
+        runs: (R0 + 1, R1 + 1): at offset (a, b) the ball reaches from -runs to +runs along axis 2;
+            -1 where it does not reach. Not growing along either axis.
         offset: The target's first node, counted from the source's first.
         shape: Of the target.
 
@@ -28,7 +28,7 @@ def dilate(source: Mask, runs: NDArray[np.int64], offset: Index, shape: Index) -
     first = [min(0, begin) for begin in offset]
     last = [max(n, begin + m) for n, begin, m in zip(source.shape, offset, shape, strict=True)]
     planes, rows, nodes = (b - a for a, b in zip(first, last, strict=True))
-    # Empty rows and bits at the end of each plane and row keep what is shifted out of one from entering the next.
+    # Empty rows and bits behind each plane and row keep what is shifted out from entering the next.
     rows += radius[1]
     words = -(-(nodes + radius[2]) // _WORD_BITS)
     margin = (radius[0] * rows + radius[1]) * words

@@ -90,11 +90,13 @@ def boundary_map(mask: Tensor, kernel: tuple[int, int, int], border_counted: boo
     Returns:
         `(B, C, I, J, K)`, zero away from boundaries.
     """
-    average = F.avg_pool3d(
-        mask,
-        kernel,
-        stride=1,
-        padding=[edge // 2 for edge in kernel],
-        count_include_pad=border_counted,
-    )
+    average = mask
+    for axis, edge in enumerate(kernel):  # a box average is three averages along one axis
+        average = F.avg_pool3d(
+            average,
+            [edge if a == axis else 1 for a in range(3)],
+            stride=1,
+            padding=[edge // 2 if a == axis else 0 for a in range(3)],
+            count_include_pad=border_counted,
+        )
     return torch.abs(mask - average)

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.bounding_box import Crop, count_common, crop_mask
+from promise_cli.bounding_box import Crop, count_common, crop_mask, memory_order
 from promise_cli.grid import Spacing, format_shape
 from promise_cli.surface import count_near, extract_surface, make_ball
 from promise_cli.surface_area import surface_areas
@@ -45,10 +44,10 @@ def nsd(
     spacing: Spacing,
     tolerances_mm: Sequence[float],
 ) -> tuple[float, ...]:
-    """Normalised surface Dice: the share of both surfaces' area within a tolerance of the other surface.
+    """Normalised surface Dice: the share of both surfaces' area within a tolerance of the other.
 
-    Equals `compute_surface_dice_at_tolerance` of google-deepmind/surface-distance, the definition behind the
-    published numbers of ProMISe and of the Medical Segmentation Decathlon.
+    Equals `compute_surface_dice_at_tolerance` of google-deepmind/surface-distance, the definition
+    behind the published numbers of ProMISe and of the Medical Segmentation Decathlon.
 
     Args:
         prediction: (I, J, K), bool or whole numbers; what is not 0 is inside.
@@ -71,11 +70,12 @@ def score_masks(
     """Dice and NSD at once, so that each mask is searched only once; arguments as `nsd`.
 
     Raises:
-        ValueError: The arrays differ in shape or are not 3D, or a spacing or tolerance is no usable length.
+        ValueError: The arrays differ in shape or are not 3D, or a spacing or tolerance is no
+            usable length.
     """
     _check(prediction, reference, spacing, tolerances_mm)
     # The order of the axes changes no value; rows that lie together in memory are read faster.
-    axes = np.argsort([-abs(stride) for stride in reference.strides], kind="stable").tolist()
+    axes = memory_order(reference)
     crops = crop_mask(prediction.transpose(axes)), crop_mask(reference.transpose(axes))
     voxels = crops[0].voxels, crops[1].voxels
     if min(voxels) == 0:
@@ -109,8 +109,8 @@ def _check(
 ) -> None:
     if prediction.shape != reference.shape or prediction.ndim != 3 or prediction.size == 0:
         raise ValueError(
-            f"masks of {format_shape(prediction.shape)} and {format_shape(reference.shape)} voxels; "
-            "both must have the same three axes"
+            f"masks of {format_shape(prediction.shape)} and {format_shape(reference.shape)}"
+            " voxels; both must have the same three axes"
         )
     if len(spacing) != 3 or not all(0 < step < math.inf for step in spacing):
         raise ValueError(f"spacing {spacing}; three lengths above 0 mm are needed")

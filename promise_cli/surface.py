@@ -1,9 +1,10 @@
-"""The surface of a mask as corner nodes, and which of them lie within a tolerance of another surface.
+"""The surface of a mask as corner nodes, and which of them lie close to another surface.
 
-The surface is that of google-deepmind/surface-distance: a node is a corner shared by 2 x 2 x 2 voxels, and belongs to
-the surface where some of the eight are inside and some are not; beyond the array all is outside. Only whether a node
-lies within the tolerance is asked, so no distances are computed: the other surface is dilated by a ball. Where few
-nodes lie in a wide space, or the ball is large, a tree of the nodes is searched instead.
+The surface is that of google-deepmind/surface-distance: a node is a corner shared by 2 x 2 x 2
+voxels, and belongs to the surface where some of the eight are inside and some are not; beyond the
+array all is outside. NSD only asks whether a node lies within the tolerance, so no distances are
+computed: the other surface is dilated by a ball. Where few nodes lie in a wide space and the ball
+is large, a tree of the nodes is searched instead.
 """
 
 from collections.abc import Sequence
@@ -26,9 +27,9 @@ class Surface:
     """The corner nodes of a mask's bounding box."""
 
     codes: NDArray[np.uint8]
-    """(I + 1, J + 1, K + 1) for a box of I x J x K voxels: which of the eight voxels round a node are inside."""
+    """(I + 1, J + 1, K + 1) for I x J x K voxels: which of the eight round a node are inside."""
     start: Index
-    """The first node; node (i, j, k) is the corner of voxel (i, j, k) on the side of voxel (0, 0, 0)."""
+    """The first node; node (i, j, k) lies between voxels (i - 1, j - 1, k - 1) and (i, j, k)."""
 
     @property
     def stop(self) -> Index:
@@ -41,7 +42,7 @@ class Surface:
         return count_codes(self.codes[is_surface(self.codes)])
 
     def within(self, other: "Surface", radius: Index) -> "Surface":
-        """The part of this box that lies within `radius` nodes of another's box; it may be empty."""
+        """The part of this box within `radius` nodes of another's box; it may be empty."""
         start = [max(a, b - r) for a, b, r in zip(self.start, other.start, radius, strict=True)]
         stop = [min(a, b + r) for a, b, r in zip(self.stop, other.stop, radius, strict=True)]
         i, j, k = (
@@ -56,7 +57,7 @@ class Ball:
     """All offsets between nodes that are no longer than a tolerance."""
 
     runs: NDArray[np.int64]
-    """(R0 + 1, R1 + 1): at offset (a, b) the ball reaches from -runs to +runs along axis 2; -1: not at all."""
+    """(R0 + 1, R1 + 1): the reach along axis 2 at offset (a, b), to both sides; -1: none."""
     spacing: Spacing
     """mm along the ball's own axes."""
     tolerance_mm: float
@@ -75,12 +76,12 @@ class Ball:
 
 
 def extract_surface(mask: Crop) -> Surface:
-    """Encode the nodes round a mask: bit 128 for the voxel on the low side of all axes, ... 1 for the high side."""
+    """Encode the nodes round a mask: 128 for the voxel on the low side of all axes, ... 1 high."""
     i, j, k = (n + 2 for n in mask.inside.shape)
     codes = np.zeros((i, j, k), dtype=np.uint8)
     codes[1:-1, 1:-1, 1:-1] = mask.inside
     shifted = np.empty_like(codes)
-    # The neighbour along an axis is a fixed step ahead in memory; what wraps round at the high end is cut off.
+    # The neighbour along an axis is a fixed step ahead in memory; what wraps round is cut off.
     for bits, step in ((1, 1), (2, k), (4, j * k)):
         np.left_shift(codes, bits, out=shifted)
         shifted.ravel()[:-step] |= codes.ravel()[step:]
@@ -103,8 +104,9 @@ def make_ball(
 ) -> Ball:
     """The offsets of at most `tolerance_mm`, decided in float64.
 
-    A lattice meets a tolerance exactly (five voxels of 0.8 mm are 4 mm), so the last bit counts: the length is
-    sqrt(((a s0)^2 + (b s1)^2) + (c s2)^2) in the order of the scan's axes, as scipy's distance transform adds it.
+    A lattice meets a tolerance exactly (five voxels of 0.8 mm are 4 mm), so the last bit counts:
+    the length is sqrt(((a s0)^2 + (b s1)^2) + (c s2)^2) in the order of the scan's axes, as scipy's
+    distance transform adds it.
 
     Args:
         spacing: mm along the scan's axes.
@@ -116,7 +118,7 @@ def make_ball(
     reach = [min(limit, int(tolerance_mm / step) + 1) for step in steps]
     a, b = np.ogrid[: reach[0] + 1, : reach[1] + 1]
     rest = np.maximum(tolerance_mm**2 - (a * steps[0]) ** 2 - (b * steps[1]) ** 2, 0.0)
-    # The run by formula may be one off where a lattice point meets the tolerance; its neighbours are tried.
+    # The formula may be one off where a lattice point meets the tolerance; neighbours are tried.
     guess = (np.sqrt(rest) / steps[2]).astype(np.int64)
     runs = np.full(guess.shape, -1)
     for run in (guess - 1, guess, guess + 1):
@@ -131,7 +133,7 @@ def make_ball(
 
 
 def count_near(own: Surface, other: Surface, ball: Ball) -> Counts:
-    """(256,): how many of `own`'s surface nodes of each code have a node of `other`'s surface inside the ball."""
+    """(256,): how many surface nodes of `own`, by code, have one of `other` inside the ball."""
     target = own.within(other, ball.radius)
     source = other.within(target, ball.radius)
     if target.codes.size == 0 or source.codes.size == 0:
@@ -176,7 +178,10 @@ def search_tree(wanted: Mask, present: Mask, offset: Index, ball: Ball) -> Mask:
 
 
 def _tree_is_faster(wanted: Mask, present: Mask, ball: Ball) -> bool:
-    """By measured costs: 0.5 ns for a word of 64 nodes and offset, 2 us for a node in a tree, 0.5 s to load scipy."""
+    """By measured costs.
+
+    0.5 ns for an offset and word of 64 nodes, 2 us for a node in a tree, 0.5 s to load scipy.
+    """
     columns = 4 * int((ball.runs >= 0).sum())
     rows = wanted.shape[0] * (wanted.shape[1] + ball.radius[1])
     words = rows * ((max(wanted.shape[2], present.shape[2]) + 2 * ball.radius[2]) // 64 + 1)

@@ -1,9 +1,9 @@
-"""How much surface passes through one 2 x 2 x 2 block of voxels: marching cubes, as a table of 256 codes.
+"""How much surface passes through a 2 x 2 x 2 block of voxels: marching cubes as a table.
 
-The patterns below were reduced from the 256 rows of `lookup_tables.py` in google-deepmind/surface-distance,
-Copyright 2018 Google Inc., licensed under the Apache License, Version 2.0
-(http://www.apache.org/licenses/LICENSE-2.0). Changed: 13 patterns instead of 256 rows, which follow by symmetry,
-and only the size of each normal's components, because an area needs no sign.
+The patterns below were reduced from the 256 rows of `lookup_tables.py` in
+google-deepmind/surface-distance, Copyright 2018 Google Inc., licensed under the Apache License,
+Version 2.0 (http://www.apache.org/licenses/LICENSE-2.0). Changed: 13 patterns instead of 256 rows,
+which follow by symmetry, and no signs, which an area does not need.
 """
 
 from functools import cache
@@ -31,15 +31,15 @@ _PATTERNS: tuple[tuple[int, tuple[tuple[int, int, int], ...]], ...] = (
     (0b00111100, ((2, 2, 0), (2, 2, 0), (2, 2, 0), (2, 2, 0))),
     (0b01101001, ((1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1))),
 )
-"""Every way in which a surface can cross a block, up to rotation, mirror and exchange of inside and outside.
+"""How a surface can cross a block, up to rotation, mirror and exchange of inside and outside.
 
-The code has one bit per voxel, 128 for voxel (0, 0, 0), 64 for (0, 0, 1), ... 1 for (1, 1, 1). Then come the triangles,
-each as its normal of the triangle's own area, components in eighths of a block's face.
+The code has one bit per voxel: 128 for (0, 0, 0), 64 for (0, 0, 1), ... 1 for (1, 1, 1). Then come
+the triangles, each as the normal whose length is its area, in eighths of a block's faces.
 """
 
 
 def surface_areas(spacing: Spacing) -> NDArray[np.float64]:
-    """Area in mm2 of the surface inside a block, for each of the 256 codes; 0 for the empty and the full block.
+    """(256,) mm2: area of the surface in a block of each code; 0 for the empty and the full one.
 
     Args:
         spacing: mm along the three axes of the array from which the codes come.
@@ -52,7 +52,7 @@ def surface_areas(spacing: Spacing) -> NDArray[np.float64]:
 
 @cache
 def _normals() -> NDArray[np.float64]:
-    """(256, 4, 3): for each code its triangles' normals, in block faces; unused triangles are zero."""
+    """(256, 4, 3): each code's triangles as normals, in block faces; unused ones are zero."""
     normals = np.zeros((NUM_CODES, 4, 3))
     for pattern, triangles in _PATTERNS:
         base = np.zeros((4, 3))

@@ -16,11 +16,18 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 AXES = ("RAS", "LPS", "PIR", "SAL", "LAI", "IPR", "RSA", "ASL")
 
 OBLIQUE = np.array(
-    [[0.9848, -0.1736, 0.0, 0.0], [0.1710, 0.9698, -0.1736, 0.0], [0.0301, 0.1710, 0.9848, 0.0], [0, 0, 0, 1.0]]
+    [
+        [0.9848, -0.1736, 0.0, 0.0],
+        [0.1710, 0.9698, -0.1736, 0.0],
+        [0.0301, 0.1710, 0.9848, 0.0],
+        [0, 0, 0, 1.0],
+    ]
 )
 
 
-def affine_of(axes: str, spacing: tuple[float, float, float], origin: tuple[float, float, float]) -> NDArray[np.float64]:
+def affine_of(
+    axes: str, spacing: tuple[float, float, float], origin: tuple[float, float, float]
+) -> NDArray[np.float64]:
     """An affine whose voxel axes point along `axes`, with `spacing` along them."""
     ornt = ornt_transform(io_orientation(np.eye(4)), axcodes2ornt(tuple(axes)))
     affine = inv_ornt_aff(ornt, (1, 1, 1)) @ np.diag([*spacing, 1.0])
@@ -68,7 +75,8 @@ def write_dataset(folder: Path, num_cases: int = 6) -> Path:
                 "numTraining": num_cases,
                 "numTest": 0,
                 "training": [
-                    {"image": f"./imagesTr/{case}.nii.gz", "label": f"./labelsTr/{case}.nii.gz"} for case in cases
+                    {"image": f"./imagesTr/{case}.nii.gz", "label": f"./labelsTr/{case}.nii.gz"}
+                    for case in cases
                 ],
                 "test": [],
             }

@@ -45,7 +45,10 @@ def test_lists_of_numbers_stand_on_one_line(tmp_path: Path) -> None:
 
 
 def test_nan_is_written_as_null() -> None:
-    assert record_to_json({"a": float("nan"), "b": (1.0, float("inf"))}) == {"a": None, "b": [1.0, None]}
+    assert record_to_json({"a": float("nan"), "b": (1.0, float("inf"))}) == {
+        "a": None,
+        "b": [1.0, None],
+    }
 
 
 @pytest.mark.parametrize(

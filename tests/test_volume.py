@@ -25,7 +25,9 @@ def test_there_are_48_orientations() -> None:
 
 @pytest.mark.parametrize("oblique", [False, True], ids=["straight", "oblique"])
 @pytest.mark.parametrize("axes", ALL_AXES)
-def test_a_mask_has_the_shape_and_affine_of_its_scan(tmp_path: Path, axes: str, oblique: bool) -> None:
+def test_a_mask_has_the_shape_and_affine_of_its_scan(
+    tmp_path: Path, axes: str, oblique: bool
+) -> None:
     affine = affine_of(axes, (0.7, 0.8, 2.5), (-101.25, 33.5, 7.125))
     affine = OBLIQUE @ affine if oblique else affine
     array = np.random.default_rng(0).integers(0, 2, (5, 6, 7)).astype(np.int16)
@@ -61,7 +63,9 @@ def test_as_stored_leaves_the_axes_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("sform_code", "qform_code"), [(0, 0), (0, 1), (2, 0), (1, 1)])
-def test_codes_of_sform_and_qform_are_kept(tmp_path: Path, sform_code: int, qform_code: int) -> None:
+def test_codes_of_sform_and_qform_are_kept(
+    tmp_path: Path, sform_code: int, qform_code: int
+) -> None:
     image = nib.Nifti1Image(np.zeros((4, 5, 6), np.int16), np.diag([-0.5, 0.5, 2, 1]))
     image.header.set_sform(image.affine if sform_code else None, sform_code)
     image.header.set_qform(image.affine if qform_code else None, qform_code)

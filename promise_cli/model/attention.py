@@ -1,7 +1,7 @@
 """Windowed attention with decomposed relative positions, without logits or mask buffers.
 
-Relative positions and region masks are inner products, so they travel as further channels of queries and keys
-through `scaled_dot_product_attention`; see `docs/method.md` for the identity.
+Relative positions and region masks are inner products, so they travel as further channels of
+queries and keys through `scaled_dot_product_attention`; `docs/method.md` has the identity.
 """
 
 import torch
@@ -9,19 +9,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from promise_cli.model.frozen import FrozenResult
-from promise_cli.model.windows import WindowGrid
+from promise_cli.model.windows import Windows
 
-_REGION = 10.0
-"""Two tokens of one region gain 10 * 10 in the logits: the same as -100 for all others (Swin)."""
+_REGION = 11.0
+"""Tokens of one region gain 11 * 11 in their logits. Swin takes 100 off all others, which is the
+same but for weights of e^-100: as float32 they are subnormal, not zero, and slow the CPU down."""
 
 
 def resize_table(table: Tensor, window: int, crop: bool) -> Tensor:
-    """Pretrained relative positions `(rows, head_width)` for a window: `(2 * window - 1, head_width)`.
+    """Pretrained relative positions for a window of another size.
 
     Args:
-        table: One row per offset, the middle row for offset zero.
+        table: `(rows, head_width)`, one row per offset, the middle row for offset zero.
         window: Edge of the window in tokens.
         crop: Take the central rows instead of interpolating between all of them.
+
+    Returns:
+        `(2 * window - 1, head_width)`.
     """
     rows = 2 * window - 1
     if table.shape[0] == rows:
@@ -32,89 +36,118 @@ def resize_table(table: Tensor, window: int, crop: bool) -> Tensor:
     return F.interpolate(table.T[None], size=rows, mode="linear")[0].T
 
 
-class WindowAttention(nn.Module):
-    """Multi-head self-attention within 3D windows, with SAM's relative positions where it has tables for them."""
+class RelativePositions(nn.Module):
+    """SAM's relative positions along H and W, and ours along D, as channels of queries and keys.
 
-    def __init__(
-        self, *, width: int, num_heads: int, window: int, table_rows: int | None, crop: bool
-    ) -> None:
+    It owns no parameters, so that the tables keep SAM's names within the attention.
+    """
+
+    def __init__(self, window: int, *, crop: bool) -> None:
         super().__init__()
-        self.num_heads = num_heads
-        self.head_width = width // num_heads
         self.window = window
         self.crop = crop
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-        self.has_positions = table_rows is not None
-        if table_rows is not None:
-            for name in ("rel_pos_h", "rel_pos_w", "rel_pos_d"):
-                table = nn.Parameter(torch.empty(table_rows, self.head_width))
-                self.register_parameter(name, nn.init.trunc_normal_(table, std=0.02))
-            self.rel_pos_scale = nn.Parameter(torch.ones(()))
-            self._spread = tuple(FrozenResult() for _ in range(3))
+        self._spread = tuple(FrozenResult() for _ in range(3))
 
-    def forward(self, tokens: Tensor, grid: WindowGrid) -> Tensor:
-        """Attend within the windows of `grid`; `(B, H, W, D, C)` to the same shape."""
-        windows = grid.partition(tokens)  # (B, num_windows, L, C)
-        qkv = self.qkv(windows).unflatten(-1, (3, self.num_heads, self.head_width))
-        query, key, value = qkv.permute(3, 0, 1, 4, 2, 5).unbind(0)  # (B, num_windows, heads, L, d)
-        to_query, to_key = self._further_channels(query, grid)
-        width = self.head_width + sum(part.shape[-1] for part in to_query)
-        fill = -width % 8  # fused attention wants one head width, a multiple of eight
-        query = torch.cat([query * self.head_width**-0.5, *to_query], dim=-1)
-        key = torch.cat([key, *to_key], dim=-1)
-        attended = F.scaled_dot_product_attention(
-            F.pad(query, (0, fill)).flatten(0, 1),
-            F.pad(key, (0, fill)).flatten(0, 1),
-            F.pad(value, (0, width + fill - self.head_width)).flatten(0, 1),
-            scale=1.0,
-        )[..., : self.head_width]
-        merged = attended.unflatten(0, windows.shape[:2]).transpose(2, 3).flatten(3)
-        return grid.merge(self.proj(merged))
+    def of_queries(self, query: Tensor, tables: tuple[Tensor, ...], scale: Tensor) -> Tensor:
+        """What each query has to say to each place along H, W and D.
 
-    def _further_channels(
-        self, query: Tensor, grid: WindowGrid
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Channels whose inner products are the relative positions and the region mask."""
-        leading = query.shape[:-1]
-        to_query, to_key = [], []
-        if self.has_positions:
-            to_query.append(self._relative_positions(query))
-            to_key.append(self._places(query).expand(*leading, -1))
-        regions = grid.regions(query.device)
-        if regions is not None:
-            count = 9 if grid.padded != grid.size else 8
-            mask = _REGION * F.one_hot(regions, count).to(query.dtype)
-            mask = mask[None, :, None].expand(*leading, count)
-            to_query.append(mask)
-            to_key.append(mask)
-        return to_query, to_key
+        Args:
+            query: `(B, num_windows, heads, window^3, head_width)`.
+            tables: One pretrained table per axis.
+            scale: Multiplies the tables.
 
-    def _relative_positions(self, query: Tensor) -> Tensor:
-        """What each query has to say to each place along H, W and D: `(..., L, 3 * window)`."""
+        Returns:
+            `(B, num_windows, heads, window^3, 3 * window)`.
+        """
         w = self.window
-        cube = query.flatten(0, 2).unflatten(1, (w, w, w))
-        tables = (self.rel_pos_h, self.rel_pos_w, self.rel_pos_d)
-        spread_h, spread_w, spread_d = (
-            cache(self._spread_table, table) * self.rel_pos_scale
+        cube = query.reshape(-1, w, w, w, query.shape[-1])
+        along_h, along_w, along_d = (
+            (cache(self._by_place, table) * scale).to(query.dtype)
             for cache, table in zip(self._spread, tables, strict=True)
         )
         parts = [
-            torch.einsum("nhwdc,hkc->nhwdk", cube, spread_h.to(query.dtype)),
-            torch.einsum("nhwdc,wkc->nhwdk", cube, spread_w.to(query.dtype)),
-            torch.einsum("nhwdc,dkc->nhwdk", cube, spread_d.to(query.dtype)),
+            torch.einsum("nhwdc,hkc->nhwdk", cube, along_h),
+            torch.einsum("nhwdc,wkc->nhwdk", cube, along_w),
+            torch.einsum("nhwdc,dkc->nhwdk", cube, along_d),
         ]
-        return torch.cat(parts, dim=-1).flatten(1, 3).unflatten(0, query.shape[:3])
+        return torch.cat(parts, dim=-1).reshape(*query.shape[:-1], 3 * w)
 
-    def _spread_table(self, table: Tensor) -> Tensor:
-        """Resized relative positions by place of query and key: `(window, window, head_width)`."""
+    def of_keys(self, key: Tensor) -> Tensor:
+        """The place of each key along H, W and D, one-hot: `(window^3, 3 * window)`."""
+        w = self.window
+        eye = torch.eye(w, dtype=key.dtype, device=key.device)
+        axes = (eye[:, None, None], eye[None, :, None], eye[None, None, :])
+        return torch.cat([axis.expand(w, w, w, w) for axis in axes], dim=-1).flatten(0, 2)
+
+    def _by_place(self, table: Tensor) -> Tensor:
+        """`(window, window, head_width)`, by place of query and key."""
         place = torch.arange(self.window, device=table.device)
         offset = place[:, None] - place + self.window - 1
         return resize_table(table, self.window, self.crop)[offset]
 
-    def _places(self, query: Tensor) -> Tensor:
-        """One-hot place of each token of a window along H, W and D: `(L, 3 * window)`."""
-        w = self.window
-        eye = torch.eye(w, dtype=query.dtype, device=query.device)
-        axes = (eye[:, None, None], eye[None, :, None], eye[None, None, :])
-        return torch.cat([axis.expand(w, w, w, w) for axis in axes], dim=-1).flatten(0, 2)
+
+class WindowAttention(nn.Module):
+    """Multi-head self-attention within 3D windows, with relative positions where SAM has them."""
+
+    def __init__(
+        self, *, width: int, num_heads: int, window: int, table_rows: int | None, crop: bool
+    ) -> None:
+        """Random weights.
+
+        Args:
+            width: Channels of a token.
+            num_heads: Heads that share them.
+            window: Edge of a window in tokens.
+            table_rows: Rows of the pretrained tables; None for a transformer without any.
+            crop: See `resize_table`.
+        """
+        super().__init__()
+        self.num_heads = num_heads
+        self.head_width = width // num_heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+        self.positions: RelativePositions | None = None
+        if table_rows is not None:
+            self.rel_pos_h = nn.Parameter(0.02 * torch.randn(table_rows, self.head_width))
+            self.rel_pos_w = nn.Parameter(0.02 * torch.randn(table_rows, self.head_width))
+            self.rel_pos_d = nn.Parameter(0.02 * torch.randn(table_rows, self.head_width))
+            self.rel_pos_scale = nn.Parameter(torch.ones(()))
+            self.positions = RelativePositions(window, crop=crop)
+
+    def forward(self, tokens: Tensor, windows: Windows) -> Tensor:
+        """Attend within windows; `(B, H, W, D, C)` to the same shape."""
+        parts = windows.partition(tokens)  # (B, num_windows, L, C)
+        qkv = self.qkv(parts).reshape(*parts.shape[:3], 3, self.num_heads, self.head_width)
+        query, key, value = qkv.permute(3, 0, 1, 4, 2, 5).unbind(0)  # (B, num_windows, heads, L, d)
+        of_query, of_key = self._further_channels(query, key, windows)
+        query = torch.cat([query, *of_query], dim=-1).flatten(0, 1)
+        key = torch.cat([key, *of_key], dim=-1).flatten(0, 1)
+        # Fused attention wants queries, keys and values of one width.
+        value = F.pad(value, (0, query.shape[-1] - self.head_width)).flatten(0, 1)
+        scale = self.head_width**-0.5
+        attended = F.scaled_dot_product_attention(query, key, value, scale=scale)
+        attended = attended[..., : self.head_width].transpose(1, 2).reshape(parts.shape)
+        return windows.merge(self.proj(attended))
+
+    def _further_channels(
+        self, query: Tensor, key: Tensor, windows: Windows
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Channels whose inner products, once scaled, are relative positions and region mask."""
+        scale = self.head_width**-0.5
+        of_query, of_key = [], []
+        if self.positions is not None:
+            tables = (self.rel_pos_h, self.rel_pos_w, self.rel_pos_d)
+            of_query.append(self.positions.of_queries(query, tables, self.rel_pos_scale / scale))
+            of_key.append(self.positions.of_keys(key).expand(*key.shape[:-1], -1))
+        if windows.regions is not None:
+            one_hot = F.one_hot(windows.regions, 9 if windows.is_filled else 8)
+            mask = (_REGION / scale**0.5 * one_hot).to(query.dtype)[None, :, None]
+            mask = mask.expand(*query.shape[:-1], -1)
+            of_query.append(mask)
+            of_key.append(mask)
+        width = self.head_width + sum(part.shape[-1] for part in of_query)
+        if width % 8:  # fused attention wants a multiple of eight
+            fill = query.new_zeros(()).expand(*query.shape[:-1], -width % 8)
+            of_query.append(fill)
+            of_key.append(fill)
+        return of_query, of_key

@@ -12,7 +12,7 @@ from promise_cli.model.convolution import convolve, full_precision
 from promise_cli.model.folding import fold_patch_embedding
 from promise_cli.model.frozen import FrozenResult
 from promise_cli.model.sam import mlp_block
-from promise_cli.model.windows import WindowGrid
+from promise_cli.model.windows import Windows
 
 NUM_LEVELS = 4
 
@@ -37,10 +37,10 @@ class Block(nn.Module):
         self.mlp = mlp_block(shape.width, 4 * shape.width, nn.GELU)
         self.adapter2 = Adapter(shape.width, config.adapter_width) if config.adapters == 2 else None
 
-    def forward(self, tokens: Tensor, grid: WindowGrid) -> Tensor:
+    def forward(self, tokens: Tensor, windows: Windows) -> Tensor:
         """`(B, H, W, D, C)` to the same shape."""
         tokens = self.adapter1(tokens)
-        tokens = tokens + self.attn(self.norm1(tokens), grid)
+        tokens = tokens + self.attn(self.norm1(tokens), windows)
         tokens = tokens + self.mlp(self.norm2(tokens))
         if self.adapter2 is None:
             return tokens
@@ -126,14 +126,17 @@ class ImageEncoder(nn.Module):
         tokens = self.embed(image)
         height, width, depth = tokens.shape[1:4]
         size = (height, width, depth)
-        grids = [WindowGrid(size, self.window_size, shifted) for shifted in (True, False)]
+        shifted, plain = (
+            Windows(size, self.window_size, shifted=shifted, device=tokens.device)
+            for shifted in (True, False)
+        )
         levels = []
         for index, block in enumerate(self.blocks):
-            grid = grids[index % 2]
+            windows = plain if index % 2 else shifted
             if self.checkpointing and torch.is_grad_enabled():
-                tokens = checkpoint(block, tokens, grid, use_reentrant=False)
+                tokens = checkpoint(block, tokens, windows, use_reentrant=False)
             else:
-                tokens = block(tokens, grid)
+                tokens = block(tokens, windows)
             if (index + 1) % self.level_depth == 0:
                 levels.append(self.necks[index // self.level_depth](tokens))
         return levels

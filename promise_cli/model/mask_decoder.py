@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from promise_cli.model.cnn_encoder import CNNEncoder, ConvBlock
 from promise_cli.model.config import TOKEN_SIZE, ModelConfig
 from promise_cli.model.convolution import convolve, full_precision
-from promise_cli.model.folding import convolve_upsampled, fold_upsampled_conv
+from promise_cli.model.folding import fold_upsampled_conv
 
 
 class Branch(nn.Module):
@@ -39,7 +39,8 @@ class Branch(nn.Module):
             return convolve(grown, head_weight, padding=1)
         with full_precision(features):
             kernel = fold_upsampled_conv(self.up.weight, self.up.bias, head_weight)
-        return convolve_upsampled(F.pad(features, (0,) * 7 + (1,), value=1.0), kernel)
+        with_ones = F.pad(features, (0,) * 7 + (1,), value=1.0)
+        return F.conv_transpose3d(with_ones, kernel, stride=2, padding=1)
 
 
 class MaskDecoder(nn.Module):

@@ -1,86 +1,100 @@
-"""Cutting a token grid into attention windows and putting it together again (Swin's scheme in 3D)."""
+"""Cutting a token grid into attention windows and back again (Swin's scheme in 3D)."""
 
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+Size = tuple[int, int, int]
 
-@dataclass(frozen=True)
-class WindowGrid:
-    """How a grid of tokens falls into cubic windows, padded at the far faces where it does not fill them."""
 
-    size: tuple[int, int, int]
-    """Tokens along H, W, D."""
-    window: int
-    """Edge of a window in tokens."""
-    shifted: bool = False
-    """Move the windows by half their edge, around the far faces; an axis of one window stays."""
+class Windows:
+    """How a grid of tokens falls into cubic windows, filled up at the far faces where need be.
 
-    @property
-    def padded(self) -> tuple[int, int, int]:
-        """Tokens along each axis, filled up to whole windows."""
-        height, width, depth = (-(-n // self.window) * self.window for n in self.size)
-        return height, width, depth
+    Attributes:
+        is_filled: Whether padding tokens are needed.
+        regions: `(num_windows, window^3)` integers from 0 to 8; tokens of one region may see each
+            other. A shifted window at a far face holds tokens from both ends of an axis, which are
+            no neighbours; padding tokens are region 8. None where every window is one region.
+    """
 
-    @property
-    def shift(self) -> tuple[int, int, int]:
-        """Tokens by which each axis is rolled back."""
-        half = self.window // 2 if self.shifted else 0
-        height, width, depth = (half if n > self.window else 0 for n in self.padded)
-        return height, width, depth
+    def __init__(
+        self, size: Size, window: int, *, shifted: bool, device: torch.device | str = "cpu"
+    ) -> None:
+        """Plan the windows.
 
-    @property
-    def counts(self) -> tuple[int, int, int]:
-        """Windows along each axis."""
-        height, width, depth = (n // self.window for n in self.padded)
-        return height, width, depth
+        Args:
+            size: Tokens along H, W, D.
+            window: Edge of a window in tokens.
+            shifted: Move the windows by half their edge; an axis of one window stays.
+            device: Of the tokens.
+        """
+        self.size = size
+        self.window = window
+        self.filled = _size(-(-n // window) * window for n in size)
+        self.shift = _size(window // 2 if shifted and n > window else 0 for n in self.filled)
+        self.is_filled = self.filled != size
+        places = torch.arange(self.filled[0] * self.filled[1] * self.filled[2], device=device)
+        self._order = self._cut(places.reshape(self.filled)).flatten()
+        self._inverse = torch.empty_like(places)
+        self._inverse[self._order] = places
+        self.regions = self._find_regions(places.device)
 
     def partition(self, tokens: Tensor) -> Tensor:
         """`(B, H, W, D, C)` to `(B, num_windows, window^3, C)`; padding tokens are zero."""
-        missing = [p - n for p, n in zip(self.padded, self.size, strict=True)]
-        if any(missing):
-            tokens = F.pad(tokens, (0, 0, 0, missing[2], 0, missing[1], 0, missing[0]))
-        if any(self.shift):
-            tokens = tokens.roll([-s for s in self.shift], dims=(1, 2, 3))
-        height, width, depth = self.counts
-        w = self.window
-        split = tokens.unflatten(3, (depth, w)).unflatten(2, (width, w)).unflatten(1, (height, w))
-        return split.permute(0, 1, 3, 5, 2, 4, 6, 7).flatten(4, 6).flatten(1, 3)
+        if self.is_filled:
+            height, width, depth = (f - n for f, n in zip(self.filled, self.size, strict=True))
+            tokens = F.pad(tokens, (0, 0, 0, depth, 0, width, 0, height))
+        rows = _reorder(tokens.flatten(1, 3), self._order, self._inverse)
+        return rows.reshape(rows.shape[0], -1, self.window**3, rows.shape[-1])
 
     def merge(self, windows: Tensor) -> Tensor:
         """Undo `partition`: `(B, num_windows, window^3, C)` to `(B, H, W, D, C)`."""
+        rows = _reorder(windows.flatten(1, 2), self._inverse, self._order)
+        tokens = rows.reshape(rows.shape[0], *self.filled, rows.shape[-1])
+        height, width, depth = self.size
+        return tokens[:, :height, :width, :depth]
+
+    def _cut(self, grid: Tensor) -> Tensor:
+        """Values on the filled grid, `(H, W, D)`, by window: `(num_windows, window^3)`."""
         w = self.window
-        split = windows.unflatten(2, (w, w, w)).unflatten(1, self.counts)
-        tokens = split.permute(0, 1, 4, 2, 5, 3, 6, 7).flatten(5, 6).flatten(3, 4).flatten(1, 2)
-        if any(self.shift):
-            tokens = tokens.roll(self.shift, dims=(1, 2, 3))
-        if self.padded != self.size:
-            height, width, depth = self.size
-            tokens = tokens[:, :height, :width, :depth]
-        return tokens
+        height, width, depth = (n // w for n in self.filled)
+        rolled = grid.roll([-s for s in self.shift], dims=(0, 1, 2))
+        split = rolled.reshape(height, w, width, w, depth, w)
+        return split.permute(0, 2, 4, 1, 3, 5).reshape(-1, w**3)
 
-    def regions(self, device: torch.device) -> Tensor | None:
-        """Which tokens of a window may see each other: those of one region.
-
-        A shifted window at a far face holds tokens from both ends of an axis, which are no neighbours;
-        padding tokens are a region of their own.
-
-        Returns:
-            `(num_windows, window^3)` integers from 0 to 8; None where every window is one region.
-        """
-        if not any(self.shift) and self.padded == self.size:
+    def _find_regions(self, device: torch.device) -> Tensor | None:
+        if not any(self.shift) and not self.is_filled:
             return None
-        region = torch.zeros(1, 1, 1, dtype=torch.long, device=device)
-        real = torch.ones(1, 1, 1, dtype=torch.bool, device=device)
-        for axis in range(3):
-            length, shift = self.padded[axis], self.shift[axis]
-            index = torch.arange(length, device=device)  # before rolling
-            shape = [length if a == axis else 1 for a in range(3)]
-            wrapped = (index < shift).long().reshape(shape)
-            region = 2 * region + wrapped
-            real = real & (index < self.size[axis]).reshape(shape)
-        region = torch.where(real, region, 8)
-        whole = WindowGrid(self.padded, self.window, self.shifted)
-        return whole.partition(region[None, ..., None])[0, ..., 0]
+        region = torch.zeros(self.filled, dtype=torch.long, device=device)
+        real = torch.ones(self.filled, dtype=torch.bool, device=device)
+        for axis, (length, shift) in enumerate(zip(self.filled, self.shift, strict=True)):
+            index = torch.arange(length, device=device)
+            index = index.reshape([length if a == axis else 1 for a in range(3)])
+            region = 2 * region + (index < shift)
+            real = real & (index < self.size[axis])
+        return self._cut(torch.where(real, region, 8))
+
+
+class _Reorder(torch.autograd.Function):
+    """Rows `(B, N, C)` in another order. The gradient comes back by selection, without a scatter."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
+        ctx.save_for_backward(order, inverse)
+        return rows.index_select(1, order)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        order, inverse = ctx.saved_tensors
+        return _reorder(grads[0], inverse, order), None, None
+
+
+def _reorder(rows: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
+    return _Reorder.apply(rows, order, inverse)  # type: ignore[no-untyped-call]
+
+
+def _size(lengths: Any) -> Size:
+    height, width, depth = lengths
+    return height, width, depth

@@ -1,10 +1,10 @@
-"""Time and memory of Dice + NSD against surface-distance from PyPI, on four masks of 512 x 512 x 100 voxels.
+"""Time and memory of Dice + NSD against surface-distance from PyPI, on 512 x 512 x 100 voxels.
 
     .venv/bin/python tests/benchmarks/nsd.py [ROUNDS]
 
-installs surface-distance 0.1 into a temporary folder, patches there what numpy 2 and scipy no longer have, and prints JSON.
-Both are timed in turn in one process, as processor time of the best of ROUNDS (default 5), so that only the ratios
-are worth quoting. Memory is the peak that numpy allocates above the two masks.
+installs surface-distance 0.1 into a temporary folder, mends there what numpy 2 and scipy no longer
+have, and prints JSON. Both are timed in turn in one process, as processor time of the best of
+ROUNDS (default 5); only the ratios are worth quoting. Memory is what numpy allocates above the two masks.
 """
 
 import importlib

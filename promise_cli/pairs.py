@@ -1,0 +1,227 @@
+"""Which prediction belongs to which label."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from promise_cli.errors import EvaluationError, WorkspaceError
+from promise_cli.records import load_json
+from promise_cli.targets import (
+    MANIFEST,
+    Manifest,
+    Target,
+    find_dataset_json,
+    read_manifest,
+    read_targets,
+)
+from promise_cli.volume import case_id, find_volumes, is_volume_file
+from promise_cli.workspace import Workspace
+
+_EXPECTED = "expected a folder of .nii.gz masks, one such file, or an MSD folder with labelsTr"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One case: what was predicted and what is true."""
+
+    case_id: str
+    prediction: Path | None
+    """None where there is no such file."""
+    label: Path
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """All that is to be scored."""
+
+    predictions: Path
+    """Folder or file."""
+    labels: Path
+    """Folder or file."""
+    pairs: tuple[Pair, ...]
+    """Sorted by case id."""
+    targets: tuple[Target, ...] | None
+    """None: whatever values the labels hold."""
+    whole_label: bool
+    """Whether the targets are all that a label file may hold."""
+    dataset: str | None
+    """Name of the dataset where it is known, such as `Task07_Pancreas`."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about the choice of cases."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the predictions lie."""
+        return self.predictions if self.predictions.is_dir() else self.predictions.parent
+
+
+def pair_cases(predictions: Path | None, labels: Path | None, workspace: Workspace) -> Pairing:
+    """Match predictions with labels by case id.
+
+    Args:
+        predictions: A folder of masks, one mask, or an MSD folder; None: the newest.
+        labels: The same for the labels; None: those of the dataset that predictions.json names.
+        workspace: Where predictions and labels are looked for when they are left out.
+
+    Raises:
+        EvaluationError: A prediction has no label, the folders are swapped, or predictions.json is
+            damaged.
+        WorkspaceError: There is nothing to evaluate.
+    """
+    if predictions is None:
+        predictions = _newest(workspace)
+    predictions = _masks_of(predictions)
+    manifest = _manifest_of(predictions)
+    if labels is None:
+        labels = _labels_of(predictions, manifest, workspace)
+    labels = _masks_of(labels)
+    if manifest is None and labels.is_dir() and (labels / MANIFEST).exists():
+        raise EvaluationError(
+            f"{labels}: holds {MANIFEST}, so these are predictions; the order is PREDICTIONS LABELS"
+        )
+    if manifest is not None:
+        return _pair_listed(predictions, labels, manifest)
+    return _pair_folders(predictions, labels)
+
+
+def _newest(workspace: Workspace) -> Path:
+    found = sorted(workspace.predictions.glob(f"*/{MANIFEST}"))
+    if not found:
+        raise WorkspaceError(
+            f"{workspace.predictions}: no predictions; run promise-predict first, or give"
+            " PREDICTIONS LABELS"
+        )
+    return max(found, key=_created).parent
+
+
+def _created(path: Path) -> float:
+    content = load_json(path)
+    try:
+        created = datetime.fromisoformat(content["created"])
+    except (KeyError, TypeError, ValueError):
+        raise EvaluationError(
+            f"{path}: 'created' is no ISO time; mend it or name the predictions to score"
+        ) from None
+    return (created if created.tzinfo else created.replace(tzinfo=UTC)).timestamp()
+
+
+def _masks_of(path: Path) -> Path:
+    """The folder or file that is meant."""
+    if not path.exists():
+        raise WorkspaceError(f"{path}: no such file or folder; {_EXPECTED}")
+    if path.is_file():
+        if not is_volume_file(path):
+            raise EvaluationError(f"{path}: not a mask; {_EXPECTED}")
+        return path
+    if find_volumes(path) or (path / MANIFEST).exists():
+        return path
+    if (path / "labelsTr").is_dir():
+        return _masks_of(path / "labelsTr")
+    raise EvaluationError(f"{path}: no mask in it; {_EXPECTED}")
+
+
+def _manifest_of(predictions: Path) -> Manifest | None:
+    if predictions.is_dir():
+        path = predictions / MANIFEST
+        return read_manifest(path) if path.exists() else None
+    path = predictions.parent / MANIFEST
+    if not path.exists():
+        return None
+    manifest = read_manifest(path)
+    masks = {case: mask for case, mask in manifest.masks.items() if mask == predictions.name}
+    if not masks:
+        return None
+    return Manifest(path, manifest.dataset, manifest.target, manifest.labels, masks)
+
+
+def _labels_of(predictions: Path, manifest: Manifest | None, workspace: Workspace) -> Path:
+    if manifest is None:
+        raise EvaluationError(
+            f"{predictions}: no {MANIFEST} says which labels belong to it; give PREDICTIONS LABELS"
+        )
+    if manifest.labels is None:
+        raise EvaluationError(
+            f"{manifest.path}: names no labels; give them: promise-evaluate {predictions} LABELS"
+        )
+    path = workspace.root / manifest.labels
+    if not path.exists():
+        raise EvaluationError(
+            f"{manifest.path}: its labels {path} do not exist; give them: promise-evaluate"
+            f" {predictions} LABELS"
+        )
+    return path
+
+
+def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing:
+    """The cases of predictions.json."""
+    folder = manifest.path.parent
+    single = labels.is_file() and len(manifest.masks) == 1
+    there = dict.fromkeys(manifest.masks, labels) if single else _files(labels)
+    pairs = []
+    for case, mask in sorted(manifest.masks.items()):
+        prediction = folder / mask
+        if case not in there:
+            raise _without_label(prediction, labels)
+        pairs.append(Pair(case, prediction if prediction.exists() else None, there[case]))
+    notes = []
+    if len(there) > len(pairs):
+        notes.append(
+            f"scored are the {len(pairs)} cases of {manifest.path}; {labels} holds {len(there)}"
+            " labels"
+        )
+    extra = {path.name for path in find_volumes(folder).values()} - set(manifest.masks.values())
+    if extra and predictions.is_dir():
+        notes.append(f"not scored, as {MANIFEST} does not list them: {_name_some(sorted(extra))}")
+    if (folder / "failures.json").exists():
+        notes.append(f"not scored: the scans that {folder / 'failures.json'} lists as failed")
+    targets = (manifest.target,)
+    return Pairing(
+        predictions, labels, tuple(pairs), targets, False, manifest.dataset, tuple(notes)
+    )
+
+
+def _pair_folders(predictions: Path, labels: Path) -> Pairing:
+    """Every label, and every prediction."""
+    predicted, there = _files(predictions), _files(labels)
+    if predictions.is_file():
+        case = next(iter(predicted))
+        if labels.is_file():
+            there = {case: labels}
+        there = {name: path for name, path in there.items() if name == case}
+    for case, path in predicted.items():
+        if case not in there:
+            raise _without_label(path, labels)
+    pairs = tuple(Pair(case, predicted.get(case), path) for case, path in sorted(there.items()))
+    folder = labels if labels.is_dir() else labels.parent
+    path = find_dataset_json(folder)
+    targets = None if path is None else read_targets(path)
+    dataset = None if path is None else path.parent.resolve().name
+    return Pairing(predictions, labels, pairs, targets, targets is not None, dataset)
+
+
+def _files(path: Path) -> dict[str, Path]:
+    return {case_id(path): path} if path.is_file() else find_volumes(path)
+
+
+def _without_label(prediction: Path, labels: Path) -> EvaluationError:
+    return EvaluationError(
+        f"{prediction}: a prediction without a label in {labels}; add the label or take the"
+        " prediction out"
+    )
+
+
+def _name_some(names: list[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def missing_error(pairing: Pairing) -> EvaluationError | None:
+    """What to say where cases have no prediction; None where all have."""
+    missing = [pair.case_id for pair in pairing.pairs if pair.prediction is None]
+    if not missing:
+        return None
+    return EvaluationError(
+        f"{pairing.predictions}: no prediction for {len(missing)} of {len(pairing.pairs)} cases:"
+        f" {_name_some(missing)}; predict them, or use --missing zero or --missing skip"
+    )

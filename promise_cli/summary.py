@@ -1,0 +1,79 @@
+"""The statistics of scores: over cases, with an interval by the bootstrap."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BOOTSTRAP_SAMPLES = 10_000
+BOOTSTRAP_SEED = 0
+CONFIDENCE_PERCENT = 95.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """One metric over the cases; NaN where there are too few."""
+
+    n: int
+    """Cases that have a value."""
+    excluded: int
+    """Cases that have none: both masks empty, or a prediction that is missing and was skipped."""
+    mean: float
+    sd: float
+    """With n - 1 in the denominator."""
+    median: float
+    quartiles: tuple[float, float]
+    """The 25th and 75th percentile, linear between values."""
+    minimum: float
+    maximum: float
+    interval: tuple[float, float]
+    """95 % interval of the mean: percentiles of 10,000 means of cases drawn with replacement."""
+
+
+def describe(values: Sequence[float]) -> Statistics:
+    """Statistics of the values that are not NaN."""
+    all_values = np.asarray(values, dtype=np.float64)
+    present = all_values[~np.isnan(all_values)]
+    n = len(present)
+    if n == 0:
+        nan = math.nan
+        return Statistics(
+            n=0,
+            excluded=len(all_values),
+            mean=nan,
+            sd=nan,
+            median=nan,
+            quartiles=(nan, nan),
+            minimum=nan,
+            maximum=nan,
+            interval=(nan, nan),
+        )
+    low, median, high = np.percentile(present, (25, 50, 75)).tolist()
+    return Statistics(
+        n=n,
+        excluded=len(all_values) - n,
+        mean=float(present.mean()),
+        sd=float(present.std(ddof=1)) if n > 1 else math.nan,
+        median=median,
+        quartiles=(low, high),
+        minimum=float(present.min()),
+        maximum=float(present.max()),
+        interval=bootstrap_interval(present),
+    )
+
+
+def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % percentile interval of the mean of (N,) values, N >= 1; the seed is fixed."""
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    block = 1000  # bounds the memory; the draws are those of one call for all samples
+    means = np.concatenate(
+        [
+            values[rng.integers(0, len(values), (block, len(values)))].mean(axis=1)
+            for _ in range(BOOTSTRAP_SAMPLES // block)
+        ]
+    )
+    tail = (100 - CONFIDENCE_PERCENT) / 2
+    low, high = np.percentile(means, (tail, 100 - tail)).tolist()
+    return low, high

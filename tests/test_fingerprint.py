@@ -1,0 +1,121 @@
+"""The fingerprint tells what the cases are, and measuring a case refuses a broken one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from promise_cli.dataset import read_dataset
+from promise_cli.errors import DatasetError
+from promise_cli.fingerprint import make_fingerprint, measure_case
+from promise_cli.plan import Plan, case_key, make_plan
+from promise_cli.records import load_record, save_record
+from tests.conftest import affine_of, write_nifti
+
+SHAPE = (6, 6, 6)
+AFFINE = affine_of("LPS", (0.5, 1.0, 2.0), (0, 0, 0))
+
+
+def _two_cases(dataset: Path) -> list:
+    """Two scans whose target holds 0..99 and 100..199 HU."""
+    measured = []
+    read = read_dataset(dataset)
+    for number, files in enumerate(read.cases[:2]):
+        image = np.full(SHAPE, -1000, np.int16)
+        label = np.zeros(SHAPE, np.uint8)
+        image.flat[:100] = np.arange(100) + 100 * number
+        label.flat[:100] = 1
+        write_nifti(files.image, image, AFFINE)
+        write_nifti(files.label, label, AFFINE)
+        measured.append(measure_case(files, read, 1))
+    return [read, measured]
+
+
+def test_intensities_are_those_of_the_target_over_all_cases(dataset: Path) -> None:
+    read, measured = _two_cases(dataset)
+    fingerprint = make_fingerprint(read, "Task98_Balls", (1, "tumour"), measured)
+    found = fingerprint.foreground
+    # The numbers 0..199: mean 99.5, variance (200^2 - 1) / 12, percentiles linear between order statistics.
+    assert found.num_voxels == 200
+    assert (found.minimum, found.median, found.maximum) == (0, 99.5, 199)
+    assert found.mean == pytest.approx(99.5)
+    assert found.std == pytest.approx(np.sqrt((200**2 - 1) / 12))
+    assert found.percentile_00_5 == pytest.approx(0.995)
+    assert found.percentile_99_5 == pytest.approx(198.005)
+
+
+def test_a_case_is_named_with_shape_spacing_axes_and_volume(dataset: Path) -> None:
+    _, measured = _two_cases(dataset)
+    case = measured[0][0]
+    assert (case.case_id, case.image) == ("ball_001", "imagesTr/ball_001.nii.gz")
+    assert (case.shape, case.spacing, case.axes) == (SHAPE, (0.5, 1.0, 2.0), "LPS")
+    assert case.label_voxels == {"1": 100}
+    assert case.target_ml == pytest.approx(0.1)
+
+
+def test_the_plan_clips_at_the_percentiles_and_survives_the_way_to_disk(
+    dataset: Path, tmp_path: Path
+) -> None:
+    read, measured = _two_cases(dataset)
+    plan = make_plan(make_fingerprint(read, "x", (1, "tumour"), measured))
+    assert (plan.spacing, plan.patch_size, plan.orientation) == ((1.0, 1.0, 1.0), 128, "RAS")
+    assert (plan.normalisation.low, plan.normalisation.high) == pytest.approx((0.995, 198.005))
+    assert plan.normalisation.scheme == "dataset"
+    save_record(plan, tmp_path / "plans.json")
+    assert load_record(Plan, tmp_path / "plans.json") == plan
+
+
+def test_magnetic_resonance_is_normalised_by_each_scan(dataset: Path) -> None:
+    import dataclasses
+
+    read, measured = _two_cases(dataset)
+    read = dataclasses.replace(read, modality="MRI")
+    assert (
+        make_plan(make_fingerprint(read, "x", (1, "tumour"), measured)).normalisation.scheme
+        == "case"
+    )
+
+
+def test_the_cases_depend_on_all_of_the_plan_but_the_patch_size(dataset: Path) -> None:
+    import dataclasses
+
+    read, measured = _two_cases(dataset)
+    plan = make_plan(make_fingerprint(read, "x", (1, "tumour"), measured))
+    assert case_key(dataclasses.replace(plan, patch_size=64)) == case_key(plan)
+    assert case_key(dataclasses.replace(plan, spacing=(1.0, 1.0, 2.0))) != case_key(plan)
+    assert case_key(dataclasses.replace(plan, target_label=2)) != case_key(plan)
+
+
+@pytest.mark.parametrize(
+    ("label", "affine", "message"),
+    [
+        (np.ones((6, 6, 5), np.uint8), AFFINE,
+         "6 x 6 x 5 voxels, but its image has 6 x 6 x 6; export the label on the image's grid"),
+        (np.ones(SHAPE, np.uint8), affine_of("LPS", (0.5, 1.0, 2.0), (0, 0, 3)),
+         "its corners lie up to 3 mm from those of its image (spacing or affine differ); export the label on"
+         " the image's grid"),
+        (np.ones(SHAPE, np.uint8), affine_of("LPS", (0.5, 1.0, 2.5), (0, 0, 0)),
+         "its corners lie up to 2.5 mm from those of its image (spacing or affine differ); export the label on"
+         " the image's grid"),
+        (np.zeros(SHAPE, np.uint8), AFFINE,
+         "the label is empty: no voxel of 1 (tumour); correct it, or leave the case out with --skip-bad"),
+        (np.full(SHAPE, 7, np.uint8), AFFINE,
+         "label value 7 is not in dataset.json (0 and 1); correct the label or dataset.json"),
+        (np.full(SHAPE, 0.5, np.float32), AFFINE,
+         "a label must hold whole numbers, found 0.5; is this an image?"),
+    ],
+)  # fmt: skip
+def test_a_label_that_does_not_fit_is_refused(dataset: Path, label, affine, message: str) -> None:
+    read, _ = _two_cases(dataset)
+    write_nifti(read.cases[0].label, label, affine)
+    with pytest.raises(DatasetError) as caught:
+        measure_case(read.cases[0], read, 1)
+    assert str(caught.value) == f"{read.cases[0].label}: {message}"
+
+
+def test_rounding_of_an_affine_is_no_difference(dataset: Path) -> None:
+    read, _ = _two_cases(dataset)
+    nearly = AFFINE.copy()
+    nearly[0, 3] += 1e-3
+    write_nifti(read.cases[0].label, np.ones(SHAPE, np.uint8), nearly)
+    assert measure_case(read.cases[0], read, 1)[0].target_ml > 0

@@ -1,0 +1,41 @@
+"""A patch is a cube of the case, padded where it reaches beyond."""
+
+import numpy as np
+
+from promise_cli.patches import Patch
+
+ARRAY = np.arange(4 * 5 * 6).reshape(4, 5, 6)
+
+
+def test_a_patch_inside_is_a_slice() -> None:
+    np.testing.assert_array_equal(Patch((1, 2, 3), (2, 2, 3)).crop(ARRAY), ARRAY[1:3, 2:4, 3:6])
+
+
+def test_beyond_the_edge_a_patch_holds_the_filling() -> None:
+    block = Patch((-1, 3, 4), (3, 4, 4)).crop(ARRAY, fill=-7)
+    np.testing.assert_array_equal(block[1:, :2, :2], ARRAY[:2, 3:, 4:])
+    assert (block == -7).sum() == block.size - 2 * 2 * 2
+
+
+def test_a_patch_beside_the_case_is_all_filling() -> None:
+    for origin in ((9, 0, 0), (0, -9, 0), (0, 0, 6)):
+        assert not Patch(origin, (2, 2, 2)).crop(ARRAY).any()
+
+
+def test_the_centre_of_a_patch_is_the_voxel_it_was_centred_on() -> None:
+    patch = Patch.centred((2, 3, 4), (4, 4, 4))
+    assert patch.crop(ARRAY, fill=-1)[2, 2, 2] == ARRAY[2, 3, 4]
+
+
+def test_widening_keeps_the_middle() -> None:
+    patch = Patch((1, 1, 1), (2, 2, 2))
+    wide = patch.widened((1, 2, 0)).crop(ARRAY)
+    np.testing.assert_array_equal(wide[1:-1, 2:-2], patch.crop(ARRAY))
+
+
+def test_inside_counts_voxels_of_the_case() -> None:
+    patch = Patch((2, 2, 2), (3, 3, 3))
+    np.testing.assert_array_equal(
+        patch.inside(np.array([[2, 2, 2], [4, 4, 4], [5, 2, 2], [1, 3, 3]])),
+        [True, True, False, False],
+    )

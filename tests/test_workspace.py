@@ -1,0 +1,118 @@
+"""What a command leaves out is the only thing that fits; else the error lists what fits and where it looked."""
+
+from pathlib import Path
+
+import pytest
+
+from promise_cli.errors import WorkspaceError
+from promise_cli.workspace import Workspace, open_workspace
+
+
+def _folders(root: Path, *names: str, file: str = "dataset.json") -> None:
+    for name in names:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        (root / name / file).write_text("{}")
+
+
+@pytest.mark.parametrize(
+    "task",
+    ["Task07_Pancreas", "Task07", "task07", "7", "07", "007", "Dataset007", "Task07_Pancreas/"],
+)
+def test_a_task_is_found_by_any_of_its_names(in_folder: Path, task: str) -> None:
+    _folders(in_folder, "Task07_Pancreas", "Task10_Colon", "Task70_Other")
+    assert Workspace(in_folder).find_raw_dataset(task).name == "Task07_Pancreas"
+
+
+def test_nnunets_names_and_the_raw_folder_are_searched_too(in_folder: Path) -> None:
+    _folders(in_folder, "raw/Dataset012_Liver")
+    for task in ("12", "Dataset012_Liver", "Task12"):
+        assert Workspace(in_folder).find_raw_dataset(task).name == "Dataset012_Liver"
+
+
+def test_a_path_is_taken_as_it_is(in_folder: Path) -> None:
+    _folders(in_folder, "far/away/Task07_Pancreas")
+    assert Workspace(in_folder / "else").find_raw_dataset("far/away/Task07_Pancreas") == Path(
+        "far/away/Task07_Pancreas"
+    )
+    with pytest.raises(
+        WorkspaceError, match="far/none: no such folder; give an MSD folder with dataset.json"
+    ):
+        Workspace(in_folder).find_raw_dataset("far/none")
+
+
+def test_an_unknown_task_lists_what_is_there(in_folder: Path) -> None:
+    _folders(in_folder, "Task07_Pancreas", "Task10_Colon")
+    with pytest.raises(WorkspaceError) as caught:
+        Workspace(in_folder).find_raw_dataset("Task08")
+    assert str(caught.value) == (
+        f"'Task08': unknown task; searched {in_folder}; datasets there: Task07_Pancreas, Task10_Colon"
+    )
+
+
+def test_a_task_that_fits_twice_is_refused(in_folder: Path) -> None:
+    _folders(in_folder, "Task07_Pancreas", "Dataset007_Pancreas")
+    with pytest.raises(
+        WorkspaceError,
+        match="several datasets fit .*Dataset007_Pancreas, Task07_Pancreas; name one",
+    ):
+        Workspace(in_folder).find_raw_dataset("7")
+    assert Workspace(in_folder).find_raw_dataset("Task07_Pancreas").name == "Task07_Pancreas"
+
+
+def test_the_only_preprocessed_dataset_needs_no_name(in_folder: Path) -> None:
+    workspace = Workspace(in_folder)
+    with pytest.raises(
+        WorkspaceError, match="no preprocessed dataset; run promise-preprocess TASK first"
+    ):
+        workspace.find_preprocessed(None)
+    _folders(workspace.preprocessed, "Task07_Pancreas", file="plans.json")
+    assert workspace.find_preprocessed(None).name == "Task07_Pancreas"
+    _folders(workspace.preprocessed, "Task10_Colon", file="plans.json")
+    with pytest.raises(WorkspaceError, match="no task named, and several datasets fit"):
+        workspace.find_preprocessed(None)
+    assert workspace.find_preprocessed("10").name == "Task10_Colon"
+
+
+def test_runs_are_found_by_file_folder_dataset_and_fold(in_folder: Path) -> None:
+    workspace = Workspace(in_folder)
+    with pytest.raises(WorkspaceError, match="no such run or checkpoint"):
+        workspace.find_runs(None, ())
+    run = workspace.results / "Task07_Pancreas"
+    _folders(run, "fold_0", file="checkpoint_last.pt")
+    last = run / "fold_0" / "checkpoint_last.pt"
+    assert workspace.find_runs(None, ()) == (last,)
+    _folders(run, "fold_0", file="checkpoint_best.pt")
+    best = last.with_name("checkpoint_best.pt")
+    assert workspace.find_runs(None, ()) == (best,)
+    assert workspace.find_runs(last, ()) == (last,)
+    assert workspace.find_runs(run / "fold_0", ()) == (best,)
+    _folders(run, "fold_1", file="checkpoint_best.pt")
+    with pytest.raises(WorkspaceError, match=r"several runs fit .*choose with -m RUN or -f FOLD"):
+        workspace.find_runs(None, ())
+    assert len(workspace.find_runs(None, (0, 1))) == 2
+    with pytest.raises(
+        WorkspaceError, match="no checkpoint of fold 3; trained so far: fold_0, fold_1"
+    ):
+        workspace.find_runs(run, (3,))
+
+
+def test_folds_of_two_datasets_are_not_mixed(in_folder: Path) -> None:
+    workspace = Workspace(in_folder)
+    for dataset in ("Task07_Pancreas", "Task10_Colon"):
+        _folders(workspace.results / dataset, "fold_0", file="checkpoint_best.pt")
+    with pytest.raises(
+        WorkspaceError, match=r"runs of several datasets fit \(Task07_Pancreas, Task10_Colon\)"
+    ):
+        workspace.find_runs(None, (0,))
+
+
+def test_the_root_is_the_option_else_the_variable_else_here(
+    in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert open_workspace(None).root == Path()
+    monkeypatch.setenv("PROMISE_ROOT", '"/data/promise"')
+    assert open_workspace(None).root == Path("/data/promise")
+    assert open_workspace(in_folder).root == in_folder
+    (in_folder / "file").write_text("")
+    with pytest.raises(WorkspaceError, match="the root must be a folder, found a file"):
+        open_workspace(in_folder / "file")
