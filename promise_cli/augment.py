@@ -85,14 +85,11 @@ def apply_augmentation(
     """
     if augmentation.resamples:
         image, target = _rotate_and_zoom(image, target, augmentation, patch_size)
-    axes = [axis for axis, flip in enumerate(augmentation.flips) if flip]
-    image, target = (
-        np.rot90(np.flip(array, axes), augmentation.quarter_turns, (0, 1))
-        for array in (image, target)
-    )
-    return np.ascontiguousarray(image) + np.float32(augmentation.shift), np.ascontiguousarray(
-        target
-    )
+    axes = tuple(axis for axis, flip in enumerate(augmentation.flips) if flip)
+    image = np.rot90(np.flip(image, axes), augmentation.quarter_turns, (0, 1))
+    target = np.rot90(np.flip(target, axes), augmentation.quarter_turns, (0, 1))
+    image = np.ascontiguousarray(image) + np.float32(augmentation.shift)
+    return image, np.ascontiguousarray(target)
 
 
 def _rotate_and_zoom(

@@ -4,7 +4,6 @@ Only tensors and plain types are stored, and files are read with `weights_only=T
 cannot run code.
 """
 
-import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from promise_cli import __version__
 from promise_cli.atomic import whole_file
 from promise_cli.errors import CheckpointError, PlanError
 from promise_cli.model import ModelConfig, ProMISe
+from promise_cli.model.weights import read_checkpoint
 from promise_cli.plan import Plan
 from promise_cli.presets import TrainConfig
 from promise_cli.records import record_from_json, record_to_json
@@ -85,18 +85,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; train one with promise-train --fold 0")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(
-            f"{path}: holds more than tensors and plain values, and is not opened ({reason})"
-        ) from None
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(
-            f"{path}: truncated or no checkpoint ({reason}); train or copy it again"
-        ) from None
+    content = read_checkpoint(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(
             f"{path}: no checkpoint of promise-train; give its checkpoint_best.pt"
@@ -146,7 +135,7 @@ def choose_device(name: str) -> torch.device:
     }
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if there[kind]))
-    kind = name.split(":")[0]
+    kind = name.partition(":")[0]
     if kind not in there:
         raise CheckpointError(f"--device {name}: unknown; use auto, cpu, cuda or mps")
     if not there[kind]:

@@ -7,10 +7,9 @@ import functools
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated, Any, ParamSpec
 
 import typer
-
 from typer.core import TyperCommand
 
 from promise_cli.errors import PromiseError
@@ -28,9 +27,14 @@ evaluate_app = typer.Typer(**_SETTINGS)  # type: ignore[arg-type]
 class SeveralValues(TyperCommand):
     """Lets an option that may be repeated take several numbers: `-f 0 1 2` means `-f 0 -f 1 -f 2`."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Write the option's name before each further number."""
-        repeated = {name for option in self.params if option.multiple for name in option.opts}  # type: ignore[attr-defined]
+        repeated = {
+            name
+            for option in self.params
+            if getattr(option, "multiple", False)
+            for name in option.opts
+        }
         spread: list[str] = []
         current = None
         for number, argument in enumerate(args):
@@ -201,8 +205,13 @@ def train(
 @predict_app.command(cls=SeveralValues)
 @_explains_errors
 def predict(
-    images: Annotated[Path, typer.Option("-i", "--images", metavar="SCAN|FOLDER", help="A scan or a folder of scans.")],
-    prompts: Annotated[Path, typer.Option("-p", "--prompts", metavar="CLICKS", help='Clicks: {"case": [i, j, k]}.')],
+    images: Annotated[
+        Path,
+        typer.Option("-i", "--images", metavar="SCAN|FOLDER", help="A scan or a folder of scans."),
+    ],
+    prompts: Annotated[
+        Path, typer.Option("-p", "--prompts", metavar="CLICKS", help='Clicks: {"case": [i, j, k]}.')
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", show_default="predictions/<images>")
     ] = None,
@@ -214,7 +223,9 @@ def predict(
     ] = None,
     fold: Annotated[
         list[int] | None,
-        typer.Option("-f", "--fold", metavar="N ...", help="Fold to use; several (-f 0 1 2) are averaged."),
+        typer.Option(
+            "-f", "--fold", metavar="N ...", help="Fold to use; several (-f 0 1 2) are averaged."
+        ),
     ] = None,
     device: Device = "auto",
     root: Root = None,
@@ -249,7 +260,11 @@ def evaluate(
     ] = None,
     tolerance: Annotated[
         list[float] | None,
-        typer.Option(metavar="MM ...", help="Of NSD, in mm; one or several.", show_default="5, or the protocol's"),
+        typer.Option(
+            metavar="MM ...",
+            help="Of NSD, in mm; one or several.",
+            show_default="5, or the protocol's",
+        ),
     ] = None,
     protocol: Annotated[
         Protocol, typer.Option(help="promise: 5 mm; msd: the task's own tolerance.")

@@ -16,7 +16,6 @@ from promise_cli.errors import EvaluationError
 from promise_cli.pairs import missing_error, pair_cases
 from promise_cli.scores import CaseScore, LabelSummary, Report, summarize, write_report
 from promise_cli.scoring import EmptyPolicy, MissingPolicy, Rules, complete_labels, score_cases
-from promise_cli.summary import Statistics
 from promise_cli.workspace import open_workspace
 
 Protocol = Literal["promise", "msd"]
@@ -50,7 +49,7 @@ def evaluate(
         protocol: `promise`: 5 mm for every dataset; `msd`: the task's own tolerance.
         empty: What a metric is where both masks are empty.
         missing: What becomes of a case without prediction.
-        workers: Processes; 0 works in this one, None takes one for each core where cases are many.
+        workers: Processes; 0 works in this one, None takes one a core where much is to do.
 
     Raises:
         EvaluationError: Predictions and labels cannot be compared.
@@ -117,19 +116,15 @@ def show_report(report: Report) -> None:
     """Print the scores of each case, the summary, and by which rules they came about."""
     for note in report.notes:
         say(note)
-    metrics = ["Dice", *(_nsd_name(tolerance) for tolerance in report.tolerances_mm)]
+    metrics = ["Dice", *(f"NSD {tolerance:g} mm" for tolerance in report.tolerances_mm)]
     several = len(report.summary.labels) > 1
     show_table(
         "Cases",
-        ["case", *(["label"] if several else []), *metrics, "label ml", "predicted ml", ""],
+        ["case", *(["label"] if several else []), *metrics, "label ml", "mask ml", "status"],
         [_case_row(case, several) for case in report.cases],
     )
-    summaries = [*report.summary.labels, *([report.summary.overall] if several else [])]
-    show_table(
-        "Summary",
-        ["", "n", "mean", "SD", "median", "quartiles", "range", "95 % interval", "Dice < 0.1"],
-        [row for summary in summaries for row in _summary_rows(summary, metrics)],
-    )
+    for summary in (*report.summary.labels, *([report.summary.overall] if several else [])):
+        show_table(f"Summary: {summary.name}", ["", *metrics], _summary_rows(summary))
     tolerances = ", ".join(f"{tolerance:g}" for tolerance in report.tolerances_mm)
     say(f"protocol {report.protocol}: NSD at a tolerance of {tolerances} mm")
     say(
@@ -159,10 +154,6 @@ def _msd_tolerance(dataset: str | None) -> float:
     )
 
 
-def _nsd_name(tolerance_mm: float) -> str:
-    return f"NSD {tolerance_mm:g} mm"
-
-
 def _case_row(case: CaseScore, several: bool) -> list[str]:
     return [
         case.case_id,
@@ -170,32 +161,23 @@ def _case_row(case: CaseScore, several: bool) -> list[str]:
         *(_number(value) for value in (case.dice, *case.nsd.values())),
         f"{case.reference_ml:.2f}",
         f"{case.prediction_ml:.2f}",
-        "" if case.status == "ok" else case.status.replace("_", " "),
+        case.status.replace("_", " "),
     ]
 
 
-def _summary_rows(summary: LabelSummary, metrics: Sequence[str]) -> list[list[str]]:
-    columns = zip(metrics, (summary.dice, *summary.nsd.values()), strict=True)
+def _summary_rows(summary: LabelSummary) -> list[list[str]]:
+    """One row a statistic, one column a metric."""
+    metrics = (summary.dice, *summary.nsd.values())
     return [
-        [
-            f"{summary.name} {name}",
-            *_statistics_row(values),
-            str(summary.failures) if name == "Dice" else "",
-        ]
-        for name, values in columns
-    ]
-
-
-def _statistics_row(values: Statistics) -> list[str]:
-    excluded = f" (+{values.excluded} without value)" if values.excluded else ""
-    return [
-        f"{values.n}{excluded}",
-        _number(values.mean),
-        _number(values.sd),
-        _number(values.median),
-        _range(values.quartiles),
-        _range((values.minimum, values.maximum)),
-        _range(values.interval),
+        ["cases", *(str(metric.n) for metric in metrics)],
+        ["without a value", *(str(metric.excluded) for metric in metrics)],
+        ["mean", *(_number(metric.mean) for metric in metrics)],
+        ["95 % interval", *(_range(metric.interval) for metric in metrics)],
+        ["SD", *(_number(metric.sd) for metric in metrics)],
+        ["median", *(_number(metric.median) for metric in metrics)],
+        ["quartiles", *(_range(metric.quartiles) for metric in metrics)],
+        ["range", *(_range((metric.minimum, metric.maximum)) for metric in metrics)],
+        ["failures (Dice < 0.1)", str(summary.failures), *("" for _ in summary.nsd)],
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights and options of `losses.total_loss`; the defaults are the paper's (section 2, equations 1 and 2).
+    """Weights and options of `losses.total_loss`; the defaults are the paper's (section 2).
 
     Raises:
         ValueError: A negative weight, or a kernel without a centre.
@@ -19,11 +19,11 @@ class LossConfig:
     boundary_weight: float = 10.0
     """Of the boundary-aware loss; 0 leaves it out."""
     boundary_kernel: tuple[int, int, int] = (5, 5, 5)
-    """Voxels along i, j, k that the boundary map averages over; the authors' code takes the j-k plane."""
+    """Voxels along i, j, k that boundary maps average over; the authors' code takes 1, 5, 5."""
     boundary_border: Literal["ignored", "counted"] = "ignored"
     """`counted` averages over zeros outside the patch too, as the authors' code does."""
     boundary_channels: Literal["foreground", "both"] = "foreground"
-    """`both` also holds the background's boundary map against the target's, as the authors' code does."""
+    """`both` also compares the background's boundary map, as the authors' code does."""
     boundary_without_foreground: bool = False
     """Also where a patch holds no foreground; the authors' code leaves the boundary out there."""
 

@@ -19,8 +19,8 @@ def total_loss(
         config: Weights and options.
 
     Returns:
-        The loss, and its parts before weighting, detached: `dice`, `cross_entropy`, `boundary`. Each is a
-        mean over the batch.
+        The loss, and its parts before weighting, detached: `dice`, `cross_entropy`, `boundary`.
+        Each is a mean over the batch.
     """
     logits, target = logits.float(), target.float()
     parts = {
@@ -44,7 +44,7 @@ def structural_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Soft Dice loss of the foreground, per sample, then the mean; a background-only target is no exception."""
+    """Soft Dice loss of the foreground per sample, then the mean; finite without foreground."""
     loss: Tensor = DiceLoss(include_background=False, softmax=True, to_onehot_y=True)(
         logits, target
     )
@@ -57,7 +57,7 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def boundary_loss(logits: Tensor, target: Tensor, config: LossConfig) -> Tensor:
-    """Mean squared difference of the boundary maps of the probabilities and of the target (equation 2).
+    """Mean squared difference of the boundary maps of probabilities and target (equation 2).
 
     Args:
         logits: `(B, 2, I, J, K)`.
@@ -65,7 +65,7 @@ def boundary_loss(logits: Tensor, target: Tensor, config: LossConfig) -> Tensor:
         config: Kernel, border, channels, and whether samples without foreground count.
 
     Returns:
-        The mean over the batch. A sample without foreground adds zero unless the configuration counts it.
+        The mean over the batch; a sample without foreground adds zero unless `config` counts it.
     """
     probabilities = logits.softmax(dim=1)
     if config.boundary_channels == "foreground":

@@ -193,9 +193,9 @@ def _pair_folders(predictions: Path, labels: Path) -> Pairing:
             raise _without_label(path, labels)
     pairs = tuple(Pair(case, predicted.get(case), path) for case, path in sorted(there.items()))
     folder = labels if labels.is_dir() else labels.parent
-    path = find_dataset_json(folder)
-    targets = None if path is None else read_targets(path)
-    dataset = None if path is None else path.parent.resolve().name
+    described = find_dataset_json(folder)
+    targets = None if described is None else read_targets(described)
+    dataset = None if described is None else described.parent.resolve().name
     return Pairing(predictions, labels, pairs, targets, targets is not None, dataset)
 
 

@@ -41,7 +41,8 @@ def load_pretrained(model: ProMISe, weights: str | None, weights_dir: Path) -> s
     loaded = load_encoder_weights(model, path)
     model.freeze_encoder()
     say(
-        f"pretrained weights: {path}, sha256 {loaded.sha256}, {len(loaded.used)} entries used, {len(loaded.unused)} unused"
+        f"pretrained weights: {path}, sha256 {loaded.sha256}, {len(loaded.used)} entries used,"
+        f" {len(loaded.unused)} unused"
     )
     return f"{path.name} {loaded.sha256}"
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -30,8 +31,8 @@ AFFINE_TOLERANCE = 1e-3
 SPACING_TOLERANCE = 1e-3
 """The fraction by which the header's spacing may differ from the affine's and is still believed."""
 MOST_LABELS = 255
-FEW_CASES = 24
-"""So many are scored before further processes have started."""
+HELP_WANTED_S = 4.0
+"""Further processes take a second to start; they are worth it when more than this is left."""
 
 _EMPTY_VALUES = {"nan": math.nan, "one": 1.0, "zero": 0.0}
 _MISSING_VALUES = {"error": math.nan, "zero": 0.0, "skip": math.nan}
@@ -65,21 +66,27 @@ def score_cases(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> Ite
     Args:
         pairs: The cases.
         rules: For all of them.
-        workers: Processes; 0 works in this one, None takes one a core where cases are many.
+        workers: Processes; 0 works in this one, None begins here and takes one a core when much
+            is left.
 
     Raises:
         EvaluationError: A case cannot be compared, or a process was killed.
         VolumeError: A file is damaged or holds no label.
     """
-    if workers is None:
-        workers = 0 if len(pairs) < FEW_CASES else os.cpu_count() or 1
-    if min(workers, len(pairs)) < 1:
-        for pair in pairs:
-            yield score_case(pair, rules)
+    begin, done = time.monotonic(), 0
+    while done < len(pairs) and (workers == 0 or workers is None):
+        yield score_case(pairs[done], rules)
+        done += 1
+        left_s = (time.monotonic() - begin) / done * (len(pairs) - done)
+        if workers is None and left_s > HELP_WANTED_S:
+            break
+    rest = pairs[done:]
+    count = min(workers or os.cpu_count() or 1, len(rest))
+    if count == 0:
         return
-    pool = ProcessPoolExecutor(min(workers, len(pairs)), mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
     try:
-        yield from pool.map(score_case, pairs, [rules] * len(pairs))
+        yield from pool.map(score_case, rest, [rules] * len(rest))
     except BrokenProcessPool:
         raise EvaluationError(
             "a process was killed while scoring, perhaps for want of memory; use --workers 0"

@@ -187,10 +187,11 @@ def _stored_grid(image: nib.Nifti1Image, path: Path) -> Grid:
 
 def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) -> NDArray[Any]:
     try:
-        if dtype is None:
-            array = np.asanyarray(image.dataobj)
-        else:
-            array = image.get_fdata(dtype=dtype, caching="unchanged")
+        array = (
+            np.asanyarray(image.dataobj)
+            if dtype is None
+            else image.get_fdata(dtype=dtype, caching="unchanged")
+        )
     except _READ_ERRORS as error:
         raise VolumeError(
             f"{path}: truncated or damaged ({error}); copy or download it again"

@@ -115,3 +115,16 @@ def edit_json(path: Path, change: Callable[[dict], object]) -> None:
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, preprocessed: Path) -> Path:
+    """The workspace of balls with one fold trained for one epoch at the tiny size; only to be read."""
+    import shutil
+
+    from promise_cli.train import train
+
+    root = tmp_path_factory.mktemp("trained") / "workspace"
+    shutil.copytree(preprocessed, root)
+    train(None, 0, preset_name="tiny", epochs=1, device="cpu", root=root)
+    return root

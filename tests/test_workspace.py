@@ -35,7 +35,7 @@ def test_a_path_is_taken_as_it_is(in_folder: Path) -> None:
         "far/away/Task07_Pancreas"
     )
     with pytest.raises(
-        WorkspaceError, match="far/none: no such folder; give an MSD folder with dataset.json"
+        WorkspaceError, match=r"far/none: no such folder; give an MSD folder with dataset\.json"
     ):
         Workspace(in_folder).find_raw_dataset("far/none")
 
@@ -53,7 +53,7 @@ def test_a_task_that_fits_twice_is_refused(in_folder: Path) -> None:
     _folders(in_folder, "Task07_Pancreas", "Dataset007_Pancreas")
     with pytest.raises(
         WorkspaceError,
-        match="several datasets fit .*Dataset007_Pancreas, Task07_Pancreas; name one",
+        match=r"several datasets fit .*Dataset007_Pancreas, Task07_Pancreas; name one",
     ):
         Workspace(in_folder).find_raw_dataset("7")
     assert Workspace(in_folder).find_raw_dataset("Task07_Pancreas").name == "Task07_Pancreas"

@@ -1,7 +1,7 @@
-"""What the network is: the `ModelConfig` of each preset, plain enough to be a JSON file. Needs no torch.
+"""What the network is: the `ModelConfig` of each preset, plain enough to be a JSON file.
 
-Where the paper and the authors' code differ, the default is the paper's and a comment of the field names the
-other choice; `docs/method.md` has the table.
+Where the paper and the authors' code differ, the default is the paper's and the field's docstring
+names the other choice; `docs/method.md` has the table. Nothing here needs torch.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Literal, get_args
 EncoderName = Literal["sam_vit_b", "sam_vit_l", "sam_vit_h", "dinov2_s", "tiny"]
 
 TOKEN_SIZE = 4
-"""Edge of one token in voxels: 128 voxels are 32 tokens, whatever the patch of the 2D transformer (paper: x4, 16)."""
+"""Edge of one token in voxels: the paper scales a patch by 4 and embeds squares of 16 pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class EncoderShape:
     """Blocks whose relative positions span the whole SAM image (its global attention); 0-based."""
 
     def table_rows(self, block: int) -> int:
-        """Rows of the pretrained relative-position tables of one block: SAM's 14-token window, or its 64-token image."""
+        """Rows of a block's pretrained relative positions: SAM's window of 14 tokens, or its 64."""
         return 2 * (64 if block in self.long_tables else 14) - 1
 
 
@@ -72,7 +72,7 @@ class ModelConfig:
     patch_size: int = 128
     """Edge of the cubic patch in voxels (section 3)."""
     window_size: int = 8
-    """Edge of an attention window in tokens. All blocks use windows, every other one shifted by half."""
+    """Edge of an attention window in tokens; every other block shifts its windows by half of it."""
     adapters: Literal[1, 2] = 2
     """Adapters per block: before the attention, and also before the block's output (section 2)."""
     adapter_width: int = 384
@@ -80,7 +80,7 @@ class ModelConfig:
     adapter2_residual: Literal["single", "double"] = "single"
     """`double` adds the block's output a second time, as the authors' code does: x <- 2x + f(x)."""
     relative_position: Literal["interpolate", "crop"] = "interpolate"
-    """How pretrained tables become `2 * window_size - 1` rows: all of them resized, or the central ones."""
+    """How pretrained tables fit a window: all rows resized, or the central ones cut out."""
     depth_position: Literal["zeros", "ones"] = "zeros"
     """Start of the depth positions; the authors' code takes ones."""
     feature_width: int = 256
@@ -92,13 +92,13 @@ class ModelConfig:
     prompt_heads: int = 8
     """Attention heads of the prompt encoder."""
     token_attention: Literal["absent", "idle"] = "absent"
-    """`idle` keeps the token-to-image attention that the authors' code holds and never calls, for equal counts."""
+    """`idle` keeps an attention that the authors' code holds and never calls, for equal counts."""
     decoder_width: int = 128
     """Channels of the decoder's branches and of the CNN encoder."""
     upsampling: Literal["convolution", "trilinear"] = "convolution"
-    """From the token grid to half the patch's resolution: transposed convolution (section 2), or interpolation."""
+    """From tokens to half the patch's resolution: transposed convolution (section 2) or not."""
     fusion: Literal["concat", "residual", "none"] = "concat"
-    """How the CNN encoder's features meet the decoder (Table 2: -C, -R); `residual` is our reading of -R."""
+    """How CNN features enter the decoder (Table 2: -C, -R); `residual` is our reading of -R."""
     click_position: bool = False
     """Beyond the paper: Fourier features of the position for clicks and image tokens."""
     label_embedding: bool = False
@@ -112,7 +112,8 @@ class ModelConfig:
             raise ValueError(f"window_size {self.window_size} is not an even number above zero")
         if self.feature_width % (4 * self.prompt_heads):
             raise ValueError(
-                f"feature_width {self.feature_width} does not divide among {self.prompt_heads} heads"
+                f"feature_width {self.feature_width} is not a multiple of 4 x {self.prompt_heads}"
+                " (four times prompt_heads)"
             )
         if min(self.adapter_width, self.decoder_width, self.num_global_queries) < 1:
             raise ValueError("adapter_width, decoder_width and num_global_queries must be positive")

@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _FAST_FROM = 20480
-"""torch takes oneDNN for a single volume only above this many voxels in its first four dimensions."""
+"""torch takes oneDNN for a single volume only above this product of its channels, H and W."""
 
 
 def convolve(features: Tensor, weight: Tensor, padding: int) -> Tensor:
     """`F.conv3d` with stride 1 and zero padding, equal to it.
 
-    On the CPU, torch leaves small single volumes to an unthreaded kernel that is tens of times slower, so their
-    two halves go as a batch of two, each with the margin that the kernel reaches over.
+    On the CPU, torch leaves small single volumes to an unthreaded kernel that is tens of times
+    slower, so their two halves go as a batch of two, each with the margin that the kernel reaches.
 
     Args:
         features: `(B, in, H, W, D)`.

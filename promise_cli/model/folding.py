@@ -1,15 +1,17 @@
-"""Neighbouring linear maps as one small convolution: equal in exact arithmetic, a fraction of the work."""
+"""Neighbouring linear maps as one small convolution: the same result for a fraction of the work."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-def upsampling_matrix(vit_patch: int, token_size: int) -> Tensor:
-    """Linear interpolation of the `vit_patch` pixels of one token from its voxels and one neighbour on each side.
 
-    The voxels of a token scale to exactly one pretrained patch, so every token sees the same matrix, whether
-    `vit_patch / token_size` is whole (16 / 4) or not (14 / 4). Pixel r lies at voxel (r + 1/2) * token_size /
-    vit_patch - 1/2 of its token (`align_corners=False`), and linear interpolation is a hat function of it.
+def upsampling_matrix(vit_patch: int, token_size: int) -> Tensor:
+    """Linear interpolation of one token's pixels from its voxels and one neighbour on each side.
+
+    The voxels of a token scale to exactly one pretrained patch, so every token sees the same
+    matrix, whether `vit_patch / token_size` is whole (16 / 4) or not (14 / 4). Pixel r lies at
+    voxel (r + 1/2) * token_size / vit_patch - 1/2 of its token (`align_corners=False`), and linear
+    interpolation is a hat function of that place.
 
     Returns:
         `(vit_patch, token_size + 2)` in float64; every row sums to one.
@@ -27,7 +29,9 @@ def fold_patch_embedding(
     slice_bias: Tensor,
     token_size: int,
 ) -> tuple[Tensor, Tensor]:
-    """Trilinear upsampling, 2D patch embedding of equal channels and depth embedding as one 3D convolution.
+    """Trilinear upsampling, 2D patch embedding and depth embedding as one 3D convolution.
+
+    The channels of the 2D image are copies of one another, so their weights add up.
 
     Args:
         patch_weight: `(C, 3, p, p)` of the 2D patch embedding, stride p.
@@ -37,8 +41,8 @@ def fold_patch_embedding(
         token_size: Voxels per token; the stride of the result.
 
     Returns:
-        Kernel `(C, 1, t, t, t)` with t = `token_size + 2`, and bias `(C,)`, for a volume padded by one voxel
-        with copies of its border, which is what interpolation does there.
+        Kernel `(C, 1, t, t, t)` with t = `token_size + 2`, and bias `(C,)`, for a volume padded by
+        one voxel with copies of its border, which is what interpolation does there.
     """
     edge = patch_weight.shape[-1]
     up = upsampling_matrix(edge, token_size).to(patch_weight)

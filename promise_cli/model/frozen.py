@@ -9,8 +9,8 @@ from torch import Tensor
 class FrozenResult:
     """The last result of a function of one parameter, valid until that parameter changes.
 
-    A parameter that trains is never cached. Loading weights raises the parameter's version, moving it replaces
-    its storage, and a copy of this object starts empty.
+    A parameter that trains is never cached. Loading weights raises the parameter's version, moving
+    it replaces its storage, and a copy of this object starts empty.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,6 @@
-"""A pretrained 2D image transformer made 3D: four levels of features of a patch (paper, section 2)."""
+"""A pretrained 2D image transformer made 3D: four levels of features (paper, section 2)."""
+
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -104,7 +106,7 @@ class ImageEncoder(nn.Module):
         self._plane_positions = FrozenResult()
 
     def pretrained_parameters(self) -> dict[str, nn.Parameter]:
-        """What comes from the pretrained transformer and stays as it is (the norms come from it and train)."""
+        """What comes from the pretrained transformer and stays as it is; its norms train."""
         return {
             name: parameter
             for name, parameter in self.named_parameters()
@@ -143,16 +145,17 @@ class ImageEncoder(nn.Module):
 
     def embed(self, image: Tensor) -> Tensor:
         """`(B, 1, H, W, D)` in voxels to tokens with their positions, `(B, H/4, W/4, D/4, C)`."""
+        patch_layer, slice_layer = self.patch_embed.proj, self.slice_embed
         with full_precision(image):
             kernel, bias = fold_patch_embedding(
-                self.patch_embed.proj.weight,
-                self.patch_embed.proj.bias,
-                self.slice_embed.weight,
-                self.slice_embed.bias,
+                patch_layer.weight,
+                cast(Tensor, patch_layer.bias),
+                slice_layer.weight,
+                cast(Tensor, slice_layer.bias),
                 TOKEN_SIZE,
             )
-        padded = F.pad(image, (1,) * 6, mode="replicate")
-        tokens = F.conv3d(padded, kernel, bias, stride=TOKEN_SIZE).permute(0, 2, 3, 4, 1)
+            padded = F.pad(image, (1,) * 6, mode="replicate")
+            tokens = F.conv3d(padded, kernel, bias, stride=TOKEN_SIZE).permute(0, 2, 3, 4, 1)
         plane = self._plane_positions(self._resize_positions, self.pos_embed)
         return (tokens + plane[:, :, :, None] + self.depth_embed[:, None, None]).contiguous()
 

@@ -1,5 +1,7 @@
 """Four feature levels, the CNN's detail and the image itself to logits (paper, Fig. 2b)."""
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,7 +40,7 @@ class Branch(nn.Module):
             grown = F.interpolate(features, scale_factor=2, mode="trilinear", align_corners=True)
             return convolve(grown, head_weight, padding=1)
         with full_precision(features):
-            kernel = fold_upsampled_conv(self.up.weight, self.up.bias, head_weight)
+            kernel = fold_upsampled_conv(self.up.weight, cast(Tensor, self.up.bias), head_weight)
         with_ones = F.pad(features, (0,) * 7 + (1,), value=1.0)
         return F.conv_transpose3d(with_ones, kernel, stride=2, padding=1)
 
@@ -46,7 +48,7 @@ class Branch(nn.Module):
 class MaskDecoder(nn.Module):
     """The head over all levels, split so that a new click repeats only what depends on it.
 
-    The head's first convolution is linear: its sum over levels, CNN and image is taken term by term.
+    The head's first convolution is linear: its sum over levels, CNN and image is taken by terms.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -79,16 +81,28 @@ class MaskDecoder(nn.Module):
         if self.fusion == "residual":
             partial = partial + detail
         for index, features in enumerate(levels):
-            partial = partial + self.branches[index].share(features, self._columns(index, index + 1))
+            partial = partial + self._share(index, features)
         return partial
 
     def decode(self, partial: Tensor, prompted: Tensor) -> Tensor:
-        """Logits `(B, 2, 4H, 4W, 4D)` from `encode`'s result and the prompt encoder's `(B, feature_width, H, W, D)`."""
-        hidden = partial + self.branches[3].share(prompted, self._columns(3, 4))
+        """Logits of background and foreground.
+
+        Args:
+            partial: `encode`'s result.
+            prompted: `(B, feature_width, H, W, D)`, the prompt encoder's result.
+
+        Returns:
+            `(B, 2, 4H, 4W, 4D)`.
+        """
+        hidden = partial + self._share(3, prompted)
         logits = convolve(F.relu(F.instance_norm(hidden)), self.head2.weight, padding=1)
         return F.interpolate(logits, scale_factor=2, mode="trilinear", align_corners=True)
 
+    def _share(self, level: int, features: Tensor) -> Tensor:
+        branch = cast(Branch, self.branches[level])
+        return branch.share(features, self._columns(level, level + 1))
+
     def _columns(self, start: int, stop: int) -> Tensor:
-        """The head's weights for some of its inputs: four levels, then CNN (if joined) and image."""
+        """The head's weights for some inputs: four levels, then CNN (if joined) and image."""
         first, last = sum(self.widths[:start]), sum(self.widths[:stop])
         return self.head1.weight[:, first:last]

@@ -24,8 +24,8 @@ class ImageState(NamedTuple):
 class ProMISe(nn.Module):
     """A pretrained image transformer that outlines the tumour under a click in 3D.
 
-    Tensors are (B, C, I, J, K), clicks ijk voxels of the patch. Inside, the axes are (H, W, D) = (J, I, K):
-    the planes of the 2D transformer lie across K. Only `_to_hwd` and its uses here convert.
+    Tensors are (B, C, I, J, K), clicks ijk voxels of the patch. Inside, the axes are
+    (H, W, D) = (J, I, K): the planes of the 2D transformer lie across K. Only this class converts.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -47,7 +47,7 @@ class ProMISe(nn.Module):
             `(B, 2, I, J, K)`.
 
         Raises:
-            ValueError: The patch is not of the configured size, or clicks and labels do not match it.
+            ValueError: The patch is not of the configured size, or clicks and labels do not fit.
             PromptError: A click lies outside the patch.
         """
         return self.decode(self.encode(patch), clicks, labels)
@@ -57,14 +57,15 @@ class ProMISe(nn.Module):
         edge = self.config.patch_size
         if patch.ndim != 5 or tuple(patch.shape[1:]) != (1, edge, edge, edge):
             raise ValueError(
-                f"a patch of shape {tuple(patch.shape)} for a network of (B, 1, {edge}, {edge}, {edge})"
+                f"a patch of shape {tuple(patch.shape)};"
+                f" this network takes (B, 1, {edge}, {edge}, {edge})"
             )
         image = _to_hwd(patch)
         *levels, deepest = self.image_encoder(image)
         return ImageState(deepest, self.mask_decoder.encode(levels, image))
 
     def decode(self, state: ImageState, clicks: Tensor, labels: Tensor) -> Tensor:
-        """Logits `(B, 2, I, J, K)` for `clicks` `(B, N, 3)` and `labels` `(B, N)`; see `forward`."""
+        """Logits for clicks on an encoded patch; arguments, result and errors as in `forward`."""
         if clicks.shape != (state.features.shape[0], labels.shape[-1], 3) or labels.ndim != 2:
             raise ValueError(
                 f"clicks {tuple(clicks.shape)} and labels {tuple(labels.shape)} for a batch of"
@@ -77,12 +78,12 @@ class ProMISe(nn.Module):
         return _to_hwd(self.mask_decoder.decode(state.partial, prompted))  # its own inverse
 
     def freeze_encoder(self) -> None:
-        """Keep the pretrained part as it is; adapters, norms, depth positions and all that follows train."""
+        """Keep the pretrained part as it is; adapters, norms and all that follows train."""
         for parameter in self.image_encoder.pretrained_parameters().values():
             parameter.requires_grad_(False)
 
     def checkpoint_activations(self, enabled: bool = True) -> None:
-        """Recompute each block in the backward pass instead of keeping what it computed: less memory, more time."""
+        """Recompute each block in the backward pass: less memory for a third more time."""
         self.image_encoder.checkpointing = enabled
 
 

@@ -1,4 +1,4 @@
-"""Clicks to a feature map that answers them: visual sampling, global queries, cross-attention (paper, Fig. 3)."""
+"""Clicks to features that answer them: sampling, global queries, cross-attention (Fig. 3)."""
 
 import math
 
@@ -23,13 +23,17 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(inner_width, width)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        """Query `(B, Q, C)`, key and value `(B, K, C)`, mask `(B, 1, 1, K)` true where a key counts."""
-        heads = [
-            projected.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for projected in (self.q_proj(query), self.k_proj(key), self.v_proj(value))
-        ]
-        attended = F.scaled_dot_product_attention(*heads, attn_mask=mask)
+        """Query `(B, Q, C)`, key and value `(B, K, C)`; `(B, 1, 1, K)` true where a key counts."""
+        attended = F.scaled_dot_product_attention(
+            self._heads(self.q_proj(query)),
+            self._heads(self.k_proj(key)),
+            self._heads(self.v_proj(value)),
+            attn_mask=mask,
+        )
         return self.out_proj(attended.transpose(1, 2).flatten(2))
+
+    def _heads(self, projected: Tensor) -> Tensor:
+        return projected.reshape(*projected.shape[:2], self.num_heads, -1).transpose(1, 2)
 
 
 class PromptLayer(nn.Module):
@@ -80,10 +84,12 @@ class PromptEncoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList(PromptLayer(config) for _ in range(2))
+        self.num_queries = config.num_global_queries
         width = config.feature_width
         self.label_embedding = nn.Embedding(2, width) if config.label_embedding else None
         self.click_position = config.click_position
         if config.click_position:
+            self.position_frequencies: Tensor
             self.register_buffer("position_frequencies", torch.randn(3, width // 2))
 
     def forward(self, features: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
@@ -104,24 +110,23 @@ class PromptEncoder(nn.Module):
         positions = None
         if self.click_position:
             size = torch.tensor(features.shape[2:], device=features.device)
-            points = points + self._encode(clicks / (TOKEN_SIZE * size))
+            points = points + self._encode((clicks + 0.5) / (TOKEN_SIZE * size))
             positions = self._encode(_token_centres(features))
-        mask = F.pad(real, (self.layers[0].global_query.shape[1], 0), value=True)[:, None, None]
+        mask = F.pad(real, (self.num_queries, 0), value=True)[:, None, None]
         image = features.flatten(2).transpose(1, 2)
         for layer in self.layers:
             points, image = layer(points, image, positions, mask)
-        return image.transpose(1, 2).unflatten(2, features.shape[2:]).contiguous()
+        return image.transpose(1, 2).reshape(features.shape)
 
     def _encode(self, place: Tensor) -> Tensor:
-        """Random Fourier features (SAM's prompt encoder) of places in [0, 1]: `(..., 3)` to `(..., C)`."""
-        angles = (
-            2 * math.pi * (2 * place.to(self.position_frequencies) - 1) @ self.position_frequencies
-        )
+        """SAM's random Fourier features of places in [0, 1]: `(..., 3)` to `(..., C)`."""
+        frequencies = self.position_frequencies
+        angles = 2 * math.pi * (2 * place.to(frequencies) - 1) @ frequencies
         return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 def sample_features(features: Tensor, clicks: Tensor) -> Tensor:
-    """Features at the clicks, interpolated between token centres and towards zero outside (paper, section 2).
+    """Features at the clicks, interpolated between token centres and towards zero outside.
 
     Args:
         features: `(B, C, H, W, D)`.
@@ -131,9 +136,10 @@ def sample_features(features: Tensor, clicks: Tensor) -> Tensor:
         `(B, N, C)`.
     """
     size = TOKEN_SIZE * torch.tensor(features.shape[2:], device=features.device)
-    place = (clicks.float() + 0.5) * 2 / size - 1
-    grid = place.flip(-1).to(features)[:, :, None, None]  # grid_sample counts axes from the last
-    with full_precision(features):
+    with full_precision(features):  # bfloat16 would move the clicks
+        features = features.to(torch.promote_types(features.dtype, torch.float32))
+        place = (clicks.to(features) + 0.5) * 2 / size - 1
+        grid = place.flip(-1)[:, :, None, None]  # grid_sample counts axes from the last
         sampled = F.grid_sample(features, grid, align_corners=False)
     return sampled[..., 0, 0].transpose(1, 2)
 

@@ -50,14 +50,16 @@ def is_reference_checkpoint(content: Any) -> bool:
 def import_reference_checkpoint(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     """Read a checkpoint in the authors' layout.
 
-    Shift masks and the unused positional encoding are left out, and so are the three prompt encoders that were
-    never called. Both names of the head (`head`, in released files `cls_hao`) are understood.
+    Shift masks and the unused positional encoding are left out, and so are the three prompt
+    encoders that were never called. Both names of the head (`head`, in released files `cls_hao`)
+    are understood.
 
     Returns:
         The `reference` configuration, and a state dict for it that is complete.
 
     Raises:
-        CheckpointError: The file cannot be read safely, or entries are missing, unknown or of another shape.
+        CheckpointError: The file cannot be read safely, or entries are missing, unknown or of
+            another shape.
     """
     content = _read(path)
     if not is_reference_checkpoint(content):
@@ -79,7 +81,7 @@ def import_reference_checkpoint(path: Path) -> tuple[ModelConfig, dict[str, Tens
 
 
 def _read(path: Path) -> Any:
-    """Read safely: beyond tensors and plain types only numpy's scalars, which the authors stored as losses."""
+    """Read tensors, plain types and numpy's scalars, which the authors stored as losses."""
     scalar: Any = np.float64(0).__reduce__()[0]
     allowed: list[Any] = [
         (scalar, "numpy.core.multiarray.scalar"),

@@ -1,6 +1,7 @@
 """What comes from Segment Anything (Apache-2.0, github.com/facebookresearch/segment-anything).
 
-Only its `modeling` subpackage is loaded: the package itself imports torchvision, which nothing here needs.
+Only its `modeling` subpackage is loaded: the package itself imports torchvision, which nothing
+here needs.
 """
 
 import importlib.util
@@ -20,7 +21,7 @@ _MODELING = "segment_anything_modeling"
 
 @cache
 def _modeling() -> ModuleType:
-    """`segment_anything.modeling` under a name of our own, so that its parent package is never imported."""
+    """`segment_anything.modeling` under a name of our own, so that its parent stays unloaded."""
     package = importlib.util.find_spec("segment_anything")
     if package is None or package.origin is None:
         raise ImportError("segment-anything is not installed")
@@ -31,9 +32,7 @@ def _modeling() -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"{folder}: no package of SAM's network")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[_MODELING] = (
-        module  # before execution: its modules import each other through this name
-    )
+    sys.modules[_MODELING] = module  # first: its modules import each other by this name
     spec.loader.exec_module(module)
     return module
 
@@ -47,7 +46,7 @@ def mlp_block(width: int, hidden: int, activation: type[nn.Module]) -> nn.Module
 
 @cache
 def official_layout(encoder: EncoderName) -> dict[str, torch.Size]:
-    """Names and shapes of every entry of an official SAM file, from SAM's own classes on the meta device.
+    """Names and shapes of every entry of an official SAM file, from SAM's own classes.
 
     Args:
         encoder: `sam_vit_b`, `sam_vit_l` or `sam_vit_h`.

@@ -1,6 +1,7 @@
-"""Pretrained image transformers from their official files into our encoder, checked name by name."""
+"""Pretrained image transformers from their official files into our encoder, name by name."""
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,16 +38,17 @@ class LoadedWeights:
 def load_encoder_weights(model: ProMISe, path: Path) -> LoadedWeights:
     """Fill the image encoder of `model` from an official file.
 
-    SAM's files (and MedSAM's, which share their names) hold the whole of SAM, of which the neck, the prompt
-    encoder and the mask decoder stay unused; the relative positions along depth start as the mean of those
-    along height and width. DINOv2's layer scales are folded into the layers before them.
+    SAM's files (and MedSAM's, which share their names) hold the whole of SAM, of which the neck,
+    the prompt encoder and the mask decoder stay unused; the relative positions along depth start as
+    the mean of those along height and width. DINOv2's layer scales are folded into the layers
+    before them.
 
     Args:
         model: Its `config.encoder` says which transformer is expected. Changed only if all is well.
         path: A `.pth` or `.safetensors` file.
 
     Raises:
-        CheckpointError: The file cannot be read, or is not of this encoder; missing names are listed.
+        CheckpointError: The file cannot be read, or lacks entries of this encoder, which are named.
     """
     entries = read_tensors(path)
     encoder = model.config.encoder
@@ -91,7 +93,8 @@ def read_checkpoint(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # torch's advice to its own developers
+            return torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise CheckpointError(f"{path}: damaged ({error}); fetch it again") from None
     except Exception as error:  # torch.load raises a dozen kinds for damaged or hostile files
@@ -134,33 +137,26 @@ def _from_dinov2(
     entries: dict[str, Tensor], model: ProMISe, path: Path
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     shape = model.config.shape
-    own = {**model.image_encoder.state_dict(), **_layer_scales(shape.depth, shape.width)}
-    rows = shape.position_side**2 + 1  # the class token stands first
-    layout = {
-        _dinov2_name(name): tensor.shape
-        for name, tensor in own.items()
-        if name in model.image_encoder.pretrained_parameters() or ".norm" in name or ".ls" in name
-    }
-    layout["pos_embed"] = torch.Size((1, rows, shape.width))
+    side = shape.position_side
+    own = dict(model.image_encoder.named_parameters())
+    names = set(model.image_encoder.pretrained_parameters())
+    names |= {name for name in own if name.startswith("blocks.") and ".norm" in name}
+    layout = {_dinov2_name(name): own[name].shape for name in names}
+    layout["pos_embed"] = torch.Size((1, side * side + 1, shape.width))
+    for index in range(shape.depth):
+        for scale in ("ls1", "ls2"):
+            layout[f"blocks.{index}.{scale}.gamma"] = torch.Size((shape.width,))
     _check(layout, entries, model.config.encoder, path)
-    state = {name: entries[_dinov2_name(name)].float() for name in own if _dinov2_name(name) in layout}
-    grid = state["pos_embed"][:, 1:]
-    state["pos_embed"] = grid.unflatten(1, (shape.position_side, shape.position_side))
+    state = {name: entries[_dinov2_name(name)].float() for name in names}
+    positions = state["pos_embed"][:, 1:]  # the class token stands first
+    state["pos_embed"] = positions.reshape(1, side, side, shape.width)
     for index in range(shape.depth):
         for scale, layer in (("ls1", "attn.proj"), ("ls2", "mlp.lin2")):
-            gamma = state.pop(f"blocks.{index}.{scale}.gamma")
-            state[f"blocks.{index}.{layer}.weight"] *= gamma[:, None]
-            state[f"blocks.{index}.{layer}.bias"] *= gamma
+            gamma = entries[f"blocks.{index}.{scale}.gamma"].float()
+            weight, bias = (f"blocks.{index}.{layer}.{kind}" for kind in ("weight", "bias"))
+            state[weight] = gamma[:, None] * state[weight]
+            state[bias] = gamma * state[bias]
     return state, tuple(sorted(layout))
-
-
-def _layer_scales(depth: int, width: int) -> dict[str, Tensor]:
-    """DINOv2's layer scales, which our blocks have folded away."""
-    return {
-        f"blocks.{index}.{scale}.gamma": torch.empty(width, device="meta")
-        for index in range(depth)
-        for scale in ("ls1", "ls2")
-    }
 
 
 def _dinov2_name(name: str) -> str:
@@ -173,9 +169,7 @@ def _check(
     """Refuse a file that lacks an entry of `layout` or has one of another shape."""
     missing = sorted(set(layout) - set(entries))
     if missing:
-        raise CheckpointError(
-            f"{path}: not a complete file of {encoder}; missing {_some(missing)}"
-        )
+        raise CheckpointError(f"{path}: not a complete file of {encoder}; missing {_some(missing)}")
     for name in sorted(layout):
         found = tuple(entries[name].shape)
         if found != tuple(layout[name]):

@@ -78,7 +78,7 @@ class Windows:
 
 
 class _Reorder(torch.autograd.Function):
-    """Rows `(B, N, C)` in another order. The gradient comes back by selection, without a scatter."""
+    """Rows `(B, N, C)` in another order, with a gradient that needs no scatter."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, order: Tensor, inverse: Tensor) -> Tensor:

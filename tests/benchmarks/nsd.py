@@ -4,7 +4,8 @@
 
 installs surface-distance 0.1 into a temporary folder, mends there what numpy 2 and scipy no longer
 have, and prints JSON. Both are timed in turn in one process, as processor time of the best of
-ROUNDS (default 5); only the ratios are worth quoting. Memory is what numpy allocates above the two masks.
+ROUNDS (default 5); only the ratios are worth quoting. Memory is what numpy allocates above the
+two masks.
 """
 
 import importlib

@@ -1,0 +1,90 @@
+"""A checkpoint from elsewhere is opened without running code, and a damaged one is named."""
+
+import dataclasses
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from promise_cli.checkpoint import build_model, choose_device, load_checkpoint, save_checkpoint
+from promise_cli.errors import CheckpointError
+from tests.test_train import RUN
+
+
+class _Code:
+    def __reduce__(self) -> tuple:
+        return (print, ("this code ran",))
+
+
+def test_a_checkpoint_comes_back_as_it_was(trained: Path, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(trained / RUN / "checkpoint_last.pt")
+    save_checkpoint(checkpoint, tmp_path / "again.pt")
+    again = load_checkpoint(tmp_path / "again.pt")
+    for field in dataclasses.fields(checkpoint):
+        if field.name not in ("weights", "optimizer"):
+            assert getattr(again, field.name) == getattr(checkpoint, field.name)
+    assert list(again.weights) == list(checkpoint.weights)
+    assert all(
+        torch.equal(again.weights[name], value) for name, value in checkpoint.weights.items()
+    )
+
+
+def test_pickled_code_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, content in enumerate(
+        (_Code(), {"format": "promise-checkpoint", "weights": _Code()})
+    ):
+        path = tmp_path / f"{number}.pt"
+        torch.save(content, path)
+        with pytest.raises(
+            CheckpointError,
+            match=f"{number}.pt: not readable as tensors and plain types .* holds pickled code",
+        ):
+            load_checkpoint(path)
+    plain = tmp_path / "plain.pt"
+    plain.write_bytes(pickle.dumps(_Code()))
+    with pytest.raises(CheckpointError):
+        load_checkpoint(plain)
+    assert "this code ran" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])
+def test_a_truncated_checkpoint_is_named(trained: Path, tmp_path: Path, share: float) -> None:
+    whole = (trained / RUN / "checkpoint_best.pt").read_bytes()
+    path = tmp_path / "part.pt"
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(CheckpointError, match=r"part\.pt: ") as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such checkpoint; train one with promise-train"):
+        load_checkpoint(tmp_path / "none.pt")
+    torch.save({"state_dict": {}}, tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match="no checkpoint of promise-train"):
+        load_checkpoint(tmp_path / "other.pt")
+    torch.save({"format": "promise-checkpoint", "format_version": 99}, tmp_path / "new.pt")
+    with pytest.raises(CheckpointError, match="format version 99, this version reads 1"):
+        load_checkpoint(tmp_path / "new.pt")
+    torch.save({"format": "promise-checkpoint", "format_version": 1}, tmp_path / "part.pt")
+    with pytest.raises(CheckpointError, match="lacks 'model_config'; train or copy it again"):
+        load_checkpoint(tmp_path / "part.pt")
+
+
+def test_weights_of_another_network_are_refused(trained: Path) -> None:
+    path = trained / RUN / "checkpoint_best.pt"
+    checkpoint = load_checkpoint(path)
+    weights = dict(checkpoint.weights)
+    weights["stranger"] = weights.pop(next(iter(weights)))
+    with pytest.raises(CheckpointError, match="weights of another network"):
+        build_model(dataclasses.replace(checkpoint, weights=weights), path)
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    assert choose_device("cpu").type == "cpu"
+    if not torch.cuda.is_available():
+        with pytest.raises(
+            CheckpointError, match="--device cuda: not available on this machine; use --device cpu"
+        ):
+            choose_device("cuda")

@@ -1,0 +1,202 @@
+import copy
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from promise_cli.errors import PromptError
+from promise_cli.model import ProMISe, model_config
+from promise_cli.model.prompt_encoder import sample_features
+
+SMALL = dataclasses.replace(model_config("tiny"), patch_size=32)
+
+
+def network(**changes):
+    torch.manual_seed(0)
+    return ProMISe(dataclasses.replace(SMALL, **changes)).eval()
+
+
+def patches(batch=1, edge=32):
+    return torch.randn(batch, 1, edge, edge, edge, generator=torch.Generator().manual_seed(1))
+
+
+def clicks(*places):
+    return torch.tensor([places], dtype=torch.float32)
+
+
+ONE = torch.ones(1, 1, dtype=torch.long)
+OPTIONS = [
+    {},
+    {"adapters": 1, "upsampling": "trilinear", "fusion": "none"},
+    {"upsampling": "trilinear", "fusion": "none"},
+    {"fusion": "none"},
+    {"fusion": "residual"},
+    {"adapter2_residual": "double", "depth_position": "ones", "token_attention": "idle"},
+    {"relative_position": "crop"},
+    {"click_position": True, "label_embedding": True},
+    {"patch_size": 40, "window_size": 8},
+    {"patch_size": 48, "window_size": 8},
+    {"patch_size": 24},
+    {"encoder": "dinov2_s"},
+]
+
+
+@pytest.mark.parametrize("changes", OPTIONS, ids=str)
+def test_every_option_gives_finite_logits_of_the_patchs_shape(changes):
+    model = network(**changes)
+    edge = model.config.patch_size
+    with torch.no_grad():
+        logits = model(patches(1, edge), clicks((3, 4, 5)), ONE)
+    assert logits.shape == (1, 2, edge, edge, edge)
+    assert torch.isfinite(logits).all()
+
+
+def test_a_click_moves_the_result():
+    model = network()
+    state = model.encode(patches())
+    first, second = (model.decode(state, clicks(at), ONE) for at in ((4, 5, 6), (25, 20, 9)))
+    assert (first - second).abs().max() > 1e-4
+
+
+def test_the_order_of_clicks_does_not_matter():
+    model = network(label_embedding=True, click_position=True)
+    state = model.encode(patches())
+    places, labels = clicks((4, 5, 6), (25, 20, 9), (1, 30, 12)), torch.tensor([[1, 0, 1]])
+    order = [2, 0, 1]
+    logits = model.decode(state, places, labels)
+    again = model.decode(state, places[:, order], labels[:, order])
+    torch.testing.assert_close(again, logits, rtol=1e-4, atol=1e-5)
+
+
+def test_padding_clicks_change_nothing_even_outside_the_patch():
+    model = network(label_embedding=True, click_position=True)
+    state = model.encode(patches())
+    logits = model.decode(state, clicks((4, 5, 6)), ONE)
+    padded = clicks((4, 5, 6), (-99, 0, 1e6), (7, 7, 7))
+    again = model.decode(state, padded, torch.tensor([[1, -1, -1]]))
+    torch.testing.assert_close(again, logits, rtol=1e-4, atol=1e-5)
+
+
+def test_samples_of_a_batch_do_not_meet_and_may_have_different_numbers_of_clicks():
+    model = network()
+    batch = patches(2)
+    places = torch.tensor([[[4.0, 5, 6], [9, 9, 9]], [[20.0, 3, 8], [0, 0, 0]]])
+    together = model(batch, places, torch.tensor([[1, 0], [1, -1]]))
+    first = model(batch[:1], places[:1], torch.tensor([[1, 0]]))
+    second = model(batch[1:], places[1:, :1], ONE)
+    torch.testing.assert_close(together, torch.cat([first, second]), rtol=1e-4, atol=1e-4)
+
+
+def test_duplicating_the_patch_duplicates_the_result():
+    model = network()
+    one = model(patches(), clicks((4, 5, 6)), ONE)
+    two = model(
+        patches().repeat(2, 1, 1, 1, 1), clicks((4, 5, 6)).repeat(2, 1, 1), ONE.repeat(2, 1)
+    )
+    torch.testing.assert_close(two, one.repeat(2, 1, 1, 1, 1), rtol=1e-4, atol=1e-4)
+
+
+def test_labels_count_only_with_the_label_embedding():
+    state_of = {}
+    for option in (False, True):
+        model = network(label_embedding=option)
+        state = model.encode(patches())
+        both = [model.decode(state, clicks((4, 5, 6)), label * ONE) for label in (0, 1)]
+        state_of[option] = torch.equal(*both)
+    assert state_of == {False: True, True: False}
+
+
+def test_a_click_on_a_token_centre_reads_that_tokens_features():
+    features = torch.randn(1, 3, 4, 5, 6)
+    hwd = torch.tensor([[[4 * 1 + 1.5, 4 * 3 + 1.5, 4 * 5 + 1.5]]])
+    torch.testing.assert_close(sample_features(features, hwd)[0, 0], features[0, :, 1, 3, 5])
+
+
+def test_the_click_follows_the_axes_of_the_patch():
+    model = network()
+    seen = []
+    model.prompt_encoder.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+    model(patches(), clicks((1, 2, 3)), ONE)
+    assert seen[0].tolist() == [[[2, 1, 3]]]  # H is J, W is I, D is K
+
+
+def test_positions_reach_the_prompt_only_through_the_image_unless_asked_for():
+    moved = {}
+    for option in (False, True):
+        model = network(click_position=option)
+        flat = torch.ones(1, 32, 8, 8, 8)
+        results = [model.prompt_encoder(flat, clicks(at), ONE) for at in ((9, 9, 9), (20, 20, 20))]
+        moved[option] = (results[0] - results[1]).abs().max() > 1e-3
+    assert moved == {False: False, True: True}
+
+
+@pytest.mark.parametrize("place", [(32, 0, 0), (0, -1, 0), (0, 0, float("nan"))])
+def test_a_click_outside_the_patch_is_refused(place):
+    model = network()
+    with pytest.raises(PromptError, match=r"lies outside the patch of 32 x 32 x 32"):
+        model(patches(), clicks((3, 3, 3), place), torch.tensor([[1, 0]]))
+
+
+def test_a_patch_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"\(1, 1, 64, 64, 64\)"):
+        network().encode(patches(1, 64))
+
+
+def test_clicks_and_labels_that_do_not_match_are_refused():
+    model = network()
+    with pytest.raises(ValueError, match=r"must be \(B, N, 3\) and \(B, N\)"):
+        model(patches(), clicks((3, 3, 3)), torch.ones(1, 2, dtype=torch.long))
+
+
+def test_checkpointed_activations_give_the_same_gradients():
+    gradients = []
+    for enabled in (False, True):
+        model = network().train()
+        model.checkpoint_activations(enabled)
+        model(patches(), clicks((4, 5, 6)), ONE).square().mean().backward()
+        gradients.append([p.grad for p in model.parameters()])
+    for plain, recomputed in zip(*gradients, strict=True):
+        torch.testing.assert_close(recomputed, plain)
+
+
+def test_every_parameter_of_the_paper_layout_learns():
+    model = network().train()
+    model(patches(), clicks((4, 5, 6)), ONE).square().mean().backward()
+    still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert still == []
+
+
+def test_a_copy_of_a_used_network_is_independent():
+    model = network()
+    model.freeze_encoder()
+    before = model(patches(), clicks((4, 5, 6)), ONE)
+    other = copy.deepcopy(model)
+    for name, parameter in other.named_parameters():
+        if "rel_pos_h" in name or name.endswith("pos_embed"):
+            nn.init.normal_(parameter)
+    assert not torch.equal(other(patches(), clicks((4, 5, 6)), ONE), before)
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other(patches(), clicks((4, 5, 6)), ONE), before)
+    assert torch.equal(model(patches(), clicks((4, 5, 6)), ONE), before)
+
+
+@pytest.mark.parametrize("changes", [{}, {"window_size": 8}])
+def test_bfloat16_autocast_agrees_with_float32(changes):
+    model = network(**changes)
+    with torch.no_grad():
+        full = model(patches(), clicks((4, 5, 6)), ONE)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = model(patches(), clicks((4, 5, 6)), ONE).float()
+    assert torch.isfinite(half).all()
+    assert (half - full).norm() / full.norm() < 2e-2
+
+
+# torch's own tracing of autograd functions warns about itself
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+def test_the_network_compiles_as_one_graph():
+    model = network()
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        plain = model(patches(), clicks((4, 5, 6)), ONE)
+        torch.testing.assert_close(compiled(patches(), clicks((4, 5, 6)), ONE), plain)

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+import torch
+
+from promise_cli.errors import CheckpointError
+from promise_cli.model import ProMISe, model_config
+from promise_cli.model.reference import import_reference_checkpoint
+from tests.test_model.authors_layout import PARITY, checkpoint, image
+
+pytestmark = pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are absent")
+
+
+def light(_name, shape, _seed):
+    """An entry of the right shape that takes a few bytes on the disk."""
+    return torch.zeros(()).expand(shape)
+
+
+def save(content, tmp_path):
+    path = tmp_path / "colon_pretrain_promise.pth"
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.slow
+def test_the_authors_numbers_are_met(tmp_path):
+    expected = np.load(PARITY / "one_click.npz")
+    config, state = import_reference_checkpoint(save(checkpoint(), tmp_path))
+    model = ProMISe(config).eval()
+    model.load_state_dict(state)
+    patch = image().permute(2, 1, 0)[None, None]  # their (d, h, w) is our (k, j, i)
+    with torch.inference_mode():
+        encoded = model.encode(patch)
+        click = torch.tensor([[[90.0, 70.0, 40.0]]])
+        logits = model.decode(encoded, click, torch.ones(1, 1, dtype=torch.long))
+    ours = logits[0].permute(0, 3, 2, 1).numpy()
+    theirs = expected["logits"]
+    error = np.linalg.norm(ours[:, 3::8, 5::8, 1::8] - theirs) / np.linalg.norm(theirs)
+    assert error <= 1e-4
+    np.testing.assert_allclose(ours.mean((1, 2, 3)), expected["mean"][0], atol=1e-4)
+    np.testing.assert_allclose(ours.std((1, 2, 3)), expected["std"][0], atol=1e-4)
+
+
+def test_the_layout_fills_the_reference_network_completely(tmp_path):
+    config, state = import_reference_checkpoint(save(checkpoint(light), tmp_path))
+    assert config == model_config("reference")
+    with torch.device("meta"):
+        expected = ProMISe(config).state_dict()
+    assert {n: t.shape for n, t in state.items()} == {n: t.shape for n, t in expected.items()}
+
+
+def test_the_heads_released_name_is_understood(tmp_path):
+    content = checkpoint(light)
+    for layer in ("0", "3"):
+        weight = content["decoder_dict"].pop(f"head.{layer}.weight")
+        content["decoder_dict"][f"cls_hao.{layer}.weight"] = weight + int(layer)
+    _, state = import_reference_checkpoint(save(content, tmp_path))
+    assert state["mask_decoder.head2.weight"].mean() == 3
+
+
+def test_the_last_of_four_prompt_encoders_counts(tmp_path):
+    content = checkpoint(light)
+    name = "transformer.layers.0.global_query"
+    for number, section in enumerate(content["feature_dict"]):
+        section[name] = section[name] + number
+    _, state = import_reference_checkpoint(save(content, tmp_path))
+    assert state["prompt_encoder.layers.0.global_query"].mean() == 3
+
+
+def test_shift_masks_are_left_out(tmp_path):
+    content = checkpoint(light)
+    content["encoder_dict"]["blocks.0.attn_mask"] = torch.zeros(()).expand(64, 512, 512)
+    _, state = import_reference_checkpoint(save(content, tmp_path))
+    assert not [name for name in state if "mask" in name and not name.startswith("mask_decoder")]
+
+
+def damage(content, how):
+    if how == "missing":
+        del content["encoder_dict"]["blocks.3.adapter.conv.bias"]
+    elif how == "unknown":
+        content["decoder_dict"]["extra.weight"] = torch.zeros(1)
+    elif how == "shape":
+        content["decoder_dict"]["head.3.weight"] = torch.zeros(3, 128, 3, 3, 3)
+    elif how == "section":
+        del content["feature_dict"]
+    elif how == "prompts":
+        content["feature_dict"] = content["feature_dict"][:3]
+    return content
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("missing", r"1 entries are missing: image_encoder.blocks.3.adapter1.conv.bias"),
+        ("unknown", r"1 entries are unknown: decoder_dict.extra.weight"),
+        ("shape", r"mask_decoder.head2.weight is \(3, 128, 3, 3, 3\)"),
+        ("section", r"not in the authors' layout"),
+        ("prompts", r"feature_dict is not a list of 4"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_with_the_reason(tmp_path, how, message):
+    path = save(damage(checkpoint(light), how), tmp_path)
+    with pytest.raises(CheckpointError, match=message):
+        import_reference_checkpoint(path)
+
+
+def test_only_scalars_of_numpy_are_let_through(tmp_path):
+    content = checkpoint(light)
+    content["best_val_loss"] = np.random.default_rng(0)
+    with pytest.raises(CheckpointError, match="pickled code"):
+        import_reference_checkpoint(save(content, tmp_path))

@@ -1,0 +1,179 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from promise_cli.errors import CheckpointError
+from promise_cli.model import ModelConfig, ProMISe, model_config
+from promise_cli.model.sam import official_layout
+from promise_cli.model.weights import load_encoder_weights
+
+DINOV2 = Path(__file__).resolve().parents[3] / "shared/weights/dinov2_vits14_fp16.safetensors"
+needs_dinov2 = pytest.mark.skipif(not DINOV2.is_file(), reason="the shared DINOv2 file is absent")
+
+
+def build(encoder):
+    return ProMISe(ModelConfig(encoder=encoder, patch_size=32))
+
+
+@pytest.fixture(scope="module")
+def sam():
+    return build("sam_vit_b")
+
+
+@pytest.fixture(scope="module")
+def dinov2():
+    return build("dinov2_s")
+
+
+def official(encoder="sam_vit_b"):
+    """An official file's entries, each holding its own constant; they share their few bytes."""
+    layout = official_layout(encoder)
+    return {name: torch.tensor(float(n)).expand(layout[name]) for n, name in enumerate(layout)}
+
+
+def save(entries, path):
+    torch.save(entries, path)
+    return path
+
+
+def test_the_official_vit_b_layout_has_the_published_counts():
+    layout = official_layout("sam_vit_b")
+    image = {name: shape for name, shape in layout.items() if name.startswith("image_encoder.")}
+    assert sum(shape.numel() for shape in image.values()) == 89_670_912
+    needed = {n: s for n, s in image.items() if not n.startswith("image_encoder.neck.")}
+    assert sum(shape.numel() for shape in needed.values()) == 88_883_456
+
+
+def test_every_entry_of_an_official_sam_file_is_used_or_listed_as_unused(sam, tmp_path):
+    entries = official()
+    loaded = load_encoder_weights(sam, save(entries, tmp_path / "sam.pth"))
+    assert set(loaded.used) | set(loaded.unused) == set(entries)
+    assert not set(loaded.used) & set(loaded.unused)
+    state = sam.image_encoder.state_dict()
+    for name in loaded.used:
+        assert torch.equal(state[name.removeprefix("image_encoder.")], entries[name])
+    ours = {name.removeprefix("image_encoder.") for name in loaded.used}
+    frozen = set(sam.image_encoder.pretrained_parameters())
+    assert frozen - ours == {f"blocks.{n}.attn.rel_pos_scale" for n in range(12)}
+    assert all(name.startswith(("image_encoder.neck", "prompt", "mask")) for name in loaded.unused)
+
+
+def test_depth_positions_start_between_those_of_height_and_width(sam, tmp_path):
+    load_encoder_weights(sam, save(official(), tmp_path / "sam.pth"))
+    attention = sam.image_encoder.blocks[2].attn
+    torch.testing.assert_close(
+        attention.rel_pos_d, 0.5 * (attention.rel_pos_h + attention.rel_pos_w)
+    )
+
+
+def test_the_sha256_is_of_the_file(sam, tmp_path):
+    path = save(official(), tmp_path / "sam.pth")
+    import hashlib
+
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert load_encoder_weights(sam, path).sha256 == expected
+
+
+def test_an_incomplete_file_is_refused_with_the_missing_names(sam, tmp_path):
+    entries = official()
+    del entries["image_encoder.blocks.7.attn.rel_pos_w"]
+    before = sam.image_encoder.pos_embed.clone()
+    with pytest.raises(CheckpointError, match=r"missing image_encoder.blocks.7.attn.rel_pos_w$"):
+        load_encoder_weights(sam, save(entries, tmp_path / "sam.pth"))
+    assert torch.equal(sam.image_encoder.pos_embed, before)
+
+
+def test_a_file_of_a_larger_sam_is_refused(sam, tmp_path):
+    path = save(official("sam_vit_l"), tmp_path / "sam_vit_l.pth")
+    with pytest.raises(CheckpointError, match=r"sam_vit_l.pth: .* choose the --encoder"):
+        load_encoder_weights(sam, path)
+
+
+def test_a_file_with_entries_that_no_sam_has_is_refused(sam, tmp_path):
+    entries = {**official(), "image_encoder.blocks.0.adapter.weight": torch.zeros(1)}
+    with pytest.raises(CheckpointError, match=r"blocks.0.adapter.weight, which no sam_vit_b has"):
+        load_encoder_weights(sam, save(entries, tmp_path / "other.pth"))
+
+
+def test_a_truncated_file_is_refused(sam, tmp_path):
+    path = save({"a": torch.randn(1000)}, tmp_path / "sam.pth")
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(CheckpointError, match="truncated or holds pickled code"):
+        load_encoder_weights(sam, path)
+
+
+class Hostile:
+    def __reduce__(self):
+        return (Path.touch, (Path(Hostile.target),))
+
+
+@pytest.mark.parametrize("writer", ["torch", "pickle"])
+def test_pickled_code_is_refused_and_never_run(sam, tmp_path, writer):
+    Hostile.target = str(tmp_path / "ran")
+    path = tmp_path / "sam.pth"
+    if writer == "torch":
+        torch.save({"a": Hostile()}, path)
+    else:
+        path.write_bytes(pickle.dumps({"a": Hostile()}))
+    with pytest.raises(CheckpointError, match="truncated or holds pickled code"):
+        load_encoder_weights(sam, path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [[torch.zeros(1)], {"model": {"a": torch.zeros(1)}}])
+def test_a_file_that_is_not_flat_is_refused(sam, tmp_path, content):
+    with pytest.raises(CheckpointError, match="not a flat file of named tensors"):
+        load_encoder_weights(sam, save(content, tmp_path / "sam.pth"))
+
+
+def test_a_missing_file_is_refused(sam, tmp_path):
+    with pytest.raises(CheckpointError, match="no such file"):
+        load_encoder_weights(sam, tmp_path / "sam.pth")
+
+
+def test_the_tiny_encoder_takes_no_weights(tmp_path):
+    path = save(official(), tmp_path / "sam.pth")
+    with pytest.raises(CheckpointError, match="tiny"):
+        load_encoder_weights(ProMISe(model_config("tiny")), path)
+
+
+@needs_dinov2
+def test_every_dinov2_entry_is_used_or_listed_as_unused(dinov2):
+    loaded = load_encoder_weights(dinov2, DINOV2)
+    assert set(loaded.unused) == {"cls_token", "norm.weight", "norm.bias"}
+    assert set(loaded.used) | set(loaded.unused) == set(load_file(DINOV2))
+
+
+@needs_dinov2
+def test_layer_scales_are_folded_into_the_layers_before_them(dinov2):
+    load_encoder_weights(dinov2, DINOV2)
+    entries = {name: tensor.float() for name, tensor in load_file(DINOV2).items()}
+    block = dinov2.image_encoder.blocks[3]
+    tokens = torch.randn(2, 384)
+    for scale, layer, name in (
+        ("ls1", block.attn.proj, "attn.proj"),
+        ("ls2", block.mlp.lin2, "mlp.fc2"),
+    ):
+        given = tokens if name == "attn.proj" else torch.randn(2, 1536)
+        weight, bias = (entries[f"blocks.3.{name}.{kind}"] for kind in ("weight", "bias"))
+        plain = entries[f"blocks.3.{scale}.gamma"] * (given @ weight.T + bias)
+        torch.testing.assert_close(layer(given), plain, rtol=1e-4, atol=1e-5)
+
+
+@needs_dinov2
+def test_a_dinov2_file_is_no_sam_file_and_the_other_way_round(sam, dinov2, tmp_path):
+    with pytest.raises(CheckpointError, match=r"not a complete file of sam_vit_b; missing"):
+        load_encoder_weights(sam, DINOV2)
+    with pytest.raises(CheckpointError, match=r"not a complete file of dinov2_s; missing"):
+        load_encoder_weights(dinov2, save(official(), tmp_path / "sam.pth"))
+
+
+def test_a_truncated_safetensors_file_is_refused(dinov2, tmp_path):
+    path = tmp_path / "dinov2.safetensors"
+    save_file({"a": torch.randn(1000)}, path)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_encoder_weights(dinov2, path)

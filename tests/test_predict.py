@@ -1,0 +1,207 @@
+"""promise-predict: scans and clicks in, masks on the scans' own grids and a record out."""
+
+import json
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from promise_cli.errors import PromiseError, PromptError, WorkspaceError
+from promise_cli.predict import predict
+from promise_cli.predictions import Failures, Predictions
+from promise_cli.predictor import Predictor
+from promise_cli.prompts import Click
+from promise_cli.records import load_record
+from promise_cli.resample import target_grid
+from promise_cli.volume import read_volume
+from tests.conftest import OBLIQUE, affine_of, write_nifti
+from tests.test_train import RUN
+from tests.test_volume import ALL_AXES
+
+
+def _workspace(trained: Path, tmp_path: Path, clicks: dict) -> tuple[Path, Path, Path]:
+    root = tmp_path / "workspace"
+    shutil.copytree(trained, root)
+    points = tmp_path / "points.json"
+    points.write_text(json.dumps(clicks))
+    return root, root / "Task98_Balls" / "imagesTr", points
+
+
+def test_masks_lie_on_the_scans_grids_and_the_record_says_what_was_understood(
+    trained: Path, tmp_path: Path
+) -> None:
+    root, images, points = _workspace(
+        trained, tmp_path, {"ball_001": [14, 13, 10], "ball_007": [1, 2, 3]}
+    )
+    shutil.copy(images / "ball_002.nii.gz", images / "ball_007_0000.nii.gz")
+    assert predict(images, points, root=root, device="cpu")
+    folder = root / "predictions" / "imagesTr"
+    assert {p.name for p in folder.iterdir()} == {
+        "ball_001.nii.gz",
+        "ball_007.nii.gz",
+        "predictions.json",
+    }
+    record = load_record(Predictions, folder / "predictions.json")
+    assert (record.dataset, record.target_label, record.labels) == (
+        "Task98_Balls",
+        1,
+        "Task98_Balls/labelsTr",
+    )
+    assert record.without_click == ("ball_002", "ball_003", "ball_004", "ball_005", "ball_006")
+    case = record.cases[0]
+    scan, mask = nib.load(images / "ball_001.nii.gz"), nib.load(folder / "ball_001.nii.gz")
+    array = np.asanyarray(mask.dataobj)
+    assert array.dtype == np.uint8
+    assert array.shape == scan.shape
+    np.testing.assert_allclose(mask.affine, scan.affine, atol=1e-6)
+    (click,) = case.clicks
+    assert click.voxel == (14, 13, 10)
+    assert click.intensity == np.asanyarray(scan.dataobj)[14, 13, 10]
+    np.testing.assert_allclose(
+        click.ras_mm, nib.affines.apply_affine(scan.affine, (14, 13, 10)), atol=1e-3
+    )
+    np.testing.assert_allclose(click.lps_mm, np.array(click.ras_mm) * (-1, -1, 1))
+    assert click.in_mask == bool(array[14, 13, 10])
+    assert case.num_voxels == array.sum()
+    assert case.volume_ml == pytest.approx(array.sum() * 1.35 / 1000, abs=1e-4)
+
+
+def test_one_scan_alone_is_predicted_too(trained: Path, tmp_path: Path) -> None:
+    root, images, points = _workspace(trained, tmp_path, {"ball_001": [14, 13, 10]})
+    assert predict(
+        images / "ball_001.nii.gz", points, root=root, output=tmp_path / "out", device="cpu"
+    )
+    assert (tmp_path / "out" / "ball_001.nii.gz").exists()
+
+
+def test_one_bad_case_does_not_stop_the_others(trained: Path, tmp_path: Path) -> None:
+    clicks = {f"ball_00{n}": [14, 13, 10] for n in (1, 2, 3)} | {
+        "ball_004": [99, 0, 0],
+        "ball_9": [1, 1, 1],
+    }
+    root, images, points = _workspace(trained, tmp_path, clicks)
+    truncated = images / "ball_002.nii.gz"
+    truncated.write_bytes(truncated.read_bytes()[:2000])
+    assert not predict(images, points, root=root, device="cpu")
+    folder = root / "predictions" / "imagesTr"
+    assert {p.name for p in folder.glob("*.nii.gz")} == {"ball_001.nii.gz", "ball_003.nii.gz"}
+    reasons = {
+        f.case_id: f.reason for f in load_record(Failures, folder / "failures.json").failures
+    }
+    assert set(reasons) == {"ball_002", "ball_004", "ball_9"}
+    assert "truncated or damaged" in reasons["ball_002"]
+    assert "click (99, 0, 0) lies outside the scan of" in reasons["ball_004"]
+    assert "case ball_9 has no scan in" in reasons["ball_9"]
+
+
+@pytest.mark.parametrize(
+    ("clicks", "message"),
+    [
+        (
+            {"ball_001": [28, 0, 0]},
+            r"case ball_001: click \(28, 0, 0\) lies outside the scan of 28 x 26 x 20 voxels",
+        ),
+        ({"ball_01": [1, 1, 1]}, r"case ball_01 has no scan in .*; nearest names: ball_001"),
+    ],
+)
+def test_where_nothing_can_be_done_nothing_is_written(
+    trained: Path, tmp_path: Path, clicks: dict, message: str
+) -> None:
+    root, images, points = _workspace(trained, tmp_path, clicks)
+    with pytest.raises(PromptError, match=message):
+        predict(images, points, root=root, device="cpu")
+    assert not (root / "predictions").exists()
+
+
+def test_missing_things_are_named(trained: Path, tmp_path: Path, preprocessed: Path) -> None:
+    root, images, points = _workspace(trained, tmp_path, {"ball_001": [1, 1, 1]})
+    with pytest.raises(
+        WorkspaceError, match="no such run or checkpoint; run promise-train --fold 0 first"
+    ):
+        predict(images, points, root=preprocessed, device="cpu")
+    with pytest.raises(PromptError, match="none: no such scan or folder"):
+        predict(tmp_path / "none", points, root=root, device="cpu")
+    with pytest.raises(PromptError, match=r"none\.json: no such file"):
+        predict(images, tmp_path / "none.json", root=root, device="cpu")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(
+        PromptError, match=r"empty: no scan in this folder; scans end in \.nii\.gz or \.nii"
+    ):
+        predict(empty, points, root=root, device="cpu")
+    with pytest.raises(PromiseError, match="no checkpoint of fold 3; trained so far: fold_0"):
+        predict(images, points, root=root, folds=(3,), device="cpu")
+
+
+class _BrightNearTheClick(torch.nn.Module):
+    """Stands in for a trained network, so that geometry alone is tested: bright voxels within 5 of a click."""
+
+    def forward(
+        self, patch: torch.Tensor, clicks: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        assert labels.tolist() == [[1]]
+        place = torch.stack(
+            torch.meshgrid(*[torch.arange(n) for n in patch.shape[2:]], indexing="ij"), -1
+        )
+        near = (place - clicks[0, 0]).norm(dim=-1) <= 5
+        found = (near & (patch[0, 0] > 0)).float()[None]
+        return torch.stack([10 * (1 - found), 10 * found], dim=1)
+
+
+def test_the_same_physical_click_gives_the_same_mask_in_every_orientation(
+    trained: Path, tmp_path: Path
+) -> None:
+    """The scan is turned in storage only; read in one axis order, nothing may change."""
+    plan = Predictor.load([trained / RUN / "checkpoint_best.pt"], "cpu").plan
+    predictor = Predictor(plan, (_BrightNearTheClick(),), torch.device("cpu"), ())  # type: ignore[arg-type]
+    rng = np.random.default_rng(0)
+    affine = OBLIQUE @ affine_of("RAS", (1.0, 0.9, 1.5), (5, 6, 7))
+    base = nib.Nifti1Image(rng.normal(70, 30, (20, 22, 18)).astype(np.float32), affine)
+    world = nib.affines.apply_affine(affine, (9, 12, 7))
+    masks = []
+    for axes in ALL_AXES:
+        turned = base.as_reoriented(
+            nib.orientations.ornt_transform(
+                nib.io_orientation(affine), nib.orientations.axcodes2ornt(tuple(axes))
+            )
+        )
+        path = write_nifti(tmp_path / "scan.nii.gz", np.asanyarray(turned.dataobj), turned.affine)
+        scan = read_volume(path)
+        i, j, k = np.rint(scan.stored_grid.ijk(world))
+        masks.append(predictor.predict(scan, [Click((i, j, k))], "x").mask)
+        np.testing.assert_array_equal(masks[-1], masks[0])
+    assert 50 < masks[0].sum() < 600
+    centre = np.argwhere(masks[0]).mean(axis=0)
+    np.testing.assert_allclose(centre, (9, 12, 7), atol=1)
+
+
+def test_the_window_is_centred_on_the_click_and_nothing_lies_outside_it(
+    trained: Path, tmp_path: Path
+) -> None:
+    predictor = Predictor.load([trained / RUN / "checkpoint_best.pt"], "cpu")
+    path = write_nifti(
+        tmp_path / "scan.nii.gz", np.zeros((100, 90, 40), np.int16), np.diag([1, 1, 2.5, 1])
+    )
+    scan = read_volume(path)
+    prediction = predictor.predict(scan, [Click((10, 45, 20))], "x")
+    assert prediction.window.origin == (10 - 32, 45 - 32, 50 + 1 - 32)
+    assert target_grid(scan.grid, (1, 1, 1)).shape == (100, 90, 100)
+    outside = np.ones(scan.grid.shape, bool)
+    outside[:42, 13:77, 7:34] = False
+    assert not prediction.mask[outside].any()
+
+
+def test_several_folds_are_averaged(trained: Path, tmp_path: Path) -> None:
+    root, images, points = _workspace(trained, tmp_path, {"ball_001": [14, 13, 10]})
+    shutil.copytree(root / RUN, root / RUN.with_name("fold_1"))
+    assert predict(images, points, root=root, folds=(0, 1), device="cpu", output=tmp_path / "both")
+    assert predict(images, points, root=root, folds=(0,), device="cpu", output=tmp_path / "one")
+    masks = [
+        np.asanyarray(nib.load(tmp_path / name / "ball_001.nii.gz").dataobj)
+        for name in ("both", "one")
+    ]
+    np.testing.assert_array_equal(*masks)
+    assert len(load_record(Predictions, tmp_path / "both" / "predictions.json").checkpoints) == 2

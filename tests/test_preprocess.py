@@ -1,0 +1,192 @@
+"""promise-preprocess leaves what it says, does nothing twice, and writes nothing for a bad dataset."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from promise_cli.errors import DatasetError, PlanError, PromiseError
+from promise_cli.preprocess import preprocess
+from promise_cli.records import load_record
+from promise_cli.splits import Splits
+from tests.conftest import affine_of, edit_json, write_dataset, write_nifti
+
+
+def test_every_file_is_there(preprocessed: Path) -> None:
+    folder = preprocessed / "preprocessed" / "Task98_Balls"
+    assert {path.name for path in folder.iterdir()} == {
+        "fingerprint.json",
+        "plans.json",
+        "splits.json",
+        "cases",
+    }
+    assert {path.name for path in (folder / "cases").iterdir()} == {
+        f"ball_{n:03d}" for n in range(1, 7)
+    }
+    for case in (folder / "cases").iterdir():
+        assert {path.name for path in case.iterdir()} == {
+            "case.json",
+            "foreground.npy",
+            "image.npy",
+            "target.npy",
+        }
+
+
+def test_workers_change_nothing(dataset: Path, tmp_path: Path, preprocessed: Path) -> None:
+    preprocess(str(dataset), root=tmp_path, workers=2)
+    made, expected = (root / "preprocessed" / "Task98_Balls" for root in (tmp_path, preprocessed))
+    for path in expected.rglob("*.npy"):
+        assert (made / path.relative_to(expected)).read_bytes() == path.read_bytes()
+    for name in ("plans.json", "splits.json"):
+        assert (made / name).read_text() == (expected / name).read_text()
+
+
+def test_a_second_run_does_only_what_is_missing_or_changed(dataset: Path, tmp_path: Path) -> None:
+    assert preprocess(str(dataset), root=tmp_path, workers=0).num_new == 6
+    assert preprocess(str(dataset), root=tmp_path, workers=0).num_new == 0
+    cases = tmp_path / "preprocessed" / "Task98_Balls" / "cases"
+    shutil.rmtree(cases / "ball_002")
+    assert preprocess(str(dataset), root=tmp_path, workers=0).num_new == 1
+    label = np.zeros((28, 26, 20), np.uint8)
+    label[10:14, 10:14, 10:14] = 1
+    write_nifti(
+        dataset / "labelsTr" / "ball_003.nii.gz",
+        label,
+        affine_of("SAL", (1.0, 0.9, 1.5), (30.0, -50.0, 5.0)),
+    )
+    assert preprocess(str(dataset), root=tmp_path, workers=0).num_new == 1
+    assert preprocess(str(dataset), root=tmp_path, workers=0, overwrite=True).num_new == 6
+
+
+def test_a_plan_edited_by_hand_is_honoured_and_a_typo_in_it_refused(
+    dataset: Path, tmp_path: Path
+) -> None:
+    preprocess(str(dataset), root=tmp_path, workers=0)
+    path = tmp_path / "preprocessed" / "Task98_Balls" / "plans.json"
+    edit_json(path, lambda plan: plan.update(spacing=[2.0, 2.0, 2.0]))
+    done = preprocess(str(dataset), root=tmp_path, workers=0)
+    assert done.num_new == 6
+    assert np.load(done.folder / "cases" / "ball_001" / "image.npy").shape == (14, 12, 15)
+    edit_json(path, lambda plan: plan.update(spaceing=[1, 1, 1]))
+    with pytest.raises(
+        PlanError, match=r"plans\.json: unknown field 'spaceing'; did you mean 'spacing'\?"
+    ):
+        preprocess(str(dataset), root=tmp_path, workers=0)
+
+
+def test_folds_of_the_user_are_kept_while_they_fit(dataset: Path, tmp_path: Path) -> None:
+    folder = preprocess(str(dataset), root=tmp_path, workers=0).folder
+    splits = load_record(Splits, folder / "splits.json")
+    edit_json(folder / "splits.json", lambda content: content.update(source="mine"))
+    preprocess(str(dataset), root=tmp_path, workers=0)
+    assert load_record(Splits, folder / "splits.json") == Splits("mine", splits.folds)
+
+
+def test_a_bad_case_may_be_skipped_and_is_then_in_no_fold(dataset: Path, tmp_path: Path) -> None:
+    _empty_label(dataset)
+    done = preprocess(str(dataset), root=tmp_path, workers=0, skip_bad=True)
+    folds = load_record(Splits, done.folder / "splits.json").folds
+    assert "ball_002" not in {
+        case for fold in folds for case in (*fold.train, *fold.val, *fold.test)
+    }
+    assert not (done.folder / "cases" / "ball_002").exists()
+    assert done.num_new == 5
+
+
+def test_another_target_than_the_plans_is_refused(dataset: Path, tmp_path: Path) -> None:
+    edit_json(dataset / "dataset.json", lambda content: content["labels"].update({"2": "cyst"}))
+    preprocess(str(dataset), root=tmp_path, workers=0)
+    with pytest.raises(
+        PlanError, match=r"planned for target 1 \(tumour\), asked for cyst; add --overwrite"
+    ):
+        preprocess(str(dataset), root=tmp_path, workers=0, target_label="cyst")
+
+
+def _empty_label(dataset: Path) -> None:
+    path = dataset / "labelsTr" / "ball_002.nii.gz"
+    write_nifti(
+        path,
+        np.zeros((28, 26, 20), np.uint8),
+        affine_of("PIR", (1.0, 0.9, 1.5), (20.0, -50.0, 5.0)),
+    )
+
+
+def _other_shape(dataset: Path) -> None:
+    path = dataset / "labelsTr" / "ball_002.nii.gz"
+    write_nifti(
+        path, np.ones((28, 26, 21), np.uint8), affine_of("PIR", (1.0, 0.9, 1.5), (20.0, -50.0, 5.0))
+    )
+
+
+def _truncate(dataset: Path) -> None:
+    path = dataset / "imagesTr" / "ball_002.nii.gz"
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def _nan(dataset: Path) -> None:
+    image = np.zeros((28, 26, 20), np.float32)
+    image[3, 4, 5] = np.nan
+    write_nifti(
+        dataset / "imagesTr" / "ball_002.nii.gz",
+        image,
+        affine_of("PIR", (1.0, 0.9, 1.5), (20.0, -50.0, 5.0)),
+    )
+
+
+def _no_image(dataset: Path) -> None:
+    (dataset / "imagesTr" / "ball_002.nii.gz").unlink()
+
+
+def _no_json(dataset: Path) -> None:
+    (dataset / "dataset.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "where", "message"),
+    [
+        (_empty_label, "labelsTr/ball_002.nii.gz", "the label is empty"),
+        (
+            _other_shape,
+            "labelsTr/ball_002.nii.gz",
+            "28 x 26 x 21 voxels, but its image has 28 x 26 x 20",
+        ),
+        (_truncate, "imagesTr/ball_002.nii.gz", "truncated or damaged"),
+        (_nan, "imagesTr/ball_002.nii.gz", "1 voxels are NaN or infinite"),
+        (_no_image, "imagesTr/ball_002.nii.gz", "no such image"),
+        (_no_json, "", "no dataset.json; expected an MSD folder"),
+    ],
+)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_bad_dataset_is_named_and_nothing_is_written(
+    dataset: Path, tmp_path: Path, damage, where: str, message: str, workers: int
+) -> None:
+    damage(dataset)
+    with pytest.raises(PromiseError) as caught:
+        preprocess(str(dataset), root=tmp_path, workers=workers)
+    assert str(caught.value).startswith(str(dataset / where) + ": " + message)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "preprocessed").exists()
+
+
+def test_several_bad_cases_are_all_named(dataset: Path, tmp_path: Path) -> None:
+    _empty_label(dataset)
+    label = dataset / "labelsTr" / "ball_004.nii.gz"
+    label.write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"ball_002.*\(1 more bad cases: ball_004\)$"):
+        preprocess(str(dataset), root=tmp_path, workers=0)
+
+
+def test_it_runs_without_torch(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "Task98_Balls")
+    code = (
+        "import sys, pathlib; from promise_cli.preprocess import preprocess;"
+        f"preprocess('98', root=pathlib.Path({str(tmp_path)!r}), workers=0);"
+        "sys.exit(bool({'torch', 'monai', 'torchvision'} & set(sys.modules)))"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode
+        == 0
+    )

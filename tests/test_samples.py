@@ -1,0 +1,120 @@
+"""Samples never repeat a draw, do not depend on workers, and hold the clicks that they say."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from promise_cli.case import load_case
+from promise_cli.presets import AugmentConfig, TrainConfig
+from promise_cli.samples import Sample, TrainingSamples, ValidationSamples, collate
+
+IDS = tuple(f"ball_{number:03d}" for number in range(1, 7))
+PLAIN = AugmentConfig(
+    flip_chance=0, rotate_chance=0, quarter_turn_chance=0, zoom_chance=0, shift_chance=0
+)
+
+
+def _samples(root: Path, **changes: object) -> TrainingSamples:
+    config = dataclasses.replace(TrainConfig(), **changes)
+    cases = root / "preprocessed" / "Task98_Balls" / "cases"
+    return TrainingSamples(cases, IDS, 16, config, seed=1, shift_scale=30.0)
+
+
+def _equal(one: Sample, other: Sample) -> bool:
+    names = ("image", "target", "clicks", "labels")
+    return all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def test_a_sample_depends_on_seed_and_index_alone(preprocessed: Path) -> None:
+    first, second = _samples(preprocessed), _samples(preprocessed)
+    second[5]
+    assert _equal(first[17], second[17])
+    second.seed = 2
+    assert not _equal(first[17], second[17])
+
+
+def test_no_two_samples_of_two_epochs_share_a_draw(preprocessed: Path) -> None:
+    samples = _samples(preprocessed, patches_per_case=10)
+    drawn = [samples[index] for index in samples.order(0) + samples.order(1)]
+    assert len({sample.clicks.numpy().tobytes() for sample in drawn}) == len(drawn) == 120
+
+
+def test_an_epoch_holds_every_case_equally_often_in_an_order_of_its_own(preprocessed: Path) -> None:
+    samples = _samples(preprocessed, patches_per_case=3)
+    for epoch in (0, 1):
+        order = samples.order(epoch)
+        assert sorted(order) == list(range(18 * epoch, 18 * epoch + 18))
+        assert sorted(samples[index].case_ids[0] for index in order) == sorted(IDS * 3)
+    assert samples.order(0) != [index - 18 for index in samples.order(1)]
+
+
+def test_samples_are_the_same_with_and_without_workers(preprocessed: Path) -> None:
+    samples = _samples(preprocessed)
+    batches = [
+        list(
+            DataLoader(
+                samples, 2, sampler=samples.order(0), collate_fn=collate, num_workers=workers
+            )
+        )
+        for workers in (0, 2)
+    ]
+    assert len(batches[0]) == 3
+    assert all(_equal(one, other) for one, other in zip(*batches, strict=True))
+
+
+def test_shapes_and_types_are_what_the_network_takes(preprocessed: Path) -> None:
+    batch = collate([_samples(preprocessed)[0], _samples(preprocessed)[1]])
+    assert batch.image.shape == batch.target.shape == (2, 1, 16, 16, 16)
+    assert batch.clicks.shape == (2, 20, 3)
+    assert batch.labels.shape == (2, 20)
+    assert (batch.image.dtype, batch.labels.dtype) == (torch.float32, torch.int64)
+    assert len(batch.case_ids) == 2
+
+
+def test_clicks_tell_the_truth_about_the_augmented_target(preprocessed: Path) -> None:
+    samples = _samples(preprocessed, foreground_share=1.0)
+    for index in range(12):
+        sample = samples[index]
+        i, j, k = sample.clicks.long().T
+        hit = sample.target[0, i, j, k]
+        assert torch.equal(hit[sample.labels == 1], torch.ones(10))
+        assert torch.equal(hit[sample.labels == 0], torch.zeros(10))
+
+
+def test_the_centre_is_foreground_in_half_of_the_patches(preprocessed: Path) -> None:
+    samples = _samples(preprocessed, augment=PLAIN, patches_per_case=100)
+    centres = [float(samples[index].target[0, 8, 8, 8]) for index in range(600)]
+    assert 0.44 < np.mean(centres) < 0.56
+
+
+def test_the_number_of_clicks_varies_where_asked(preprocessed: Path) -> None:
+    samples = _samples(
+        preprocessed, foreground_share=1.0, vary_clicks=True, num_background_clicks=0
+    )
+    counts = {int((samples[index].labels == 1).sum()) for index in range(120)}
+    assert counts == set(range(1, 11))
+
+
+def test_validation_is_fixed_and_centred_on_its_click(preprocessed: Path) -> None:
+    cases = preprocessed / "preprocessed" / "Task98_Balls" / "cases"
+    fixed = ValidationSamples(cases, IDS[:2], 16, per_case=3, seed=0)
+    assert len(fixed) == 6
+    for index in range(6):
+        sample = fixed[index]
+        assert _equal(sample, fixed[index])
+        assert sample.clicks.tolist() == [[8, 8, 8]]
+        assert sample.labels.tolist() == [1]
+        assert sample.target[0, 8, 8, 8] == 1
+    assert len({fixed[index].image.numpy().tobytes() for index in range(6)}) == 6
+
+
+def test_a_case_is_normalised_and_knows_its_foreground(preprocessed: Path) -> None:
+    case = load_case(preprocessed / "preprocessed" / "Task98_Balls" / "cases", "ball_001")
+    assert (case.image.dtype, case.target.dtype) == (np.float16, np.uint8)
+    assert isinstance(case.image, np.memmap)
+    np.testing.assert_array_equal(np.flatnonzero(case.target), case.foreground)
+    inside = case.image[case.target == 1].astype(np.float32)
+    assert abs(inside.mean()) < 1  # z-scored by the target

@@ -1,0 +1,129 @@
+"""promise-train leaves a run that can be used, watched and gone on with."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from promise_cli.checkpoint import build_model, load_checkpoint
+from promise_cli.curves import load_log
+from promise_cli.errors import CheckpointError, DatasetError, PlanError, WorkspaceError
+from promise_cli.train import train
+
+RUN = Path("results") / "Task98_Balls" / "fold_0"
+
+
+def test_every_file_is_there(trained: Path) -> None:
+    assert {path.name for path in (trained / RUN).iterdir()} == {
+        "checkpoint_last.pt",
+        "checkpoint_best.pt",
+        "config.json",
+        "log.csv",
+        "progress.png",
+    }
+    assert (trained / RUN / "progress.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_log_has_one_row_an_epoch(trained: Path) -> None:
+    (row,) = load_log(trained / RUN / "log.csv")
+    assert row.epoch == 1
+    assert row.learning_rate == 1e-3
+    assert row.validation_dice is not None
+    weighted = row.dice_loss + row.cross_entropy + 10 * row.boundary
+    assert row.loss == pytest.approx(weighted, rel=1e-4)
+
+
+def test_a_run_stopped_and_resumed_equals_one_that_was_never_stopped(
+    preprocessed: Path, tmp_path: Path
+) -> None:
+    weights = []
+    for stops in ((2,), (1, 2)):
+        root = tmp_path / f"{len(stops)}"
+        shutil.copytree(preprocessed, root)
+        for number, epochs in enumerate(stops):
+            # The learning rate depends on the epochs planned: plan two from the start, and stop in between.
+            _train_until(root, epochs, resume=number > 0)
+        weights.append(load_checkpoint(root / RUN / "checkpoint_last.pt").weights)
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def _train_until(root: Path, stop: int, *, resume: bool) -> None:
+    from promise_cli import run as run_module
+
+    save = run_module.Run.save
+
+    def save_and_stop(self: run_module.Run, dice: float | None) -> None:
+        save(self, dice)
+        if self.epoch == stop:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module.Run, "save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(None, 0, preset_name="tiny", epochs=2, device="cpu", root=root, resume=resume)
+
+
+def test_a_checkpoint_holds_all_that_prediction_needs(trained: Path) -> None:
+    path = trained / RUN / "checkpoint_best.pt"
+    checkpoint = load_checkpoint(path)
+    assert (checkpoint.plan.dataset, checkpoint.plan.patch_size) == ("Task98_Balls", 64)
+    assert (checkpoint.preset, checkpoint.fold, checkpoint.epoch) == ("tiny", 0, 1)
+    assert checkpoint.optimizer == {}
+    assert not build_model(checkpoint, path).training
+    assert load_checkpoint(path.with_name("checkpoint_last.pt")).optimizer
+
+
+def test_a_run_is_not_overwritten_by_mistake(trained: Path) -> None:
+    with pytest.raises(
+        WorkspaceError,
+        match="a run is there already; add --resume to go on with it, or --overwrite",
+    ):
+        train(None, 0, preset_name="tiny", epochs=1, device="cpu", root=trained)
+
+
+def test_nothing_to_resume_is_an_error(preprocessed: Path) -> None:
+    with pytest.raises(
+        CheckpointError, match="nothing to resume; leave --resume out to start a run"
+    ):
+        train(None, 0, resume=True, device="cpu", root=preprocessed)
+    assert not (preprocessed / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"preset_name": "huge"}, PlanError, r"--preset huge: unknown; use one of paper, reference"),
+        ({"device": "tpu"}, CheckpointError, r"--device tpu: unknown; use auto, cpu, cuda or mps"),
+        ({"task": "Task55"}, WorkspaceError, r"'Task55': unknown task; searched .*: Task98_Balls"),
+        ({"fold": 5}, PlanError, r"splits\.json: no fold 5; use --fold 0 to 4"),
+        ({"encoder": "resnet"}, CheckpointError, r"--encoder resnet: unknown; use one of sam_vit_b"),
+        ({"preset_name": "paper"}, CheckpointError,
+         r"weights/sam_vit_b_01ec64\.pth: no pretrained weights for sam_vit_b; put the official file there"),
+        ({"preset_name": "paper", "weights": "none.pth"}, CheckpointError, r"none\.pth: no such file"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_named_and_nothing_is_written(
+    preprocessed: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    options: dict,
+    error: type,
+    message: str,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    arguments = {"task": None, "fold": 0, "preset_name": "tiny", "device": "cpu"} | options
+    with pytest.raises(error, match=message):
+        train(**arguments, root=preprocessed)
+    assert not (preprocessed / "results").exists()
+
+
+def test_missing_cases_are_named(preprocessed: Path, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    shutil.copytree(preprocessed, root)
+    for case in (root / "preprocessed" / "Task98_Balls" / "cases").iterdir():
+        shutil.rmtree(case)
+    with pytest.raises(
+        DatasetError, match=r"cases of fold 0 are missing, such as ball_00.; run promise-preprocess"
+    ):
+        train(None, 0, preset_name="tiny", device="cpu", root=root)
