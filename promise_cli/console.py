@@ -9,6 +9,9 @@ from rich.table import Table
 
 T = TypeVar("T")
 
+PIPED_WIDTH = 160
+"""Columns of a table that goes into a file or a pipe, where rich would fold it at 80."""
+
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -47,5 +50,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
         table.add_column(column, justify="right" if number else "left", no_wrap=number > 0)
     for row in rows:
         table.add_row(*row)
-    # Piped output has no width of its own: rich would fold the table at 80 columns.
-    out.print(table, width=None if out.is_terminal else 160)
+    if out.is_terminal:
+        out.print(table)
+    else:
+        Console(highlight=False, width=PIPED_WIDTH).print(table)

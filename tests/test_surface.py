@@ -143,7 +143,7 @@ def test_dilation_and_tree_find_what_a_loop_over_all_nodes_finds(width, toleranc
 def test_a_tie_that_the_tree_rounds_away_is_decided_by_the_ball():
     """Nodes at 3, 4 and at 5, 0 steps are equally far, but for the last bit."""
     for number in range(100):
-        step = float(np.float32(0.4 + number / 50))
+        step = 0.4 + number / 50
         here = 7 + number
         present, wanted = np.zeros((2, here + 6, here + 6, 1), dtype=bool)
         for i, j in ((3, 4), (4, 3), (5, 0), (0, 5)):

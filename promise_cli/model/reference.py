@@ -42,9 +42,13 @@ _RENAMED = (
 _NOT_WEIGHTS = (".attn_mask", ".positional_encoding_gaussian_matrix")
 
 
-def is_reference_checkpoint(content: Any) -> bool:
-    """Whether the parsed content of a checkpoint has the authors' sections."""
-    return isinstance(content, dict) and all(section in content for section in _SECTIONS)
+def is_reference_checkpoint(path: Path) -> bool:
+    """Whether a file is a checkpoint with the authors' sections.
+
+    Raises:
+        CheckpointError: The file cannot be read safely.
+    """
+    return _has_sections(_read(path))
 
 
 def import_reference_checkpoint(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
@@ -62,7 +66,7 @@ def import_reference_checkpoint(path: Path) -> tuple[ModelConfig, dict[str, Tens
             another shape.
     """
     content = _read(path)
-    if not is_reference_checkpoint(content):
+    if not _has_sections(content):
         raise CheckpointError(
             f"{path}: not in the authors' layout; expected the sections {', '.join(_SECTIONS)}"
         )
@@ -92,6 +96,10 @@ def _read(path: Path) -> Any:
     ]
     with torch.serialization.safe_globals(allowed):
         return read_checkpoint(path)
+
+
+def _has_sections(content: Any) -> bool:
+    return isinstance(content, dict) and all(section in content for section in _SECTIONS)
 
 
 def _rename(name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError
@@ -94,7 +95,8 @@ def read_checkpoint(path: Path) -> Any:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings(action="ignore"):  # torch's advice to its own developers
-            return torch.load(path, map_location="cpu", weights_only=True)
+            mapped = is_zipfile(path)  # torch's own format, of which only what is used is then read
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except SafetensorError as error:
         raise CheckpointError(f"{path}: damaged ({error}); fetch it again") from None
     except Exception as error:  # torch.load raises a dozen kinds for damaged or hostile files

@@ -1,5 +1,7 @@
 """The network's formulas written out, with everything materialised: what the fast forms must equal."""
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -38,26 +40,35 @@ def plain_attention(
     tokens = F.pad(tokens, (0, 0, 0, missing[2], 0, missing[1], 0, missing[0]))
     tokens = tokens.roll([-s for s in shift], (1, 2, 3))
     windows = plain_partition(tokens, window)
-    mask = plain_mask(filled, size, shift, window).to(tokens)
-    mask = mask.repeat(tokens.shape[0], 1, 1)[:, None]
+    mask = None
+    if any(shift) or any(missing):
+        mask = plain_mask(tuple(filled), size, tuple(shift), window).to(tokens)
+        mask = mask.repeat(tokens.shape[0], 1, 1)[:, None]
     attended = _attend(layer, windows, mask, window)
     merged = plain_merge(attended, tokens.shape, window).roll(shift, (1, 2, 3))
     return merged[:, : size[0], : size[1], : size[2]]
 
 
-def _attend(layer: WindowAttention, windows: Tensor, mask: Tensor, window: int) -> Tensor:
+def _attend(layer: WindowAttention, windows: Tensor, mask: Tensor | None, w: int) -> Tensor:
     qkv = layer.qkv(windows).unflatten(-1, (3, layer.num_heads, layer.head_width))
     query, key, value = qkv.permute(2, 0, 3, 1, 4)
-    logits = query @ key.transpose(-1, -2) / layer.head_width**0.5
+    logits = query / layer.head_width**0.5 @ key.transpose(-1, -2)
     if layer.positions is not None:
-        place = torch.stack(torch.meshgrid(*[torch.arange(window)] * 3, indexing="ij"))
-        place = place.flatten(1)  # (3, L)
-        offset = place[:, :, None] - place[:, None] + window - 1
-        tables = (layer.rel_pos_h, layer.rel_pos_w, layer.rel_pos_d)
-        for axis, table in enumerate(tables):
-            relative = resize_table(table, window, layer.positions.crop)[offset[axis]]
-            logits = logits + layer.rel_pos_scale * torch.einsum("nhqc,qkc->nhqk", query, relative)
-    attended = (logits + mask).softmax(dim=-1) @ value
+        place = torch.arange(w, device=windows.device)
+        offset = place[:, None] - place + w - 1
+        along_h, along_w, along_d = (
+            layer.rel_pos_scale * resize_table(table, w, layer.positions.crop)[offset]
+            for table in (layer.rel_pos_h, layer.rel_pos_w, layer.rel_pos_d)
+        )
+        cube = query.unflatten(2, (w, w, w))  # (N, heads, h, w, d, c)
+        logits = logits.unflatten(3, (w, w, w)).unflatten(2, (w, w, w))
+        logits = logits + torch.einsum("nehwdc,hkc->nehwdk", cube, along_h)[..., :, None, None]
+        logits = logits + torch.einsum("nehwdc,wkc->nehwdk", cube, along_w)[..., None, :, None]
+        logits = logits + torch.einsum("nehwdc,dkc->nehwdk", cube, along_d)[..., None, None, :]
+        logits = logits.flatten(5, 7).flatten(2, 4)
+    if mask is not None:
+        logits = logits + mask
+    attended = logits.softmax(dim=-1) @ value
     return layer.proj(attended.transpose(1, 2).flatten(2))
 
 
@@ -77,7 +88,10 @@ def plain_merge(windows: Tensor, shape: torch.Size, window: int) -> Tensor:
     return split.permute(0, 1, 4, 2, 5, 3, 6, 7).reshape(shape)
 
 
-def plain_mask(filled: list[int], size: torch.Size, shift: list[int], window: int) -> Tensor:
+@cache
+def plain_mask(
+    filled: tuple[int, ...], size: torch.Size, shift: tuple[int, ...], window: int
+) -> Tensor:
     """-100 between tokens that came from different sides of a face, or of which one is padding."""
     side = torch.zeros(1, *filled, 1)
     for axis in range(3):

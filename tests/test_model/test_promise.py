@@ -8,6 +8,7 @@ from torch import nn
 from promise_cli.errors import PromptError
 from promise_cli.model import ProMISe, model_config
 from promise_cli.model.prompt_encoder import sample_features
+from tests.test_model.plain_network import plain_logits
 
 SMALL = dataclasses.replace(model_config("tiny"), patch_size=32)
 
@@ -50,6 +51,24 @@ def test_every_option_gives_finite_logits_of_the_patchs_shape(changes):
         logits = model(patches(1, edge), clicks((3, 4, 5)), ONE)
     assert logits.shape == (1, 2, edge, edge, edge)
     assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"adapters": 1, "upsampling": "trilinear", "fusion": "none"},
+        {"fusion": "residual", "adapter2_residual": "double"},
+    ],
+    ids=str,
+)
+def test_the_whole_network_equals_its_plain_form(changes):
+    model = network(**changes).double()
+    places, labels = clicks((4, 5, 6), (25, 20, 9)), torch.tensor([[1, 0]])
+    with torch.no_grad():
+        fast = model(patches().double(), places, labels)
+        plain = plain_logits(model, patches().double(), places, labels)
+    assert (fast - plain).norm() <= 1e-10 * plain.norm()
 
 
 def test_a_click_moves_the_result():

@@ -4,7 +4,11 @@ import torch
 
 from promise_cli.errors import CheckpointError
 from promise_cli.model import ProMISe, model_config
-from promise_cli.model.reference import import_reference_checkpoint
+from promise_cli.model.reference import (
+    import_reference_checkpoint,
+    is_reference_checkpoint,
+)
+from promise_cli.model.windows import Windows
 from tests.test_model.authors_layout import PARITY, checkpoint, image
 
 pytestmark = pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are absent")
@@ -21,23 +25,54 @@ def save(content, tmp_path):
     return path
 
 
-@pytest.mark.slow
-def test_the_authors_numbers_are_met(tmp_path):
-    expected = np.load(PARITY / "one_click.npz")
-    config, state = import_reference_checkpoint(save(checkpoint(), tmp_path))
+CLICK, LABEL = torch.tensor([[[90.0, 70.0, 40.0]]]), torch.ones(1, 1, dtype=torch.long)
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """The network on the published weights, the patch, and its logits."""
+    path = save(checkpoint(), tmp_path_factory.mktemp("authors"))
+    config, state = import_reference_checkpoint(path)
     model = ProMISe(config).eval()
     model.load_state_dict(state)
     patch = image().permute(2, 1, 0)[None, None]  # their (d, h, w) is our (k, j, i)
     with torch.inference_mode():
-        encoded = model.encode(patch)
-        click = torch.tensor([[[90.0, 70.0, 40.0]]])
-        logits = model.decode(encoded, click, torch.ones(1, 1, dtype=torch.long))
-    ours = logits[0].permute(0, 3, 2, 1).numpy()
+        return model, patch, model(patch, CLICK, LABEL)
+
+
+@pytest.mark.slow
+def test_the_authors_numbers_are_met(imported):
+    expected = np.load(PARITY / "one_click.npz")
+    ours = imported[2][0].permute(0, 3, 2, 1).numpy()
     theirs = expected["logits"]
     error = np.linalg.norm(ours[:, 3::8, 5::8, 1::8] - theirs) / np.linalg.norm(theirs)
     assert error <= 1e-4
     np.testing.assert_allclose(ours.mean((1, 2, 3)), expected["mean"][0], atol=1e-4)
     np.testing.assert_allclose(ours.std((1, 2, 3)), expected["std"][0], atol=1e-4)
+
+
+@pytest.mark.slow
+def test_one_block_at_full_width_agrees_in_bfloat16(imported):
+    model = imported[0]
+    tokens = torch.randn(1, 16, 16, 16, 768, generator=torch.Generator().manual_seed(0))
+    for index, shifted in ((2, True), (3, False)):
+        windows = Windows((16, 16, 16), 8, shifted=shifted)
+        block = model.image_encoder.blocks[index]
+        with torch.inference_mode():
+            full = block(tokens, windows)
+            with torch.autocast("cpu", torch.bfloat16):
+                half = block(tokens, windows).float()
+        assert torch.isfinite(half).all()
+        assert (half - full).norm() / full.norm() < 2e-2
+
+
+@pytest.mark.slow
+def test_the_whole_at_full_size_agrees_in_bfloat16(imported):
+    model, patch, full = imported
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        half = model(patch, CLICK, LABEL).float()
+    assert torch.isfinite(half).all()
+    assert (half - full).norm() / full.norm() < 2e-2
 
 
 def test_the_layout_fills_the_reference_network_completely(tmp_path):
@@ -46,6 +81,11 @@ def test_the_layout_fills_the_reference_network_completely(tmp_path):
     with torch.device("meta"):
         expected = ProMISe(config).state_dict()
     assert {n: t.shape for n, t in state.items()} == {n: t.shape for n, t in expected.items()}
+
+
+def test_the_authors_layout_is_recognised(tmp_path):
+    assert is_reference_checkpoint(save(checkpoint(light), tmp_path))
+    assert not is_reference_checkpoint(save({"encoder_dict": {}}, tmp_path))
 
 
 def test_the_heads_released_name_is_understood(tmp_path):

@@ -1,0 +1,69 @@
+"""The whole network from its formulas, on the weights of a `ProMISe`."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from promise_cli.model import ProMISe
+from promise_cli.model.image_encoder import Block, ImageEncoder
+from promise_cli.model.mask_decoder import MaskDecoder
+from tests.test_model.plain import plain_attention, plain_embedding
+
+
+def plain_logits(model: ProMISe, patch: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
+    """What `model` computes, with every intermediate result as a tensor (method-facts, section 2)."""
+    image = patch.transpose(2, 3)
+    levels = _plain_levels(model.image_encoder, image)
+    prompted = model.prompt_encoder(levels[-1], clicks[..., (1, 0, 2)], labels)
+    return _plain_head(model.mask_decoder, [*levels[:-1], prompted], image).transpose(2, 3)
+
+
+def _plain_levels(encoder: ImageEncoder, image: Tensor) -> list[Tensor]:
+    tokens = plain_embedding(
+        image,
+        encoder.patch_embed.proj.weight,
+        encoder.patch_embed.proj.bias,
+        encoder.slice_embed.weight,
+        encoder.slice_embed.bias,
+        4,
+    ).permute(0, 2, 3, 4, 1)
+    side = tokens.shape[1]
+    plane = encoder.pos_embed.permute(0, 3, 1, 2)
+    plane = F.avg_pool2d(plane, plane.shape[-1] // side).permute(0, 2, 3, 1)
+    tokens = tokens + plane[:, :, :, None] + encoder.depth_embed[:, None, None]
+    levels = []
+    for index, block in enumerate(encoder.blocks):
+        tokens = plain_block(block, tokens, encoder.window_size, shifted=index % 2 == 0)
+        if (index + 1) % encoder.level_depth == 0:
+            levels.append(encoder.necks[index // encoder.level_depth](tokens))
+    return levels
+
+
+def plain_block(block: Block, tokens: Tensor, window: int, *, shifted: bool) -> Tensor:
+    """One transformer block with materialised attention; `(B, H, W, D, C)` to the same shape."""
+    tokens = block.adapter1(tokens)
+    tokens = tokens + plain_attention(block.attn, block.norm1(tokens), window, shifted=shifted)
+    tokens = tokens + block.mlp(block.norm2(tokens))
+    if block.adapter2 is None:
+        return tokens
+    return block.adapter2(tokens) + (tokens if block.double_residual else 0)
+
+
+def _plain_head(decoder: MaskDecoder, levels: list[Tensor], image: Tensor) -> Tensor:
+    half = F.interpolate(image, scale_factor=0.5, mode="trilinear")
+    grown = []
+    for branch, features in zip(decoder.branches, levels, strict=True):
+        narrow = branch.blocks(features)
+        grown.append(
+            branch.up(narrow)
+            if branch.up is not None
+            else F.interpolate(narrow, scale_factor=2, mode="trilinear", align_corners=True)
+        )
+    detail = None if decoder.cnn is None else decoder.cnn(half)
+    inputs = [*grown, *([detail] if decoder.fusion == "concat" else []), half]
+    hidden = F.conv3d(torch.cat(inputs, dim=1), decoder.head1.weight, padding=1)
+    if decoder.fusion == "residual":
+        hidden = hidden + detail
+    hidden = F.relu(F.instance_norm(hidden))
+    logits = F.conv3d(hidden, decoder.head2.weight, padding=1)
+    return F.interpolate(logits, scale_factor=2, mode="trilinear", align_corners=True)
