@@ -87,8 +87,8 @@ class ImageEncoder(nn.Module):
         self.checkpointing = False
         self.level_depth = shape.depth // NUM_LEVELS
         self.is_area = shape.family == "sam"
-        positions = torch.empty(1, shape.position_side, shape.position_side, shape.width)
-        self.pos_embed = nn.Parameter(nn.init.trunc_normal_(positions, std=0.02))
+        side = shape.position_side
+        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, side, side, shape.width))
         depth = torch.ones if config.depth_position == "ones" else torch.zeros
         self.depth_embed = nn.Parameter(depth(1, config.num_tokens, shape.width))
         self.patch_embed = PatchEmbed(shape.width, shape.vit_patch)

@@ -1,0 +1,108 @@
+"""The commands answer at once, import nothing heavy for it, and say in one line what a user can mend."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from promise_cli.cli import evaluate_app, predict_app, preprocess_app, train_app
+from tests.conftest import write_dataset
+
+COMMANDS = ("preprocess", "train", "predict", "evaluate")
+HEAVY = {"torch", "monai", "numpy", "scipy", "nibabel", "SimpleITK", "matplotlib", "torchvision"}
+
+
+def run(app, *arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from promise_cli import cli; from typer.testing import CliRunner;"
+        "results = [CliRunner().invoke(getattr(cli, f'{name}_app'), ['--help']) for name in"
+        f" {COMMANDS!r}]; assert all(r.exit_code == 0 and 'Usage' in r.output for r in results);"
+        f"print(*({HEAVY!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("stage", ["preprocess", "evaluate"])
+def test_preprocessing_and_evaluation_load_no_torch(stage: str) -> None:
+    code = f"import sys, promise_cli.{stage}; print(*({{'torch', 'monai', 'torchvision'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_torchvision_is_never_loaded() -> None:
+    code = (
+        "import sys, promise_cli.train, promise_cli.predictor; from promise_cli.model import ProMISe, model_config;"
+        "ProMISe(model_config('tiny')); print('torchvision' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-f", "0", "1"], ["-f", "0", "-f", "1"], ["--fold", "0", "1"]]
+)
+def test_several_folds_may_follow_one_option(in_folder: Path, arguments: list[str]) -> None:
+    result = run(predict_app, "-i", "none", "-p", "none.json", *arguments)
+    assert result.exit_code == 1
+    assert result.stderr == "error: none: no such scan or folder\n"
+
+
+@pytest.mark.usefixtures("in_folder")
+def test_wrong_usage_is_status_2() -> None:
+    assert run(train_app).exit_code == 2
+    assert run(predict_app, "-i", "x").exit_code == 2
+    assert run(evaluate_app, "--empty", "maybe").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("app", "arguments", "message"),
+    [
+        (
+            preprocess_app,
+            ["Task55"],
+            "'Task55': unknown task; searched .; datasets there: Task98_Balls",
+        ),
+        (
+            preprocess_app,
+            ["far/away"],
+            "far/away: no such folder; give an MSD folder with dataset.json",
+        ),
+        (
+            train_app,
+            ["--fold", "0"],
+            "preprocessed: no preprocessed dataset; run promise-preprocess TASK first",
+        ),
+        (
+            predict_app,
+            ["-i", "Task98_Balls/imagesTr", "-p", "points.json"],
+            "results: no such run or checkpoint; run promise-train --fold 0 first, or give -m FILE",
+        ),
+    ],
+)
+def test_what_is_missing_is_one_line_and_status_1(
+    in_folder: Path, app, arguments: list[str], message: str
+) -> None:
+    write_dataset(in_folder / "Task98_Balls")
+    (in_folder / "points.json").write_text(json.dumps({"ball_001": [1, 1, 1]}))
+    before = sorted(in_folder.rglob("*"))
+    result = run(app, *arguments)
+    assert result.exit_code == 1
+    assert result.stderr == f"error: {message}\n"
+    assert sorted(in_folder.rglob("*")) == before
+
+
+@pytest.mark.usefixtures("in_folder")
+def test_brackets_and_long_paths_survive_on_the_screen() -> None:
+    folder = "data [old]/" + "x" * 150
+    result = run(preprocess_app, folder)
+    assert (
+        result.stderr == f"error: {folder}: no such folder; give an MSD folder with dataset.json\n"
+    )
