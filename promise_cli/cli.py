@@ -4,6 +4,7 @@ Heavy imports live inside the commands, so that `--help` answers at once.
 """
 
 import functools
+import os
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -110,6 +111,14 @@ def _explains_errors(command: Callable[P, None]) -> Callable[P, None]:
     return explained
 
 
+def _share_cores() -> None:
+    """Let torch's threads sleep while they wait for each other; must be set before torch is loaded.
+
+    By default they spin: beside any other busy process a step then takes ten times as long and more.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 @preprocess_app.command()
 @_explains_errors
 def preprocess(
@@ -182,6 +191,7 @@ def train(
     root: Root = None,
 ) -> None:
     """Train one fold: cases -> results/<dataset>/fold_<n>."""
+    _share_cores()
     from promise_cli.console import say
     from promise_cli.train import train as run
 
@@ -231,6 +241,7 @@ def predict(
     root: Root = None,
 ) -> None:
     """Segment what the clicks mean: scans + clicks -> a mask on each scan's own grid."""
+    _share_cores()
     from promise_cli.predict import predict as run
 
     complete = run(

@@ -82,7 +82,7 @@ def predict(
         raise _all_failed(failures)
     plan = predictor.plan
     result = Predictions(
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         dataset=plan.dataset,
         target_label=plan.target_label,
         target_name=plan.target_name,

@@ -94,7 +94,7 @@ def _train_config(name: str) -> TrainConfig:
     if name == "tiny":
         return dataclasses.replace(
             paper,
-            epochs=60,
+            epochs=40,
             learning_rate=1e-3,
             patches_per_case=2,
             vary_clicks=True,

@@ -65,7 +65,7 @@ def locate_clicks(
             shown = ", ".join(f"{value:g}" for value in click.ijk)
             raise PromptError(
                 f"{where}: click ({shown}) lies outside the scan of {format_shape(stored.shape)} voxels;"
-                " coordinates are voxel indices (i, j, k) of the file, counted from 0"
+                " give voxel indices (i, j, k) of the file, counted from 0"
             )
         nearest = np.floor(np.array(click.ijk) + 0.5)  # a half rounds up, as people do
         ijk = np.floor(grid.ijk(stored.world(nearest)) + 0.5).astype(np.int64)

@@ -1,8 +1,11 @@
 """What the tests share: a small synthetic dataset in MSD layout, whose scans lie in the world in odd ways."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands do, before torch is loaded
 
 import nibabel as nib
 import numpy as np

@@ -46,10 +46,11 @@ def test_torchvision_is_never_loaded() -> None:
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.usefixtures("in_folder")
 @pytest.mark.parametrize(
     "arguments", [["-f", "0", "1"], ["-f", "0", "-f", "1"], ["--fold", "0", "1"]]
 )
-def test_several_folds_may_follow_one_option(in_folder: Path, arguments: list[str]) -> None:
+def test_several_folds_may_follow_one_option(arguments: list[str]) -> None:
     result = run(predict_app, "-i", "none", "-p", "none.json", *arguments)
     assert result.exit_code == 1
     assert result.stderr == "error: none: no such scan or folder\n"

@@ -98,7 +98,7 @@ def test_a_click_outside_the_scan_is_refused(ijk: tuple[float, float, float]) ->
         locate_clicks([Click(ijk)], grid, grid, "p.json: case a")
     shown = ", ".join(f"{value:g}" for value in ijk)
     assert str(caught.value) == (
-        f"p.json: case a: click ({shown}) lies outside the scan of 10 x 10 x 10 voxels; coordinates are voxel"
+        f"p.json: case a: click ({shown}) lies outside the scan of 10 x 10 x 10 voxels; give voxel"
         " indices (i, j, k) of the file, counted from 0"
     )
 

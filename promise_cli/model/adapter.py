@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from promise_cli.model.chunks import in_chunks
+
 
 class Adapter(nn.Module):
     """Bottleneck with a depth-wise 3D convolution, added to its input.
@@ -21,4 +23,8 @@ class Adapter(nn.Module):
         # The permuted views are channels-last in memory, where a depth-wise convolution is fastest.
         hidden = F.relu(self.linear1(tokens)).permute(0, 4, 1, 2, 3)
         hidden = F.relu(self.conv(hidden)).permute(0, 2, 3, 4, 1)
+        widened = in_chunks(self._widen, tokens.flatten(0, 2), hidden.flatten(0, 2))
+        return widened.reshape(tokens.shape)
+
+    def _widen(self, tokens: Tensor, hidden: Tensor) -> Tensor:
         return tokens + F.relu(self.linear2(hidden))

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from promise_cli.model.frozen import FrozenResult
-from promise_cli.model.windows import Windows
 
 _REGION = 11.0
 """Tokens of one region gain 11 * 11 in their logits. Swin takes 100 off all others, which is the
@@ -52,12 +51,12 @@ class RelativePositions(nn.Module):
         """What each query has to say to each place along H, W and D.
 
         Args:
-            query: `(B, num_windows, heads, window^3, head_width)`.
+            query: `(N, heads, window^3, head_width)`.
             tables: One pretrained table per axis.
             scale: Multiplies the tables.
 
         Returns:
-            `(B, num_windows, heads, window^3, 3 * window)`.
+            `(N, heads, window^3, 3 * window)`.
         """
         w = self.window
         cube = query.reshape(-1, w, w, w, query.shape[-1])
@@ -72,10 +71,10 @@ class RelativePositions(nn.Module):
         ]
         return torch.cat(parts, dim=-1).reshape(*query.shape[:-1], 3 * w)
 
-    def of_keys(self, key: Tensor) -> Tensor:
+    def of_keys(self, like: Tensor) -> Tensor:
         """The place of each key along H, W and D, one-hot: `(window^3, 3 * window)`."""
         w = self.window
-        eye = torch.eye(w, dtype=key.dtype, device=key.device)
+        eye = torch.eye(w, dtype=like.dtype, device=like.device)
         axes = (eye[:, None, None], eye[None, :, None], eye[None, None, :])
         return torch.cat([axis.expand(w, w, w, w) for axis in axes], dim=-1).flatten(0, 2)
 
@@ -114,40 +113,45 @@ class WindowAttention(nn.Module):
             self.rel_pos_scale = nn.Parameter(torch.ones(()))
             self.positions = RelativePositions(window, crop=crop)
 
-    def forward(self, tokens: Tensor, windows: Windows) -> Tensor:
-        """Attend within windows; `(B, H, W, D, C)` to the same shape."""
-        parts = windows.partition(tokens)  # (B, num_windows, L, C)
-        qkv = self.qkv(parts).reshape(*parts.shape[:3], 3, self.num_heads, self.head_width)
-        query, key, value = qkv.permute(3, 0, 1, 4, 2, 5).unbind(0)  # (B, num_windows, heads, L, d)
-        of_query, of_key = self._further_channels(query, key, windows)
-        query = torch.cat([query, *of_query], dim=-1).flatten(0, 1)
-        key = torch.cat([key, *of_key], dim=-1).flatten(0, 1)
+    def forward(self, rows: Tensor, regions: Tensor | None) -> Tensor:
+        """Attend within windows.
+
+        Args:
+            rows: `(N, window^3, C)`, tokens by window.
+            regions: `(N, window^3, R)` booleans as in `Windows`, or None where all may meet.
+
+        Returns:
+            `(N, window^3, C)`.
+        """
+        qkv = self.qkv(rows).reshape(*rows.shape[:2], 3, self.num_heads, self.head_width)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (N, heads, window^3, head_width)
+        of_query, of_key = self._further_channels(query, regions)
+        query = torch.cat([query, *of_query], dim=-1)
+        key = torch.cat([key, *of_key], dim=-1)
         # Fused attention wants queries, keys and values of one width.
-        value = F.pad(value, (0, query.shape[-1] - self.head_width)).flatten(0, 1)
+        value = F.pad(value, (0, query.shape[-1] - self.head_width))
         scale = self.head_width**-0.5
         attended = F.scaled_dot_product_attention(query, key, value, scale=scale)
-        attended = attended[..., : self.head_width].transpose(1, 2).reshape(parts.shape)
-        return windows.merge(self.proj(attended))
+        attended = attended[..., : self.head_width].transpose(1, 2).reshape(rows.shape)
+        return self.proj(attended)
 
     def _further_channels(
-        self, query: Tensor, key: Tensor, windows: Windows
+        self, query: Tensor, regions: Tensor | None
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Channels whose inner products, once scaled, are relative positions and region mask."""
-        scale = self.head_width**-0.5
+        scale, leading = self.head_width**-0.5, query.shape[:-1]
         of_query, of_key = [], []
         if self.positions is not None:
             tables = (self.rel_pos_h, self.rel_pos_w, self.rel_pos_d)
             of_query.append(self.positions.of_queries(query, tables, self.rel_pos_scale / scale))
-            of_key.append(self.positions.of_keys(key).expand(*key.shape[:-1], -1))
-        if windows.regions is not None:
-            one_hot = F.one_hot(windows.regions, 9 if windows.is_filled else 8)
-            mask = (_REGION / scale**0.5 * one_hot).to(query.dtype)[None, :, None]
-            mask = mask.expand(*query.shape[:-1], -1)
+            of_key.append(self.positions.of_keys(query).expand(*leading, -1))
+        if regions is not None:
+            mask = (_REGION / scale**0.5 * regions[:, None]).to(query.dtype).expand(*leading, -1)
             of_query.append(mask)
             of_key.append(mask)
         width = self.head_width + sum(part.shape[-1] for part in of_query)
         if width % 8:  # fused attention wants a multiple of eight
-            fill = query.new_zeros(()).expand(*query.shape[:-1], -width % 8)
+            fill = query.new_zeros(()).expand(*leading, -width % 8)
             of_query.append(fill)
             of_key.append(fill)
         return of_query, of_key

@@ -54,7 +54,7 @@ ENCODERS: dict[EncoderName, EncoderShape] = {
         family="dinov2", width=384, depth=12, num_heads=6, vit_patch=14, position_side=37
     ),
     "tiny": EncoderShape(
-        family="sam", width=96, depth=4, num_heads=3, vit_patch=16, position_side=16
+        family="sam", width=96, depth=4, num_heads=3, vit_patch=16, position_side=12
     ),
 }  # fmt: skip
 
@@ -133,7 +133,7 @@ class ModelConfig:
 
 _TINY = ModelConfig(
     encoder="tiny",
-    patch_size=64,
+    patch_size=48,
     window_size=4,
     adapter_width=48,
     feature_width=32,

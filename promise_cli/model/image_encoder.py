@@ -9,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from promise_cli.model.adapter import Adapter
 from promise_cli.model.attention import WindowAttention
+from promise_cli.model.chunks import in_chunks
 from promise_cli.model.config import TOKEN_SIZE, ModelConfig
 from promise_cli.model.convolution import convolve, full_precision
 from promise_cli.model.folding import fold_patch_embedding
@@ -41,13 +42,20 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor, windows: Windows) -> Tensor:
         """`(B, H, W, D, C)` to the same shape."""
-        tokens = self.adapter1(tokens)
-        tokens = tokens + self.attn(self.norm1(tokens), windows)
-        tokens = tokens + self.mlp(self.norm2(tokens))
+        rows = windows.partition(self.adapter1(tokens))
+        regions = windows.regions
+        if regions is not None:
+            regions = regions.repeat(tokens.shape[0], 1, 1)
+        tokens = windows.merge(in_chunks(self._transform, rows, regions))
         if self.adapter2 is None:
             return tokens
         adapted = self.adapter2(tokens)
         return tokens + adapted if self.double_residual else adapted
+
+    def _transform(self, rows: Tensor, regions: Tensor | None) -> Tensor:
+        """The pretrained block itself, on tokens by window: `(N, window^3, C)`."""
+        rows = rows + self.attn(self.norm1(rows), regions)
+        return rows + self.mlp(self.norm2(rows))
 
 
 class Neck(nn.Module):

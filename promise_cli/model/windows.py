@@ -13,10 +13,10 @@ class Windows:
     """How a grid of tokens falls into cubic windows, filled up at the far faces where need be.
 
     Attributes:
-        is_filled: Whether padding tokens are needed.
-        regions: `(num_windows, window^3)` integers from 0 to 8; tokens of one region may see each
-            other. A shifted window at a far face holds tokens from both ends of an axis, which are
-            no neighbours; padding tokens are region 8. None where every window is one region.
+        regions: `(num_windows, window^3, R)` booleans, the region of each token, one-hot; tokens of
+            one region may see each other. A shifted window at a far face holds tokens from both
+            ends of an axis, which are no neighbours; padding tokens are a region of their own.
+            None where every window is one region.
     """
 
     def __init__(
@@ -34,7 +34,6 @@ class Windows:
         self.window = window
         self.filled = _size(-(-n // window) * window for n in size)
         self.shift = _size(window // 2 if shifted and n > window else 0 for n in self.filled)
-        self.is_filled = self.filled != size
         places = torch.arange(self.filled[0] * self.filled[1] * self.filled[2], device=device)
         self._order = self._cut(places.reshape(self.filled)).flatten()
         self._inverse = torch.empty_like(places)
@@ -42,16 +41,17 @@ class Windows:
         self.regions = self._find_regions(places.device)
 
     def partition(self, tokens: Tensor) -> Tensor:
-        """`(B, H, W, D, C)` to `(B, num_windows, window^3, C)`; padding tokens are zero."""
-        if self.is_filled:
+        """`(B, H, W, D, C)` to `(B * num_windows, window^3, C)`; padding tokens are zero."""
+        if self.filled != self.size:
             height, width, depth = (f - n for f, n in zip(self.filled, self.size, strict=True))
             tokens = F.pad(tokens, (0, 0, 0, depth, 0, width, 0, height))
         rows = _reorder(tokens.flatten(1, 3), self._order, self._inverse)
-        return rows.reshape(rows.shape[0], -1, self.window**3, rows.shape[-1])
+        return rows.reshape(-1, self.window**3, rows.shape[-1])
 
     def merge(self, windows: Tensor) -> Tensor:
-        """Undo `partition`: `(B, num_windows, window^3, C)` to `(B, H, W, D, C)`."""
-        rows = _reorder(windows.flatten(1, 2), self._inverse, self._order)
+        """Undo `partition`: `(B * num_windows, window^3, C)` to `(B, H, W, D, C)`."""
+        rows = windows.reshape(-1, len(self._order), windows.shape[-1])
+        rows = _reorder(rows, self._inverse, self._order)
         tokens = rows.reshape(rows.shape[0], *self.filled, rows.shape[-1])
         height, width, depth = self.size
         return tokens[:, :height, :width, :depth]
@@ -65,7 +65,7 @@ class Windows:
         return split.permute(0, 2, 4, 1, 3, 5).reshape(-1, w**3)
 
     def _find_regions(self, device: torch.device) -> Tensor | None:
-        if not any(self.shift) and not self.is_filled:
+        if not any(self.shift) and self.filled == self.size:
             return None
         region = torch.zeros(self.filled, dtype=torch.long, device=device)
         real = torch.ones(self.filled, dtype=torch.bool, device=device)
@@ -74,7 +74,8 @@ class Windows:
             index = index.reshape([length if a == axis else 1 for a in range(3)])
             region = 2 * region + (index < shift)
             real = real & (index < self.size[axis])
-        return self._cut(torch.where(real, region, 8))
+        by_window = self._cut(torch.where(real, region, 8))
+        return F.one_hot(by_window, 8 if self.filled == self.size else 9).bool()
 
 
 class _Reorder(torch.autograd.Function):

@@ -17,13 +17,21 @@ def attention(rows=27, *, window=4, crop=False, heads=2):
     return layer
 
 
+def fused_attention(layer, tokens, window, *, shifted):
+    windows = Windows(tuple(tokens.shape[1:4]), window, shifted=shifted)
+    regions = windows.regions
+    if regions is not None:
+        regions = regions.repeat(tokens.shape[0], 1, 1)
+    return windows.merge(layer(windows.partition(tokens), regions))
+
+
 @pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize("rows", [27, 127, None])
 @pytest.mark.parametrize("size", [(8, 8, 8), (4, 8, 12), (5, 8, 9), (3, 2, 6)])
 def test_fused_attention_equals_materialised_attention(size, rows, shifted):
     layer = attention(rows)
     tokens = torch.randn(2, *size, 32, dtype=torch.float64)
-    fused = layer(tokens, Windows(size, 4, shifted=shifted))
+    fused = fused_attention(layer, tokens, 4, shifted=shifted)
     plain = plain_attention(layer, tokens, 4, shifted=shifted)
     assert fused.shape == tokens.shape
     assert (fused - plain).abs().max() <= 1e-11 * plain.abs().max()
@@ -32,7 +40,7 @@ def test_fused_attention_equals_materialised_attention(size, rows, shifted):
 def test_the_papers_window_equals_materialised_attention():
     layer = attention(127, window=8, crop=True)
     tokens = torch.randn(1, 16, 8, 8, 32, dtype=torch.float64)
-    fused = layer(tokens, Windows((16, 8, 8), 8, shifted=True))
+    fused = fused_attention(layer, tokens, 8, shifted=True)
     plain = plain_attention(layer, tokens, 8, shifted=True)
     assert (fused - plain).abs().max() <= 1e-11 * plain.abs().max()
 
@@ -46,7 +54,7 @@ def test_fused_attention_has_the_gradients_of_materialised_attention():
         layer.zero_grad()
         leaf.requires_grad_()
         result = (
-            layer(leaf, Windows((5, 8, 8), 4, shifted=True))
+            fused_attention(layer, leaf, 4, shifted=True)
             if form == "fused"
             else plain_attention(layer, leaf, 4, shifted=True)
         )
@@ -70,7 +78,7 @@ def test_no_tensor_of_the_size_of_the_logits_is_made():
             return result
 
     with torch.no_grad(), Sizes():
-        layer(tokens, windows)
+        layer(windows.partition(tokens), windows.regions)
     logits = 8 * 4 * 512 * 512
     assert max(sizes) < logits / 4
 
@@ -90,8 +98,8 @@ def test_windows_without_shift_or_padding_are_one_region():
 
 def test_only_windows_at_the_far_faces_hold_several_regions():
     regions = Windows((32, 32, 32), 8, shifted=True).regions
-    assert regions.shape == (64, 512)
-    several = (regions != regions[:, :1]).any(dim=1)
+    assert regions.shape == (64, 512, 8)
+    several = (regions != regions[:, :1]).any(dim=(1, 2))
     assert int(several.sum()) == 37
 
 
