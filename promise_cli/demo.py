@@ -85,8 +85,9 @@ def mean_dice(predictions: Path) -> float:
 
 def _show(folder: Path, pictures: list[Path], seconds: float) -> None:
     """The two figures that the demo is about, and where to look."""
+    say("\nMean Dice against the target's label over fold 0's test cases:")
     show_table(
-        "\nMean Dice against the target's label, fold 0's test cases",
+        "",
         ("one click", "Dice"),
         [
             ("on the target", f"{mean_dice(folder / 'predictions' / 'imgs'):.3f}"),

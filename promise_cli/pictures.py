@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from promise_cli.atomic import whole_file
 from promise_cli.grid import Spacing
 
+REACH_MM = 45.0
+"""A picture shows this much of the scan on each side of the click."""
+
 PLANES = (("sagittal", 0), ("coronal", 1), ("axial", 2))
 """Names of the planes across i, j and k of an RAS array."""
 
@@ -21,7 +24,7 @@ def draw_case(
     title: str,
     path: Path,
 ) -> None:
-    """Draw the slices through `click` as a PNG file, true to scale.
+    """Draw the slices through `click` and 45 mm round it as a PNG file, true to scale.
 
     Args:
         image: (I, J, K), axes RAS.
@@ -34,9 +37,16 @@ def draw_case(
     """
     from matplotlib.figure import Figure  # noqa: PLC0415  a second to import
 
+    near = tuple(
+        slice(max(0, index - round(REACH_MM / edge)), index + round(REACH_MM / edge) + 1)
+        for index, edge in zip(click, spacing, strict=True)
+    )
+    i, j, k = (index - part.start for index, part in zip(click, near, strict=True))
+    click, image, prediction = (i, j, k), image[near], prediction[near]
+    label = None if label is None else label[near]
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(title)
-    low, high = np.percentile(image, [1, 99.5])
+    low, high = np.percentile(image, [2, 99.5])
     for axes, (name, across) in zip(figure.subplots(1, 3), PLANES, strict=True):
         right, up = (axis for axis in range(3) if axis != across)
         shown = [_slice(array, across, click[across]) for array in (image, prediction)]
