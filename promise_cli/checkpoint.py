@@ -15,9 +15,11 @@ from promise_cli import __version__
 from promise_cli.atomic import whole_file
 from promise_cli.errors import CheckpointError, PlanError
 from promise_cli.model import ModelConfig, ProMISe
+from promise_cli.model.reference import import_reference_checkpoint, is_reference_checkpoint
 from promise_cli.model.weights import read_checkpoint
 from promise_cli.plan import Plan
-from promise_cli.presets import TrainConfig
+from promise_cli.presets import TrainConfig, preset
+from promise_cli.published import published_plan
 from promise_cli.records import record_from_json, record_to_json
 
 FORMAT = "promise-checkpoint"
@@ -78,13 +80,15 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read what `save_checkpoint` wrote, on the CPU.
+    """Read what `save_checkpoint` wrote, or a checkpoint that the paper's authors published, on the CPU.
 
     Raises:
         CheckpointError: The file is missing, truncated, holds code, or is no checkpoint of this tool.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; train one with promise-train --fold 0")
+    if is_reference_checkpoint(path):
+        return _load_published(path)
     content = read_checkpoint(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(
@@ -105,6 +109,23 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: lacks {error}; train or copy it again") from None
     except PlanError as error:
         raise CheckpointError(str(error)) from None
+
+
+def _load_published(path: Path) -> Checkpoint:
+    model_config, weights = import_reference_checkpoint(path)
+    return Checkpoint(
+        model_config=model_config,
+        train_config=preset("reference")[1],
+        plan=published_plan(path),
+        preset="reference",
+        fold=0,
+        seed=0,
+        encoder_weights="sam_vit_b",
+        epoch=0,
+        validation_dice=None,
+        best_dice=None,
+        weights=weights,
+    )
 
 
 def build_model(checkpoint: Checkpoint, path: Path) -> ProMISe:

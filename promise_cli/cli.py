@@ -6,88 +6,30 @@ Heavy imports live inside the commands, so that `--help` answers at once.
 import functools
 import os
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, ParamSpec
 
 import typer
-from typer.core import TyperCommand
 
 from promise_cli.errors import PromiseError
+from promise_cli.options import (
+    Device,
+    EmptyPolicy,
+    MissingPolicy,
+    Overwrite,
+    Protocol,
+    Root,
+    SeveralValues,
+    Workers,
+    make_app,
+)
 
 P = ParamSpec("P")
 
-_SETTINGS = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
-
-preprocess_app = typer.Typer(**_SETTINGS)  # type: ignore[arg-type]
-train_app = typer.Typer(**_SETTINGS)  # type: ignore[arg-type]
-predict_app = typer.Typer(**_SETTINGS)  # type: ignore[arg-type]
-evaluate_app = typer.Typer(**_SETTINGS)  # type: ignore[arg-type]
-
-
-class SeveralValues(TyperCommand):
-    """Lets an option that may be repeated take several numbers: `-f 0 1 2` means `-f 0 -f 1 -f 2`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Write the option's name before each further number."""
-        repeated = {
-            name
-            for option in self.params
-            if getattr(option, "multiple", False)
-            for name in option.opts
-        }
-        spread: list[str] = []
-        current = None
-        for number, argument in enumerate(args):
-            first = number > 0 and args[number - 1] == current
-            if argument.startswith("-"):
-                current = argument if argument in repeated else None
-            elif current and not first:
-                if argument.replace(".", "", 1).isdigit():
-                    spread.append(current)
-                else:
-                    current = None
-            spread.append(argument)
-        return super().parse_args(ctx, spread)
-
-
-class Protocol(StrEnum):
-    """Which tolerance a surface may deviate."""
-
-    PROMISE = "promise"
-    MSD = "msd"
-
-
-class EmptyPolicy(StrEnum):
-    """What a metric is where both masks are empty."""
-
-    NAN = "nan"
-    ONE = "one"
-    ZERO = "zero"
-
-
-class MissingPolicy(StrEnum):
-    """What becomes of a case without prediction."""
-
-    ERROR = "error"
-    ZERO = "zero"
-    SKIP = "skip"
-
-
-Root = Annotated[
-    Path | None,
-    typer.Option(
-        "--root", help="Workspace; otherwise $PROMISE_ROOT, otherwise the current folder."
-    ),
-]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        "--workers", min=0, help="Processes; 0 works in this one.", show_default="by cores"
-    ),
-]
+preprocess_app = make_app()
+train_app = make_app()
+predict_app = make_app()
+evaluate_app = make_app()
 
 
 def _explains_errors(command: Callable[P, None]) -> Callable[P, None]:

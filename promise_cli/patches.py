@@ -20,7 +20,7 @@ class Patch:
 
     @classmethod
     def centred(cls, ijk: Sequence[int], shape: Shape) -> "Patch":
-        """The block whose voxel `shape // 2` is `ijk`, as the paper's single window (method-facts 4.2)."""
+        """The block whose voxel `shape // 2` is `ijk`, as the paper's single window."""
         i, j, k = (int(centre) - n // 2 for centre, n in zip(ijk, shape, strict=True))
         return cls((i, j, k), shape)
 

@@ -27,7 +27,7 @@ def score(case_id, label, dice):
 
 
 def test_statistics_are_those_worked_out_beforehand():
-    """metrics-facts, section 3."""
+    """Ten made-up scores, with the numbers that scipy and numpy give for them."""
     found = describe(DICE)
     assert (found.n, found.excluded) == (10, 0)
     assert found.mean == pytest.approx(0.6333, abs=1e-9)

@@ -1,4 +1,4 @@
-"""The authors' published checkpoints: their layout to ours (method-facts 2.7)."""
+"""The authors' published checkpoints: their layout to ours."""
 
 import re
 from pathlib import Path

@@ -94,9 +94,9 @@ def read_checkpoint(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        mapped = is_zipfile(path)  # torch's own format, of which only what is used is then read
         with warnings.catch_warnings(action="ignore"):  # torch's advice to its own developers
-            mapped = is_zipfile(path)  # torch's own format, of which only what is used is then read
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except SafetensorError as error:
         raise CheckpointError(f"{path}: damaged ({error}); fetch it again") from None
     except Exception as error:  # torch.load raises a dozen kinds for damaged or hostile files

@@ -11,7 +11,7 @@ from tests.test_model.plain import plain_attention, plain_embedding
 
 
 def plain_logits(model: ProMISe, patch: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
-    """What `model` computes, with every intermediate result as a tensor (method-facts, section 2)."""
+    """What `model` computes, with every intermediate result as a tensor."""
     image = patch.transpose(2, 3)
     levels = _plain_levels(model.image_encoder, image)
     prompted = model.prompt_encoder(levels[-1], clicks[..., (1, 0, 2)], labels)
