@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from promise_cli.console import fail, say, show_table, track, warn
-from promise_cli.errors import PromiseError, PromptError
+from promise_cli.errors import PlanError, PromiseError, PromptError
 from promise_cli.predictions import (
     CaseRecord,
     Failure,
@@ -18,7 +18,7 @@ from promise_cli.predictions import (
     labels_dir,
 )
 from promise_cli.prompts import Click, locate_clicks, read_prompts, unknown_case
-from promise_cli.records import save_record
+from promise_cli.records import load_record, save_record
 from promise_cli.volume import case_id, find_volumes, read_grid, read_volume, write_mask
 from promise_cli.workspace import open_workspace
 
@@ -64,7 +64,9 @@ def predict(
     from promise_cli.predictor import Predictor  # noqa: PLC0415  the cheap checks come first
 
     predictor = Predictor.load(checkpoints, device)
-    folder = output or workspace.predictions / (images.name if images.is_dir() else case_id(images))
+    folder = output or workspace.predictions / (
+        images.resolve().name if images.is_dir() else case_id(images)
+    )
     say(f"network: {', '.join(str(path) for path in checkpoints)} on {predictor.device}")
     records: list[CaseRecord] = []
     failed = {failure.case_id for failure in failures}
@@ -90,7 +92,7 @@ def predict(
         checkpoints=tuple(str(path) for path in checkpoints),
         prompts=str(prompts),
         device=str(predictor.device),
-        cases=tuple(records),
+        cases=(*_earlier(folder, checkpoints, records), *records),
         without_click=tuple(case for case in scans if case not in clicks),
     )
     _finish(folder, result, failures)
@@ -145,6 +147,33 @@ def _predict_case(
         volume_ml=round(num_voxels * float(np.prod(scan.grid.spacing)) / 1000, 4),
         clicks_outside_window=prediction.clicks_outside_window,
     )
+
+
+def _earlier(
+    folder: Path, checkpoints: Sequence[Path], records: Sequence[CaseRecord]
+) -> tuple[CaseRecord, ...]:
+    """What a folder holds from an earlier call with the same networks; these cases stay listed."""
+    path = folder / "predictions.json"
+    if not path.exists():
+        return ()
+    try:
+        there = load_record(Predictions, path)
+    except PlanError as error:
+        warn(f"{error}; what it lists is forgotten")
+        return ()
+    done = {record.case_id for record in records}
+    kept = tuple(
+        case for case in there.cases if case.case_id not in done and (folder / case.mask).exists()
+    )
+    created = datetime.datetime.fromisoformat(there.created).timestamp()
+    same = there.checkpoints == tuple(str(path) for path in checkpoints)
+    if kept and not (same and created > max(path.stat().st_mtime for path in checkpoints)):
+        warn(
+            f"{folder}: {len(kept)} masks of another network, such as {kept[0].mask}, stay there but are no"
+            " longer listed; use -o to keep predictions apart"
+        )
+        return ()
+    return kept
 
 
 def _all_failed(failures: Sequence[Failure]) -> PromiseError:

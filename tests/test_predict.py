@@ -187,10 +187,12 @@ def test_the_window_is_centred_on_the_click_and_nothing_lies_outside_it(
     )
     scan = read_volume(path)
     prediction = predictor.predict(scan, [Click((10, 45, 20))], "x")
-    assert prediction.window.origin == (10 - 32, 45 - 32, 50 + 1 - 32)
+    # k = 20 of 2.5 mm is 51.25 mm from the edge: voxel 51 of 1 mm, whose centre lies at 51.5.
+    assert prediction.window.origin == (10 - 24, 45 - 24, 51 - 24)
+    assert prediction.window.shape == (48, 48, 48)
     assert target_grid(scan.grid, (1, 1, 1)).shape == (100, 90, 100)
     outside = np.ones(scan.grid.shape, bool)
-    outside[:42, 13:77, 7:34] = False
+    outside[:34, 21:69, 10:30] = False
     assert not prediction.mask[outside].any()
 
 
@@ -205,3 +207,23 @@ def test_several_folds_are_averaged(trained: Path, tmp_path: Path) -> None:
     ]
     np.testing.assert_array_equal(*masks)
     assert len(load_record(Predictions, tmp_path / "both" / "predictions.json").checkpoints) == 2
+
+
+def test_a_second_call_adds_its_cases_to_those_that_are_there(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, images, points = _workspace(trained, tmp_path, {"ball_001": [14, 13, 10]})
+    listed = []
+    for case in ("ball_001", "ball_002", "ball_001"):
+        points.write_text(json.dumps({case: [14, 13, 10]}))
+        assert predict(images, points, root=root, device="cpu")
+        record = load_record(Predictions, root / "predictions" / "imagesTr" / "predictions.json")
+        listed.append([case.case_id for case in record.cases])
+    assert listed == [["ball_001"], ["ball_001", "ball_002"], ["ball_002", "ball_001"]]
+    (root / RUN / "checkpoint_best.pt").touch()
+    assert predict(images, points, root=root, device="cpu")
+    record = load_record(Predictions, root / "predictions" / "imagesTr" / "predictions.json")
+    assert [case.case_id for case in record.cases] == ["ball_001"]
+    assert (
+        "1 masks of another network, such as ball_002.nii.gz, stay there" in capsys.readouterr().err
+    )
