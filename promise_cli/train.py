@@ -62,7 +62,6 @@ def train(
     Raises:
         PromiseError: Dataset, fold, preset, weights, device or run do not fit.
     """
-    torch.set_flush_denormal(True)  # gradients near zero otherwise cost a CPU six times the step
     workspace = open_workspace(root)
     preprocessed = workspace.find_preprocessed(task)
     split = _read_split(preprocessed, fold)
