@@ -61,8 +61,10 @@ def preprocess_image(volume: Volume, plan: Plan) -> tuple[NDArray[np.float32], G
     grid = target_grid(volume.grid, plan.spacing)
     numbers = case_normalisation(volume.array, plan.normalisation)
     image = resample(volume.array, grid.shape)
-    image = np.clip(image, numbers.low, numbers.high)
-    return (image - np.float32(numbers.mean)) / np.float32(numbers.std), grid
+    image = np.clip(image, numbers.low, numbers.high)  # a copy: the scan itself stays as it is
+    image -= np.float32(numbers.mean)
+    image /= np.float32(numbers.std)
+    return image, grid
 
 
 def case_normalisation(array: NDArray[np.float32], planned: Normalisation) -> Normalisation:
@@ -92,8 +94,10 @@ def preprocess_case(files: CaseFiles, plan: Plan, cases_dir: Path) -> None:
     source = source_key(files)
     volume = read_volume(files.image, plan.orientation)
     image, grid = preprocess_image(volume, plan)
-    mask = read_label(files.label, plan.orientation).array == plan.target_label
-    if mask.shape != volume.grid.shape:
+    scan_grid = volume.grid
+    mask = read_label(files.label, like=volume).array == plan.target_label
+    del volume  # a whole scan in float32
+    if mask.shape != scan_grid.shape:
         raise DatasetError(f"{files.label}: not on the grid of {files.image}; preprocess again")
     target = resample_mask(mask, grid.shape)
     foreground = np.flatnonzero(np.ascontiguousarray(target)).astype(np.int64)
@@ -102,10 +106,12 @@ def preprocess_case(files: CaseFiles, plan: Plan, cases_dir: Path) -> None:
         plan_key=case_key(plan),
         source_key=source,
         shape=grid.shape,
-        scan_shape=volume.grid.shape,
-        scan_affine=tuple((a, b, c, d) for a, b, c, d in volume.grid.affine.tolist()),
+        scan_shape=scan_grid.shape,
+        scan_affine=tuple((a, b, c, d) for a, b, c, d in scan_grid.affine.tolist()),
         num_foreground=foreground.size,
     )
+    if not foreground.size:
+        raise DatasetError(f"{files.label}: the label is empty; run promise-preprocess again")
     temporary = cases_dir / f".tmp-{os.getpid()}-{files.case_id}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -114,23 +120,35 @@ def preprocess_case(files: CaseFiles, plan: Plan, cases_dir: Path) -> None:
         np.save(temporary / "target.npy", np.ascontiguousarray(target, dtype=np.uint8))
         np.save(temporary / "foreground.npy", foreground)
         save_record(record, temporary / "case.json")
-        final = cases_dir / files.case_id
-        shutil.rmtree(final, ignore_errors=True)
+        final, old = cases_dir / files.case_id, cases_dir / f".old-{os.getpid()}-{files.case_id}"
+        if final.exists():
+            final.replace(old)
         temporary.replace(final)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def is_current(files: CaseFiles, plan: Plan, cases_dir: Path) -> bool:
-    """Whether the case on disk was made from these files with this plan."""
-    path = cases_dir / files.case_id / "case.json"
-    if not path.exists():
+    """Whether the case on disk is complete and was made from these files with this plan."""
+    folder = cases_dir / files.case_id
+    return made_with(plan, folder) and load_record(
+        CaseRecord, folder / "case.json"
+    ).source_key == source_key(files)
+
+
+def made_with(plan: Plan, folder: Path) -> bool:
+    """Whether a case's folder is complete, in today's format, and was made with this plan."""
+    if not all(
+        (folder / name).exists()
+        for name in ("image.npy", "target.npy", "foreground.npy", "case.json")
+    ):
         return False
     try:
-        record = load_record(CaseRecord, path)
+        record = load_record(CaseRecord, folder / "case.json")
     except PlanError:
         return False
-    return record.plan_key == case_key(plan) and record.source_key == source_key(files)
+    return record.format_version == FORMAT_VERSION and record.plan_key == case_key(plan)
 
 
 def source_key(files: CaseFiles) -> str:

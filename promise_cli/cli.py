@@ -187,7 +187,7 @@ def predict(
     from promise_cli.predict import predict as run
 
     complete = run(
-        images, prompts, output=output, run=model, folds=fold or (), device=device, root=root
+        images, prompts, output=output, run_dir=model, folds=fold or (), device=device, root=root
     )
     if not complete:
         raise typer.Exit(1)
@@ -197,7 +197,10 @@ def predict(
 @_explains_errors
 def evaluate(
     predictions: Annotated[
-        Path | None, typer.Argument(help="Masks: a folder or a file.", show_default="the last ones")
+        Path | None,
+        typer.Argument(
+            help="Masks: a folder or a file.", show_default="the last under predictions/"
+        ),
     ] = None,
     labels: Annotated[
         Path | None,

@@ -1,5 +1,6 @@
 """COMMAND promise-predict: scans + clicks -> a mask on each scan's own grid, and what was understood."""
 
+import dataclasses
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,17 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from promise_cli.console import fail, say, show_table, track, warn
-from promise_cli.errors import PlanError, PromiseError, PromptError
+from promise_cli.errors import PromiseError, PromptError
 from promise_cli.predictions import (
-    CaseRecord,
     Failure,
     Failures,
+    PredictedCase,
     Predictions,
     describe_click,
+    earlier_cases,
+    forget_results,
     labels_dir,
 )
 from promise_cli.prompts import Click, locate_clicks, read_prompts, unknown_case
-from promise_cli.records import load_record, save_record
+from promise_cli.records import save_record
 from promise_cli.volume import case_id, find_volumes, read_grid, read_volume, write_mask
 from promise_cli.workspace import open_workspace
 
@@ -31,7 +34,7 @@ def predict(
     prompts: Path,
     *,
     output: Path | None = None,
-    run: Path | None = None,
+    run_dir: Path | None = None,
     folds: Sequence[int] = (),
     device: str = "auto",
     root: Path | None = None,
@@ -42,7 +45,7 @@ def predict(
         images: A scan or a folder of scans.
         prompts: A file of clicks.
         output: Where masks go; `predictions/<name of images>` where left out.
-        run: A checkpoint, a run's folder or a dataset's results; the only run where left out.
+        run_dir: A checkpoint, a run's folder or a dataset's results; the only run where left out.
         folds: Folds whose networks are averaged.
         device: auto, cpu, cuda or mps.
         root: The workspace.
@@ -56,33 +59,28 @@ def predict(
     workspace = open_workspace(root)
     scans = _find_scans(images)
     clicks = read_prompts(prompts)
-    checkpoints = workspace.find_runs(run, folds)
-    failures = _check(images, scans, prompts, clicks)
+    if images.is_file():  # one prompt file may serve many scans
+        clicks = {case: points for case, points in clicks.items() if case in scans} or clicks
+    checkpoints = workspace.find_runs(run_dir, folds)
+    folder = output or workspace.predictions / _name(images)
+    _check_output(folder, scans)
+    failures = _check_clicks(images, scans, prompts, clicks)
     if len(failures) == len(clicks):
         raise _all_failed(failures)
 
-    from promise_cli.predictor import Predictor  # noqa: PLC0415  the cheap checks come first
+    # The cheap checks came first: torch takes a second to load.
+    from torch import OutOfMemoryError  # noqa: PLC0415
+
+    from promise_cli.predictor import Predictor  # noqa: PLC0415
 
     predictor = Predictor.load(checkpoints, device)
-    folder = output or workspace.predictions / (
-        images.resolve().name if images.is_dir() else case_id(images)
-    )
-    say(f"network: {', '.join(str(path) for path in checkpoints)} on {predictor.device}")
-    records: list[CaseRecord] = []
-    failed = {failure.case_id for failure in failures}
-    wanted = [case for case in clicks if case not in failed]
-    for case in track(wanted, "predicting", len(wanted)):
-        try:
-            records.append(
-                _predict_case(
-                    predictor, scans[case], clicks[case], f"{prompts}: case {case}", folder
-                )
-            )
-        except PromiseError as error:
-            failures.append(Failure(case_id=case, reason=str(error)))
-    if not records:
-        raise _all_failed(failures)
     plan = predictor.plan
+    say(
+        f"network: {', '.join(str(path) for path in checkpoints)} on {predictor.device}; {plan.dataset}, target"
+        f" {plan.target_label} ({plan.target_name}), window of {plan.patch_size} voxels"
+    )
+    kept = earlier_cases(folder, checkpoints, set(clicks))
+    listed = {*clicks, *(case.case_id for case in kept)}
     result = Predictions(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         dataset=plan.dataset,
@@ -92,11 +90,47 @@ def predict(
         checkpoints=tuple(str(path) for path in checkpoints),
         prompts=str(prompts),
         device=str(predictor.device),
-        cases=(*_earlier(folder, checkpoints, records), *records),
-        without_click=tuple(case for case in scans if case not in clicks),
+        cases=kept,
+        without_click=tuple(case for case in scans if case not in listed),
     )
-    _finish(folder, result, failures)
+    if folder.exists():
+        forget_results(folder, result)
+    failed = {failure.case_id for failure in failures}
+    wanted = [case for case in clicks if case not in failed]
+    for case in track(wanted, "predicting", len(wanted)):
+        try:
+            where = f"{prompts}: case {case}"
+            record = _predict_case(predictor, scans[case], clicks[case], where, folder)
+        except (PromiseError, OSError, MemoryError, OutOfMemoryError) as error:
+            failures.append(Failure(case_id=case, reason=str(error) or type(error).__name__))
+            continue
+        result = dataclasses.replace(result, cases=(*result.cases, record))
+        save_record(result, folder / "predictions.json")
+    if len(result.cases) == len(kept):
+        raise _all_failed(failures)
+    _save_failures(folder, failures)
+    _show(folder, result, len(kept), failures)
     return not failures
+
+
+def _name(images: Path) -> str:
+    """Of the predictions of a folder or scan; a link keeps its own name."""
+    return images.absolute().name if images.is_dir() else case_id(images)
+
+
+def _check_output(folder: Path, scans: dict[str, Path]) -> None:
+    """Refuse a folder in which a mask would replace a scan."""
+    if folder.exists() and not folder.is_dir():
+        raise PromptError(f"{folder}: masks need a folder, found a file; give another -o")
+    theirs = {path.resolve() for path in scans.values()} | {
+        path.absolute() for path in scans.values()
+    }
+    for case in scans:
+        mask = folder / f"{case}.nii.gz"
+        if mask.absolute() in theirs or mask.resolve() in theirs:
+            raise PromptError(
+                f"{mask}: a mask would replace this scan; give another folder with -o"
+            )
 
 
 def _find_scans(images: Path) -> dict[str, Path]:
@@ -110,7 +144,7 @@ def _find_scans(images: Path) -> dict[str, Path]:
     return {case_id(images): images}
 
 
-def _check(
+def _check_clicks(
     images: Path, scans: dict[str, Path], prompts: Path, clicks: dict[str, tuple[Click, ...]]
 ) -> list[Failure]:
     """What can be seen from headers alone, before a network is loaded."""
@@ -131,13 +165,13 @@ def _check(
 
 def _predict_case(
     predictor: "Predictor", path: Path, clicks: Sequence[Click], where: str, folder: Path
-) -> CaseRecord:
+) -> PredictedCase:
     scan = read_volume(path, predictor.plan.orientation)
     prediction = predictor.predict(scan, clicks, where)
     name = f"{case_id(path)}.nii.gz"
     write_mask(prediction.mask, scan, folder / name)
     num_voxels = int(prediction.mask.sum())
-    return CaseRecord(
+    return PredictedCase(
         case_id=case_id(path),
         scan=str(path),
         mask=name,
@@ -149,33 +183,6 @@ def _predict_case(
     )
 
 
-def _earlier(
-    folder: Path, checkpoints: Sequence[Path], records: Sequence[CaseRecord]
-) -> tuple[CaseRecord, ...]:
-    """What a folder holds from an earlier call with the same networks; these cases stay listed."""
-    path = folder / "predictions.json"
-    if not path.exists():
-        return ()
-    try:
-        there = load_record(Predictions, path)
-    except PlanError as error:
-        warn(f"{error}; what it lists is forgotten")
-        return ()
-    done = {record.case_id for record in records}
-    kept = tuple(
-        case for case in there.cases if case.case_id not in done and (folder / case.mask).exists()
-    )
-    created = datetime.datetime.fromisoformat(there.created).timestamp()
-    same = there.checkpoints == tuple(str(path) for path in checkpoints)
-    if kept and not (same and created > max(path.stat().st_mtime for path in checkpoints)):
-        warn(
-            f"{folder}: {len(kept)} masks of another network, such as {kept[0].mask}, stay there but are no"
-            " longer listed; use -o to keep predictions apart"
-        )
-        return ()
-    return kept
-
-
 def _all_failed(failures: Sequence[Failure]) -> PromiseError:
     """All but the last reason are shown at once; the last becomes the error that ends the command."""
     for failure in failures[:-1]:
@@ -183,35 +190,49 @@ def _all_failed(failures: Sequence[Failure]) -> PromiseError:
     return PromptError(failures[-1].reason)
 
 
-def _finish(folder: Path, result: Predictions, failures: Sequence[Failure]) -> None:
-    """Write predictions.json and failures.json, and tell the user."""
-    save_record(result, folder / "predictions.json")
+def _save_failures(folder: Path, failures: Sequence[Failure]) -> None:
     if failures:
         save_record(Failures(failures=tuple(failures)), folder / "failures.json")
     else:
         (folder / "failures.json").unlink(missing_ok=True)
+
+
+def _show(folder: Path, result: Predictions, num_kept: int, failures: Sequence[Failure]) -> None:
+    """Tell the user what was understood, and what looks odd."""
     rows = []
-    for case in result.cases:
+    for case in result.cases[num_kept:]:
         click = case.clicks[0]
-        voxel = ", ".join(map(str, click.voxel))
-        inside = "yes" if all(c.in_mask for c in case.clicks if c.label == 1) else "no"
+        voxel = ", ".join(str(index) for index in click.voxel)
+        place = ", ".join(f"{value:.1f}" for value in click.lps_mm)
+        inside = "yes" if case.holds_its_clicks else "no"
         rows.append(
-            (case.case_id, f"({voxel})", f"{click.intensity:g}", f"{case.volume_ml:.2f}", inside)
+            (
+                case.case_id,
+                f"({voxel})",
+                f"({place})",
+                f"{click.intensity:g}",
+                f"{case.volume_ml:.2f}",
+                inside,
+            )
         )
-    show_table(
-        f"masks in {folder}", ("case", "click (i, j, k)", "intensity", "ml", "in mask"), rows
-    )
-    for case in result.cases:
+    columns = ("case", "click (i, j, k)", "LPS mm", "intensity", "ml", "in mask")
+    show_table(f"masks in {folder}", columns, rows)
+    for case in result.cases[num_kept:]:
         if case.num_voxels == 0:
             warn(f"{case.case_id}: the mask is empty; is the click where it should be?")
+        elif not case.holds_its_clicks:
+            warn(f"{case.case_id}: the click lies outside the mask; is it where it should be?")
         if case.clicks_outside_window:
             warn(
                 f"{case.case_id}: {case.clicks_outside_window} clicks lie outside the window and were not used"
             )
-    if result.without_click:
-        shown = ", ".join(result.without_click[:5]) + (
-            ", ..." if len(result.without_click) > 5 else ""
+    if num_kept:
+        say(
+            f"{num_kept} masks of an earlier call with this network stay listed in predictions.json"
         )
-        say(f"{len(result.without_click)} scans have no click and were left out: {shown}")
+    if result.without_click:
+        shown = ", ".join(result.without_click[:5])
+        dots = ", ..." if len(result.without_click) > 5 else ""
+        say(f"scans without a click, left out: {len(result.without_click)} ({shown}{dots})")
     for failure in failures:
         fail(failure.reason)

@@ -1,16 +1,20 @@
 """What prediction leaves beside its masks: predictions.json and, where something failed, failures.json."""
 
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli import __version__
+from promise_cli.console import warn
+from promise_cli.errors import PlanError
 from promise_cli.fingerprint import Fingerprint
 from promise_cli.grid import LPS_FROM_RAS
-from promise_cli.prompts import Click, locate_clicks
-from promise_cli.records import load_record
+from promise_cli.prompts import FOREGROUND, Click, locate_clicks
+from promise_cli.records import load_record, save_record
 from promise_cli.volume import Volume
 from promise_cli.workspace import Workspace
 
@@ -35,7 +39,7 @@ class ClickRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaseRecord:
+class PredictedCase:
     """One finished case."""
 
     case_id: str
@@ -48,6 +52,11 @@ class CaseRecord:
     num_voxels: int
     volume_ml: float
     clicks_outside_window: int
+
+    @property
+    def holds_its_clicks(self) -> bool:
+        """Whether all its foreground clicks lie in the mask."""
+        return all(click.in_mask for click in self.clicks if click.label == FOREGROUND)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +82,7 @@ class Predictions:
     checkpoints: tuple[str, ...]
     prompts: str
     device: str
-    cases: tuple[CaseRecord, ...]
+    cases: tuple[PredictedCase, ...]
     without_click: tuple[str, ...]
     """Scans that the prompt file does not name."""
 
@@ -115,3 +124,39 @@ def labels_dir(workspace: Workspace, dataset: str) -> str | None:
         return None
     source = Path(load_record(Fingerprint, path).source) / "labelsTr"
     return str(source) if (workspace.root / source).is_dir() else None
+
+
+def earlier_cases(
+    folder: Path, checkpoints: Sequence[Path], attempted: Set[str]
+) -> tuple[PredictedCase, ...]:
+    """What a folder lists from an earlier call with the same networks, but for the cases attempted now."""
+    path = folder / "predictions.json"
+    if not path.exists():
+        return ()
+    try:
+        there = load_record(Predictions, path)
+        created = datetime.fromisoformat(there.created).timestamp()
+    except (PlanError, ValueError) as error:
+        warn(f"{error}; what it lists is forgotten")
+        return ()
+    kept = tuple(
+        case
+        for case in there.cases
+        if case.case_id not in attempted and (folder / case.mask).exists()
+    )
+    same = there.checkpoints == tuple(str(path) for path in checkpoints)
+    if kept and not (same and created > max(path.stat().st_mtime for path in checkpoints)):
+        warn(
+            f"{folder}: {len(kept)} masks of another network, such as {kept[0].mask}, stay there but are no"
+            " longer listed; use -o to keep predictions apart"
+        )
+        return ()
+    return kept
+
+
+def forget_results(folder: Path, result: Predictions) -> None:
+    """Before masks change: drop the scores of the old ones, and list only those that stay."""
+    for name in ("metrics.json", "metrics.csv"):
+        (folder / name).unlink(missing_ok=True)
+    if (folder / "predictions.json").exists():
+        save_record(result, folder / "predictions.json")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from promise_cli.case import made_with
 from promise_cli.console import say
 from promise_cli.curves import EpochLog
 from promise_cli.errors import DatasetError, PlanError
@@ -64,8 +65,8 @@ def train(
     """
     workspace = open_workspace(root)
     preprocessed = workspace.find_preprocessed(task)
-    split = _read_split(preprocessed, fold)
     plan = load_record(Plan, preprocessed / "plans.json")
+    split = _read_split(preprocessed, fold, plan)
     folder = workspace.results / preprocessed.name / f"fold_{fold}"
     if resume:
         run = resume_run(folder, plan, epochs=epochs, device=device)
@@ -173,19 +174,21 @@ def _validate(run: Run, fixed: ValidationSamples) -> float:
     return float(torch.stack(scores).mean())
 
 
-def _read_split(preprocessed: Path, fold: int) -> Split:
+def _read_split(preprocessed: Path, fold: int, plan: Plan) -> Split:
     path = preprocessed / "splits.json"
     splits = load_record(Splits, path)
     if not 0 <= fold < len(splits.folds):
         raise PlanError(f"{path}: no fold {fold}; use --fold 0 to {len(splits.folds) - 1}")
     split = splits.folds[fold]
-    missing = [
-        case for case in (*split.train, *split.val) if not (preprocessed / "cases" / case).is_dir()
+    stale = [
+        case
+        for case in (*split.train, *split.val)
+        if not made_with(plan, preprocessed / "cases" / case)
     ]
-    if missing:
+    if stale:
         raise DatasetError(
-            f"{preprocessed / 'cases'}: {len(missing)} cases of fold {fold} are missing, such as {missing[0]};"
-            f" run promise-preprocess {preprocessed.name} again"
+            f"{preprocessed / 'cases'}: {len(stale)} cases of fold {fold} are missing or were made with another"
+            f" plan, such as {stale[0]}; run promise-preprocess {preprocessed.name} again"
         )
     if not split.train:
         raise PlanError(f"{path}: fold {fold} has no training case; correct the file")

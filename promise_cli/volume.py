@@ -106,8 +106,14 @@ def read_volume(path: Path, orientation: Orientation = "RAS") -> Volume:
     return volume
 
 
-def read_label(path: Path, orientation: Orientation = "RAS") -> Volume:
+def read_label(path: Path, orientation: Orientation = "RAS", like: Volume | None = None) -> Volume:
     """Read a label or mask as whole numbers, without a float copy where the file stores integers.
+
+    Args:
+        path: The file.
+        orientation: Axis order of the array.
+        like: Turn the axes as this scan's were turned instead: two affines that differ by rounding may otherwise be
+            turned differently where axes lie near 45 degrees.
 
     Raises:
         VolumeError: As `read_volume`, or a value is no whole number.
@@ -122,7 +128,7 @@ def read_label(path: Path, orientation: Orientation = "RAS") -> Volume:
                 f"{path}: a label must hold whole numbers, found {bad:g}; is this an image?"
             )
         array = whole.astype(np.int32)
-    return _oriented(array, image, path, orientation)
+    return _oriented(array, image, path, orientation, None if like is None else like.axes)
 
 
 def write_mask(mask: NDArray[np.bool_] | NDArray[np.uint8], like: Volume, path: Path) -> None:
@@ -200,10 +206,17 @@ def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) ->
 
 
 def _oriented(
-    array: NDArray[Any], image: nib.Nifti1Image, path: Path, orientation: Orientation
+    array: NDArray[Any],
+    image: nib.Nifti1Image,
+    path: Path,
+    orientation: Orientation,
+    axes: NDArray[np.float64] | None = None,
 ) -> Volume:
     stored_grid = _stored_grid(image, path)
-    axes = orientations.io_orientation(stored_grid.affine if orientation == "RAS" else np.eye(4))
+    if axes is None:
+        axes = orientations.io_orientation(
+            stored_grid.affine if orientation == "RAS" else np.eye(4)
+        )
     affine = stored_grid.affine @ orientations.inv_ornt_aff(axes, stored_grid.shape)
     array = orientations.apply_orientation(array, axes)
     shape = (array.shape[0], array.shape[1], array.shape[2])

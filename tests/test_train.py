@@ -10,6 +10,7 @@ from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.curves import load_log
 from promise_cli.errors import CheckpointError, DatasetError, PlanError, WorkspaceError
 from promise_cli.train import train
+from tests.conftest import edit_json
 
 RUN = Path("results") / "Task98_Balls" / "fold_0"
 
@@ -67,7 +68,7 @@ def _train_until(root: Path, stop: int, *, resume: bool) -> None:
 def test_a_checkpoint_holds_all_that_prediction_needs(trained: Path) -> None:
     path = trained / RUN / "checkpoint_best.pt"
     checkpoint = load_checkpoint(path)
-    assert (checkpoint.plan.dataset, checkpoint.plan.patch_size) == ("Task98_Balls", 64)
+    assert (checkpoint.plan.dataset, checkpoint.plan.patch_size) == ("Task98_Balls", 48)
     assert (checkpoint.preset, checkpoint.fold, checkpoint.epoch) == ("tiny", 0, 1)
     assert checkpoint.optimizer == {}
     assert not build_model(checkpoint, path).training
@@ -124,6 +125,21 @@ def test_missing_cases_are_named(preprocessed: Path, tmp_path: Path) -> None:
     for case in (root / "preprocessed" / "Task98_Balls" / "cases").iterdir():
         shutil.rmtree(case)
     with pytest.raises(
-        DatasetError, match=r"cases of fold 0 are missing, such as ball_00.; run promise-preprocess"
+        DatasetError,
+        match=r"cases of fold 0 are missing or were made with another plan, such as ball_00.; run promise-preprocess",
     ):
         train(None, 0, preset_name="tiny", device="cpu", root=root)
+
+
+def test_cases_of_another_plan_are_refused(preprocessed: Path, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    shutil.copytree(preprocessed, root)
+    edit_json(
+        root / "preprocessed" / "Task98_Balls" / "plans.json",
+        lambda plan: plan.update(spacing=[3.0, 3.0, 3.0]),
+    )
+    with pytest.raises(
+        DatasetError, match=r"were made with another plan, such as ball_.*; run promise-preprocess"
+    ):
+        train(None, 0, preset_name="tiny", device="cpu", root=root)
+    assert not (root / "results").exists()
