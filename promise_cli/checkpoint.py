@@ -21,6 +21,7 @@ from promise_cli.plan import Plan
 from promise_cli.presets import TrainConfig, preset
 from promise_cli.published import published_plan
 from promise_cli.records import record_from_json, record_to_json
+from promise_cli.splits import Split
 
 FORMAT = "promise-checkpoint"
 FORMAT_VERSION = 1
@@ -36,6 +37,8 @@ class Checkpoint:
     """With the patch size that the network was trained with."""
     preset: str
     fold: int
+    split: Split
+    """The cases of the fold."""
     seed: int
     encoder_weights: str
     """Where the encoder's pretrained weights came from (name and sha256), or `none`."""
@@ -50,7 +53,12 @@ class Checkpoint:
     """Empty in a checkpoint that is only for prediction."""
 
 
-_RECORDS: dict[str, Any] = {"model_config": ModelConfig, "train_config": TrainConfig, "plan": Plan}
+_RECORDS: dict[str, Any] = {
+    "model_config": ModelConfig,
+    "train_config": TrainConfig,
+    "plan": Plan,
+    "split": Split,
+}
 _PLAIN = (
     "preset",
     "fold",
@@ -119,6 +127,7 @@ def _load_published(path: Path) -> Checkpoint:
         plan=published_plan(path),
         preset="reference",
         fold=0,
+        split=Split((), (), ()),
         seed=0,
         encoder_weights="sam_vit_b",
         epoch=0,

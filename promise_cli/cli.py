@@ -44,6 +44,12 @@ def _explains_errors(command: Callable[P, None]) -> Callable[P, None]:
 
             fail(str(error))
             raise typer.Exit(1) from None
+        except OSError as error:
+            from promise_cli.console import fail
+
+            place = error.filename or "the disk"
+            fail(f"{place}: {error.strerror or error}; check permissions and free space")
+            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             from promise_cli.console import fail
 
@@ -115,7 +121,7 @@ def train(
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="sam_vit_b, sam_vit_l, sam_vit_h or dinov2_s.", show_default="the preset's"
+            help="sam_vit_b, sam_vit_l, sam_vit_h, dinov2_s or tiny.", show_default="the preset's"
         ),
     ] = None,
     weights: Annotated[
@@ -126,7 +132,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", "--c", help="Go on from checkpoint_last.pt.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of all random draws.")] = 42,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of all random draws.", show_default="42")
+    ] = None,
     device: Device = "auto",
     workers: Workers = None,
     overwrite: Overwrite = False,
@@ -151,7 +159,7 @@ def train(
         overwrite=overwrite,
         root=root,
     )
-    say(f"{folder}: checkpoint_best.pt, checkpoint_last.pt, log.csv, progress.png")
+    say(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir() if path.is_file()))}")
 
 
 @predict_app.command(cls=SeveralValues)

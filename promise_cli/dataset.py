@@ -57,7 +57,7 @@ def read_dataset(folder: Path) -> Dataset:
     first = next(iter(modality.values()), "") if isinstance(modality, dict) else str(modality)
     cases = _listed_cases(folder, path, content)
     _check_pairs(folder, cases)
-    return Dataset(folder.resolve().name, folder, str(first), _labels(path, content), cases)
+    return Dataset(folder.absolute().name, folder, str(first), _labels(path, content), cases)
 
 
 def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:

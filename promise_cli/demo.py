@@ -67,8 +67,9 @@ def _draw(folder: Path) -> list[Path]:
     pictures = []
     for case in load_record(Predictions, predictions / "predictions.json").cases:
         scan = read_volume(folder / case.scan)
-        mask = read_label(predictions / case.mask).array == 1
-        label = read_label(folder / "Task99_Phantom" / "labelsTr" / case.mask).array == 1
+        mask = read_label(predictions / case.mask, like=scan).array == 1
+        label_path = folder / "Task99_Phantom" / "labelsTr" / case.mask
+        label = read_label(label_path, like=scan).array == 1
         i, j, k = np.rint(scan.grid.ijk(case.clicks[0].ras_mm)).astype(int).tolist()
         path = predictions / f"{case.case_id}.png"
         draw_case(scan.array, mask, label, (i, j, k), scan.grid.spacing, case.case_id, path)

@@ -5,6 +5,7 @@ Measuring a case is also where it is verified, since both need every voxel once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from nibabel.orientations import aff2axcodes
@@ -16,7 +17,7 @@ from promise_cli.grid import Shape, Spacing, format_shape
 from promise_cli.volume import Volume, read_label, read_volume
 
 FORMAT_VERSION = 1
-MAX_INTENSITIES = 1_000_000
+MAX_INTENSITIES = 10_000_000
 """Voxels kept per case for the percentiles; beyond, the sorted intensities are thinned evenly."""
 GRID_TOLERANCE = 0.1
 """How far corners of image and label may lie apart, as a share of the smallest spacing."""
@@ -168,5 +169,9 @@ def _check_grids(files: CaseFiles, image: Volume, label: Volume) -> None:
         )
 
 
-def _below(path: object, dataset: Dataset) -> str:
-    return str(path).removeprefix(f"{dataset.folder}/")
+def _below(path: Path, dataset: Dataset) -> str:
+    return (
+        path.relative_to(dataset.folder).as_posix()
+        if path.is_relative_to(dataset.folder)
+        else str(path)
+    )

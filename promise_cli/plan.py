@@ -5,6 +5,7 @@ Changing a plan means preprocessing again: the cases on disk are made with it.
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,8 +60,10 @@ class Plan:
     def __post_init__(self) -> None:
         if min(self.spacing) <= 0:
             raise ValueError(f"spacing must be positive, found {self.spacing}")
-        if self.patch_size < 8:
-            raise ValueError(f"patch_size must be at least 8, found {self.patch_size}")
+        if self.patch_size < 8 or self.patch_size % 4:
+            raise ValueError(
+                f"patch_size must be a multiple of 4 from 8 on, found {self.patch_size}"
+            )
         if self.target_label < 1:
             raise ValueError(f"target_label must be at least 1, found {self.target_label}")
 
@@ -78,7 +81,9 @@ def make_plan(fingerprint: Fingerprint) -> Plan:
         spacing=(1.0, 1.0, 1.0),
         patch_size=128,
         normalisation=Normalisation(
-            scheme="dataset" if "CT" in fingerprint.modality.upper() else "case",
+            scheme="dataset"
+            if re.search(r"\bCT\b", fingerprint.modality, re.IGNORECASE)
+            else "case",
             low=low,
             high=high if high > low else low + 1.0,  # a target of one single value
             mean=foreground.mean,

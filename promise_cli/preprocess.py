@@ -4,6 +4,7 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,6 +26,9 @@ from promise_cli.workspace import open_workspace
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+MAX_WORKERS = 8
+"""Unless asked for more: a scan of 512 x 512 x 800 voxels takes a process over 4 GB."""
 
 Measured = tuple[CaseFingerprint, NDArray[np.float32]]
 
@@ -71,16 +75,22 @@ def preprocess(
     folder = workspace.preprocessed / dataset.name
     kept = None if overwrite else _kept_plan(folder)
     target = _target(dataset, target_label, kept, folder)
-    say(f"dataset: {dataset.name}, {len(dataset.cases)} cases, target {target[0]} ({target[1]})")
+    others = [f"{value} ({name})" for value, name in dataset.labels.items() if value != target[0]]
+    say(
+        f"dataset: {dataset.name}, {len(dataset.cases)} cases, target {target[0]} ({target[1]})"
+        + (f"; background: {', '.join(others)}; --target-label takes another" if others else "")
+    )
 
     usable, measured = _measure(dataset, target[0], workers, skip_bad=skip_bad)
     fingerprint = make_fingerprint(dataset, _source(dataset, workspace.root), target, measured)
     folds = splits_of_dataset(dataset.name, [files.case_id for files in usable], splits)
     plan = kept or make_plan(fingerprint)
+    replace = overwrite or splits is not None
+    folds = _save_splits(folds, folder / "splits.json", usable, replace=replace)
     save_record(fingerprint, folder / "fingerprint.json")
     save_record(plan, folder / "plans.json")
-    _save_splits(folds, folder / "splits.json", usable, replace=overwrite or splits is not None)
     _show_plan(plan, fingerprint, kept=kept is not None)
+    say(f"folds: {folds.source}")
 
     cases_dir = folder / "cases"
     cases_dir.mkdir(parents=True, exist_ok=True)
@@ -126,12 +136,18 @@ def _map(
     function: Callable[[T], R], items: Sequence[T], workers: int | None, description: str
 ) -> list[R]:
     """Apply a function to all items, in their order, in `workers` processes (0: in this one)."""
-    count = min(os.cpu_count() or 1, len(items)) if workers is None else min(workers, len(items))
+    count = min(os.cpu_count() or 1, MAX_WORKERS) if workers is None else workers
+    count = min(count, len(items))
     if count <= 1:
         return list(track(map(function, items), description, len(items)))
     with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
         try:
             return list(track(pool.map(function, items), description, len(items)))
+        except BrokenProcessPool:
+            raise DatasetError(
+                f"{description}: a process was killed, most likely for want of memory; use fewer --workers, or"
+                " 0 to work in one process"
+            ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -155,21 +171,31 @@ def _target(
     return choose_target(dataset, str(kept.target_label))
 
 
-def _save_splits(folds: Splits, path: Path, usable: Sequence[CaseFiles], *, replace: bool) -> None:
-    """Keep folds that fit the cases: they may be the user's own."""
+def _save_splits(
+    folds: Splits, path: Path, usable: Sequence[CaseFiles], *, replace: bool
+) -> Splits:
+    """Keep folds whose cases are all there: they may be the user's own, or have trained networks already."""
     if path.exists() and not replace:
-        there = load_record(Splits, path)
-        known = {case for split in there.folds for case in (*split.train, *split.val, *split.test)}
-        if known == {files.case_id for files in usable}:
-            return
-        warn(f"{path}: names other cases than the dataset has; written anew")
+        kept = load_record(Splits, path)
+        usable_ids = {files.case_id for files in usable}
+        gone = sorted(kept.case_ids - usable_ids)
+        if gone:
+            raise PlanError(
+                f"{path}: names {len(gone)} cases that the dataset no longer has, such as {gone[0]}; give --splits"
+                " FILE, or --overwrite to make plan, folds and cases anew"
+            )
+        new = sorted(usable_ids - kept.case_ids)
+        if new:
+            warn(f"{path}: kept; {len(new)} cases are in none of its folds, such as {new[0]}")
+        return kept
     save_record(folds, path)
+    return folds
 
 
 def _source(dataset: Dataset, root: Path) -> str:
     """The dataset's folder, relative to the root where it lies below, so that a workspace can be moved."""
     try:
-        return str(dataset.folder.absolute().relative_to(root.absolute()))
+        return dataset.folder.absolute().relative_to(root.absolute()).as_posix()
     except ValueError:
         return str(dataset.folder.absolute())
 
@@ -183,7 +209,9 @@ def _show_plan(plan: Plan, fingerprint: Fingerprint, *, kept: bool) -> None:
         f"median scan: {format_shape(fingerprint.median_shape)} voxels of"
         f" {format_spacing(fingerprint.median_spacing)}"
     )
-    say(f"plan: {what}; {format_spacing(plan.spacing)}, patch {plan.patch_size}^3")
+    say(
+        f"plan: {what}; {format_spacing(plan.spacing)}, patch {plan.patch_size}^3 (a preset may have its own)"
+    )
     if numbers.scheme == "dataset":
         say(
             f"clip {numbers.low:g} to {numbers.high:g}, mean {numbers.mean:.2f}, SD {numbers.std:.2f}"

@@ -60,5 +60,6 @@ def _find(encoder: str, weights_dir: Path) -> Path:
                 return place / name
     raise CheckpointError(
         f"{weights_dir / FILES[encoder][0]}: no pretrained weights for {encoder}; put the official file there"
-        f" or into {cache_dir()}, give --weights FILE, or --weights none to start from random weights"
+        f" or into {cache_dir()}, give --weights FILE, or"
+        " --weights none to start from random weights; --preset tiny needs no weights"
     )

@@ -42,6 +42,10 @@ def read_prompts(path: Path) -> dict[str, tuple[Click, ...]]:
         raise PromptError(
             f'{path}: expected clicks by case, such as {{"case_001": [256, 301, 42]}}'
         )
+    if "markups" in content:
+        raise PromptError(
+            f'{path}: a file of 3D Slicer, which is not read yet; give voxel indices as {{"case": [i, j, k]}}'
+        )
     prompts: dict[str, tuple[Click, ...]] = {}
     for key, value in content.items():
         case = case_id(Path(key)) if key.lower().endswith(SUFFIXES) else key.removesuffix("_0000")

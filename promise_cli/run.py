@@ -1,5 +1,6 @@
 """One training on disk: results/<dataset>/fold_<n> with its checkpoints, config.json, log.csv and progress.png."""
 
+import copy
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from promise_cli.model.config import ENCODER_NAMES
 from promise_cli.plan import Plan
 from promise_cli.presets import TrainConfig, preset
 from promise_cli.pretrained import load_pretrained
-from promise_cli.records import save_record
+from promise_cli.splits import Split
 
 
 @dataclass(eq=False, kw_only=True)
@@ -31,6 +32,7 @@ class Run:
     folder: Path
     preset: str
     fold: int
+    split: Split
     seed: int
     plan: Plan
     """With the patch size of the network."""
@@ -58,6 +60,7 @@ class Run:
             plan=self.plan,
             preset=self.preset,
             fold=self.fold,
+            split=self.split,
             seed=self.seed,
             encoder_weights=self.encoder_weights,
             epoch=self.epoch,
@@ -66,6 +69,9 @@ class Run:
             weights=self.model.state_dict(),
             optimizer=self.optimizer.state_dict(),
         )
+        if self.epoch == 1:  # a run of before goes only now that this one can be used
+            for name in ("checkpoint_last.pt", "checkpoint_best.pt"):
+                (self.folder / name).unlink(missing_ok=True)
         save_checkpoint(checkpoint, self.folder / "checkpoint_last.pt")
         if better:
             best = dataclasses.replace(checkpoint, optimizer={})
@@ -85,6 +91,7 @@ def start_run(
     weights_dir: Path,
     epochs: int | None,
     fold: int,
+    split: Split,
     seed: int,
     device: str,
     overwrite: bool,
@@ -96,10 +103,10 @@ def start_run(
         PlanError: Unknown preset or encoder.
         CheckpointError: The pretrained weights or the device are not to be had.
     """
-    last = folder / "checkpoint_last.pt"
-    if last.exists() and not overwrite:
+    there = [path for path in sorted(folder.glob("checkpoint_*.pt")) if path.is_file()]
+    if there and not overwrite:
         raise WorkspaceError(
-            f"{last}: a run is there already; add --resume to go on with it, or --overwrite to start anew"
+            f"{there[-1]}: a run is there already; add --resume to go on with it, or --overwrite to start anew"
         )
     model_config, config = preset(preset_name)
     model_config = _fit(model_config, plan, encoder)
@@ -110,13 +117,11 @@ def start_run(
     model = ProMISe(model_config)
     encoder_weights = load_pretrained(model, weights, weights_dir)
     model.to(chosen)
-    for name in ("checkpoint_last.pt", "checkpoint_best.pt", "log.csv", "progress.png"):
-        (folder / name).unlink(missing_ok=True)
-    save_record(config, folder / "config.json")
     return Run(
         folder=folder,
         preset=preset_name,
         fold=fold,
+        split=split,
         seed=seed,
         plan=dataclasses.replace(plan, patch_size=model_config.patch_size),
         config=config,
@@ -127,11 +132,11 @@ def start_run(
     )
 
 
-def resume_run(folder: Path, plan: Plan, *, epochs: int | None, device: str) -> Run:
+def resume_run(folder: Path, plan: Plan, *, split: Split, epochs: int | None, device: str) -> Run:
     """The run as its last checkpoint left it.
 
     Raises:
-        CheckpointError: There is nothing to go on from, or it was made with another plan.
+        CheckpointError: There is nothing to go on from, nothing left to do, or plan or fold have changed.
     """
     path = folder / "checkpoint_last.pt"
     if not path.exists():
@@ -142,7 +147,16 @@ def resume_run(folder: Path, plan: Plan, *, epochs: int | None, device: str) -> 
             f"{path}: was trained with another plan than plans.json now holds; restore plans.json, or add"
             " --overwrite instead of --resume to start anew"
         )
+    if checkpoint.split != split:
+        raise CheckpointError(
+            f"{path}: was trained with other cases than fold {checkpoint.fold} of splits.json now has; restore"
+            " splits.json, or add --overwrite instead of --resume to start anew"
+        )
     config = checkpoint.train_config
+    if checkpoint.epoch >= (epochs or config.epochs):
+        raise CheckpointError(
+            f"{path}: {checkpoint.epoch} of {epochs or config.epochs} epochs are done; ask for more with --epochs"
+        )
     if epochs is not None:
         config = dataclasses.replace(config, epochs=epochs)
     chosen = choose_device(device)
@@ -151,12 +165,12 @@ def resume_run(folder: Path, plan: Plan, *, epochs: int | None, device: str) -> 
         model.freeze_encoder()
     model.to(chosen)
     optimizer = _optimizer(model, config)
-    optimizer.load_state_dict(checkpoint.optimizer)
-    save_record(config, folder / "config.json")
+    optimizer.load_state_dict(copy.deepcopy(checkpoint.optimizer))  # not the file's own memory
     return Run(
         folder=folder,
         preset=checkpoint.preset,
         fold=checkpoint.fold,
+        split=split,
         seed=checkpoint.seed,
         plan=checkpoint.plan,
         config=config,

@@ -37,6 +37,11 @@ class Splits:
     """Where the folds come from."""
     folds: tuple[Split, ...]
 
+    @property
+    def case_ids(self) -> set[str]:
+        """All cases of all folds."""
+        return {case for fold in self.folds for case in (*fold.train, *fold.val, *fold.test)}
+
 
 def make_splits(case_ids: Iterable[str], seed: int = 0) -> tuple[Split, ...]:
     """Cut the cases into five folds by a hash of seed and case id.
@@ -78,9 +83,7 @@ def splits_of_dataset(dataset: str, case_ids: Sequence[str], file: Path | None =
         return _check_known(_read_splits(file), case_ids, file)
     if dataset in PUBLISHED:
         published = _published(dataset)
-        known = {
-            case for split in published.folds for case in (*split.train, *split.val, *split.test)
-        }
+        known = published.case_ids
         if known >= set(case_ids):
             return _only(published, set(case_ids), absent=len(known) - len(set(case_ids)))
     return Splits("five folds of 0.7 / 0.1 / 0.2 by a hash of the case ids", make_splits(case_ids))

@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from promise_cli.case import made_with
-from promise_cli.console import say
+from promise_cli.console import say, track, warn
 from promise_cli.curves import EpochLog
-from promise_cli.errors import DatasetError, PlanError
+from promise_cli.errors import CheckpointError, DatasetError, PlanError
+from promise_cli.fingerprint import Fingerprint
 from promise_cli.losses import total_loss
 from promise_cli.plan import Plan
-from promise_cli.records import load_record
+from promise_cli.records import load_record, save_record
 from promise_cli.run import Run, resume_run, start_run
 from promise_cli.samples import Sample, TrainingSamples, ValidationSamples, collate
 from promise_cli.splits import Split, Splits
@@ -34,7 +35,7 @@ def train(
     encoder: str | None = None,
     weights: str | None = None,
     epochs: int | None = None,
-    seed: int = 42,
+    seed: int | None = None,
     device: str = "auto",
     workers: int | None = None,
     resume: bool = False,
@@ -50,7 +51,7 @@ def train(
         encoder: Family and size of the image transformer, where not the preset's.
         weights: A file of pretrained weights, or `none`.
         epochs: Where not the preset's.
-        seed: Of all random draws.
+        seed: Of all random draws; 42 where left out.
         device: auto, cpu, cuda or mps.
         workers: Processes that read samples.
         resume: Go on from checkpoint_last.pt.
@@ -69,7 +70,12 @@ def train(
     split = _read_split(preprocessed, fold, plan)
     folder = workspace.results / preprocessed.name / f"fold_{fold}"
     if resume:
-        run = resume_run(folder, plan, epochs=epochs, device=device)
+        if overwrite:
+            raise CheckpointError(
+                "--resume goes on with a run, --overwrite starts it anew: give one of them"
+            )
+        run = resume_run(folder, plan, split=split, epochs=epochs, device=device)
+        _check_resume(run, preset_name, encoder, weights, seed)
     else:
         run = start_run(
             folder,
@@ -80,18 +86,21 @@ def train(
             weights_dir=workspace.weights,
             epochs=epochs,
             fold=fold,
-            seed=seed,
+            split=split,
+            seed=42 if seed is None else seed,
             device=device,
             overwrite=overwrite,
         )
-    _introduce(run, preprocessed.name, split)
-    _train(run, preprocessed / "cases", split, _num_workers(workers, run.device))
+    save_record(run.config, folder / "config.json")
+    _introduce(run, preprocessed.name)
+    _warn_of_large_targets(run, preprocessed)
+    _train(run, preprocessed / "cases", _num_workers(workers, run.device))
     return folder
 
 
-def _train(run: Run, cases_dir: Path, split: Split, workers: int) -> None:
+def _train(run: Run, cases_dir: Path, workers: int) -> None:
     """All epochs that are left; each one leaves the run whole on disk."""
-    config, size = run.config, run.plan.patch_size
+    config, size, split = run.config, run.plan.patch_size, run.split
     numbers = run.plan.normalisation
     shift_scale = numbers.std if numbers.scheme == "dataset" else SHIFT_SCALE
     training = TrainingSamples(cases_dir, split.train, size, config, run.seed, shift_scale)
@@ -137,7 +146,8 @@ def _train_epoch(run: Run, training: TrainingSamples, workers: int) -> dict[str,
     )
     run.model.train()
     sums: dict[str, Tensor] = {}
-    for sample in loader:
+    description = f"epoch {run.epoch + 1}/{run.config.epochs}"
+    for sample in track(loader, description, len(loader)):
         for name, value in _step(run, sample).items():
             sums[name] = sums.get(name, torch.zeros((), device=run.device)) + value.detach()
     means = {name: float(value) / len(loader) for name, value in sums.items()}
@@ -202,13 +212,13 @@ def _num_workers(asked: int | None, device: torch.device) -> int:
     return 0 if device.type == "cpu" else min(6, (os.cpu_count() or 1) - 1)
 
 
-def _introduce(run: Run, dataset: str, split: Split) -> None:
+def _introduce(run: Run, dataset: str) -> None:
     parameters = list(run.model.parameters())
     trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
     total = sum(parameter.numel() for parameter in parameters)
     say(
-        f"dataset: {dataset}, fold {run.fold}: {len(split.train)} training and {len(split.val)} validation cases,"
-        f" target {run.plan.target_label} ({run.plan.target_name})"
+        f"dataset: {dataset}, fold {run.fold}: {len(run.split.train)} training and"
+        f" {len(run.split.val)} validation cases, target {run.plan.target_label} ({run.plan.target_name})"
     )
     say(
         f"network: preset {run.preset}, encoder {run.model.config.encoder}, weights {run.encoder_weights};"
@@ -216,5 +226,39 @@ def _introduce(run: Run, dataset: str, split: Split) -> None:
     )
     say(
         f"run: {run.folder}, epochs {run.epoch + 1} to {run.config.epochs}, patch {run.plan.patch_size}^3,"
-        f" device {run.device}, seed {run.seed}"
+        f" device {run.device}, seed {run.seed}, validation every {run.config.validate_every} epochs"
     )
+
+
+def _warn_of_large_targets(run: Run, preprocessed: Path) -> None:
+    """A target larger than the window cannot be outlined whole, however long the training."""
+    path = preprocessed / "fingerprint.json"
+    if not path.exists():
+        return
+    edge = run.plan.patch_size
+    window_ml = edge**3 * math.prod(run.plan.spacing) / 1000
+    cases = load_record(Fingerprint, path).cases
+    larger = [case.case_id for case in cases if case.target_ml > window_ml]
+    if larger:
+        warn(
+            f"in {len(larger)} of {len(cases)} cases, such as {larger[0]}, the target is larger than the window of"
+            f" {edge}^3 voxels ({window_ml:.0f} ml); what lies outside the window stays background"
+        )
+
+
+def _check_resume(
+    run: Run, preset_name: str | None, encoder: str | None, weights: str | None, seed: int | None
+) -> None:
+    """What a run was started with cannot be changed on the way."""
+    asked = {
+        "--preset": (preset_name, run.preset),
+        "--encoder": (encoder, run.model.config.encoder),
+        "--weights": (weights and Path(weights).name, run.encoder_weights.partition(" ")[0]),
+        "--seed": (seed, run.seed),
+    }
+    for name, (given, started) in asked.items():
+        if given is not None and given != started:
+            raise CheckpointError(
+                f"{name} {given}: this run was started with {started}; leave the option out to go on, or start"
+                " anew with --overwrite instead of --resume"
+            )

@@ -66,6 +66,8 @@ class Workspace:
             WorkspaceError: Nothing or more than one fits.
         """
         there = [path.parent for path in sorted(self.preprocessed.glob("*/plans.json"))]
+        if task is not None and (Path(task) / "plans.json").exists():
+            return Path(task)
         if not there:
             raise WorkspaceError(
                 f"{self.preprocessed}: no preprocessed dataset; run promise-preprocess TASK first"
@@ -159,5 +161,7 @@ def _number(name: str) -> int | None:
 def _means(task: str, name: str) -> bool:
     if task.rstrip("/").lower() == name.lower():
         return True
-    short = re.fullmatch(r"(?:Task|Dataset)?0*(\d+)", task, re.IGNORECASE)
-    return short is not None and int(short.group(1)) == _number(name)
+    asked = re.fullmatch(r"(?:Task|Dataset)?0*(\d+)(_.*)?", task.rstrip("/"), re.IGNORECASE)
+    if asked is None or int(asked.group(1)) != _number(name):
+        return False
+    return asked.group(2) is None or name.lower().endswith(asked.group(2).lower())

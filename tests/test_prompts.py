@@ -33,6 +33,10 @@ def test_one_click_or_several_are_read_by_case(tmp_path: Path) -> None:
     [
         ([], 'expected clicks by case, such as {"case_001": [256, 301, 42]}'),
         ({}, 'expected clicks by case, such as {"case_001": [256, 301, 42]}'),
+        (
+            {"@schema": "x", "markups": []},
+            'a file of 3D Slicer, which is not read yet; give voxel indices as {"case": [i, j, k]}',
+        ),
         ({"a": [1, 2]}, "case a: expected a click [i, j, k] of three numbers, found [1, 2]"),
         (
             {"a": [1, 2, "3"]},

@@ -100,3 +100,13 @@ def test_a_window_beside_the_scan_is_empty() -> None:
         np.ones((8, 8, 8), np.float32), (100, 0, 0), (50, 50, 50), (40, 40, 40)
     )
     assert block.size == 0
+
+
+@pytest.mark.parametrize(
+    ("voxels", "spacing", "expected"), [(10, 0.74, 7), (10, 0.76, 8), (3, 5.0, 15), (512, 0.7, 358)]
+)
+def test_the_number_of_voxels_is_the_extent_rounded(
+    voxels: int, spacing: float, expected: int
+) -> None:
+    grid = Grid((voxels, 4, 4), np.diag([spacing, 1, 1, 1]))
+    assert target_grid(grid, (1.0, 1.0, 1.0)).shape[0] == expected

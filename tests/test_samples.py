@@ -48,6 +48,7 @@ def test_an_epoch_holds_every_case_equally_often_in_an_order_of_its_own(preproce
         order = samples.order(epoch)
         assert sorted(order) == list(range(18 * epoch, 18 * epoch + 18))
         assert sorted(samples[index].case_ids[0] for index in order) == sorted(IDS * 3)
+    assert samples.order(0) != sorted(samples.order(0))
     assert samples.order(0) != [index - 18 for index in samples.order(1)]
 
 
@@ -118,3 +119,23 @@ def test_a_case_is_normalised_and_knows_its_foreground(preprocessed: Path) -> No
     np.testing.assert_array_equal(np.flatnonzero(case.target), case.foreground)
     inside = case.image[case.target == 1].astype(np.float32)
     assert abs(inside.mean()) < 1  # z-scored by the target
+
+
+def test_jitter_moves_the_chosen_voxel_off_the_centre(preprocessed: Path) -> None:
+    samples = _samples(
+        preprocessed, augment=PLAIN, foreground_share=1.0, centre_jitter=7, patches_per_case=30
+    )
+    centres = [float(samples[index].target[0, 8, 8, 8]) for index in range(180)]
+    assert 0.05 < np.mean(centres) < 0.95
+
+
+def test_background_clicks_may_fall_anywhere_where_asked(preprocessed: Path) -> None:
+    anywhere = _samples(
+        preprocessed, background_clicks="anywhere", foreground_share=1.0, num_background_clicks=40
+    )
+    hits = 0.0
+    for index in range(12):
+        sample = anywhere[index]
+        i, j, k = sample.clicks[sample.labels == 0].long().T
+        hits += float(sample.target[0, i, j, k].sum())
+    assert hits > 0

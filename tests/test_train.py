@@ -1,5 +1,6 @@
 """promise-train leaves a run that can be used, watched and gone on with."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import torch
 from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.curves import load_log
 from promise_cli.errors import CheckpointError, DatasetError, PlanError, WorkspaceError
+from promise_cli.plan import Plan
+from promise_cli.records import load_record
 from promise_cli.train import train
 from tests.conftest import edit_json
 
@@ -63,6 +66,81 @@ def _train_until(root: Path, stop: int, *, resume: bool) -> None:
         patch.setattr(run_module.Run, "save", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             train(None, 0, preset_name="tiny", epochs=2, device="cpu", root=root, resume=resume)
+
+
+def test_a_resumed_run_knows_how_far_it_was(trained: Path, tmp_path: Path) -> None:
+    from promise_cli.run import resume_run
+
+    root = tmp_path / "workspace"
+    shutil.copytree(trained, root)
+    checkpoint = load_checkpoint(root / RUN / "checkpoint_last.pt")
+    run = resume_run(root / RUN, _plan(root), split=checkpoint.split, epochs=3, device="cpu")
+    assert (run.epoch, run.best_dice, run.config.epochs) == (1, checkpoint.best_dice, 3)
+    assert [row.epoch for row in run.log] == [1]
+    state = run.optimizer.state_dict()["state"]
+    assert all(
+        torch.equal(state[n]["exp_avg"], checkpoint.optimizer["state"][n]["exp_avg"]) for n in state
+    )
+    run.epoch, best = 2, (root / RUN / "checkpoint_best.pt").read_bytes()
+    run.best_dice = 0.9
+    run.save(0.5)
+    assert (root / RUN / "checkpoint_best.pt").read_bytes() == best
+    assert load_checkpoint(root / RUN / "checkpoint_last.pt").best_dice == 0.9
+
+
+def _plan(root: Path) -> Plan:
+    return load_record(Plan, root / "preprocessed" / "Task98_Balls" / "plans.json")
+
+
+def test_gradients_are_clipped(trained: Path, tmp_path: Path) -> None:
+    from promise_cli import train as train_module
+    from promise_cli.run import resume_run
+    from promise_cli.samples import TrainingSamples, collate
+
+    root = tmp_path / "workspace"
+    shutil.copytree(trained, root)
+    split = load_checkpoint(root / RUN / "checkpoint_last.pt").split
+    run = resume_run(root / RUN, _plan(root), split=split, epochs=3, device="cpu")
+    run.config = dataclasses.replace(run.config, gradient_clip=1e-3)
+    cases = root / "preprocessed" / "Task98_Balls" / "cases"
+    samples = TrainingSamples(cases, split.train, 48, run.config, 0, 20.0)
+    train_module._step(run, collate([samples[0]]))
+    norm = torch.stack([p.grad.norm() for p in run.model.parameters() if p.grad is not None]).norm()
+    assert norm <= 1.001e-3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 1}, r"checkpoint_last\.pt: 1 of 1 epochs are done; ask for more with --epochs"),
+        (
+            {"seed": 7},
+            "--resume goes on as the run was started; leave out --seed, or leave out --resume",
+        ),
+        (
+            {"preset_name": "paper", "overwrite": True},
+            "leave out --preset and --overwrite, or leave out --resume",
+        ),
+    ],
+)
+def test_what_resuming_cannot_do_is_refused(trained: Path, options: dict, message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        train(None, 0, resume=True, device="cpu", root=trained, **options)
+
+
+def test_a_fold_that_changed_is_not_resumed(trained: Path, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    shutil.copytree(trained, root)
+
+    def move_a_test_case(content: dict) -> None:
+        fold = content["folds"][0]
+        fold["train"].append(fold["test"].pop())
+
+    edit_json(root / "preprocessed" / "Task98_Balls" / "splits.json", move_a_test_case)
+    with pytest.raises(
+        CheckpointError, match=r"was trained with other cases than fold 0 of splits\.json now has"
+    ):
+        train(None, 0, resume=True, epochs=2, device="cpu", root=root)
 
 
 def test_a_checkpoint_holds_all_that_prediction_needs(trained: Path) -> None:

@@ -1,0 +1,53 @@
+"""Presets are the paper's recipe and named departures from it."""
+
+import dataclasses
+
+import pytest
+
+from promise_cli.errors import PlanError
+from promise_cli.presets import PRESETS, TrainConfig, preset
+from promise_cli.records import record_from_json, record_to_json
+
+
+def test_the_learning_rate_falls_by_2e_6_an_epoch_to_zero_at_200() -> None:
+    config = TrainConfig()
+    assert config.learning_rate_at(0) == 4e-4
+    assert config.learning_rate_at(1) == pytest.approx(4e-4 - 2e-6)
+    assert config.learning_rate_at(199) == pytest.approx(2e-6)
+    assert config.learning_rate_at(200) == pytest.approx(0)
+
+
+def test_the_authors_learning_rate_ends_at_2_42e_4() -> None:
+    config = preset("reference")[1]
+    assert config.learning_rate_at(199) == pytest.approx(4e-4 * (1 - 0.99 * 199 / 500))
+
+
+def test_fewer_epochs_fall_faster_to_zero() -> None:
+    config = dataclasses.replace(TrainConfig(), epochs=10)
+    assert config.learning_rate_at(5) == pytest.approx(2e-4)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_survives_the_way_to_json(name: str) -> None:
+    _, config = preset(name)
+    assert record_from_json(TrainConfig, record_to_json(config), name) == config
+
+
+def test_the_boundary_loss_is_in_the_rows_that_end_in_b() -> None:
+    weights = {name: preset(name)[1].loss.boundary_weight for name in PRESETS}
+    without = {"baseline-3dsam", "two-adapters", "up-conv", "promise-r", "promise-c"}
+    assert {name for name, weight in weights.items() if weight == 0} == without
+    assert {weight for name, weight in weights.items() if name not in without} == {10.0}
+
+
+def test_an_unknown_preset_lists_the_known() -> None:
+    with pytest.raises(
+        PlanError, match="--preset huge: unknown; use one of paper, reference, baseline-3dsam"
+    ):
+        preset("huge")
+
+
+@pytest.mark.parametrize("change", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}])
+def test_impossible_numbers_are_named(change: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))):
+        TrainConfig(**change)
