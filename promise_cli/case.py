@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from promise_cli.dataset import CaseFiles
 from promise_cli.errors import DatasetError, PlanError
 from promise_cli.grid import Grid
-from promise_cli.plan import Normalisation, Plan, case_key
+from promise_cli.plan import Normalisation, Plan, case_key, widened
 from promise_cli.records import load_record, save_record
 from promise_cli.volume import Volume, read_label, read_volume
 
@@ -77,7 +77,7 @@ def case_normalisation(array: NDArray[np.float32], planned: Normalisation) -> No
     return Normalisation(
         scheme="case",
         low=low,
-        high=high if high > low else low + 1.0,
+        high=widened(low, high),
         mean=float(clipped.mean()),
         std=std if std > 0 else 1.0,  # an image of one single value
     )
@@ -139,16 +139,17 @@ def is_current(files: CaseFiles, plan: Plan, cases_dir: Path) -> bool:
 
 def made_with(plan: Plan, folder: Path) -> bool:
     """Whether a case's folder is complete, in today's format, and was made with this plan."""
-    if not all(
-        (folder / name).exists()
-        for name in ("image.npy", "target.npy", "foreground.npy", "case.json")
-    ):
-        return False
     try:
         record = load_record(CaseRecord, folder / "case.json")
-    except PlanError:
+        case = load_case(folder.parent, folder.name)
+    except (PlanError, DatasetError):
         return False
-    return record.format_version == FORMAT_VERSION and record.plan_key == case_key(plan)
+    return (
+        record.format_version == FORMAT_VERSION
+        and record.plan_key == case_key(plan)
+        and case.image.shape == case.target.shape == record.shape
+        and case.foreground.shape == (record.num_foreground,)
+    )
 
 
 def source_key(files: CaseFiles) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from promise_cli.atomic import whole_file, write_text
+from promise_cli.errors import CheckpointError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,15 @@ def load_log(path: Path) -> list[EpochLog]:
     """Read what `save_log` wrote; an empty list where there is no file."""
     if not path.exists():
         return []
+    try:
+        return _read_rows(path)
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: damaged ({error!r}); repair or remove it to go on"
+        ) from None
+
+
+def _read_rows(path: Path) -> list[EpochLog]:
     with path.open(encoding="utf-8", newline="") as file:
         return [
             EpochLog(

@@ -9,6 +9,7 @@ from promise_cli.errors import DatasetError
 from promise_cli.records import load_json
 from promise_cli.volume import SUFFIXES, case_id, find_volumes
 
+_NUMBER = re.compile(r"[0-9]{1,9}")
 TUMOUR_WORDS = re.compile(r"cancer|tumou?r|lesion|carcinoma|sarcoma|metasta", re.IGNORECASE)
 
 
@@ -92,8 +93,8 @@ def _labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
         )
     labels: dict[int, str] = {}
     for key, item in found.items():
-        value, name = (key, item) if str(key).isdigit() else (item, key)
-        if not str(value).isdigit():
+        value, name = (key, item) if _NUMBER.fullmatch(str(key)) else (item, key)
+        if not _NUMBER.fullmatch(str(value)):
             raise DatasetError(f"{path}: label {key!r}: {item!r} names no whole number")
         if int(value) != 0:
             labels[int(value)] = str(name)
@@ -103,6 +104,8 @@ def _labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
 def _listed_cases(folder: Path, path: Path, content: dict[str, Any]) -> tuple[CaseFiles, ...]:
     if "training" not in content:  # nnU-Net lists no files
         return _found_cases(folder)
+    if not isinstance(content["training"], list):
+        raise DatasetError(f"{path}: training is no list of images and labels; correct it")
     cases: dict[str, CaseFiles] = {}
     for entry in content["training"]:
         if not isinstance(entry, dict) or not {"image", "label"} <= set(entry):
@@ -111,6 +114,8 @@ def _listed_cases(folder: Path, path: Path, content: dict[str, Any]) -> tuple[Ca
         if image.name.startswith("._"):
             continue
         case = case_id(image)
+        if case in ("", ".", ".."):
+            raise DatasetError(f"{image}: no name is left for the case; rename the file")
         if case in cases:
             raise DatasetError(f"{path}: case {case} is listed twice in training; list it once")
         cases[case] = CaseFiles(case, image, label)

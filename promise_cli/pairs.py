@@ -79,6 +79,10 @@ def pair_cases(predictions: Path | None, labels: Path | None, workspace: Workspa
         raise EvaluationError(
             f"{labels}: holds {MANIFEST}, so these are predictions; the order is PREDICTIONS LABELS"
         )
+    if predictions.resolve() == labels.resolve():
+        raise EvaluationError(
+            f"{labels}: predictions and labels are the same; give PREDICTIONS LABELS"
+        )
     if manifest is not None:
         return _pair_listed(predictions, labels, manifest)
     return _pair_folders(predictions, labels)

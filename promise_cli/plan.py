@@ -35,7 +35,7 @@ class Normalisation:
             raise ValueError(
                 f"normalisation: low {self.low:g} must be less than high {self.high:g}"
             )
-        if not self.std > 0:
+        if not self.std >= 1e-30:
             raise ValueError(f"normalisation: std must be positive, found {self.std:g}")
 
 
@@ -58,8 +58,8 @@ class Plan:
     normalisation: Normalisation
 
     def __post_init__(self) -> None:
-        if min(self.spacing) <= 0:
-            raise ValueError(f"spacing must be positive, found {self.spacing}")
+        if not 0.05 <= min(self.spacing) <= max(self.spacing) <= 50:
+            raise ValueError(f"spacing must lie between 0.05 and 50 mm, found {self.spacing}")
         if self.patch_size < 8 or self.patch_size % 4:
             raise ValueError(
                 f"patch_size must be a multiple of 4 from 8 on, found {self.patch_size}"
@@ -85,11 +85,16 @@ def make_plan(fingerprint: Fingerprint) -> Plan:
             if re.search(r"\bCT\b", fingerprint.modality, re.IGNORECASE)
             else "case",
             low=low,
-            high=high if high > low else low + 1.0,  # a target of one single value
+            high=widened(low, high),
             mean=foreground.mean,
             std=foreground.std or 1.0,
         ),
     )
+
+
+def widened(low: float, high: float) -> float:
+    """`high`, or something above `low` where all intensities are the same."""
+    return high if high > low else low + max(1.0, 1e-3 * abs(low))
 
 
 def case_key(plan: Plan) -> str:

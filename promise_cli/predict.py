@@ -131,6 +131,10 @@ def _check_output(folder: Path, scans: dict[str, Path]) -> None:
             raise PromptError(
                 f"{mask}: a mask would replace this scan; give another folder with -o"
             )
+        if mask.exists() and not (folder / "predictions.json").exists():
+            raise PromptError(
+                f"{mask}: there already, and not made by promise-predict; give another folder with -o"
+            )
 
 
 def _find_scans(images: Path) -> dict[str, Path]:

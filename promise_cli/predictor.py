@@ -97,4 +97,8 @@ class Predictor:
         total = torch.zeros(patch.shape[2:], device=self.device)
         for model in self.models:
             total += model(patch, points, kinds).float().softmax(dim=1)[0, 1]
+        if not torch.isfinite(total).all():
+            raise CheckpointError(
+                f"{self.checkpoints[0]}: the network's output is not finite; are its weights damaged?"
+            )
         return (total / len(self.models)).cpu().numpy()

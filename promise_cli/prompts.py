@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,14 +128,17 @@ def _clicks(path: Path, case: str, value: Any) -> tuple[Click, ...]:
     points = value if isinstance(value, list) and value and isinstance(value[0], list) else [value]
     clicks = []
     for point in points:
-        if (
-            not isinstance(point, list)
-            or len(point) != 3
-            or not all(isinstance(x, int | float) and not isinstance(x, bool) for x in point)
-            or not all(math.isfinite(x) for x in point)
-        ):
+        if not isinstance(point, list) or len(point) != 3 or not all(map(_is_number, point)):
             raise PromptError(
-                f"{path}: case {case}: expected a click [i, j, k] of three numbers, found {point!r}"
+                f"{path}: case {case}: expected a click [i, j, k] of three numbers, found"
+                f" {reprlib.repr(point)}"
             )
         clicks.append(Click((float(point[0]), float(point[1]), float(point[2]))))
     return tuple(clicks)
+
+
+def _is_number(value: Any) -> bool:
+    """A finite number of moderate size, which no voxel index exceeds."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < 10**12

@@ -43,6 +43,10 @@ def load_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except FileNotFoundError:
         raise PlanError(f"{path}: no such file") from None
+    except OSError as error:
+        raise PlanError(
+            f"{path}: not readable ({error.strerror}); check the path and its permissions"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise PlanError(
             f"{path}: not readable as JSON ({error}); mend or recreate the file"
@@ -93,11 +97,21 @@ def record_from_json(expected: Any, value: Any, where: str) -> Any:
     if origin is tuple and isinstance(value, list):
         return _tuple_from_json(arguments, value, where)
     if expected is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        return _finite(value, where)
     if isinstance(expected, type) and type(value) is expected:
         return value
     name = getattr(expected, "__name__", None) if origin is None else origin.__name__
     raise PlanError(f"{where}: expected {name or expected}, found {value!r}")
+
+
+def _finite(value: float, where: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise PlanError(f"{where}: expected a finite number, found {number}")
+    return number
 
 
 def _dataclass_from_json(expected: Any, value: Any, where: str) -> Any:

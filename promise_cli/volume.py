@@ -5,6 +5,8 @@ A scan is stored with its axes in any order and direction. `read_volume` turns i
 nibabel lives here.
 """
 
+import gzip
+import logging
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +22,14 @@ from numpy.typing import NDArray
 
 from promise_cli.atomic import whole_file
 from promise_cli.errors import VolumeError
-from promise_cli.grid import Grid, format_shape
+from promise_cli.grid import Grid, format_shape, format_spacing
 
 Orientation = Literal["RAS", "as_stored"]
 SUFFIXES = (".nii.gz", ".nii")
+SPACING_MM = (1e-3, 100.0)
+"""What a voxel's edge may measure; beyond, the header's units are wrong."""
+
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # our own message says what matters
 
 _READ_ERRORS = (
     ImageFileError,
@@ -77,6 +83,8 @@ def find_volumes(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if not is_volume_file(path):
             continue
+        if case_id(path) in ("", ".", ".."):
+            raise VolumeError(f"{path}: no name is left for the case; rename the file")
         if case_id(path) in found:
             raise VolumeError(
                 f"{path}: the same case as {found[case_id(path)].name}; keep one of the two"
@@ -121,6 +129,10 @@ def read_label(path: Path, orientation: Orientation = "RAS", like: Volume | None
     image = _open(path)
     array = _load(image, path, None)
     if not np.issubdtype(array.dtype, np.integer):
+        if not (np.isfinite(array).all() and np.abs(array).max() < 2**31):
+            raise VolumeError(
+                f"{path}: holds NaN, infinity or huge numbers; a label holds small whole numbers"
+            )
         whole = np.rint(array)
         if not np.array_equal(whole, array):
             bad = array[whole != array].flat[0]
@@ -170,6 +182,10 @@ def _open(path: Path) -> nib.Nifti1Image:
         ) from None
     if not isinstance(image, nib.Nifti1Image):
         raise VolumeError(f"{path}: holds {type(image).__name__}, not NIfTI; convert it to .nii.gz")
+    if image.get_data_dtype().kind not in "biuf":
+        raise VolumeError(
+            f"{path}: holds {image.get_data_dtype()} values, not one number a voxel; convert it"
+        )
     return image
 
 
@@ -186,19 +202,24 @@ def _shape(image: nib.Nifti1Image, path: Path) -> tuple[int, int, int]:
 
 def _stored_grid(image: nib.Nifti1Image, path: Path) -> Grid:
     try:
-        return Grid(_shape(image, path), np.asarray(image.affine, dtype=np.float64))
+        grid = Grid(_shape(image, path), np.asarray(image.affine, dtype=np.float64))
     except ValueError as error:
         raise VolumeError(f"{path}: {error}; repair the header") from None
+    if not SPACING_MM[0] <= min(grid.spacing) <= max(grid.spacing) <= SPACING_MM[1]:
+        raise VolumeError(
+            f"{path}: voxels of {format_spacing(grid.spacing)}, which cannot be; correct the header's units"
+        )
+    return grid
 
 
 def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) -> NDArray[Any]:
     try:
-        array = (
-            np.asanyarray(image.dataobj)
-            if dtype is None
-            else image.get_fdata(dtype=dtype, caching="unchanged")
-        )
-    except _READ_ERRORS as error:
+        if path.name.lower().endswith(".gz"):
+            # nibabel stops after the last voxel and never meets the checksum at the end of the file.
+            image = type(image).from_bytes(gzip.decompress(path.read_bytes()))
+        with np.errstate(all="ignore"):  # what overflows is found and named by the caller
+            array = np.asanyarray(image.dataobj) if dtype is None else image.get_fdata(dtype=dtype)
+    except (*_READ_ERRORS, MemoryError) as error:
         raise VolumeError(
             f"{path}: truncated or damaged ({error}); copy or download it again"
         ) from None

@@ -7,19 +7,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
 
 from promise_cli.errors import PromiseError, PromptError, WorkspaceError
 from promise_cli.predict import predict
 from promise_cli.predictions import Failures, Predictions
-from promise_cli.predictor import Predictor
-from promise_cli.prompts import Click
 from promise_cli.records import load_record
-from promise_cli.resample import target_grid
-from promise_cli.volume import read_volume
-from tests.conftest import OBLIQUE, affine_of, write_nifti
 from tests.test_train import RUN
-from tests.test_volume import ALL_AXES
 
 
 def _workspace(trained: Path, tmp_path: Path, clicks: dict) -> tuple[Path, Path, Path]:
@@ -136,77 +129,50 @@ def test_missing_things_are_named(trained: Path, tmp_path: Path, preprocessed: P
         predict(images, points, root=root, folds=(3,), device="cpu")
 
 
-class _BrightNearTheClick(torch.nn.Module):
-    """Stands in for a trained network, so that geometry alone is tested: bright voxels within 5 of a click."""
-
-    def forward(
-        self, patch: torch.Tensor, clicks: torch.Tensor, labels: torch.Tensor
-    ) -> torch.Tensor:
-        assert labels.tolist() == [[1]]
-        place = torch.stack(
-            torch.meshgrid(*[torch.arange(n) for n in patch.shape[2:]], indexing="ij"), -1
-        )
-        near = (place - clicks[0, 0]).norm(dim=-1) <= 5
-        found = (near & (patch[0, 0] > 0)).float()[None]
-        return torch.stack([10 * (1 - found), 10 * found], dim=1)
-
-
-def test_the_same_physical_click_gives_the_same_mask_in_every_orientation(
-    trained: Path, tmp_path: Path
-) -> None:
-    """The scan is turned in storage only; read in one axis order, nothing may change."""
-    plan = Predictor.load([trained / RUN / "checkpoint_best.pt"], "cpu").plan
-    predictor = Predictor(plan, (_BrightNearTheClick(),), torch.device("cpu"), ())  # type: ignore[arg-type]
-    rng = np.random.default_rng(0)
-    affine = OBLIQUE @ affine_of("RAS", (1.0, 0.9, 1.5), (5, 6, 7))
-    base = nib.Nifti1Image(rng.normal(70, 30, (20, 22, 18)).astype(np.float32), affine)
-    world = nib.affines.apply_affine(affine, (9, 12, 7))
-    masks = []
-    for axes in ALL_AXES:
-        turned = base.as_reoriented(
-            nib.orientations.ornt_transform(
-                nib.io_orientation(affine), nib.orientations.axcodes2ornt(tuple(axes))
-            )
-        )
-        path = write_nifti(tmp_path / "scan.nii.gz", np.asanyarray(turned.dataobj), turned.affine)
-        scan = read_volume(path)
-        i, j, k = np.rint(scan.stored_grid.ijk(world))
-        masks.append(predictor.predict(scan, [Click((i, j, k))], "x").mask)
-        np.testing.assert_array_equal(masks[-1], masks[0])
-    assert 50 < masks[0].sum() < 600
-    centre = np.argwhere(masks[0]).mean(axis=0)
-    np.testing.assert_allclose(centre, (9, 12, 7), atol=1)
-
-
-def test_the_window_is_centred_on_the_click_and_nothing_lies_outside_it(
-    trained: Path, tmp_path: Path
-) -> None:
-    predictor = Predictor.load([trained / RUN / "checkpoint_best.pt"], "cpu")
-    path = write_nifti(
-        tmp_path / "scan.nii.gz", np.zeros((100, 90, 40), np.int16), np.diag([1, 1, 2.5, 1])
-    )
-    scan = read_volume(path)
-    prediction = predictor.predict(scan, [Click((10, 45, 20))], "x")
-    # k = 20 of 2.5 mm is 51.25 mm from the edge: voxel 51 of 1 mm, whose centre lies at 51.5.
-    assert prediction.window.origin == (10 - 24, 45 - 24, 51 - 24)
-    assert prediction.window.shape == (48, 48, 48)
-    assert target_grid(scan.grid, (1, 1, 1)).shape == (100, 90, 100)
-    outside = np.ones(scan.grid.shape, bool)
-    outside[:34, 21:69, 10:30] = False
-    assert not prediction.mask[outside].any()
-
-
-def test_several_folds_are_averaged(trained: Path, tmp_path: Path) -> None:
+def test_several_folds_are_recorded(trained: Path, tmp_path: Path) -> None:
     root, images, points = _workspace(trained, tmp_path, {"ball_001": [14, 13, 10]})
     shutil.copytree(root / RUN, root / RUN.with_name("fold_1"))
     assert predict(images, points, root=root, folds=(0, 1), device="cpu", output=tmp_path / "both")
-    assert predict(images, points, root=root, folds=(0,), device="cpu", output=tmp_path / "one")
-    masks = [
-        np.asanyarray(nib.load(tmp_path / name / "ball_001.nii.gz").dataobj)
-        for name in ("both", "one")
-    ]
-    np.testing.assert_array_equal(*masks)
     assert len(load_record(Predictions, tmp_path / "both" / "predictions.json").checkpoints) == 2
+
+
+def test_neither_scan_nor_label_is_ever_overwritten(trained: Path, tmp_path: Path) -> None:
+    root, images, points = _workspace(trained, tmp_path, {"ball_001": [14, 13, 10]})
+    before = {path: path.read_bytes() for path in root.rglob("*.nii.gz")}
+    with pytest.raises(PromptError, match=r"ball_001\.nii\.gz: a mask would replace this scan"):
+        predict(images, points, root=root, output=images, device="cpu")
+    with pytest.raises(
+        PromptError,
+        match=r"labelsTr/ball_001\.nii\.gz: there already, and not made by",
+    ):
+        predict(images, points, root=root, output=images.with_name("labelsTr"), device="cpu")
+    assert {path: path.read_bytes() for path in root.rglob("*.nii.gz")} == before
+
+
+def test_a_case_that_fails_now_is_no_longer_listed_and_old_scores_go(
+    trained: Path, tmp_path: Path
+) -> None:
+    root, images, points = _workspace(
+        trained, tmp_path, {"ball_001": [14, 13, 10], "ball_003": [14, 13, 10]}
+    )
+    folder = root / "predictions" / "imagesTr"
+    assert predict(images, points, root=root, device="cpu")
+    (folder / "metrics.json").write_text("{}")
+    points.write_text(json.dumps({"ball_001": [99, 0, 0], "ball_002": [14, 13, 10]}))
+    assert not predict(images, points, root=root, device="cpu")
+    record = load_record(Predictions, folder / "predictions.json")
+    assert [case.case_id for case in record.cases] == ["ball_003", "ball_002"]
+    assert "ball_003" not in record.without_click
+    assert not (folder / "metrics.json").exists()
+
+
+def test_one_scan_takes_its_own_click_out_of_a_longer_file(trained: Path, tmp_path: Path) -> None:
+    root, images, points = _workspace(
+        trained, tmp_path, {f"ball_00{n}": [14, 13, 10] for n in (1, 2, 3)}
+    )
+    assert predict(images / "ball_002.nii.gz", points, root=root, device="cpu")
+    record = load_record(Predictions, root / "predictions" / "ball_002" / "predictions.json")
+    assert [case.case_id for case in record.cases] == ["ball_002"]
 
 
 def test_a_second_call_adds_its_cases_to_those_that_are_there(

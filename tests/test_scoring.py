@@ -72,7 +72,7 @@ def damage_nan(folders):
     array = box((5, 5, 4)).astype(np.float32)
     array[0, 0, 0] = np.nan
     write_nifti(folders[0] / "a.nii.gz", array, AFFINE)
-    return r"a.nii.gz: a label must hold whole numbers, found nan"
+    return r"a.nii.gz: holds NaN, infinity or huge numbers"
 
 
 def damage_value(folders):

@@ -113,14 +113,9 @@ def test_gradients_are_clipped(trained: Path, tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"epochs": 1}, r"checkpoint_last\.pt: 1 of 1 epochs are done; ask for more with --epochs"),
-        (
-            {"seed": 7},
-            "--resume goes on as the run was started; leave out --seed, or leave out --resume",
-        ),
-        (
-            {"preset_name": "paper", "overwrite": True},
-            "leave out --preset and --overwrite, or leave out --resume",
-        ),
+        ({"epochs": 2, "seed": 7}, "--seed 7: this run was started with 42; leave the option out"),
+        ({"epochs": 2, "preset_name": "paper"}, "--preset paper: this run was started with tiny"),
+        ({"overwrite": True}, "--resume goes on with a run, --overwrite starts it anew: give one"),
     ],
 )
 def test_what_resuming_cannot_do_is_refused(trained: Path, options: dict, message: str) -> None:

@@ -181,3 +181,67 @@ def test_a_grid_goes_to_the_world_and_back() -> None:
     assert grid.contains((-0.5, 0, 8.49))
     assert not grid.contains((0, 0, 8.5))
     assert not grid.contains((-0.51, 0, 0))
+
+
+def test_a_flipped_byte_in_a_packed_file_is_noticed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = write_nifti(
+        tmp_path / "scan.nii.gz", rng.integers(0, 99, (20, 20, 20)).astype(np.int16), np.eye(4)
+    )
+    good = path.read_bytes()
+    for place in (len(good) // 3, len(good) // 2, len(good) - 6):
+        bad = bytearray(good)
+        bad[place] ^= 1
+        path.write_bytes(bad)
+        with pytest.raises(
+            VolumeError, match=r"scan\.nii\.gz: (truncated or damaged|not readable as NIfTI)"
+        ):
+            read_volume(path)
+    path.write_bytes(good[:-3])
+    with pytest.raises(VolumeError, match="truncated or damaged"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])])
+def test_colours_and_complex_numbers_are_no_intensities(tmp_path: Path, dtype) -> None:
+    path = write_nifti(tmp_path / "scan.nii.gz", np.zeros((3, 3, 3), dtype), np.eye(4))
+    for read in (read_volume, read_label, read_grid):
+        with pytest.raises(VolumeError, match="not one number a voxel; convert it"):
+            read(path)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, 1e20])
+def test_a_label_of_odd_numbers_is_refused_without_a_warning(tmp_path: Path, value: float) -> None:
+    array = np.zeros((3, 3, 3), np.float32)
+    array[1, 1, 1] = value
+    with pytest.raises(
+        VolumeError, match="NaN, infinity or huge numbers; a label holds small whole numbers"
+    ):
+        read_label(write_nifti(tmp_path / "label.nii.gz", array, np.eye(4)))
+
+
+@pytest.mark.parametrize("spacing", [(1000, 900, 1500), (1e-4, 1, 1)])
+def test_a_spacing_in_other_units_is_refused(tmp_path: Path, spacing: tuple) -> None:
+    path = write_nifti(
+        tmp_path / "scan.nii.gz", np.zeros((3, 3, 3), np.int16), np.diag([*spacing, 1.0])
+    )
+    with pytest.raises(VolumeError, match="which cannot be; correct the header's units"):
+        read_grid(path)
+
+
+def test_a_file_without_a_name_is_no_case(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "_0000.nii.gz", np.zeros((3, 3, 3), np.int16), np.eye(4))
+    with pytest.raises(VolumeError, match="no name is left for the case; rename the file"):
+        find_volumes(tmp_path)
+
+
+def test_a_label_is_turned_as_its_scan_was(tmp_path: Path) -> None:
+    """At 45 degrees a difference in the last digit decides which axis is which."""
+    c = np.sqrt(0.5)
+    affine = np.array([[c, -c, 0, 0], [c, c, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    scan = read_volume(write_nifti(tmp_path / "scan.nii.gz", np.zeros((4, 5, 6), np.int16), affine))
+    for sign in (-1, 1):
+        turned = affine.copy()
+        turned[0, 0] += sign * 1e-6
+        label = write_nifti(tmp_path / "label.nii.gz", np.zeros((4, 5, 6), np.uint8), turned)
+        assert read_label(label, like=scan).array.shape == scan.array.shape
