@@ -73,12 +73,12 @@ def case_normalisation(array: NDArray[np.float32], planned: Normalisation) -> No
         return planned
     low, high = np.percentile(array, [0.5, 99.5]).tolist()
     clipped = np.clip(array, low, high)
-    std = float(clipped.std())
+    std = float(clipped.std(dtype=np.float64))
     return Normalisation(
         scheme="case",
         low=low,
         high=widened(low, high),
-        mean=float(clipped.mean()),
+        mean=float(clipped.mean(dtype=np.float64)),
         std=std if std > 0 else 1.0,  # an image of one single value
     )
 
