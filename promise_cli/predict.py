@@ -23,7 +23,7 @@ from promise_cli.predictions import (
 from promise_cli.prompts import Click, locate_clicks, read_prompts, unknown_case
 from promise_cli.records import save_record
 from promise_cli.volume import case_id, find_volumes, read_grid, read_volume, write_mask
-from promise_cli.workspace import open_workspace
+from promise_cli.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
     from promise_cli.predictor import Predictor
@@ -68,49 +68,71 @@ def predict(
     if len(failures) == len(clicks):
         raise _all_failed(failures)
 
-    # The cheap checks came first: torch takes a second to load.
-    from torch import OutOfMemoryError  # noqa: PLC0415
-
-    from promise_cli.predictor import Predictor  # noqa: PLC0415
+    from promise_cli.predictor import Predictor  # noqa: PLC0415  the cheap checks come first
 
     predictor = Predictor.load(checkpoints, device)
-    plan = predictor.plan
-    say(
-        f"network: {', '.join(str(path) for path in checkpoints)} on {predictor.device}; {plan.dataset}, target"
-        f" {plan.target_label} ({plan.target_name}), window of {plan.patch_size} voxels"
-    )
     kept = earlier_cases(folder, checkpoints, set(clicks))
+    result = _begin(workspace, predictor, prompts, kept)
     listed = {*clicks, *(case.case_id for case in kept)}
-    result = Predictions(
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
-        dataset=plan.dataset,
-        target_label=plan.target_label,
-        target_name=plan.target_name,
-        labels=labels_dir(workspace, plan.dataset),
-        checkpoints=tuple(str(path) for path in checkpoints),
-        prompts=str(prompts),
-        device=str(predictor.device),
-        cases=kept,
-        without_click=tuple(case for case in scans if case not in listed),
+    result = dataclasses.replace(
+        result, without_click=tuple(case for case in scans if case not in listed)
     )
     if folder.exists():
         forget_results(folder, result)
     failed = {failure.case_id for failure in failures}
-    wanted = [case for case in clicks if case not in failed]
-    for case in track(wanted, "predicting", len(wanted)):
-        try:
-            where = f"{prompts}: case {case}"
-            record = _predict_case(predictor, scans[case], clicks[case], where, folder)
-        except (PromiseError, OSError, MemoryError, OutOfMemoryError) as error:
-            failures.append(Failure(case_id=case, reason=str(error) or type(error).__name__))
-            continue
-        result = dataclasses.replace(result, cases=(*result.cases, record))
-        save_record(result, folder / "predictions.json")
+    wanted = {case: points for case, points in clicks.items() if case not in failed}
+    result = _predict_cases(predictor, scans, wanted, folder, result, failures)
     if len(result.cases) == len(kept):
         raise _all_failed(failures)
     _save_failures(folder, failures)
     _show(folder, result, len(kept), failures)
     return not failures
+
+
+def _begin(
+    workspace: Workspace, predictor: "Predictor", prompts: Path, kept: tuple[PredictedCase, ...]
+) -> Predictions:
+    """The record before its first new case."""
+    plan, checkpoints = predictor.plan, tuple(str(path) for path in predictor.checkpoints)
+    say(
+        f"network: {', '.join(checkpoints)} on {predictor.device}; {plan.dataset}, target"
+        f" {plan.target_label} ({plan.target_name}), window of {plan.patch_size} voxels"
+    )
+    return Predictions(
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        dataset=plan.dataset,
+        target_label=plan.target_label,
+        target_name=plan.target_name,
+        labels=labels_dir(workspace, plan.dataset),
+        checkpoints=checkpoints,
+        prompts=str(prompts),
+        device=str(predictor.device),
+        cases=kept,
+        without_click=(),
+    )
+
+
+def _predict_cases(
+    predictor: "Predictor",
+    scans: dict[str, Path],
+    clicks: dict[str, tuple[Click, ...]],
+    folder: Path,
+    result: Predictions,
+    failures: list[Failure],
+) -> Predictions:
+    """Predict case by case; every finished one is on disk and listed before the next begins."""
+    from torch import OutOfMemoryError  # noqa: PLC0415
+
+    for case, points in track(clicks.items(), "predicting", len(clicks)):
+        try:
+            where = f"{result.prompts}: case {case}"
+            record = _predict_case(predictor, scans[case], points, where, folder)
+        except (PromiseError, OSError, MemoryError, OutOfMemoryError) as error:
+            failures.append(Failure(case_id=case, reason=str(error) or type(error).__name__))
+            continue
+        result = dataclasses.replace(result, cases=(*result.cases, record))
+        save_record(result, folder / "predictions.json")
+    return result
 
 
 def _name(images: Path) -> str:

@@ -228,6 +228,10 @@ def _introduce(run: Run, dataset: str) -> None:
         f"run: {run.folder}, epochs {run.epoch + 1} to {run.config.epochs}, patch {run.plan.patch_size}^3,"
         f" device {run.device}, seed {run.seed}, validation every {run.config.validate_every} epochs"
     )
+    test = run.split.test
+    say(
+        f"test cases: {len(test)} ({', '.join(test[:6])}{', ...' if len(test) > 6 else ''}), see splits.json"
+    )
 
 
 def _warn_of_large_targets(run: Run, preprocessed: Path) -> None:
