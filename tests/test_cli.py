@@ -107,3 +107,22 @@ def test_brackets_and_long_paths_survive_on_the_screen() -> None:
     assert (
         result.stderr == f"error: {folder}: no such folder; give an MSD folder with dataset.json\n"
     )
+
+
+def test_a_place_that_cannot_be_written_is_one_line(in_folder: Path) -> None:
+    write_dataset(in_folder / "Task98_Balls")
+    (in_folder / "preprocessed").write_text("in the way")
+    result = run(preprocess_app, "98", "--workers", "0")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: preprocessed")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_folder_in_place_of_a_file_is_one_line(in_folder: Path) -> None:
+    write_dataset(in_folder / "Task98_Balls")
+    (in_folder / "Task98_Balls" / "dataset.json").unlink()
+    (in_folder / "Task98_Balls" / "dataset.json").mkdir()
+    result = run(preprocess_app, "98")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: Task98_Balls/dataset.json: not readable")
+    assert result.stderr.count("\n") == 1
