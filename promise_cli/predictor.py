@@ -25,8 +25,6 @@ class Prediction:
 
     mask: NDArray[np.bool_]
     """(I, J, K) on the scan's grid in the plan's orientation."""
-    grid_clicks: NDArray[np.int64]
-    """(N, 3), the clicks as voxels of the plan's grid."""
     window: Patch
     """On the plan's grid."""
     clicks_outside_window: int
@@ -84,7 +82,7 @@ class Predictor:
         mask = np.zeros(scan.grid.shape, dtype=bool)
         block, there = resample_window(probabilities, window.origin, grid.shape, scan.grid.shape)
         mask[there] = block > 0.5
-        return Prediction(mask, located, window, int((~seen).sum()))
+        return Prediction(mask, window, int((~seen).sum()))
 
     @torch.inference_mode()
     def _probabilities(
