@@ -60,11 +60,13 @@ def _explains_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def _share_cores() -> None:
-    """Let torch's threads sleep while they wait for each other; must be set before torch is loaded.
+    """Let torch's threads sleep soon while they wait for each other; must be set before torch is loaded.
 
-    By default they spin: beside any other busy process a step then takes ten times as long and more.
+    By default they spin for long: beside any other busy process a step then takes many times as long. Sleeping at
+    once would cost half as much again on a machine of one's own (`docs/benchmarks.md`).
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
 @preprocess_app.command()

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands do, before torch is loaded
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # as the commands do, before torch is loaded
 
 import nibabel as nib
 import numpy as np
