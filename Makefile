@@ -11,7 +11,7 @@ install: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-# The whole path on a phantom dataset, in the folder demo/: about eight minutes on two CPU cores.
+# The whole path on a phantom dataset, in the folder demo/: about seven minutes on two CPU cores.
 demo: install
 	$(BIN)/python -m promise_cli.demo demo
 
