@@ -131,25 +131,29 @@ def preprocess_case(files: CaseFiles, plan: Plan, cases_dir: Path) -> None:
 
 def is_current(files: CaseFiles, plan: Plan, cases_dir: Path) -> bool:
     """Whether the case on disk is complete and was made from these files with this plan."""
-    folder = cases_dir / files.case_id
-    return made_with(plan, folder) and load_record(
-        CaseRecord, folder / "case.json"
-    ).source_key == source_key(files)
+    record = _sound_record(plan, cases_dir / files.case_id)
+    return record is not None and record.source_key == source_key(files)
 
 
 def made_with(plan: Plan, folder: Path) -> bool:
     """Whether a case's folder is complete, in today's format, and was made with this plan."""
+    return _sound_record(plan, folder) is not None
+
+
+def _sound_record(plan: Plan, folder: Path) -> CaseRecord | None:
+    """What a case's folder says of itself, or None where it is damaged or of another format or plan."""
     try:
         record = load_record(CaseRecord, folder / "case.json")
         case = load_case(folder.parent, folder.name)
     except (PlanError, DatasetError):
-        return False
-    return (
+        return None
+    sound = (
         record.format_version == FORMAT_VERSION
         and record.plan_key == case_key(plan)
         and case.image.shape == case.target.shape == record.shape
         and case.foreground.shape == (record.num_foreground,)
     )
+    return record if sound else None
 
 
 def source_key(files: CaseFiles) -> str:

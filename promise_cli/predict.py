@@ -72,11 +72,9 @@ def predict(
 
     predictor = Predictor.load(checkpoints, device)
     kept = earlier_cases(folder, checkpoints, set(clicks))
-    result = _begin(workspace, predictor, prompts, kept)
     listed = {*clicks, *(case.case_id for case in kept)}
-    result = dataclasses.replace(
-        result, without_click=tuple(case for case in scans if case not in listed)
-    )
+    unclicked = tuple(case for case in scans if case not in listed)
+    result = _begin(workspace, predictor, prompts, kept, unclicked)
     if folder.exists():
         forget_results(folder, result)
     failed = {failure.case_id for failure in failures}
@@ -90,7 +88,11 @@ def predict(
 
 
 def _begin(
-    workspace: Workspace, predictor: "Predictor", prompts: Path, kept: tuple[PredictedCase, ...]
+    workspace: Workspace,
+    predictor: "Predictor",
+    prompts: Path,
+    kept: tuple[PredictedCase, ...],
+    unclicked: tuple[str, ...],
 ) -> Predictions:
     """The record before its first new case."""
     plan, checkpoints = predictor.plan, tuple(str(path) for path in predictor.checkpoints)
@@ -108,7 +110,7 @@ def _begin(
         prompts=str(prompts),
         device=str(predictor.device),
         cases=kept,
-        without_click=(),
+        without_click=unclicked,
     )
 
 
