@@ -1,0 +1,49 @@
+"""How every command behaves: what a user can mend is one line, and cores are shared."""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import ParamSpec
+
+import typer
+
+from promise_cli.errors import PromiseError
+
+P = ParamSpec("P")
+
+
+def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Show what a user can mend as one line, and exit with status 1."""
+
+    @functools.wraps(command)
+    def explained(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except PromiseError as error:
+            from promise_cli.console import fail
+
+            fail(str(error))
+            raise typer.Exit(1) from None
+        except OSError as error:
+            from promise_cli.console import fail
+
+            place = error.filename or "the disk"
+            fail(f"{place}: {error.strerror or error}; check permissions and free space")
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            from promise_cli.console import fail
+
+            fail("stopped; what was finished is kept")
+            raise typer.Exit(1) from None
+
+    return explained
+
+
+def share_cores() -> None:
+    """Let torch's threads sleep soon while they wait for each other; must be set before torch is loaded.
+
+    By default they spin for long: beside any other busy process a step then takes many times as long. Sleeping at
+    once would cost half as much again on a machine of one's own (`docs/benchmarks.md`).
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")

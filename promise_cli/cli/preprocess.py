@@ -1,0 +1,51 @@
+"""`promise-preprocess`: its arguments."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promise_cli.cli.conduct import explains_errors
+from promise_cli.cli.options import Overwrite, Root, Workers, make_app
+
+preprocess_app = make_app()
+
+
+@preprocess_app.command()
+@explains_errors
+def preprocess(
+    task: Annotated[
+        str, typer.Argument(help="A folder in MSD layout, or its name: Task07_Pancreas, Task07, 7.")
+    ],
+    root: Root = None,
+    target_label: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or number of the label to segment.", show_default="the tumour, else the last"
+        ),
+    ] = None,
+    splits: Annotated[
+        Path | None,
+        typer.Option(help="Folds to use: our splits.json or nnU-Net's splits_final.json."),
+    ] = None,
+    workers: Workers = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Go on without unusable cases.")
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Verify a dataset, plan, and write its cases: MSD folder -> preprocessed/<dataset>."""
+    from promise_cli.console import say
+    from promise_cli.preprocess import preprocess as run
+
+    done = run(
+        task,
+        root=root,
+        target_label=target_label,
+        splits=splits,
+        workers=workers,
+        skip_bad=skip_bad,
+        overwrite=overwrite,
+    )
+    total = len(done.fingerprint.cases)
+    say(f"{done.folder}: {total} cases, {done.num_new} written now")
