@@ -150,24 +150,3 @@ def build_model(checkpoint: Checkpoint, path: Path) -> ProMISe:
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(f"{path}: weights of another network ({reason})") from None
     return model.eval()
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` takes CUDA, else MPS, else the CPU.
-
-    Raises:
-        CheckpointError: The device that was asked for is not there.
-    """
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if there[kind]))
-    kind = name.partition(":")[0]
-    if kind not in there:
-        raise CheckpointError(f"--device {name}: unknown; use auto, cpu, cuda or mps")
-    if not there[kind]:
-        raise CheckpointError(f"--device {name}: not available on this machine; use --device cpu")
-    return torch.device(name)

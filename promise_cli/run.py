@@ -11,11 +11,11 @@ from torch.optim import AdamW
 from promise_cli.checkpoint import (
     Checkpoint,
     build_model,
-    choose_device,
     load_checkpoint,
     save_checkpoint,
 )
 from promise_cli.curves import EpochLog, draw_progress, load_log, save_log
+from promise_cli.device import choose_device
 from promise_cli.errors import CheckpointError, WorkspaceError
 from promise_cli.model import ModelConfig, ProMISe
 from promise_cli.model.config import ENCODER_NAMES

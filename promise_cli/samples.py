@@ -108,6 +108,7 @@ class TrainingSamples(Dataset[Sample]):
             int(rng.integers(1, num_foreground + 1)) if self.config.vary_clicks else num_foreground,
             self.config.num_background_clicks,
             anywhere=self.config.background_clicks == "anywhere",
+            repeat=self.config.repeat_clicks,
         )
         return _sample(
             image,
@@ -120,13 +121,23 @@ class TrainingSamples(Dataset[Sample]):
 
 
 class ValidationSamples(Dataset[Sample]):
-    """Fixed patches as prediction cuts them: centred on one seeded click in the target."""
+    """Fixed patches as prediction cuts them: centred on one seeded click in the target.
+
+    Further clicks, where asked for, fall on the target within the patch.
+    """
 
     def __init__(
-        self, cases_dir: Path, case_ids: tuple[str, ...], patch_size: int, per_case: int, seed: int
+        self,
+        cases_dir: Path,
+        case_ids: tuple[str, ...],
+        patch_size: int,
+        per_case: int,
+        seed: int,
+        num_clicks: int = 1,
     ) -> None:
         self.cases_dir, self.case_ids = cases_dir, case_ids
         self.patch_size, self.per_case, self.seed = patch_size, per_case, seed
+        self.num_clicks = num_clicks
 
     def __len__(self) -> int:
         """All patches."""
@@ -141,15 +152,16 @@ class ValidationSamples(Dataset[Sample]):
         size = self.patch_size
         centre = _foreground_voxel(case, rng)
         patch = Patch.centred(centre, (size, size, size))
-        clicks = (np.array([centre]) - np.array(patch.origin)).astype(np.float32)
-        labels = np.array([FOREGROUND], dtype=np.int64)
+        target = patch.crop(case.target)
+        first = (np.array([centre]) - np.array(patch.origin)).astype(np.float32)
+        further, _ = draw_clicks(target, rng, self.num_clicks - 1, 0, repeat=True)
         return _sample(
             patch.crop(case.image).astype(np.float32),
-            patch.crop(case.target),
-            clicks,
-            labels,
+            target,
+            np.concatenate([first, further]),
+            np.full(self.num_clicks, FOREGROUND, dtype=np.int64),
             case_id,
-            1,
+            self.num_clicks,
         )
 
 
