@@ -35,8 +35,14 @@ def warn(message: str) -> None:
     err.print(f"warning: {message}", markup=False, soft_wrap=True, style="yellow")
 
 
+def mute() -> None:
+    """Say nothing more in this process, of several that do the same, but errors."""
+    out.quiet = err.quiet = True
+
+
 def fail(message: str) -> None:
     """Print an error as one line on standard error."""
+    err.quiet = False
     err.print(f"error: {' '.join(message.split())}", markup=False, soft_wrap=True, style="red")
 
 

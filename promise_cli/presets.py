@@ -48,6 +48,9 @@ class TrainConfig:
     gradient_clip: float = 1.0
     """Largest L2 norm of the gradient."""
     batch_size: int = 1
+    """Samples at once on one device."""
+    accumulate: int = 1
+    """Batches whose gradients make one step of the optimiser."""
     patches_per_case: int = 1
     """In one epoch."""
     foreground_share: float = 0.5
@@ -78,7 +81,14 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        counts = ("epochs", "batch_size", "patches_per_case", "validate_every", "validation_clicks")
+        counts = (
+            "epochs",
+            "batch_size",
+            "accumulate",
+            "patches_per_case",
+            "validate_every",
+            "validation_clicks",
+        )
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, found {getattr(self, name)}")

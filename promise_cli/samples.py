@@ -150,7 +150,7 @@ class ValidationSamples(Dataset[Sample]):
         case = load_case(self.cases_dir, case_id)
         rng = generator(self.seed, 0, case_id, number)
         size = self.patch_size
-        centre = _foreground_voxel(case, rng)
+        centre = foreground_voxel(case, rng)
         patch = Patch.centred(centre, (size, size, size))
         target = patch.crop(case.target)
         first = (np.array([centre]) - np.array(patch.origin)).astype(np.float32)
@@ -187,7 +187,7 @@ def _draw_centre(case: Case, rng: np.random.Generator, config: TrainConfig) -> t
     """A voxel of the target or of the background (paper, section 3: with equal chance), jittered if asked."""
     wants_foreground = rng.random() < config.foreground_share
     jitter = rng.integers(-config.centre_jitter, config.centre_jitter + 1, size=3)
-    voxel = _foreground_voxel(case, rng)
+    voxel = foreground_voxel(case, rng)
     if not wants_foreground:
         for _ in range(MAX_BACKGROUND_TRIES):
             i, j, k = rng.integers(0, case.target.shape).tolist()
@@ -198,7 +198,8 @@ def _draw_centre(case: Case, rng: np.random.Generator, config: TrainConfig) -> t
     return i, j, k
 
 
-def _foreground_voxel(case: Case, rng: np.random.Generator) -> tuple[int, int, int]:
+def foreground_voxel(case: Case, rng: np.random.Generator) -> tuple[int, int, int]:
+    """A voxel of the target, each as likely as the others."""
     flat = case.foreground[rng.integers(len(case.foreground))]
     i, j, k = (int(index) for index in np.unravel_index(flat, case.target.shape))
     return i, j, k
