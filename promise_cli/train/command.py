@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -30,7 +30,8 @@ from promise_cli.train.provenance import (
     save_sessions,
 )
 from promise_cli.train.request import TrainRequest
-from promise_cli.train.run import Run, resume_run, start_run
+from promise_cli.train.run import Run, hold
+from promise_cli.train.start import resume_run, start_run
 from promise_cli.train.stopping import StopRequest
 from promise_cli.train.watch import Board
 from promise_cli.workspace import Workspace, open_workspace
@@ -76,16 +77,17 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
             group.wait()
         _introduce(run, preprocessed.name)
         _warn_of_large_targets(run, preprocessed)
-        try:
-            if not run.is_finished:
-                _work(request, group, run, preprocessed / "cases", stop)
-        except StoppedError as stopped:
-            if stop.signal is not None:
-                raise
-            say(str(stopped))  # what was asked for, and no error
-            return folder
-    if group.is_first:
-        _score(run, preprocessed / "cases")
+        with hold(folder) if group.is_first else nullcontext():
+            try:
+                if not run.is_finished:
+                    _work(request, group, run, preprocessed / "cases", stop)
+            except StoppedError as stopped:
+                if stop.signal is not None:
+                    raise
+                say(str(stopped))  # what was asked for, and no error
+                return folder
+            if group.is_first:
+                _score(run, preprocessed / "cases")
     return folder
 
 
