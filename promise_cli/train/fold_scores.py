@@ -12,7 +12,7 @@ import torch
 
 from promise_cli.case import Case, load_case
 from promise_cli.checkpoint import build_model, load_checkpoint
-from promise_cli.console import show_table, track
+from promise_cli.console import say, show_table, track
 from promise_cli.device import Precision, autocast
 from promise_cli.metrics import score_masks
 from promise_cli.model import ProMISe
@@ -43,7 +43,6 @@ def score_fold(run: Run, cases_dir: Path) -> Summary:
         click = foreground_voxel(case, generator(run.seed, 0, case_id))
         scores.append(_score_case(model, case, click, run.plan, run.device, run.precision))
     summary = summarize(scores)
-    key = f"{TOLERANCE_MM}"
     report = Report(
         command="promise-train",
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -65,15 +64,16 @@ def score_fold(run: Run, cases_dir: Path) -> Summary:
         cases=tuple(scores),
     )
     write_report(report, run.folder)
-    rows = [
-        (name, str(of.n), f"{of.mean:.3f}", f"{of.sd:.3f}", f"{of.minimum:.3f} - {of.maximum:.3f}")
-        for name, of in (
-            ("Dice", summary.overall.dice),
-            (f"NSD at {TOLERANCE_MM:g} mm", summary.overall.nsd[key]),
-        )
-    ]
-    title = f"test cases of fold {run.fold}, {path.name}, one simulated click, on the plan's grid"
-    show_table(title, ("", "cases", "mean", "sd", "range"), rows)
+    say(f"test cases of fold {run.fold}: {path.name}, one simulated click each, on the plan's grid")
+    rows = []
+    for name, of in (
+        ("Dice", summary.overall.dice),
+        (f"NSD at {TOLERANCE_MM:g} mm", summary.overall.nsd[f"{TOLERANCE_MM}"]),
+    ):
+        spread = f"{of.sd:.3f}" if of.n > 1 else "-"
+        extremes = f"{of.minimum:.3f} - {of.maximum:.3f}"
+        rows.append((name, str(of.n), f"{of.mean:.3f}", spread, extremes))
+    show_table(f"scores in {run.folder}", ("", "cases", "mean", "sd", "range"), rows)
     return summary
 
 

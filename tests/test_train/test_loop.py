@@ -119,15 +119,26 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_the_case(
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's, of its own parts
-def test_where_the_compiler_fails_training_goes_on_without(run: Run) -> None:
-    class Uncompilable(torch.nn.Module):
-        def forward(self, *_: torch.Tensor) -> torch.Tensor:
-            if torch.compiler.is_compiling():
-                raise RuntimeError("no tools here")
-            return torch.zeros(1, requires_grad=True)
+def test_where_the_compiler_fails_training_goes_on_without(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import torch._inductor.config
+
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+
+    class Small(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(3))
+
+        def forward(
+            self, patch: torch.Tensor, clicks: torch.Tensor, _: torch.Tensor
+        ) -> torch.Tensor:
+            return (clicks * self.weight).sin().sum() + patch.sum()
 
     said: list[str] = []
-    network = Uncompilable()
+    network = Small()
     assert compiled_or_plain(network, run, said.append) is network
     assert len(said) == 1
     assert said[0].startswith("--compile: does not work here (")
