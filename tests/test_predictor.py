@@ -11,8 +11,7 @@ from promise_cli.errors import PromiseError
 from promise_cli.predictor import Predictor
 from promise_cli.prompts import Click
 from promise_cli.volume import Volume, read_volume
-from tests.conftest import OBLIQUE, affine_of, write_nifti
-from tests.test_train import RUN
+from tests.conftest import OBLIQUE, RUN, affine_of, write_nifti
 from tests.test_volume import ALL_AXES
 
 
