@@ -102,12 +102,12 @@ def describe_click(click: Click, scan: Volume, mask: NDArray[np.bool_]) -> Click
         scan: In any orientation.
         mask: (I, J, K) on `scan.grid`.
     """
-    i, j, k = (int(index) for index in np.floor(np.array(click.ijk) + 0.5))
+    i, j, k = (int(index) for index in np.floor(np.array(click.point) + 0.5))
     x, y, z = (round(float(value), 4) for value in scan.stored_grid.world((i, j, k)))
     left, posterior, superior = (float(value) for value in LPS_FROM_RAS * (x, y, z))
     there = tuple(locate_clicks([click], scan.stored_grid, scan.grid, "")[0])
     return ClickRecord(
-        given=click.ijk,
+        given=click.point,
         label=click.label,
         voxel=(i, j, k),
         ras_mm=(x, y, z),
