@@ -8,7 +8,7 @@ from promise_cli.errors import VolumeError
 
 SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd")
 """Of files that hold a scan or label, the longer before what they end in. `.seg.nrrd` is 3D Slicer's segmentation."""
-FORMATS = ".nii.gz, .nii, .nrrd, .mha or .mhd, or a folder of DICOM slices"
+FORMATS = ".nii.gz, .nii, .nrrd, .mha or .mhd, or are a folder of DICOM slices"
 """As messages name them."""
 
 _MHD_DATA = re.compile(rb"^ElementDataFile\s*=\s*(.+?)\s*$", re.MULTILINE)
