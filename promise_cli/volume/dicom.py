@@ -66,7 +66,7 @@ def open_dicom(folder: Path) -> Stored:
         folder,
         grid,
         header_for(grid),
-        4,
+        np.dtype(np.float32),
         lambda dtype: _load(folder, paths, dtype).reshape(grid.shape),
         shear_note(grid),
     )

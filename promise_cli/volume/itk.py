@@ -50,7 +50,7 @@ def open_itk(path: Path) -> Stored:
     notes = shear_note(grid)
     if kind == "NRRD" and "NRRD_space" not in reader.GetMetaDataKeys():
         notes += ("no field 'space' says how the scan lies; left and right are a guess",)
-    voxel_bytes = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).itemsize
+    dtype = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).dtype
 
     def load(dtype: type[np.float32] | None) -> NDArray[Any]:
         if meta is None:
@@ -59,7 +59,7 @@ def open_itk(path: Path) -> Stored:
             check_meta_data(path, meta)
         return _load(path, reader, dtype)
 
-    return Stored(path, grid, header_for(grid), voxel_bytes, load, notes)
+    return Stored(path, grid, header_for(grid), dtype, load, notes)
 
 
 def itk_reason(error: Exception) -> str:

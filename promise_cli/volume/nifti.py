@@ -2,7 +2,9 @@
 
 import gzip
 import logging
+import math
 import zlib
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
 from promise_cli.grid import Grid, format_spacing
+from promise_cli.volume.packed import unpack
 from promise_cli.volume.stored import Stored, shear_note, spatial_shape, stored_grid
 
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # our own message says what matters
@@ -60,7 +63,7 @@ def open_nifti(path: Path) -> Stored:
         path,
         grid,
         image.header,
-        dtype.itemsize,
+        dtype if _is_unscaled(image) else np.dtype(np.float64),
         lambda dtype: _load(image, path, dtype).reshape(shape),
         (*shear_note(grid), *_notes(image.header, grid, pixdim)),
     )
@@ -88,27 +91,26 @@ def _notes(header: nib.Nifti1Header, grid: Grid, pixdim: NDArray[np.float64]) ->
     return tuple(notes)
 
 
+def _is_unscaled(image: nib.Nifti1Image) -> bool:
+    return bool(image.dataobj.slope == 1 and image.dataobj.inter == 0)
+
+
 def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) -> NDArray[Any]:
     try:
         if path.name.lower().endswith(".gz"):
             # nibabel stops after the last voxel and never meets the checksum at the end of the file.
-            content = gzip.decompress(path.read_bytes())
-            if image.dataobj.slope == 1 and image.dataobj.inter == 0:
-                return (
-                    _view(image, content) if dtype is None else _view(image, content).astype(dtype)
-                )
-            image = type(image).from_bytes(content)
+            proxy = image.dataobj
+            num_bytes = math.prod(image.shape) * proxy.dtype.itemsize
+            content = unpack(path, proxy.offset + num_bytes)
+            if _is_unscaled(image):
+                voxels = content[proxy.offset :].view(proxy.dtype)
+                voxels = voxels.reshape(image.shape, order="F")
+                with np.errstate(all="ignore"):
+                    return voxels if dtype is None else voxels.astype(dtype, copy=False)
+            image = type(image).from_stream(BytesIO(content.data))
         with np.errstate(all="ignore"):  # what overflows is found and named by the caller
             return np.asanyarray(image.dataobj, dtype=dtype)
     except (*_READ_ERRORS, MemoryError) as error:
         raise VolumeError(
             f"{path}: truncated or damaged ({error}); copy or download it again"
         ) from None
-
-
-def _view(image: nib.Nifti1Image, content: bytes) -> NDArray[Any]:
-    """The voxels in an unpacked file, without a copy."""
-    voxels = np.frombuffer(
-        content, image.get_data_dtype(), int(np.prod(image.shape)), image.dataobj.offset
-    )
-    return voxels.reshape(image.shape, order="F")

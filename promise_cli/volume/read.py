@@ -63,20 +63,37 @@ def read_grid(path: Path) -> Grid:
     return open_stored(path).grid
 
 
-def read_volume(path: Path, orientation: Orientation = "RAS") -> Volume:
-    """Read a scan as float32 intensities.
+def read_volume(
+    path: Path, orientation: Orientation = "RAS", *, keep_integers: bool = False
+) -> Volume:
+    """Read a scan's intensities.
+
+    Args:
+        path: A file, or a folder of DICOM slices.
+        orientation: Axis order of the array.
+        keep_integers: Leave whole numbers as the file stores them, which takes half the memory; otherwise, and for
+            all others, the array is float32.
 
     Raises:
         VolumeError: The file is missing, unreadable, truncated, not 3D, or holds NaN or infinity.
     """
     stored = open_stored(path)
-    volume = _oriented(stored.load(np.float32), stored, orientation)
-    bad = int(volume.array.size - np.isfinite(volume.array).sum())
+    whole = keep_integers and stored.dtype.kind in "iu"
+    array = stored.load(None if whole else np.float32)
+    bad = 0 if whole else count_odd(array)
     if bad:
         raise VolumeError(
             f"{path}: {bad} voxels are NaN or infinite; repair or leave out this scan"
         )
-    return volume
+    return _oriented(array, stored, orientation)
+
+
+def count_odd(array: NDArray[Any]) -> int:
+    """How many voxels are NaN or infinite; plane by plane, since a mask of all would be another volume."""
+    if array.dtype.kind != "f":
+        return 0
+    planes = array.T if array.flags.f_contiguous else array
+    return sum(int(plane.size - np.count_nonzero(np.isfinite(plane))) for plane in planes)
 
 
 def read_label(path: Path, orientation: Orientation = "RAS", like: Volume | None = None) -> Volume:

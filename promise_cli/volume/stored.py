@@ -29,10 +29,10 @@ class Stored:
     """Of the file, axes as they are stored."""
     header: nib.Nifti1Header
     """The file's own, or one made for its grid: what a mask on this grid is written with."""
-    voxel_bytes: int
-    """Of one voxel in memory as it is stored."""
+    dtype: np.dtype[Any]
+    """Of the voxels as they are stored and, where the header says so, scaled."""
     load: Load
-    """Reads the voxels (I, J, K): as float32, or for None as stored, whole numbers unless they are scaled."""
+    """Reads the voxels (I, J, K): as float32, or for None as `dtype`."""
     notes: tuple[str, ...] = ()
     """What a user should know and need not mend."""
 
