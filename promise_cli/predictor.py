@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from promise_cli.case import preprocess_image
-from promise_cli.checkpoint import build_model, choose_device, load_checkpoint
+from promise_cli.checkpoint import build_model, load_checkpoint
+from promise_cli.device import choose_device
 from promise_cli.errors import CheckpointError
 from promise_cli.model import ProMISe
 from promise_cli.patches import Patch

@@ -125,9 +125,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, preprocessed: Path) -> Pat
     """The workspace of balls with one fold trained for one epoch at the tiny size; only to be read."""
     import shutil
 
-    from promise_cli.train import train
+    from promise_cli.train import TrainRequest, train
 
     root = tmp_path_factory.mktemp("trained") / "workspace"
     shutil.copytree(preprocessed, root)
-    train(None, 0, preset_name="tiny", epochs=1, device="cpu", root=root)
+    train(TrainRequest(preset="tiny", epochs=1, device="cpu", root=root))
     return root

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from promise_cli.checkpoint import build_model, choose_device, load_checkpoint, save_checkpoint
+from promise_cli.checkpoint import build_model, load_checkpoint, save_checkpoint
 from promise_cli.errors import CheckpointError
 from tests.test_train import RUN
 
@@ -79,12 +79,3 @@ def test_weights_of_another_network_are_refused(trained: Path) -> None:
     weights["stranger"] = weights.pop(next(iter(weights)))
     with pytest.raises(CheckpointError, match="weights of another network"):
         build_model(dataclasses.replace(checkpoint, weights=weights), path)
-
-
-def test_a_device_that_is_not_there_is_refused() -> None:
-    assert choose_device("cpu").type == "cpu"
-    if not torch.cuda.is_available():
-        with pytest.raises(
-            CheckpointError, match="--device cuda: not available on this machine; use --device cpu"
-        ):
-            choose_device("cuda")

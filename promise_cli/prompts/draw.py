@@ -13,6 +13,7 @@ def draw_clicks(
     num_background: int,
     *,
     anywhere: bool = False,
+    repeat: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Draw clicks uniformly from the target and from its background (paper, section 3).
 
@@ -22,6 +23,7 @@ def draw_clicks(
         num_foreground: Drawn without repetition where the target has as many voxels; none where it is empty.
         num_background: Likewise from label 0.
         anywhere: Draw the background clicks from the whole patch, as the authors' code does.
+        repeat: Draw with repetition, as the authors' code does.
 
     Returns:
         Clicks `(N, 3)` in voxels of the patch, and their labels `(N,)`; N is always the sum of the two numbers, filled
@@ -36,7 +38,7 @@ def draw_clicks(
         (BACKGROUND, background, num_background),
     ):
         if voxels.size and number:
-            chosen = rng.choice(voxels, size=number, replace=voxels.size < number)
+            chosen = rng.choice(voxels, size=number, replace=repeat or voxels.size < number)
             clicks[filled : filled + number] = np.stack(
                 np.unravel_index(chosen, target.shape), axis=1
             )
