@@ -20,6 +20,9 @@ Mask = NDArray[np.bool_]
 IsTissue = Callable[[NDArray[np.int64]], Mask]
 """Of indices `(N, 3)` inside the grid, which are tissue."""
 
+MAX_WINDOWS = 20
+"""For one lesion. A ball of 200 mm takes 9 to 14 windows of 128 mm, by where it is clicked."""
+
 MIN_CONTACT_MM2 = 25.0
 """A smaller contact of mask and border is left alone: a few voxels at 0.51 are no lesion that goes on."""
 

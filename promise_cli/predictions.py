@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli import __version__
-from promise_cli.atomic import locked
 from promise_cli.console import warn
 from promise_cli.errors import PlanError
 from promise_cli.fingerprint import Fingerprint
@@ -18,6 +17,7 @@ from promise_cli.grid import LPS_FROM_RAS
 from promise_cli.prompts import FOREGROUND, Click, Space, locate_clicks, nearest_voxel
 from promise_cli.records import load_record, save_record
 from promise_cli.volume import Volume
+from promise_cli.work import claim
 from promise_cli.workspace import Workspace
 
 FORMAT_VERSION = 2
@@ -179,37 +179,52 @@ def labels_dir(workspace: Workspace, dataset: str) -> str | None:
     return str(source) if (workspace.root / source).is_dir() else None
 
 
-def earlier_cases(folder: Path, checkpoints: Sequence[Path]) -> tuple[PredictedCase, ...]:
-    """What a folder lists from an earlier call with the same networks, as far as its masks are still there."""
+def earlier_cases(
+    folder: Path, checkpoints: Sequence[Path], attempted: Set[str]
+) -> tuple[PredictedCase, ...]:
+    """What a folder lists from an earlier call with the same networks, as far as its masks are still there.
+
+    Cases of other networks are forgotten, with a warning where they are not attempted now.
+    """
     there = _load(folder)
     if there is None:
         return ()
     kept = tuple(case for case in there.cases if (folder / case.mask).exists())
     same = there.checkpoints == tuple(str(path) for path in checkpoints)
     created = datetime.fromisoformat(there.created).timestamp()
-    if kept and not (same and created > max(path.stat().st_mtime for path in checkpoints)):
+    if same and created > max(path.stat().st_mtime for path in checkpoints):
+        return kept
+    left = [case for case in kept if case.case_id not in attempted]
+    if left:
         warn(
-            f"{folder}: {len(kept)} masks of another network, such as {kept[0].mask}, are no longer listed, and"
-            " stay there unless they are replaced now; use -o to keep predictions apart"
+            f"{folder}: {len(left)} masks of another network, such as {left[0].mask}, stay there but are no"
+            " longer listed; use -o to keep predictions apart"
         )
-        return ()
-    return kept
+    return ()
 
 
 def begin(folder: Path, result: Predictions) -> None:
     """Before masks change: drop what was made from the old ones, and list only those that stay."""
     if not folder.exists():
         return
-    with locked(folder):
+    with claim(_lock(folder)):
         for name in STALE:
             (folder / name).unlink(missing_ok=True)
         if (folder / RECORD).exists():
             save_record(result, folder / RECORD)
 
 
+def renew(folder: Path, listed: tuple[PredictedCase, ...]) -> None:
+    """Where all was done before: this set is the last one again, and lists these cases."""
+    with claim(_lock(folder)):
+        there = _load(folder)
+        if there is not None:
+            save_record(dataclasses.replace(there, created=now(), cases=listed), folder / RECORD)
+
+
 def add_case(folder: Path, result: Predictions, case: PredictedCase) -> None:
     """List a finished case, beside those that this call or another process listed before."""
-    with locked(folder):
+    with claim(_lock(folder)):
         there = _load(folder)
         before = result.cases if there is None else there.cases
         others = tuple(other for other in before if other.case_id != case.case_id)
@@ -234,7 +249,7 @@ def save_failures(folder: Path, failures: Sequence[Failure], attempted: Set[str]
         attempted: All cases of this call, where others do the rest; their failures stay. None: there are no others.
     """
     path = folder / FAILURES
-    with locked(folder):
+    with claim(_lock(folder)):
         others: tuple[Failure, ...] = ()
         if attempted is not None and path.exists():
             try:
@@ -260,3 +275,9 @@ def _load(folder: Path) -> Predictions | None:
         warn(f"{error}; what it lists is forgotten")
         return None
     return record
+
+
+def _lock(folder: Path) -> Path:
+    """Beside the folder, which holds nothing but what a user should see."""
+    place = folder.absolute()
+    return place.with_name(f".{place.name}.lock")

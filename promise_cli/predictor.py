@@ -19,10 +19,11 @@ from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.device import Precision, choose_device, choose_precision
 from promise_cli.errors import CheckpointError
 from promise_cli.model import ProMISe
+from promise_cli.neighbours import MAX_WINDOWS
 from promise_cli.networks import MAX_STATES, Networks
 from promise_cli.plan import Plan
 from promise_cli.prompts import Click
-from promise_cli.session import MAX_WINDOWS, Prediction, Seconds, Session
+from promise_cli.session import Prediction, Seconds, Session
 from promise_cli.volume import Volume, read_volume
 
 __all__ = ["MAX_WINDOWS", "Prediction", "Predictor", "Seconds", "Session"]
@@ -87,6 +88,7 @@ class Predictor:
         max_windows: int = MAX_WINDOWS,
         keep_windows: int = MAX_STATES,
         where: str | None = None,
+        seconds: Seconds | None = None,
     ) -> Session:
         """Read a scan and make it ready for clicks.
 
@@ -95,15 +97,16 @@ class Predictor:
             max_windows: For one lesion; 1 is the paper's single window.
             keep_windows: Encoded windows that are kept for further clicks.
             where: Names the scan in errors; its path where left out.
+            seconds: Already spent on the scan.
 
         Raises:
             VolumeError: The scan cannot be read.
         """
-        seconds = Seconds()
+        seconds = seconds or Seconds()
         if not isinstance(scan, Volume):
             began, path = time.monotonic(), Path(scan)
             where = where or str(path)
-            scan = read_volume(path, self.plan.orientation)
+            scan = read_volume(path, self.plan.orientation, keep_integers=True)
             seconds.read = time.monotonic() - began
         name = where or "scan"
         return Session(

@@ -16,7 +16,7 @@ from promise_cli.case import preprocess_image
 from promise_cli.errors import PromptError
 from promise_cli.fusion import Canvas, Volume32
 from promise_cli.grid import Shape
-from promise_cli.neighbours import deepest_voxel, next_window, part_of_clicks
+from promise_cli.neighbours import MAX_WINDOWS, deepest_voxel, next_window, part_of_clicks
 from promise_cli.networks import MAX_STATES, EncodedWindow, Networks
 from promise_cli.patches import Patch
 from promise_cli.plan import Plan
@@ -32,9 +32,6 @@ from promise_cli.prompts import (
 from promise_cli.resample import resample_window
 from promise_cli.tissue import is_tissue
 from promise_cli.volume import Volume, as_stored
-
-MAX_WINDOWS = 20
-"""For one lesion. A ball of 200 mm takes 9 to 14 windows of 128 mm, by where it is clicked."""
 
 MIN_TISSUE = 0.01
 """A window with a smaller share of tissue is passed over where no click says that something is there."""

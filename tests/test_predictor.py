@@ -16,8 +16,24 @@ from tests.test_train.test_command import RUN
 from tests.test_volume import ALL_AXES
 
 
-class _BrightNearTheClick(torch.nn.Module):
-    """Stands in for a trained network, so that geometry alone is tested: bright voxels within 5 of a click."""
+class StandIn(torch.nn.Module):
+    """In place of a trained network, so that geometry alone is tested; counts how often each half is asked."""
+
+    encoded = decoded = 0
+
+    def encode(self, patch: torch.Tensor) -> tuple[torch.Tensor]:
+        self.encoded += 1
+        return (patch,)
+
+    def decode(
+        self, state: tuple[torch.Tensor], clicks: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        self.decoded += 1
+        return self(state[0], clicks, labels)
+
+
+class _BrightNearTheClick(StandIn):
+    """Bright voxels within 5 of a click."""
 
     def forward(
         self, patch: torch.Tensor, clicks: torch.Tensor, labels: torch.Tensor
@@ -57,8 +73,8 @@ def test_the_same_physical_click_gives_the_same_mask_in_every_orientation(
     np.testing.assert_allclose(centre, (9, 12, 7), atol=1)
 
 
-class _Everywhere(torch.nn.Module):
-    """Stands in for a network that is equally sure of the foreground everywhere."""
+class _Everywhere(StandIn):
+    """Equally sure of the foreground everywhere."""
 
     def __init__(self, probability: float) -> None:
         super().__init__()

@@ -1,54 +1,43 @@
 """COMMAND promise-predict: scans + clicks -> a mask on each scan's own grid, and what was understood."""
 
 import dataclasses
-import datetime
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from promise_cli.console import fail, say, show_table, track, warn
-from promise_cli.errors import PromiseError, PromptError
+from promise_cli.console import fail, say, track
+from promise_cli.errors import PromiseError, PromptError, WorkspaceError
+from promise_cli.predict.cases import CaseWork, case_key, is_finished
+from promise_cli.predict.inputs import Inputs, check_output, gather_inputs, write_clicks
+from promise_cli.predict.relay import relay
+from promise_cli.predict.request import PredictRequest
+from promise_cli.predict.summary import show_failures, show_new, show_rest
 from promise_cli.predictions import (
     Failure,
-    Failures,
     PredictedCase,
     Predictions,
-    describe_click,
+    add_case,
+    begin,
     earlier_cases,
-    forget_results,
     labels_dir,
+    now,
+    renew,
+    save_failures,
 )
-from promise_cli.prompts import Click, locate_clicks, read_prompts, unknown_case
-from promise_cli.records import save_record
-from promise_cli.volume import case_id, find_volumes, read_grid, read_volume, write_mask
 from promise_cli.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
     from promise_cli.predictor import Predictor
 
 
-def predict(
-    images: Path,
-    prompts: Path,
-    *,
-    output: Path | None = None,
-    run_dir: Path | None = None,
-    folds: Sequence[int] = (),
-    device: str = "auto",
-    root: Path | None = None,
-) -> bool:
-    """Segment every scan that has a click; a case that cannot be done does not stop the others.
+def predict(images: Path, prompts: Path | None = None, **options: object) -> bool:
+    """Segment what the clicks on each scan mean; a case that cannot be done does not stop the others.
 
     Args:
         images: A scan or a folder of scans.
-        prompts: A file of clicks.
-        output: Where masks go; `predictions/<name of images>` where left out.
-        run_dir: A checkpoint, a run's folder or a dataset's results; the only run where left out.
-        folds: Folds whose networks are averaged.
-        device: auto, cpu, cuda or mps.
-        root: The workspace.
+        prompts: A file or folder of clicks.
+        options: The other fields of `PredictRequest`.
 
     Returns:
         Whether all cases of the prompt file were done.
@@ -56,211 +45,170 @@ def predict(
     Raises:
         PromiseError: Nothing can be done at all; nothing was written then.
     """
-    workspace = open_workspace(root)
-    scans = _find_scans(images)
-    clicks = read_prompts(prompts)
-    if images.is_file():  # one prompt file may serve many scans
-        clicks = {case: points for case, points in clicks.items() if case in scans} or clicks
-    checkpoints = workspace.find_runs(run_dir, folds)
-    folder = output or workspace.predictions / _name(images)
-    _check_output(folder, scans)
-    failures = _check_clicks(images, scans, prompts, clicks)
-    if len(failures) == len(clicks):
-        raise _all_failed(failures)
+    return run(PredictRequest(images=images, prompts=prompts, **options))  # type: ignore[arg-type]
 
+
+def run(request: PredictRequest) -> bool:
+    """As `predict`, for a request."""
+    workspace = open_workspace(request.root)
+    inputs = gather_inputs(request)
+    folder = request.output or workspace.predictions / inputs.name
+    check_output(folder, inputs.scans, request.same_format)
+    if not inputs.attempted:
+        say("nothing to do: this shard has no case")
+        return True
+    if len(inputs.failures) == len(inputs.attempted):
+        raise _all_failed(request, folder, inputs)
+    if request.write_points is not None:
+        write_clicks(request, inputs)
+    try:
+        checkpoints = workspace.find_runs(request.run_dir, request.folds)
+    except WorkspaceError as error:
+        if request.write_points is None or request.run_dir or request.folds:
+            raise
+        say(f"{error}. The clicks are written; nothing was predicted")
+        return not inputs.failures
+    return _predict(request, workspace, inputs, folder, checkpoints)
+
+
+def _predict(
+    request: PredictRequest,
+    workspace: Workspace,
+    inputs: Inputs,
+    folder: Path,
+    checkpoints: tuple[Path, ...],
+) -> bool:
+    failed = {failure.case_id for failure in inputs.failures}
+    earlier = earlier_cases(folder, checkpoints, inputs.attempted)
+    by_case = {case.case_id: case for case in earlier}
+    keys = {
+        case: case_key(request, checkpoints, inputs.scans[case], clicks)
+        for case, clicks in inputs.clicks.items()
+        if case not in failed
+    }
+    finished = [
+        case
+        for case, key in keys.items()
+        if not request.overwrite and is_finished(by_case.get(case), key, folder, request)
+    ]
+    todo = [case for case in keys if case not in finished]
+    kept = tuple(case for case in earlier if case.case_id not in inputs.attempted)
+    listed = (*kept, *(by_case[case] for case in finished))
+    done: list[PredictedCase] = []
+    pictures: dict[str, bytes] = {}
+    if todo:
+        done, pictures = _work(request, workspace, inputs, folder, checkpoints, todo, keys, listed)
+    elif finished:
+        renew(folder, listed)
+    if not done and not finished:
+        raise _all_failed(request, folder, inputs)
+    attempted = inputs.attempted if request.shard else None
+    left_out = [] if request.auto else _without_click(inputs, {case.case_id for case in kept})
+    save_failures(folder, [*inputs.failures, *(left_out if inputs.failures else [])], attempted)
+    if request.report:
+        from promise_cli.report import write_report  # noqa: PLC0415
+
+        write_report(folder, pictures)
+    show_rest(folder, done, len(kept), len(finished), left_out)
+    show_failures(inputs.failures)
+    return not inputs.failures
+
+
+def _work(
+    request: PredictRequest,
+    workspace: Workspace,
+    inputs: Inputs,
+    folder: Path,
+    checkpoints: tuple[Path, ...],
+    todo: Sequence[str],
+    keys: dict[str, str],
+    listed: tuple[PredictedCase, ...],
+) -> tuple[list[PredictedCase], dict[str, bytes]]:
+    """Predict case by case; every finished one is on disk and listed before the one after the next begins."""
     from promise_cli.predictor import Predictor  # noqa: PLC0415  the cheap checks come first
 
-    predictor = Predictor.load(checkpoints, device)
-    kept = earlier_cases(folder, checkpoints, set(clicks))
-    listed = {*clicks, *(case.case_id for case in kept)}
-    unclicked = tuple(case for case in scans if case not in listed)
-    result = _begin(workspace, predictor, prompts, kept, unclicked)
-    if folder.exists():
-        forget_results(folder, result)
-    failed = {failure.case_id for failure in failures}
-    wanted = {case: points for case, points in clicks.items() if case not in failed}
-    result = _predict_cases(predictor, scans, wanted, folder, result, failures)
-    if len(result.cases) == len(kept):
-        raise _all_failed(failures)
-    _save_failures(folder, failures)
-    _show(folder, result, len(kept), failures)
-    return not failures
+    predictor = Predictor.load(checkpoints, request.device, request.precision, tta=request.tta)
+    known = {*inputs.clicks, *(case.case_id for case in listed)}
+    without = tuple(case for case in inputs.without_click if case not in known)
+    result = _record(request, workspace, inputs, predictor, listed, without)
+    begin(folder, result)
+    work = CaseWork(request, predictor, inputs, folder)
+    work.keys = keys
+    done = []
+    steps = relay(todo, work.read, work.segment, work.write)
+    for case, outcome in track(steps, "predicting", len(todo)):
+        if isinstance(outcome, Exception):
+            inputs.failures.append(Failure(case_id=case, reason=_reason(outcome)))
+            continue
+        add_case(folder, _on(result, predictor), outcome)
+        done.append(outcome)
+    show_new(folder, done, work.odd)
+    return done, work.pictures
 
 
-def _begin(
+def _record(
+    request: PredictRequest,
     workspace: Workspace,
+    inputs: Inputs,
     predictor: "Predictor",
-    prompts: Path,
-    kept: tuple[PredictedCase, ...],
-    unclicked: tuple[str, ...],
+    listed: tuple[PredictedCase, ...],
+    without_click: tuple[str, ...],
 ) -> Predictions:
     """The record before its first new case."""
-    plan, checkpoints = predictor.plan, tuple(str(path) for path in predictor.checkpoints)
+    plan, paths = predictor.plan, tuple(str(path) for path in predictor.checkpoints)
+    windows = "one window" if request.max_windows == 1 else f"up to {request.max_windows} windows"
     say(
-        f"network: {', '.join(checkpoints)} on {predictor.device}; {plan.dataset}, target"
-        f" {plan.target_label} ({plan.target_name}), window of {plan.patch_size} voxels"
+        f"network: {', '.join(paths)} on {predictor.device} in {predictor.precision}; {plan.dataset}, target"
+        f" {plan.target_label} ({plan.target_name}), {windows} of {plan.patch_size} voxels a lesion"
     )
+    values = {lesion.value for case in listed for lesion in case.lesions}
     return Predictions(
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        created=now(),
         dataset=plan.dataset,
         target_label=plan.target_label,
         target_name=plan.target_name,
         labels=labels_dir(workspace, plan.dataset),
-        checkpoints=checkpoints,
-        prompts=str(prompts),
+        checkpoints=paths,
+        prompts=inputs.where,
         device=str(predictor.device),
-        cases=kept,
-        without_click=unclicked,
+        precision=predictor.precision,
+        max_windows=request.max_windows,
+        tta=request.tta,
+        values=tuple(sorted(values)) or (1,),
+        cases=listed,
+        without_click=without_click,
     )
 
 
-def _predict_cases(
-    predictor: "Predictor",
-    scans: dict[str, Path],
-    clicks: dict[str, tuple[Click, ...]],
-    folder: Path,
-    result: Predictions,
-    failures: list[Failure],
-) -> Predictions:
-    """Predict case by case; every finished one is on disk and listed before the next begins."""
-    from torch import OutOfMemoryError  # noqa: PLC0415
-
-    for case, points in track(clicks.items(), "predicting", len(clicks)):
-        try:
-            where = f"{result.prompts}: case {case}"
-            record = _predict_case(predictor, scans[case], points, where, folder)
-        except (PromiseError, OSError, MemoryError, OutOfMemoryError) as error:
-            failures.append(Failure(case_id=case, reason=str(error) or type(error).__name__))
-            continue
-        result = dataclasses.replace(result, cases=(*result.cases, record))
-        save_record(result, folder / "predictions.json")
-    return result
+def _on(result: Predictions, predictor: "Predictor") -> Predictions:
+    """The record with the device that the networks are on by now."""
+    networks = predictor.networks
+    return dataclasses.replace(result, device=str(networks.device), precision=networks.precision)
 
 
-def _name(images: Path) -> str:
-    """Of the predictions of a folder or scan; a link keeps its own name."""
-    return images.absolute().name if images.is_dir() else case_id(images)
+def _without_click(inputs: Inputs, listed: set[str]) -> list[Failure]:
+    return [
+        Failure(case_id=case, reason=f"{inputs.where}: no click for {inputs.scans[case]}; add one")
+        for case in inputs.without_click
+        if case not in listed
+    ]
 
 
-def _check_output(folder: Path, scans: dict[str, Path]) -> None:
-    """Refuse a folder in which a mask would replace a scan."""
-    if folder.exists() and not folder.is_dir():
-        raise PromptError(f"{folder}: masks need a folder, found a file; give another -o")
-    theirs = {path.resolve() for path in scans.values()} | {
-        path.absolute() for path in scans.values()
-    }
-    for case in scans:
-        mask = folder / f"{case}.nii.gz"
-        if mask.absolute() in theirs or mask.resolve() in theirs:
-            raise PromptError(
-                f"{mask}: a mask would replace this scan; give another folder with -o"
-            )
-        if mask.exists() and not (folder / "predictions.json").exists():
-            raise PromptError(
-                f"{mask}: there already, and not made by promise-predict; give another folder with -o"
-            )
-
-
-def _find_scans(images: Path) -> dict[str, Path]:
-    if images.is_dir():
-        scans = find_volumes(images)
-        if not scans:
-            raise PromptError(f"{images}: no scan in this folder; scans end in .nii.gz or .nii")
-        return scans
-    if not images.exists():
-        raise PromptError(f"{images}: no such scan or folder")
-    return {case_id(images): images}
-
-
-def _check_clicks(
-    images: Path, scans: dict[str, Path], prompts: Path, clicks: dict[str, tuple[Click, ...]]
-) -> list[Failure]:
-    """What can be seen from headers alone, before a network is loaded."""
-    failures = []
-    for case, points in clicks.items():
-        if case not in scans:
-            failures.append(
-                Failure(case_id=case, reason=unknown_case(prompts, case, scans, images))
-            )
-            continue
-        try:
-            grid = read_grid(scans[case])
-            locate_clicks(points, grid, grid, f"{prompts}: case {case}")
-        except PromiseError as error:
-            failures.append(Failure(case_id=case, reason=str(error)))
-    return failures
-
-
-def _predict_case(
-    predictor: "Predictor", path: Path, clicks: Sequence[Click], where: str, folder: Path
-) -> PredictedCase:
-    scan = read_volume(path, predictor.plan.orientation)
-    prediction = predictor.predict(scan, clicks, where)
-    name = f"{case_id(path)}.nii.gz"
-    write_mask(prediction.mask, scan, folder / name)
-    num_voxels = int(prediction.mask.sum())
-    return PredictedCase(
-        case_id=case_id(path),
-        scan=str(path),
-        mask=name,
-        clicks=tuple(describe_click(click, scan, prediction.mask) for click in clicks),
-        window_origin=prediction.window.origin,
-        num_voxels=num_voxels,
-        volume_ml=round(num_voxels * float(np.prod(scan.grid.spacing)) / 1000, 4),
-        clicks_outside_window=prediction.clicks_outside_window,
+def _reason(error: Exception) -> str:
+    """One line; a mistake of the program is told with its place, and does not stop the other cases either."""
+    if isinstance(error, PromiseError | OSError | MemoryError) or "out of memory" in str(error):
+        return " ".join(str(error).split()) or type(error).__name__
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"unexpected {type(error).__name__} in {Path(last.filename).name}:{last.lineno}:"
+        f" {' '.join(str(error).split())}; please report it"
     )
 
 
-def _all_failed(failures: Sequence[Failure]) -> PromiseError:
+def _all_failed(request: PredictRequest, folder: Path, inputs: Inputs) -> PromiseError:
     """All but the last reason are shown at once; the last becomes the error that ends the command."""
-    for failure in failures[:-1]:
+    if request.shard:  # of many; the others should not lose sight of these cases
+        save_failures(folder, inputs.failures, inputs.attempted)
+    for failure in inputs.failures[:-1]:
         fail(failure.reason)
-    return PromptError(failures[-1].reason)
-
-
-def _save_failures(folder: Path, failures: Sequence[Failure]) -> None:
-    if failures:
-        save_record(Failures(failures=tuple(failures)), folder / "failures.json")
-    else:
-        (folder / "failures.json").unlink(missing_ok=True)
-
-
-def _show(folder: Path, result: Predictions, num_kept: int, failures: Sequence[Failure]) -> None:
-    """Tell the user what was understood, and what looks odd."""
-    rows = []
-    for case in result.cases[num_kept:]:
-        click = case.clicks[0]
-        voxel = ", ".join(str(index) for index in click.voxel)
-        place = ", ".join(f"{value:.1f}" for value in click.lps_mm)
-        inside = "yes" if case.holds_its_clicks else "no"
-        rows.append(
-            (
-                case.case_id,
-                f"({voxel})",
-                f"({place})",
-                f"{click.intensity:g}",
-                f"{case.volume_ml:.2f}",
-                inside,
-            )
-        )
-    columns = ("case", "click (i, j, k)", "LPS mm", "intensity", "ml", "in mask")
-    show_table(f"masks in {folder}", columns, rows)
-    for case in result.cases[num_kept:]:
-        if case.num_voxels == 0:
-            warn(f"{case.case_id}: the mask is empty; is the click where it should be?")
-        elif not case.holds_its_clicks:
-            warn(f"{case.case_id}: the click lies outside the mask; is it where it should be?")
-        if case.clicks_outside_window:
-            warn(
-                f"{case.case_id}: {case.clicks_outside_window} clicks lie outside the window and were not used"
-            )
-    if num_kept:
-        say(
-            f"{num_kept} masks of an earlier call with this network stay listed in predictions.json"
-        )
-    if result.without_click:
-        shown = ", ".join(result.without_click[:5])
-        dots = ", ..." if len(result.without_click) > 5 else ""
-        say(f"scans without a click, left out: {len(result.without_click)} ({shown}{dots})")
-    for failure in failures:
-        fail(failure.reason)
+    return PromptError(inputs.failures[-1].reason)

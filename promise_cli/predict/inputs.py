@@ -64,8 +64,7 @@ def gather_inputs(request: PredictRequest) -> Inputs:
         unclicked = ()
     cases = [*clicks, *gathered.broken]
     if request.shard:
-        part, parts = request.shard
-        cases = cases[part - 1 :: parts]
+        cases = request.shard.share(cases)
     inputs = Inputs(
         _name(request.images),
         where,
@@ -151,7 +150,9 @@ def _gather_clicks(request: PredictRequest, scans: dict[str, Path]) -> tuple[str
                 f"--point: means one scan, {request.images} holds {len(scans)}; give one scan, or a file with -p"
             )
         space = request.space or "voxel"
-        gathered.add(next(iter(scans)), tuple(Click(point, space=space) for point in request.points))
+        gathered.add(
+            next(iter(scans)), tuple(Click(point, space=space) for point in request.points)
+        )
     return gathered.where, gathered
 
 

@@ -1,14 +1,12 @@
 """What a call of promise-predict asks for."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from promise_cli.errors import PromptError
+from promise_cli.neighbours import MAX_WINDOWS
 from promise_cli.prompts import SPACES, Space
-
-MAX_WINDOWS = 20
-"""For one lesion. A ball of 200 mm takes 9 to 14 windows of 128 mm, by where it is clicked."""
+from promise_cli.work import Shard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +45,8 @@ class PredictRequest:
     """Where to write the clicks as they were understood."""
     overwrite: bool = False
     """Do finished cases again."""
-    shard: tuple[int, int] | None = None
-    """Which part of how many, counted from 1."""
+    shard: Shard | None = None
+    """The part of the cases to do; None for all."""
     root: Path | None = None
     """The workspace."""
 
@@ -59,19 +57,6 @@ class PredictRequest:
             raise PromptError("no clicks: give a file with -p, a voxel with --point, or --auto")
         if self.max_windows < 1:
             raise PromptError(f"--max-windows {self.max_windows}: use 1 or more")
-
-
-def parse_shard(text: str) -> tuple[int, int]:
-    """`3/16` as (3, 16).
-
-    Raises:
-        PromptError: Something else, or a part that does not exist.
-    """
-    match = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text)
-    part, parts = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not 1 <= part <= parts:
-        raise PromptError(f"--shard {text}: use I/N, such as 1/4 to 4/4, counted from 1")
-    return part, parts
 
 
 def parse_space(text: str) -> Space:
