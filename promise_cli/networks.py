@@ -1,6 +1,7 @@
 """The networks of one or more folds on a device: a window and its clicks in, averaged probabilities out."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -106,7 +107,7 @@ class Networks:
         points = clicks.astype(np.float32)
         for axis in flip:
             points[:, axis - 2] = window.image.shape[axis - 2] - 1 - points[:, axis - 2]
-        with autocast(self.device, self.precision):
+        with autocast(self.device, self.precision) if self.precision == "bf16" else nullcontext():
             state = window.states.get((number, flip))
             if state is None or state[0].device != self.device:
                 image = torch.from_numpy(window.image)[None, None].to(self.device)

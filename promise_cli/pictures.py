@@ -21,6 +21,9 @@ COLOURS = ("tab:orange", "tab:green", "tab:purple", "tab:olive", "tab:pink")
 PLANES = (("sagittal", 0), ("coronal", 1), ("axial", 2))
 """Names of the planes across i, j and k of an RAS array."""
 
+SIDES = ("left - right", "posterior - anterior", "inferior - superior")
+"""Where the axes run: not as radiologists hang a film."""
+
 
 def draw_case(
     image: NDArray[Any],
@@ -104,7 +107,7 @@ def picture_of_case(
                 axes.contour(mask, levels=[0.5], colors=colour, linewidths=1.2)
         if mark:
             axes.plot(click[right], click[up], marker="+", color="tab:red", markersize=10)
-        axes.set(title=name, xticks=[], yticks=[])
+        axes.set(title=name, xticks=[], yticks=[], xlabel=SIDES[right], ylabel=SIDES[up])
     handles = [_key(colour, name) for _, colour, name in outlines]
     handles += [_key("tab:red", "click", "+")] if mark else []
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))

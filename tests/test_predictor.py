@@ -12,24 +12,9 @@ from promise_cli.predictor import Predictor
 from promise_cli.prompts import Click
 from promise_cli.volume import Volume, read_volume
 from tests.conftest import OBLIQUE, affine_of, write_nifti
+from tests.standins import StandIn
 from tests.test_train.test_command import RUN
 from tests.test_volume import ALL_AXES
-
-
-class StandIn(torch.nn.Module):
-    """In place of a trained network, so that geometry alone is tested; counts how often each half is asked."""
-
-    encoded = decoded = 0
-
-    def encode(self, patch: torch.Tensor) -> tuple[torch.Tensor]:
-        self.encoded += 1
-        return (patch,)
-
-    def decode(
-        self, state: tuple[torch.Tensor], clicks: torch.Tensor, labels: torch.Tensor
-    ) -> torch.Tensor:
-        self.decoded += 1
-        return self(state[0], clicks, labels)
 
 
 class _BrightNearTheClick(StandIn):
