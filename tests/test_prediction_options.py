@@ -8,62 +8,18 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from promise_cli.cli import evaluate_app, predict_app
 from promise_cli.metrics import dice
 from promise_cli.predictions import Failures, Predictions
 from promise_cli.records import load_record
 from promise_cli.volume import read_label
-from tests.standins import teach_bright
+from tests.balls import centre, label, mask_of, predict
 from tests.test_train.test_command import RUN
 
 
-@pytest.fixture(scope="module")
-def bright(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace whose network outlines the balls; only to be read."""
-    root = tmp_path_factory.mktemp("bright") / "workspace"
-    shutil.copytree(trained, root)
-    for checkpoint in (root / RUN).glob("*.pt"):
-        teach_bright(checkpoint)
-    return root
-
-
-@pytest.fixture
-def workspace(bright: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy that is the current folder, with the scans in imgs and a click on each ball in points.json."""
-    root = tmp_path / "workspace"
-    shutil.copytree(bright, root)
-    monkeypatch.delenv("PROMISE_ROOT", raising=False)
-    monkeypatch.chdir(root)
-    shutil.copytree("Task98_Balls/imagesTr", "imgs")
-    clicks = {f"ball_00{n}": centre(n) for n in range(1, 7)}
-    Path("points.json").write_text(json.dumps(clicks))
-    return root
-
-
-def label(number: int) -> np.ndarray:
-    """A ball, as its file stores it."""
-    return np.asanyarray(nib.load(f"Task98_Balls/labelsTr/ball_00{number}.nii.gz").dataobj) > 0
-
-
-def centre(number: int) -> list[int]:
-    """The voxel in the middle of a ball."""
-    return np.argwhere(label(number)).mean(axis=0).round().astype(int).tolist()
-
-
-def mask_of(path: str) -> np.ndarray:
-    """A mask, as its file stores it."""
-    return np.asanyarray(nib.load(path).dataobj)
-
-
-def predict(*arguments: object) -> Result:
-    """Type a command line."""
-    line = ["-i", "imgs", "--device", "cpu", *map(str, arguments)]
-    return CliRunner().invoke(predict_app, line)
-
-
-@pytest.mark.usefixtures("workspace")
+@pytest.mark.usefixtures("balls")
 def test_balls_are_found_and_a_second_call_does_nothing_again() -> None:
     done = predict("-p", "points.json")
     assert done.exit_code == 0, done.stderr
@@ -86,7 +42,7 @@ def test_balls_are_found_and_a_second_call_does_nothing_again() -> None:
     assert all(path.stat().st_mtime_ns != first[path] for path in first)
 
 
-@pytest.mark.usefixtures("workspace")
+@pytest.mark.usefixtures("balls")
 def test_six_scans_one_truncated_one_clicked_outside_one_without_a_click() -> None:
     clicks = json.loads(Path("points.json").read_text())
     clicks["ball_002"] = [28, 13, 10]
@@ -109,7 +65,7 @@ def test_six_scans_one_truncated_one_clicked_outside_one_without_a_click() -> No
     assert len([line for line in done.stderr.splitlines() if line.startswith("error: ")]) == 2
 
 
-@pytest.mark.usefixtures("workspace")
+@pytest.mark.usefixtures("balls")
 def test_shards_share_the_cases_and_leave_one_record() -> None:
     clicks = json.loads(Path("points.json").read_text()) | {"ball_004": [99, 0, 0]}
     Path("points.json").write_text(json.dumps(clicks))
@@ -124,7 +80,7 @@ def test_shards_share_the_cases_and_leave_one_record() -> None:
         assert predict("-p", "points.json", "--shard", wrong).exit_code == 1
 
 
-@pytest.mark.usefixtures("workspace")
+@pytest.mark.usefixtures("balls")
 def test_probabilities_lie_on_the_scans_grid_and_agree_with_the_mask() -> None:
     assert predict("-p", "points.json", "--save-prob").exit_code == 0
     scan = nib.load("imgs/ball_005.nii.gz")
@@ -139,7 +95,7 @@ def test_probabilities_lie_on_the_scans_grid_and_agree_with_the_mask() -> None:
     )
 
 
-@pytest.mark.usefixtures("workspace")
+@pytest.mark.usefixtures("balls")
 def test_two_lesions_have_their_values_and_are_scored_as_one_target() -> None:
     first, second = centre(1), [2, 2, 2]
     objects = [
@@ -165,7 +121,7 @@ def test_two_lesions_have_their_values_and_are_scored_as_one_target() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha", ".nii"])
-@pytest.mark.usefixtures("workspace")
+@pytest.mark.usefixtures("balls")
 def test_masks_may_have_the_scans_own_format(suffix: str) -> None:
     path = Path(f"other/scan{suffix}")
     path.parent.mkdir()
@@ -185,7 +141,7 @@ def test_masks_may_have_the_scans_own_format(suffix: str) -> None:
     )
 
 
-@pytest.mark.usefixtures("workspace")
+@pytest.mark.usefixtures("balls")
 def test_without_a_click_auto_looks_at_the_whole_scan() -> None:
     done = predict("--auto")
     assert done.exit_code == 0, done.stderr
@@ -195,7 +151,7 @@ def test_without_a_click_auto_looks_at_the_whole_scan() -> None:
     assert all(case.clicks == () for case in record.cases)
 
 
-@pytest.mark.usefixtures("workspace")
+@pytest.mark.usefixtures("balls")
 def test_mirroring_folds_and_a_single_window_are_recorded() -> None:
     shutil.copytree(RUN, RUN.with_name("fold_1"))
     Path("points.json").write_text(json.dumps({"ball_001": centre(1)}))
@@ -206,10 +162,10 @@ def test_mirroring_folds_and_a_single_window_are_recorded() -> None:
     assert dice(mask_of("predictions/imgs/ball_001.nii.gz") > 0, label(1)) > 0.8
 
 
-def test_two_clicks_around_an_empty_single_window_are_a_reason(workspace: Path) -> None:
+def test_two_clicks_around_an_empty_single_window_are_a_reason(balls: Path) -> None:
     image = np.zeros((120, 30, 30), np.int16)
-    (workspace / "wide").mkdir()
-    nib.save(nib.Nifti1Image(image, np.eye(4)), workspace / "wide" / "a.nii")
+    (balls / "wide").mkdir()
+    nib.save(nib.Nifti1Image(image, np.eye(4)), balls / "wide" / "a.nii")
     line = ["-i", "wide", "--device", "cpu", "--point", "5", "5", "5", "110", "5", "5"]
     done = CliRunner().invoke(predict_app, [*line, "--single-window"])
     assert done.exit_code == 1
