@@ -110,4 +110,5 @@ def train(
             root=root,
         )
     )
-    say(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+    files = sorted(path.name for path in folder.glob("[!.]*"))
+    say(f"{folder}: {', '.join(files)}")

@@ -12,8 +12,9 @@ import torch
 
 from promise_cli.case import Case, load_case
 from promise_cli.checkpoint import build_model, load_checkpoint
-from promise_cli.console import show_table, track
+from promise_cli.console import say, show_table, track
 from promise_cli.device import Precision, autocast
+from promise_cli.errors import StoppedError
 from promise_cli.metrics import score_masks
 from promise_cli.model import ProMISe
 from promise_cli.patches import Patch
@@ -21,12 +22,13 @@ from promise_cli.plan import Plan
 from promise_cli.samples import foreground_voxel, generator
 from promise_cli.scores import CaseScore, Report, Summary, summarize, write_report
 from promise_cli.train.run import BEST, LAST, Run
+from promise_cli.train.stopping import StopRequest
 
 TOLERANCE_MM = 5.0
 """The default of the authors' code."""
 
 
-def score_fold(run: Run, cases_dir: Path) -> Summary:
+def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
     """Write metrics.json and metrics.csv of the fold's test cases into the run's folder, and show them.
 
     The clicks are drawn from the target, seeded by the run's seed and the case: the same for every network.
@@ -34,16 +36,24 @@ def score_fold(run: Run, cases_dir: Path) -> Summary:
     Args:
         run: All of whose epochs are done, with at least one test case.
         cases_dir: The preprocessed cases.
+        stop: Asked between cases.
+
+    Raises:
+        StoppedError: A signal came or the time is up; nothing is written then.
     """
     path = run.folder / (BEST if (run.folder / BEST).exists() else LAST)
     model = build_model(load_checkpoint(path), path).to(run.device)
     scores = []
     for case_id in track(run.split.test, "test cases", len(run.split.test)):
+        if stop.reason is not None:
+            raise StoppedError(
+                f"{run.folder}: stopped by {stop.reason}; all epochs are done, the test cases are not scored: add"
+                " --resume to score them"
+            )
         case = load_case(cases_dir, case_id)
         click = foreground_voxel(case, generator(run.seed, 0, case_id))
         scores.append(_score_case(model, case, click, run.plan, run.device, run.precision))
     summary = summarize(scores)
-    key = f"{TOLERANCE_MM}"
     report = Report(
         command="promise-train",
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -65,15 +75,16 @@ def score_fold(run: Run, cases_dir: Path) -> Summary:
         cases=tuple(scores),
     )
     write_report(report, run.folder)
-    rows = [
-        (name, str(of.n), f"{of.mean:.3f}", f"{of.sd:.3f}", f"{of.minimum:.3f} - {of.maximum:.3f}")
-        for name, of in (
-            ("Dice", summary.overall.dice),
-            (f"NSD at {TOLERANCE_MM:g} mm", summary.overall.nsd[key]),
-        )
-    ]
-    title = f"test cases of fold {run.fold}, {path.name}, one simulated click, on the plan's grid"
-    show_table(title, ("", "cases", "mean", "sd", "range"), rows)
+    say(f"test cases of fold {run.fold}: {path.name}, one simulated click each, on the plan's grid")
+    rows = []
+    for name, of in (
+        ("Dice", summary.overall.dice),
+        (f"NSD at {TOLERANCE_MM:g} mm", summary.overall.nsd[f"{TOLERANCE_MM}"]),
+    ):
+        spread = f"{of.sd:.3f}" if of.n > 1 else "-"
+        extremes = f"{of.minimum:.3f} - {of.maximum:.3f}"
+        rows.append((name, str(of.n), f"{of.mean:.3f}", spread, extremes))
+    show_table(f"scores in {run.folder}", ("", "cases", "mean", "sd", "range"), rows)
     return summary
 
 

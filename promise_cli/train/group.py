@@ -6,6 +6,7 @@ Every process holds the whole network; each computes its samples of a step, and 
 import os
 import signal
 import socket
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,10 +62,11 @@ class Group:
         """The network whose backward pass averages gradients over the processes."""
         if self.size == 1:
             return model
+        # Of the global queries, whose gradient is a view; they are too small to matter.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         return DistributedDataParallel(
             model,
             device_ids=[device] if device.type == "cuda" else None,
-            broadcast_buffers=False,
             # A layer that is kept for its count alone gets no gradient.
             find_unused_parameters=any("token_to_image" in n for n, _ in model.named_parameters()),
         )

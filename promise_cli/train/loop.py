@@ -52,7 +52,8 @@ class Training:
     def __post_init__(self) -> None:
         run = self.run
         per_epoch = num_steps(len(self.samples), run.samples_per_step)
-        self.watch = Watch(run.config.epochs, per_epoch, run.epoch * per_epoch + run.step)
+        done = run.epoch * per_epoch + run.step
+        self.watch = Watch(run.config.epochs, per_epoch, done, run.config.validation_clicks)
 
 
 def train_epochs(training: Training) -> None:
@@ -222,9 +223,10 @@ def _validate(training: Training) -> float:
 def compiled_or_plain(network: nn.Module, run: Run, warn: Callable[[str], None]) -> nn.Module:
     """The network with its operations fused, tried once on an empty patch; itself where that fails."""
     compiled: nn.Module = torch.compile(network)  # type: ignore[assignment]
-    edge = run.model.config.patch_size
-    patch = torch.zeros(run.config.batch_size, 1, edge, edge, edge, device=run.device)
-    clicks = torch.full((run.config.batch_size, 1, 3), edge / 2, device=run.device)
+    edge, config = run.model.config.patch_size, run.config
+    num_clicks = config.num_foreground_clicks + config.num_background_clicks
+    patch = torch.zeros(config.batch_size, 1, edge, edge, edge, device=run.device)
+    clicks = torch.full((config.batch_size, num_clicks, 3), edge / 2, device=run.device)
     labels = torch.ones(clicks.shape[:2], dtype=torch.long, device=run.device)
     try:
         with autocast(run.device, run.precision):
