@@ -7,7 +7,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +18,12 @@ from promise_cli.grid import Shape
 from promise_cli.neighbours import MAX_WINDOWS, deepest_voxel, next_window, part_of_clicks
 from promise_cli.networks import MAX_STATES, EncodedWindow, Networks
 from promise_cli.patches import Patch
+from promise_cli.placement import windows_for, windows_over
 from promise_cli.plan import Plan
 from promise_cli.prompts import (
     BACKGROUND,
     FOREGROUND,
-    ONE_LESION,
     Click,
-    Lesion,
     Space,
     locate_clicks,
 )
@@ -130,11 +128,10 @@ class Session:
 
     def click(
         self,
-        point: tuple[float, float, float],
+        point: Sequence[float],
+        label: int = FOREGROUND,
         *,
-        foreground: bool = True,
         space: Space = "voxel",
-        lesion: Lesion = ONE_LESION,
     ) -> NDArray[np.bool_]:
         """Add a click and give the mask of all clicks so far.
 
@@ -142,14 +139,14 @@ class Session:
 
         Args:
             point: Three numbers; voxel (i, j, k) of the file, unless `space` says otherwise.
-            foreground: On the target, or beside it on what is none.
+            label: 1 on the target, 0 beside it on what is none.
             space: `voxel`, `voxel_zyx`, `LPS` or `RAS`.
-            lesion: Only noted down.
 
         Raises:
             PromptError: The click lies outside the scan, or the first one is in the background.
         """
-        new = Click(point, FOREGROUND if foreground else BACKGROUND, space, lesion)
+        x, y, z = (float(value) for value in point)
+        new = Click((x, y, z), FOREGROUND if label else BACKGROUND, space)
         earlier = self._steps[-1].clicked_windows if self._steps else ()
         self._predict((*self.clicks, new), earlier)
         return self.mask
@@ -184,7 +181,8 @@ class Session:
     def slide(self) -> Prediction:
         """Look at the whole scan without a click, in windows that overlap by half. The paper does not do so."""
         canvas = Canvas()
-        for window in self._windows_over_scan():
+        windows = windows_over(self.grid.shape, self.plan.patch_size)
+        for window in [window for window in windows if self._holds_tissue(window)] or windows[:1]:
             canvas.add(window, self._ask(window, np.zeros((0, 3), np.int64), np.zeros(0, np.int64)))
         return self._back_to_scan(canvas, canvas.fused(), 0, closed=True)
 
@@ -194,38 +192,15 @@ class Session:
         foreground = located[labels == FOREGROUND]
         if not len(foreground):
             raise PromptError(f"{self.where}: all clicks are background; add one on the target")
-        windows = self._place_windows(foreground, earlier)
+        windows = windows_for(
+            foreground, self.plan.patch_size, earlier, single=self.max_windows == 1
+        )
         canvas = Canvas()
         for window in windows:
             canvas.add(window, self._ask(window, located, labels))
         prediction = self._follow(canvas, windows, located, labels)
         self._steps.append(_Step(clicks, windows, prediction))
         return prediction
-
-    def _place_windows(
-        self, foreground: NDArray[np.int64], earlier: tuple[Patch, ...]
-    ) -> tuple[Patch, ...]:
-        """Windows for the foreground clicks; those that are there stay where they are."""
-        if self.max_windows == 1 and not (earlier and earlier[0].inside(foreground).all()):
-            return (self._window_round(foreground),)
-        windows = list(earlier)
-        groups: list[NDArray[np.int64]] = []
-        for click in foreground:
-            if any(window.inside(click[None])[0] for window in windows):
-                continue
-            for number, group in enumerate(groups):
-                joined = np.vstack([group, click])
-                if (np.ptp(joined, axis=0) <= self.plan.patch_size - 2).all():
-                    groups[number] = joined
-                    break
-            else:
-                groups.append(click[None])
-        return (*windows, *(self._window_round(group) for group in groups))
-
-    def _window_round(self, clicks: NDArray[np.int64]) -> Patch:
-        size = self.plan.patch_size
-        centre = (clicks.max(axis=0) + clicks.min(axis=0)) // 2
-        return Patch.centred(centre.tolist(), (size, size, size))
 
     def _follow(
         self,
@@ -306,21 +281,6 @@ class Session:
     def _face_mm2(self) -> tuple[float, float, float]:
         i, j, k = self.grid.spacing
         return j * k, i * k, i * j
-
-    def _windows_over_scan(self) -> list[Patch]:
-        """Windows that overlap by half and cover the scan; those of air alone are left out."""
-        size = self.plan.patch_size
-        starts = []
-        for n in self.grid.shape:
-            count = max(1, -(-(n - size) // (size // 2)) + 1)
-            last = n - size
-            starts.append(
-                [round(last * number / (count - 1)) for number in range(count)]
-                if count > 1
-                else [last // 2]
-            )
-        windows = [Patch((i, j, k), (size, size, size)) for i, j, k in product(*starts)]
-        return [window for window in windows if self._holds_tissue(window)] or windows[:1]
 
     def _holds_tissue(self, window: Patch) -> bool:
         """Seen on every fourth voxel."""

@@ -93,12 +93,12 @@ def test_a_first_click_in_the_background_or_outside_is_refused_and_changes_nothi
 ) -> None:
     session = predictor_of(40, PerfectWindow()).open(_write(tmp_path))
     with pytest.raises(PromptError, match=r"scan\.nii: all clicks are background"):
-        session.click(LESIONS[0], foreground=False)
+        session.click(LESIONS[0], label=0)
     with pytest.raises(PromptError, match=r"scan\.nii: click \(99, 0, 0\) lies outside the scan"):
         session.click((99, 0, 0))
     assert session.clicks == ()
     session.click(LESIONS[0])
-    session.click(LESIONS[1], foreground=False)
+    session.click(LESIONS[1], label=0)
     assert [click.label for click in session.clicks] == [1, BACKGROUND]
 
 

@@ -87,7 +87,7 @@ def predict(
         Path | None,
         typer.Option(
             metavar="FILE|FOLDER",
-            help="Write the clicks as understood: .json (ours), .mrk.json (3D Slicer), or a folder of both.",
+            help="Write the clicks as understood: .json (ours), .mrk.json (3D Slicer), or a folder of .mrk.json.",
         ),
     ] = None,
     shard: Annotated[

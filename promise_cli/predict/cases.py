@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from promise_cli.predictor import Predictor
     from promise_cli.session import Prediction, Session
 
+GRID_TOLERANCE = 0.1
+"""How far corners of scan and mask may lie apart, as a share of the smallest spacing: headers round."""
 PROBABILITIES = "probabilities"
 """Folder of `--save-prob`, below that of the masks."""
 
@@ -71,12 +73,12 @@ def case_key(
 
 
 def is_finished(
-    record: PredictedCase | None, key: str, folder: Path, request: PredictRequest
+    record: PredictedCase | None, key: str, scan: Path, folder: Path, request: PredictRequest
 ) -> bool:
     """Whether a case need not be done again."""
     if record is None or record.key != key or not (folder / record.mask).exists():
         return False
-    if record.mask != mask_name(record.case_id, Path(record.scan), request.same_format):
+    if record.mask != mask_name(record.case_id, scan, request.same_format):
         return False
     there = all((folder / name).exists() for name in record.probabilities)
     return there and (bool(record.probabilities) or not request.save_prob)
@@ -201,8 +203,10 @@ class CaseWork:
     def _write_probabilities(self, case: str, found: Found) -> tuple[str, ...]:
         names = []
         for lesion, prediction in found.predictions.items():
-            suffix = "" if lesion.number == 1 else f"_{lesion.number}"
-            name = f"{PROBABILITIES}/{case}{suffix}.nii.gz"
+            place = (
+                PROBABILITIES if lesion.number == 1 else f"{PROBABILITIES}/lesion_{lesion.number}"
+            )
+            name = f"{place}/{case}.nii.gz"
             whole = np.zeros(found.like.grid.shape, dtype=np.float32)
             whole[prediction.place] = prediction.probabilities
             write_probabilities(whole, found.like, self.folder / name)
@@ -238,7 +242,7 @@ def _merge(predictions: "dict[Lesion, Prediction]", scan: Volume) -> NDArray[np.
 def _check_written(mask: NDArray[np.uint8], like: Volume, path: Path) -> None:
     back = read_label(path, like=like)
     apart = back.grid.distance_mm(like.grid)
-    if apart > 0.01 * min(like.grid.spacing) or not np.array_equal(back.array, mask):
+    if apart > GRID_TOLERANCE * min(like.grid.spacing) or not np.array_equal(back.array, mask):
         raise VolumeError(f"{path}: reads back differently than it was written; check the disk")
 
 

@@ -53,7 +53,7 @@ def run(request: PredictRequest) -> bool:
     workspace = open_workspace(request.root)
     inputs = gather_inputs(request)
     folder = request.output or workspace.predictions / inputs.name
-    check_output(folder, inputs.scans, request.same_format)
+    check_output(folder, request.images, inputs.scans, request.same_format)
     if not inputs.attempted:
         say("nothing to do: this shard has no case")
         return True
@@ -89,7 +89,8 @@ def _predict(
     finished = [
         case
         for case, key in keys.items()
-        if not request.overwrite and is_finished(by_case.get(case), key, folder, request)
+        if not request.overwrite
+        and is_finished(by_case.get(case), key, inputs.scans[case], folder, request)
     ]
     todo = [case for case in keys if case not in finished]
     kept = tuple(case for case in earlier if case.case_id not in inputs.attempted)

@@ -20,9 +20,6 @@ from promise_cli.prompts import (
 )
 from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, read_grid
 
-FOLDER_RECORD = "points.json"
-"""Our own file where clicks are written into a folder."""
-
 
 @dataclass
 class Inputs:
@@ -84,7 +81,7 @@ def mask_name(case: str, scan: Path, same_format: bool) -> str:
     return f"{case}{suffix}" if same_format and scan.is_file() else f"{case}.nii.gz"
 
 
-def check_output(folder: Path, scans: dict[str, Path], same_format: bool) -> None:
+def check_output(folder: Path, images: Path, scans: dict[str, Path], same_format: bool) -> None:
     """Refuse a folder in which a mask would replace a scan.
 
     Raises:
@@ -92,6 +89,11 @@ def check_output(folder: Path, scans: dict[str, Path], same_format: bool) -> Non
     """
     if folder.exists() and not folder.is_dir():
         raise PromptError(f"{folder}: masks need a folder, found a file; give another -o")
+    if images.is_dir() and folder.resolve() == images.resolve():
+        shown = next(iter(scans.values()))
+        raise PromptError(
+            f"{shown}: a mask would replace this scan, or lie among the scans; give another folder with -o"
+        )
     theirs = {path.resolve() for path in scans.values()}
     theirs |= {path.absolute() for path in scans.values()}
     for case, path in scans.items():
@@ -107,7 +109,7 @@ def check_output(folder: Path, scans: dict[str, Path], same_format: bool) -> Non
 
 
 def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
-    """Write the clicks of all cases that can be done to `--write-points`: our JSON, `.mrk.json`, or a folder of both.
+    """Write the clicks of all cases that can be done: to our JSON, a `.mrk.json`, or a folder of these.
 
     Raises:
         PromptError: The file is there already, or one `.mrk.json` is asked for several cases.
@@ -125,7 +127,7 @@ def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
             )
         files = {path: next(iter(clicks))}
     elif path.suffix.lower() != ".json":
-        files = {path / FOLDER_RECORD: None} | {path / f"{case}.mrk.json": case for case in clicks}
+        files = {path / f"{case}.mrk.json": case for case in clicks}
     for file in files:
         same = request.prompts is not None and file.resolve() == request.prompts.resolve()
         if same or (file.exists() and not request.overwrite):
