@@ -1,5 +1,7 @@
 """Where windows lie: round clicks as the paper does, further apart where they must, and all over a scan."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ def test_windows_over_a_scan_cover_it_and_overlap_by_half(shape: tuple[int, int,
     assert seen.min() >= 1
     for axis, n in enumerate(shape):
         starts = sorted({window.origin[axis] for window in windows})
-        assert all(b - a <= 10 for a, b in zip(starts, starts[1:], strict=False))
+        assert all(b - a <= 10 for a, b in itertools.pairwise(starts))
         if n >= 20:
             assert (starts[0], starts[-1]) == (0, n - 20)
         else:
