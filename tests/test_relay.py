@@ -64,6 +64,24 @@ def test_no_more_than_two_items_are_open_at_once() -> None:
     assert max(most) <= 2
 
 
+def test_without_room_nothing_is_read_ahead() -> None:
+    opened, most = [], []
+
+    def read(item: int) -> int:
+        opened.append(item)
+        most.append(len(opened))
+        return item
+
+    def work(item: int, _: int) -> int:
+        time.sleep(0.02)
+        opened.remove(item)
+        return item
+
+    done = relay(range(6), read, work, lambda item, _: item, lambda item: item == 3)
+    assert list(done) == [(n, n) for n in range(6)]
+    assert most == [1, 1, 1, 2, 1, 1]
+
+
 def test_an_interruption_is_no_items_fate() -> None:
     def work(_: int, __: int) -> int:
         raise KeyboardInterrupt

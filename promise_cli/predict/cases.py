@@ -33,6 +33,7 @@ from promise_cli.volume import (
     write_mask,
     write_probabilities,
 )
+from promise_cli.work import free_memory
 
 if TYPE_CHECKING:
     from promise_cli.predictor import Predictor
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 GRID_TOLERANCE = 0.1
 """How far corners of scan and mask may lie apart, as a share of the smallest spacing: headers round."""
+MEMORY_MARGIN = 2.0
+"""So much of a scan's size must be free before it is read ahead."""
 PROBABILITIES = "probabilities"
 """Folder of `--save-prob`, below that of the masks."""
 
@@ -95,6 +98,15 @@ class CaseWork:
         self.pictures: dict[str, bytes] = {}
         self.odd: dict[str, str] = {}
         """Case -> what its user should be asked."""
+        self.notes: dict[str, tuple[str, ...]] = {}
+        """Case -> what is odd about its scan's geometry."""
+
+    def has_room(self, case: str) -> bool:
+        """Whether the memory suffices to read a case beside the one in work."""
+        grid, spacing = self.inputs.grids[case], self.predictor.plan.spacing
+        voxels = np.prod(grid.shape, dtype=float)
+        on_plan = voxels * np.prod(grid.spacing) / np.prod(spacing)
+        return bool(4 * (voxels + on_plan) * MEMORY_MARGIN < free_memory())
 
     def read(self, case: str) -> "Session":
         """Read a scan and bring it to the networks' grid."""
@@ -104,6 +116,8 @@ class CaseWork:
         path = self.inputs.scans[case]
         scan = read_volume(path, self.predictor.plan.orientation, keep_integers=True)
         seconds = Seconds(read=time.monotonic() - began)
+        if scan.notes:
+            self.notes[case] = scan.notes
         return self.predictor.open(
             scan,
             max_windows=self.request.max_windows,

@@ -136,14 +136,14 @@ def _work(
     work = CaseWork(request, predictor, inputs, folder)
     work.keys = keys
     done = []
-    steps = relay(todo, work.read, work.segment, work.write)
+    steps = relay(todo, work.read, work.segment, work.write, work.has_room)
     for case, outcome in track(steps, "predicting", len(todo)):
         if isinstance(outcome, Exception):
             inputs.failures.append(Failure(case_id=case, reason=_reason(outcome)))
             continue
         add_case(folder, _on(result, predictor), outcome)
         done.append(outcome)
-    show_new(folder, done, work.odd)
+    show_new(folder, done, work.odd, work.notes)
     return done, work.pictures
 
 
@@ -197,7 +197,7 @@ def _without_click(inputs: Inputs, listed: set[str]) -> list[Failure]:
 
 def _reason(error: Exception) -> str:
     """One line; a mistake of the program is told with its place, and does not stop the other cases either."""
-    if isinstance(error, PromiseError | OSError | MemoryError) or "out of memory" in str(error):
+    if isinstance(error, PromiseError | OSError | MemoryError) or "memory" in str(error).lower():
         return " ".join(str(error).split()) or type(error).__name__
     last = traceback.extract_tb(error.__traceback__)[-1]
     return (

@@ -16,20 +16,22 @@ def relay(
     read: Callable[[Item], Opened],
     work: Callable[[Item, Opened], Found],
     write: Callable[[Item, Found], Written],
+    room: Callable[[Item], bool] = lambda _: True,
 ) -> Iterator[tuple[Item, Written | Exception]]:
     """Take every item through three steps, and yield it with what came of it, in order.
 
-    Reading is one item ahead and writing one behind, each in a thread of its own; the work is done in the caller's. So
-    at most two items are in memory as they were read. Where a step raised, what it raised is yielded, and the other
-    items go on.
+    Reading is one item ahead, where there is room beside the one in work, and writing one behind, each in a thread
+    of its own; the work is done in the caller's. So at most two items are in memory as they were read. Where a step
+    raised, what it raised is yielded, and the other items go on.
     """
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         behind: tuple[Item, Future[Written]] | None = None
-        ahead = reader.submit(read, items[0]) if items else None
-        for number, item in enumerate(items):
-            assert ahead is not None
-            opened = _try(ahead.result)
-            ahead = reader.submit(read, items[number + 1]) if number + 1 < len(items) else None
+        ahead: Future[Opened] | None = None
+        for item, following in zip(items, (*items[1:], None), strict=False):
+            opened = _try((ahead or reader.submit(read, item)).result)
+            ahead = None
+            if following is not None and room(following):
+                ahead = reader.submit(read, following)
             found = opened if isinstance(opened, Exception) else _try(work, item, opened)
             del opened
             if behind is not None:

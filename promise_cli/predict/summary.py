@@ -9,7 +9,12 @@ from promise_cli.predictions import Failure, PredictedCase
 _MOST_NAMES = 5
 
 
-def show_new(folder: Path, cases: Sequence[PredictedCase], odd: Mapping[str, str]) -> None:
+def show_new(
+    folder: Path,
+    cases: Sequence[PredictedCase],
+    odd: Mapping[str, str],
+    notes: Mapping[str, Sequence[str]],
+) -> None:
     """A row for each finished case, and a warning for each that looks odd."""
     if not cases:
         return
@@ -32,6 +37,8 @@ def show_new(folder: Path, cases: Sequence[PredictedCase], odd: Mapping[str, str
     columns = ("case", "click (i, j, k)", "LPS mm", "intensity", "windows", "ml", "in mask")
     show_table(f"masks in {folder}", columns, rows)
     for case in cases:
+        for note in notes.get(case.case_id, ()):
+            warn(f"{case.case_id}: {note}")
         _warn(case, odd.get(case.case_id))
 
 
