@@ -36,7 +36,6 @@ def start(root: Path, *options: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
     )
 
 
