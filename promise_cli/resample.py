@@ -73,7 +73,7 @@ def resample_mask(mask: NDArray[np.bool_], shape: Shape) -> NDArray[np.bool_]:
     step = np.array(mask.shape) / np.array(shape)
     first = np.where(lower == 0, 0, np.floor((lower + 0.5) / step - 0.5)).astype(int)
     last = np.where(upper == mask.shape, shape, np.ceil((upper - 0.5) / step + 0.5)).astype(int)
-    last = np.minimum(last, shape)
+    first, last = np.maximum(first, 0), np.minimum(last, shape)
     inside = mask[tuple(slice(a, b) for a, b in zip(lower, upper, strict=True))]
     start = (first + 0.5) * step - 0.5 - lower
     size = (int(last[0] - first[0]), int(last[1] - first[1]), int(last[2] - first[2]))
