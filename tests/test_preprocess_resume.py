@@ -75,6 +75,18 @@ def test_killed_at_any_instant_and_started_again_it_leaves_the_same_bytes(
     assert tree(fresh) == tree(expected)
 
 
+def test_a_command_whose_processes_outlive_it_may_be_started_again_at_once(
+    fresh: Path, expected: Path
+) -> None:
+    for delay in (0.7, 1.0):
+        process = start(fresh, "--workers", "2")
+        time.sleep(delay)
+        process.kill()  # its workers end after the case that they are at
+        process.communicate()  # ... and with them their output
+    finish(start(fresh, "--workers", "0"))
+    assert tree(fresh) == tree(expected)
+
+
 def test_killed_between_two_renames_it_starts_again(fresh: Path, expected: Path) -> None:
     """The old folder of a case is moved away before the new one takes its place."""
     preprocess("98", root=fresh, workers=0)

@@ -14,6 +14,7 @@ case, peak memory of the process (VmHWM) at its largest case, and what of it cam
 """
 
 import contextlib
+import itertools
 import json
 import os
 import statistics
@@ -112,13 +113,13 @@ def serve_nnunet(folder: Path, order: int) -> None:
     raw = Path(os.environ["nnUNet_raw"], "Dataset090_Bench")  # noqa: SIM112  nnU-Net's own name
     description = json.loads((raw / "dataset.json").read_text(encoding="utf-8"))
     reader = manager.image_reader_writer_class
-    preprocessor = DefaultPreprocessor(verbose=False)
+    preprocessor, number = DefaultPreprocessor(verbose=False), itertools.count()
 
     def fingerprint(case: Case) -> None:
         DatasetFingerprintExtractor.analyze_case([case[1]], case[2], reader)
 
     def preprocess(case: Case) -> None:
-        output = str(folder / case[0])
+        output = str(folder / f"{case[0]}_{next(number)}")  # it refuses to write a file twice
         preprocessor.run_case_save(output, [case[1]], case[2], manager, configuration, description)
 
     serve({"fingerprint": fingerprint, "preprocess": preprocess})
