@@ -10,10 +10,9 @@ from promise_cli.atomic import target_of
 from promise_cli.case import is_current, preprocess_case
 from promise_cli.errors import DatasetError, PlanError, PromiseError
 from promise_cli.estimate import estimate_peak
-from promise_cli.measurements import Measured
+from promise_cli.fingerprint import Measured, is_unchanged
 from promise_cli.plan import Plan, case_key
 from promise_cli.records import load_record
-from promise_cli.source import is_unchanged
 from promise_cli.work import Death, Job, claim, run_jobs
 
 

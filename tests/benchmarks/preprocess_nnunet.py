@@ -68,7 +68,7 @@ def serve_ours(folder: Path, dataset: Path) -> None:
     """One process of promise-preprocess; its plan was made before."""
     from promise_cli.case import preprocess_case
     from promise_cli.dataset import CaseFiles, read_dataset
-    from promise_cli.measurements import Measurements
+    from promise_cli.fingerprint import Measurements
     from promise_cli.plan import Plan
     from promise_cli.records import load_record
 
