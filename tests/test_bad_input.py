@@ -48,6 +48,8 @@ IMAGES = [
     (d.colours, f"{IMAGE}: holds [('R', 'u1'), ('G', 'u1'), ('B', 'u1')] values, not one number a voxel; convert it"),
     (d.set_image(np.zeros(d.SHAPE, np.complex64)), f"{IMAGE}: holds complex64 values, not one number a voxel; convert"
      " it"),
+    (d.patch(42, b"\x00\x7f\x00\x7f\x00\x7f"), f"{IMAGE}: truncated or damaged (the header promises 68732328083808"
+     " bytes, the file cannot hold more than {most}); copy or download it again"),
     (d.patch(42, b"\0\0"), f"{IMAGE}: a grid of 0 x 26 x 20 voxels is empty; repair the header"),
     (d.pixdim(1, 0), f"{IMAGE}: the header says voxels of 0 x 0.9 x 1.5 mm, which cannot be; correct its pixdim"),
     (d.pixdim(2, -0.9), f"{IMAGE}: the header says voxels of 1 x -0.9 x 1.5 mm, which cannot be; correct its pixdim"),
@@ -118,6 +120,10 @@ DESCRIPTIONS = [
     (d.description(labels={"tumour": "one"}), "dataset.json: label 'tumour': 'one' names no whole number"),
     (d.description(labels={"whole": [1, 2]}), "dataset.json: label 'whole' is a region of several values [1, 2]; give"
      " each label one whole number"),
+    (d.description(labels={"1": "tumour", "01": "cyst"}), "dataset.json: label value 1 is named twice (tumour, cyst);"
+     " name it once"),
+    (d.description(training=None, dataset={"../out": {"images": [IMAGE], "label": LABEL}}), f"{IMAGE}: '../out'"
+     " cannot be the name of a case; rename it"),
     (d.description(training={}), "dataset.json: training is no list of images and labels; correct it"),
     (d.description(training=[]), "dataset.json: training lists no case"),
     (d.training(lambda cases: cases[1].pop("label")), "dataset.json: training entry"
@@ -145,6 +151,8 @@ def test_a_bad_dataset_ends_in_exactly_this_line(dataset: Path, damage, line: st
     result = _run(dataset)
     where = str(dataset) + ("" if line.startswith("!") else "/")
     line = line.removeprefix("!").replace("{folder}", str(dataset))
+    if "{most}" in line:
+        line = line.replace("{most}", str(d.image(dataset).stat().st_size * 1032 + 2**20))
     assert (result.exit_code, result.stderr) == (1, f"error: {where}{line}\n")
     assert not (dataset.parent / "preprocessed").exists()
 

@@ -121,7 +121,7 @@ def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) ->
             image = type(image).from_stream(BytesIO(content.data))
         with np.errstate(all="ignore"):  # what overflows is found and named by the caller
             return np.asanyarray(image.dataobj, dtype=dtype)
-    except (*_READ_ERRORS, MemoryError) as error:
+    except _READ_ERRORS as error:
         reason = str(error).partition(" - could")[0].replace(f" from {path}", "").strip()
         raise VolumeError(
             f"{path}: truncated or damaged ({reason}); copy or download it again"
