@@ -14,12 +14,11 @@ from numpy.typing import DTypeLike, NDArray
 from promise_cli.atomic import whole_folder
 from promise_cli.dataset import CaseFiles
 from promise_cli.errors import DatasetError, PlanError
-from promise_cli.fingerprint import Histogram
+from promise_cli.fingerprint import Histogram, Source, hash_source
 from promise_cli.grid import Grid
 from promise_cli.plan import Normalisation, Plan, case_key, widened
 from promise_cli.records import load_record, save_record
 from promise_cli.resample import resample, resample_mask, target_grid
-from promise_cli.source import Source, hash_source
 from promise_cli.volume import Volume, read_label, read_volume
 
 FORMAT_VERSION = 1

@@ -49,8 +49,7 @@ def find_cases(
     path = folder / "dataset.json"
     for files in listed:
         case = files.case_id
-        if case in ("", ".", ".."):
-            raise DatasetError(f"{files.image}: no name is left for the case; rename the file")
+        _check_name(case, files.image)
         if case in cases:
             broken[case] = f"{path}: case {case} is listed twice in training; list it once"
         cases[case] = files
@@ -61,6 +60,14 @@ def find_cases(
             broken.setdefault(case, problem)
     broken |= _labels_without_image(folder, cases)
     return _sorted(cases, broken), dict(sorted(broken.items()))
+
+
+def _check_name(case: str, image: Path) -> None:
+    """Refuse a case id that cannot be the name of a folder; nnU-Net's list may hold any text."""
+    if case in ("", ".", ".."):
+        raise DatasetError(f"{image}: no name is left for the case; rename the file")
+    if case.startswith(".") or Path(case).name != case or not case.isprintable():
+        raise DatasetError(f"{image}: {case!r} cannot be the name of a case; rename it")
 
 
 def _listed(folder: Path, training: Any) -> Iterator[CaseFiles]:
@@ -102,6 +109,8 @@ def _found(folder: Path, content: dict[str, Any]) -> tuple[tuple[CaseFiles, ...]
     images, labels = (
         _ending_in(ending, find_volumes(folder / part)) for part in ("imagesTr", "labelsTr")
     )
+    for case, image in images.items():
+        _check_name(case, image)
     _refuse_channels(images, labels)
     if not images:
         raise DatasetError(

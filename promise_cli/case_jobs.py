@@ -10,10 +10,9 @@ from promise_cli.atomic import target_of
 from promise_cli.case import is_current, preprocess_case
 from promise_cli.errors import DatasetError, PlanError, PromiseError
 from promise_cli.estimate import estimate_peak
-from promise_cli.measurements import Measured
+from promise_cli.fingerprint import Measured, is_unchanged
 from promise_cli.plan import Plan, case_key
 from promise_cli.records import load_record
-from promise_cli.source import is_unchanged
 from promise_cli.work import Death, Job, claim, run_jobs
 
 
@@ -105,13 +104,18 @@ def sweep(folder: Path, scratch: Path) -> None:
     """Delete what killed commands left half-written; what a command at work writes is locked and stays."""
     for temporary in folder.glob(".tmp-*"):  # the caller holds the lock of the dataset's own files
         temporary.unlink(missing_ok=True)
-    for temporary in (folder / "cases").glob(".tmp-*"):
-        case = target_of(temporary)
-        if case is None:
+    written = [(path, ".case", "") for path in (folder / "cases").glob(".tmp-*")]
+    written += [(path, ".measure", ".npz") for path in (scratch / "measured").glob(".tmp-*")]
+    for temporary, kind, suffix in written:
+        target = target_of(temporary)
+        if target is None:
             continue
-        with claim(_lock(scratch, case), wait=False) as held:
-            if held:
+        lock = scratch / "locks" / (target.removesuffix(suffix) + kind)
+        with claim(lock, wait=False) as held:
+            if held and temporary.is_dir():
                 shutil.rmtree(temporary, ignore_errors=True)
+            elif held:
+                temporary.unlink(missing_ok=True)
 
 
 def _lock(scratch: Path, case_id: str) -> Path:

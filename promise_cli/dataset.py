@@ -102,6 +102,10 @@ def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
             )
         if not _NUMBER.fullmatch(str(value)):
             raise DatasetError(f"{path}: label {key!r}: {item!r} names no whole number")
+        if int(value) in labels:
+            raise DatasetError(
+                f"{path}: label value {int(value)} is named twice ({labels[int(value)]}, {name}); name it once"
+            )
         if int(value) != 0:
             labels[int(value)] = str(name)
     return dict(sorted(labels.items()))

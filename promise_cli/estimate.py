@@ -11,7 +11,7 @@ from promise_cli.grid import Spacing
 from promise_cli.resample import target_grid
 from promise_cli.volume import Stored, open_stored, volume_files
 
-BASE = 250_000_000
+BASE = 200_000_000
 """Bytes of a process with its libraries before it reads anything."""
 UNKNOWN_FACTOR = 10
 """Bytes in memory for one on disk, where a header cannot be read or would take long."""

@@ -55,6 +55,8 @@ class Plan:
     patch_size: int
     """Edge in voxels of the cube that the network sees; the paper's is 128. A preset may name its own."""
     normalisation: Normalisation
+    cases: tuple[str, ...] = ()
+    """Whose target the numbers above were measured in; for information."""
 
     def __post_init__(self) -> None:
         if not 0.05 <= min(self.spacing) <= max(self.spacing) <= 50:
@@ -86,6 +88,7 @@ def make_plan(fingerprint: Fingerprint) -> Plan:
             mean=foreground.mean,
             std=foreground.std or 1.0,
         ),
+        cases=tuple(case.case_id for case in fingerprint.cases),
     )
 
 
@@ -95,7 +98,7 @@ def widened(low: float, high: float) -> float:
 
 
 def case_key(plan: Plan) -> str:
-    """A hash of what the cases on disk depend on: all of the plan but the patch size."""
+    """A hash of what the cases on disk depend on: all of the plan but the patch size and the names of the cases."""
     content = record_to_json(plan)
-    del content["patch_size"]
+    del content["patch_size"], content["cases"]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

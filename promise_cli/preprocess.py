@@ -161,6 +161,12 @@ def _source(dataset: Dataset, root: Path) -> str:
 
 def _show_plan(plan: Plan, fingerprint: Fingerprint, *, kept: bool) -> None:
     numbers = plan.normalisation
+    changed = set(plan.cases) ^ {case.case_id for case in fingerprint.cases}
+    if kept and plan.cases and changed:
+        warn(
+            f"the plan kept was made from {len(plan.cases)} cases, not from the {len(fingerprint.cases)} there are"
+            " now; --overwrite plans anew"
+        )
     what = (
         "kept from plans.json (--overwrite makes it anew)" if kept else "made from the fingerprint"
     )

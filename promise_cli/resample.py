@@ -71,8 +71,9 @@ def resample_mask(mask: NDArray[np.bool_], shape: Shape) -> NDArray[np.bool_]:
     lower = np.array([max(span.start - 1, 0) for span in box])
     upper = np.array([min(span.stop + 1, n) for span, n in zip(box, mask.shape, strict=True)])
     step = np.array(mask.shape) / np.array(shape)
-    first = np.maximum(np.floor((lower + 0.5) / step - 0.5), 0).astype(int)
-    last = np.minimum(np.ceil((upper + 0.5) / step), shape).astype(int)
+    first = np.where(lower == 0, 0, np.floor((lower + 0.5) / step - 0.5)).astype(int)
+    last = np.where(upper == mask.shape, shape, np.ceil((upper - 0.5) / step + 0.5)).astype(int)
+    first, last = np.maximum(first, 0), np.minimum(last, shape)
     inside = mask[tuple(slice(a, b) for a, b in zip(lower, upper, strict=True))]
     start = (first + 0.5) * step - 0.5 - lower
     size = (int(last[0] - first[0]), int(last[1] - first[1]), int(last[2] - first[2]))

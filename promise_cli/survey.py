@@ -10,8 +10,14 @@ from promise_cli.console import say
 from promise_cli.dataset import CaseFiles, Dataset
 from promise_cli.errors import DatasetError
 from promise_cli.estimate import estimate_peak
-from promise_cli.fingerprint import LeftOut, Problem, full_text
-from promise_cli.measurements import Measured, Measurements, unusable
+from promise_cli.fingerprint import (
+    LeftOut,
+    Measured,
+    Measurements,
+    Problem,
+    full_text,
+    unusable,
+)
 from promise_cli.work import Death, Job, Shard, run_jobs
 
 MAX_WARNINGS = 20

@@ -36,7 +36,6 @@ def start(root: Path, *options: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
     )
 
 
@@ -73,6 +72,18 @@ def test_killed_at_any_instant_and_started_again_it_leaves_the_same_bytes(
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     finish(start(fresh, "--workers", workers))
+    assert tree(fresh) == tree(expected)
+
+
+def test_a_command_whose_processes_outlive_it_may_be_started_again_at_once(
+    fresh: Path, expected: Path
+) -> None:
+    for delay in (0.7, 1.0):
+        process = start(fresh, "--workers", "2")
+        time.sleep(delay)
+        process.kill()  # its workers end after the case that they are at
+        process.communicate()  # ... and with them their output
+    finish(start(fresh, "--workers", "0"))
     assert tree(fresh) == tree(expected)
 
 

@@ -1,7 +1,7 @@
 """What the cases look like before anything is decided: shapes, spacings, the target's intensities, and what is wrong.
 
 `verification` lists what is wrong with a case, `measurement` reads one case for both, `intensities` keeps the target's,
-and `fingerprint` gathers them.
+`source` knows a case by its content, `measurements` keeps all on disk, and `fingerprint` gathers them.
 """
 
 from promise_cli.fingerprint.fingerprint import Fingerprint, LeftOut, make_fingerprint
@@ -14,6 +14,8 @@ from promise_cli.fingerprint.measurement import (
     measure_case,
     verify_case,
 )
+from promise_cli.fingerprint.measurements import Measured, Measurements, unusable
+from promise_cli.fingerprint.source import Source, hash_source, is_unchanged
 from promise_cli.fingerprint.verification import Problem
 
 __all__ = [
@@ -22,11 +24,17 @@ __all__ = [
     "Histogram",
     "Intensities",
     "LeftOut",
+    "Measured",
     "Measurement",
+    "Measurements",
     "Problem",
+    "Source",
     "full_text",
+    "hash_source",
     "is_ct",
+    "is_unchanged",
     "make_fingerprint",
     "measure_case",
+    "unusable",
     "verify_case",
 ]

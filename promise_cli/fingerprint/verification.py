@@ -79,12 +79,14 @@ def check_labels(
     files: CaseFiles, dataset: Dataset, target_label: int, found: dict[int, int]
 ) -> list[str]:
     """What to say of the label's values."""
-    texts = [
-        f"{files.label}: label value {value} is not in dataset.json (0 and"
-        f" {', '.join(map(str, dataset.labels))}); correct the label or dataset.json"
-        for value in found
-        if value not in dataset.labels
-    ]
+    texts = []
+    odd = [value for value in found if value not in dataset.labels]
+    if odd:
+        shown = ", ".join(map(str, odd[:5])) + (f" and {len(odd) - 5} more" if odd[5:] else "")
+        texts.append(
+            f"{files.label}: label value{'s' if odd[1:] else ''} {shown} {'are' if odd[1:] else 'is'} not in"
+            f" dataset.json (0 and {', '.join(map(str, dataset.labels))}); correct the label or dataset.json"
+        )
     if target_label not in found:
         texts.append(
             f"{files.label}: the label is empty: no voxel of {target_label}"

@@ -32,13 +32,11 @@ def is_volume_file(path: Path) -> bool:
 def find_volumes(folder: Path) -> dict[str, Path]:
     """All scans directly in a folder by case id, sorted: files, and folders of DICOM slices.
 
-    A folder that holds DICOM slices itself is one scan.
+    A folder without any that holds DICOM slices itself is one scan.
 
     Raises:
         VolumeError: Two files have the same case id.
     """
-    if is_dicom_folder(folder):
-        return {case_id(folder.absolute()): folder}
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if not (is_volume_file(path) or is_dicom_folder(path)):
@@ -50,6 +48,8 @@ def find_volumes(folder: Path) -> dict[str, Path]:
                 f"{path}: the same case as {found[case_id(path)].name}; keep one of the two"
             )
         found[case_id(path)] = path
+    if not found and is_dicom_folder(folder):
+        return {case_id(folder.absolute()): folder}
     return found
 
 

@@ -42,6 +42,7 @@ def open_nifti(path: Path) -> Stored:
         VolumeError: As `open_stored`.
     """
     try:
+        _check_start(path)
         image = nib.load(path)
         pixdim = _written_spacing(path)
     except _READ_ERRORS as error:
@@ -67,6 +68,16 @@ def open_nifti(path: Path) -> Stored:
         lambda dtype: _load(image, path, dtype).reshape(shape),
         (*shear_note(grid), *_notes(image.header, grid, pixdim)),
     )
+
+
+def _check_start(path: Path) -> None:
+    """Say plainly what nibabel says with its own names."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    if not start:
+        raise ImageFileError("the file is empty")
+    if path.name.lower().endswith(".gz") and start != b"\x1f\x8b":
+        raise ImageFileError("it is not packed with gzip, as its name says")
 
 
 def _written_spacing(path: Path) -> NDArray[np.float64]:
@@ -110,7 +121,8 @@ def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) ->
             image = type(image).from_stream(BytesIO(content.data))
         with np.errstate(all="ignore"):  # what overflows is found and named by the caller
             return np.asanyarray(image.dataobj, dtype=dtype)
-    except (*_READ_ERRORS, MemoryError) as error:
+    except _READ_ERRORS as error:
+        reason = str(error).partition(" - could")[0].replace(f" from {path}", "").strip()
         raise VolumeError(
-            f"{path}: truncated or damaged ({error}); copy or download it again"
+            f"{path}: truncated or damaged ({reason}); copy or download it again"
         ) from None

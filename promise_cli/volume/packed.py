@@ -11,6 +11,8 @@ from promise_cli.errors import VolumeError
 
 _CHUNK = 1 << 20
 _HEADER = 1 << 20
+_RATIO = 1032
+"""How many bytes one packed byte may stand for at most."""
 
 
 def unpack(path: Path, size: int) -> NDArray[np.uint8]:
@@ -19,6 +21,9 @@ def unpack(path: Path, size: int) -> NDArray[np.uint8]:
     Raises:
         zlib.error: The file is truncated, damaged or too short.
     """
+    most = path.stat().st_size * _RATIO + _CHUNK
+    if size > most:  # before memory is asked for what a damaged header promises
+        raise zlib.error(f"the header promises {size} bytes, the file cannot hold more than {most}")
     content = np.empty(size, dtype=np.uint8)
     filled = 0
     for piece in _pieces(path, 0):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
 from promise_cli.grid import Grid
-from promise_cli.volume.names import FORMATS, SUFFIXES
+from promise_cli.volume.names import FORMATS, SUFFIXES, case_id
 from promise_cli.volume.nifti import open_nifti
 from promise_cli.volume.stored import Stored
 
@@ -113,7 +113,7 @@ def read_label(path: Path, orientation: Orientation = "RAS", like: Volume | None
         VolumeError: As `read_volume`, or a value is no whole number.
     """
     if path.is_dir():
-        raise VolumeError(f"{path}: a folder; a label is one file, such as {path.name}.nii.gz")
+        raise VolumeError(f"{path}: a folder; a label is one file, such as {case_id(path)}.nii.gz")
     stored = open_stored(path)
     array = whole_numbers(stored.load(None), path)
     return _oriented(array, stored, orientation, None if like is None else like.axes)

@@ -6,6 +6,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from promise_cli.console import warn
+
+PATIENCE = 5.0
+"""Seconds of waiting after which a user is told why nothing moves."""
+
 
 @contextmanager
 def claim(path: Path, *, wait: bool = True) -> Iterator[bool | None]:
@@ -22,9 +27,9 @@ def claim(path: Path, *, wait: bool = True) -> Iterator[bool | None]:
         True: the lock is held. False: another process works there. None: there are no locks here.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, timeout=-1 if wait else 0)
+    lock = FileLock(path)
     try:
-        lock.acquire()
+        _acquire(lock, wait)
     except Timeout:
         yield False
         return
@@ -35,3 +40,13 @@ def claim(path: Path, *, wait: bool = True) -> Iterator[bool | None]:
         yield True
     finally:
         lock.release()
+
+
+def _acquire(lock: FileLock, wait: bool) -> None:
+    try:
+        lock.acquire(timeout=PATIENCE if wait else 0)
+    except Timeout:
+        if not wait:
+            raise
+        warn(f"{lock.lock_file}: another command holds this lock; waiting for it")
+        lock.acquire(timeout=-1)

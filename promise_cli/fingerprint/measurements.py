@@ -15,9 +15,11 @@ import numpy as np
 from promise_cli.atomic import whole_file
 from promise_cli.dataset import CaseFiles, Dataset
 from promise_cli.errors import PlanError
-from promise_cli.fingerprint import CaseFingerprint, Histogram, Measurement, Problem, verify_case
+from promise_cli.fingerprint.intensities import Histogram
+from promise_cli.fingerprint.measurement import CaseFingerprint, Measurement, verify_case
+from promise_cli.fingerprint.source import Source, hash_source, is_unchanged
+from promise_cli.fingerprint.verification import Problem
 from promise_cli.records import record_from_json, record_to_json
-from promise_cli.source import Source, hash_source, is_unchanged
 from promise_cli.work import claim
 
 VERSION = 1

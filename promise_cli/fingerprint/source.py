@@ -1,6 +1,7 @@
 """What a case is made from, known by its content: image and label hashed, and hashed again only when they changed."""
 
 import hashlib
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,8 +65,10 @@ def hash_files(paths: Sequence[Path]) -> str:
             digests.append(hashlib.file_digest(file, "sha256").hexdigest())
     if len(digests) == 1:
         return digests[0]
-    lines = [f"{digest}  {path.name}\n" for digest, path in zip(digests, paths, strict=True)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    whole = hashlib.sha256()
+    for digest, path in zip(digests, paths, strict=True):
+        whole.update(f"{digest}  ".encode() + os.fsencode(path.name) + b"\n")
+    return whole.hexdigest()
 
 
 def _all_files(files: CaseFiles) -> list[Path]:
