@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from promise_cli.bounding_box import bounding_box
 from promise_cli.fusion import Canvas
 from promise_cli.grid import Shape
 from promise_cli.patches import Patch
@@ -44,14 +45,17 @@ class _Contact:
 
 def part_of_clicks(mask: Mask, clicks: NDArray[np.int64]) -> Mask:
     """The parts of a mask that hold one of the clicks `(N, 3)`, or lie within three voxels of one."""
-    parts, _ = ndimage.label(mask)
+    kept = np.zeros(mask.shape, dtype=bool)
+    box = bounding_box(mask)
+    parts, _ = ndimage.label(mask[box])
     meant: set[int] = set()
-    for click in clicks:
+    for click in clicks - np.array([span.start for span in box]):
         near = tuple(
             slice(max(0, index - NEAR_CLICK), max(0, index + NEAR_CLICK + 1)) for index in click
         )
         meant |= set(np.unique(parts[near]).tolist())
-    kept: Mask = np.isin(parts, sorted(meant - {0}))
+    for part in meant - {0}:
+        kept[box] |= parts == part
     return kept
 
 

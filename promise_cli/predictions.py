@@ -1,7 +1,5 @@
 """What prediction leaves beside its masks: predictions.json and, where something failed, failures.json."""
 
-import dataclasses
-from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,20 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli import __version__
-from promise_cli.console import warn
-from promise_cli.errors import PlanError
 from promise_cli.fingerprint import Fingerprint
 from promise_cli.grid import LPS_FROM_RAS
 from promise_cli.prompts import FOREGROUND, Click, Space, locate_clicks, nearest_voxel
-from promise_cli.records import load_record, save_record
+from promise_cli.records import load_record
 from promise_cli.volume import Volume
-from promise_cli.work import claim
 from promise_cli.workspace import Workspace
 
 FORMAT_VERSION = 2
 RECORD, FAILURES = "predictions.json", "failures.json"
-STALE = ("metrics.json", "metrics.csv", "report.html")
-"""What was made from masks and is wrong as soon as they change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,107 +170,3 @@ def labels_dir(workspace: Workspace, dataset: str) -> str | None:
         return None
     source = Path(load_record(Fingerprint, path).source) / "labelsTr"
     return str(source) if (workspace.root / source).is_dir() else None
-
-
-def earlier_cases(
-    folder: Path, checkpoints: Sequence[Path], attempted: Set[str]
-) -> tuple[PredictedCase, ...]:
-    """What a folder lists from an earlier call with the same networks, as far as its masks are still there.
-
-    Cases of other networks are forgotten, with a warning where they are not attempted now.
-    """
-    there = _load(folder)
-    if there is None:
-        return ()
-    kept = tuple(case for case in there.cases if (folder / case.mask).exists())
-    same = there.checkpoints == tuple(str(path) for path in checkpoints)
-    created = datetime.fromisoformat(there.created).timestamp()
-    if same and created > max(path.stat().st_mtime for path in checkpoints):
-        return kept
-    left = [case for case in kept if case.case_id not in attempted]
-    if left:
-        warn(
-            f"{folder}: {len(left)} masks of another network, such as {left[0].mask}, stay there but are no"
-            " longer listed; use -o to keep predictions apart"
-        )
-    return ()
-
-
-def begin(folder: Path, result: Predictions) -> None:
-    """Before masks change: drop what was made from the old ones, and list only those that stay."""
-    if not folder.exists():
-        return
-    with claim(_lock(folder)):
-        for name in STALE:
-            (folder / name).unlink(missing_ok=True)
-        if (folder / RECORD).exists():
-            save_record(result, folder / RECORD)
-
-
-def renew(folder: Path, listed: tuple[PredictedCase, ...]) -> None:
-    """Where all was done before: this set is the last one again, and lists these cases."""
-    with claim(_lock(folder)):
-        there = _load(folder)
-        if there is not None:
-            save_record(dataclasses.replace(there, created=now(), cases=listed), folder / RECORD)
-
-
-def add_case(folder: Path, result: Predictions, case: PredictedCase) -> None:
-    """List a finished case, beside those that this call or another process listed before."""
-    with claim(_lock(folder)):
-        there = _load(folder)
-        before = result.cases if there is None else there.cases
-        others = tuple(other for other in before if other.case_id != case.case_id)
-        values = {value for of in (there, result) if of is not None for value in of.values}
-        save_record(
-            dataclasses.replace(
-                result,
-                created=now(),
-                cases=(*others, case),
-                values=tuple(sorted(values | {lesion.value for lesion in case.lesions})),
-            ),
-            folder / RECORD,
-        )
-
-
-def save_failures(folder: Path, failures: Sequence[Failure], attempted: Set[str] | None) -> None:
-    """Write failures.json, or take it away where nothing failed.
-
-    Args:
-        folder: Of the masks.
-        failures: Of this call.
-        attempted: All cases of this call, where others do the rest; their failures stay. None: there are no others.
-    """
-    path = folder / FAILURES
-    with claim(_lock(folder)):
-        others: tuple[Failure, ...] = ()
-        if attempted is not None and path.exists():
-            try:
-                others = load_record(Failures, path).failures
-            except PlanError as error:
-                warn(f"{error}; what it lists is forgotten")
-        kept = [failure for failure in others if failure.case_id not in (attempted or ())]
-        if kept or failures:
-            save_record(Failures(failures=(*kept, *failures)), path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _load(folder: Path) -> Predictions | None:
-    """The record of a folder, or None where there is none or it is unusable."""
-    path = folder / RECORD
-    if not path.exists():
-        return None
-    try:
-        record = load_record(Predictions, path)
-        datetime.fromisoformat(record.created)
-    except (PlanError, ValueError) as error:
-        warn(f"{error}; what it lists is forgotten")
-        return None
-    return record
-
-
-def _lock(folder: Path) -> Path:
-    """Beside the folder, which holds nothing but what a user should see."""
-    place = folder.absolute()
-    return place.with_name(f".{place.name}.lock")

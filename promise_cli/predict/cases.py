@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from promise_cli.errors import PromptError, VolumeError
 from promise_cli.grid import Spacing
 from promise_cli.predict.inputs import Inputs, mask_name
+from promise_cli.predict.record import RecordFile
 from promise_cli.predict.request import PredictRequest
 from promise_cli.predictions import (
     ClickRecord,
@@ -91,10 +92,15 @@ class CaseWork:
     """The three steps of every case."""
 
     def __init__(
-        self, request: PredictRequest, predictor: "Predictor", inputs: Inputs, folder: Path
+        self,
+        request: PredictRequest,
+        predictor: "Predictor",
+        inputs: Inputs,
+        keys: Mapping[str, str],
+        record: RecordFile,
     ) -> None:
-        self.request, self.predictor, self.inputs, self.folder = request, predictor, inputs, folder
-        self.keys: dict[str, str] = {}
+        self.request, self.predictor, self.inputs = request, predictor, inputs
+        self.keys, self.record, self.folder = keys, record, record.folder
         self.pictures: dict[str, bytes] = {}
         self.odd: dict[str, str] = {}
         """Case -> what its user should be asked."""
@@ -168,7 +174,7 @@ class CaseWork:
         )
 
     def write(self, case: str, found: Found) -> PredictedCase:
-        """Write a case's mask, and its probabilities where asked for; the mask is read back and compared.
+        """Write a case's mask, read it back, write what else was asked for, and list the case.
 
         Raises:
             VolumeError: What was read back is not what was written.
@@ -183,7 +189,7 @@ class CaseWork:
         counts = np.bincount(found.mask.ravel(order="K"), minlength=256)
         spacing = found.like.grid.spacing
         all_windows = [window for of in found.predictions.values() for window in of.windows]
-        return PredictedCase(
+        case_record = PredictedCase(
             case_id=case,
             scan=str(self.inputs.scans[case]),
             mask=name,
@@ -213,6 +219,9 @@ class CaseWork:
                 write=round(time.monotonic() - began, 3),
             ),
         )
+        networks = self.predictor.networks
+        self.record.add(case_record, device=str(networks.device), precision=networks.precision)
+        return case_record
 
     def _write_probabilities(self, case: str, found: Found) -> tuple[str, ...]:
         names = []

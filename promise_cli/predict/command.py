@@ -1,6 +1,5 @@
 """COMMAND promise-predict: scans + clicks -> a mask on each scan's own grid, and what was understood."""
 
-import dataclasses
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,21 +9,11 @@ from promise_cli.console import fail, say, track
 from promise_cli.errors import PromiseError, PromptError, WorkspaceError
 from promise_cli.predict.cases import CaseWork, case_key, is_finished
 from promise_cli.predict.inputs import Inputs, check_output, gather_inputs, write_clicks
+from promise_cli.predict.record import RecordFile, earlier_cases, renew, save_failures
 from promise_cli.predict.relay import relay
 from promise_cli.predict.request import PredictRequest
 from promise_cli.predict.summary import show_failures, show_new, show_rest
-from promise_cli.predictions import (
-    Failure,
-    PredictedCase,
-    Predictions,
-    add_case,
-    begin,
-    earlier_cases,
-    labels_dir,
-    now,
-    renew,
-    save_failures,
-)
+from promise_cli.predictions import Failure, PredictedCase, Predictions, labels_dir, now
 from promise_cli.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -131,17 +120,15 @@ def _work(
     predictor = Predictor.load(checkpoints, request.device, request.precision, tta=request.tta)
     known = {*inputs.clicks, *(case.case_id for case in listed)}
     without = tuple(case for case in inputs.without_click if case not in known)
-    result = _record(request, workspace, inputs, predictor, listed, without)
-    begin(folder, result)
-    work = CaseWork(request, predictor, inputs, folder)
-    work.keys = keys
+    record = RecordFile(folder, _record(request, workspace, inputs, predictor, listed, without))
+    record.begin()
+    work = CaseWork(request, predictor, inputs, keys, record)
     done = []
     steps = relay(todo, work.read, work.segment, work.write, work.has_room)
     for case, outcome in track(steps, "predicting", len(todo)):
         if isinstance(outcome, Exception):
             inputs.failures.append(Failure(case_id=case, reason=_reason(outcome)))
             continue
-        add_case(folder, _on(result, predictor), outcome)
         done.append(outcome)
     show_new(folder, done, work.odd, work.notes)
     return done, work.pictures
@@ -179,12 +166,6 @@ def _record(
         cases=listed,
         without_click=without_click,
     )
-
-
-def _on(result: Predictions, predictor: "Predictor") -> Predictions:
-    """The record with the device that the networks are on by now."""
-    networks = predictor.networks
-    return dataclasses.replace(result, device=str(networks.device), precision=networks.precision)
 
 
 def _without_click(inputs: Inputs, listed: set[str]) -> list[Failure]:
