@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -78,6 +80,18 @@ def test_shards_share_the_cases_and_leave_one_record() -> None:
     assert predict("-p", "points.json", "--shard", "9/9").exit_code == 0
     for wrong in ("0/3", "4/3", "1", "a/b"):
         assert predict("-p", "points.json", "--shard", wrong).exit_code == 1
+
+
+@pytest.mark.usefixtures("balls")
+def test_shards_that_run_at_once_lose_no_case() -> None:
+    program = Path(sys.executable).with_name("promise-predict")
+    line = [str(program), "-i", "imgs", "-p", "points.json", "--device", "cpu", "--shard"]
+    running = [
+        subprocess.Popen([*line, f"{part}/4"], stdout=subprocess.DEVNULL) for part in range(1, 5)
+    ]
+    assert [process.wait(120) for process in running] == [0, 0, 0, 0]
+    record = load_record(Predictions, Path("predictions/imgs/predictions.json"))
+    assert sorted(case.case_id for case in record.cases) == [f"ball_00{n}" for n in range(1, 7)]
 
 
 @pytest.mark.usefixtures("balls")

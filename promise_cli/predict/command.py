@@ -121,7 +121,7 @@ def _work(
     known = {*inputs.clicks, *(case.case_id for case in listed)}
     without = tuple(case for case in inputs.without_click if case not in known)
     record = RecordFile(folder, _record(request, workspace, inputs, predictor, listed, without))
-    record.begin()
+    record.begin(inputs.attempted, checkpoints)
     work = CaseWork(request, predictor, inputs, keys, record)
     done = []
     steps = relay(todo, work.read, work.segment, work.write, work.has_room)

@@ -30,13 +30,23 @@ class RecordFile:
         self.folder, self.result = folder, result
         self._written: tuple[int, int] | None = None
 
-    def begin(self) -> None:
-        """Before masks change: drop what was made from the old ones, and list only those that stay."""
+    def begin(self, attempted: Set[str], checkpoints: Sequence[Path]) -> None:
+        """Before masks change: drop what was made from the old ones, and list only those that stay.
+
+        Args:
+            attempted: Cases of this call; others that came meanwhile, from another shard, stay.
+            checkpoints: Of this call's networks.
+        """
         if not self.folder.exists():
             return
         with claim(_lock(self.folder)):
             for name in STALE:
                 (self.folder / name).unlink(missing_ok=True)
+            there = _load(self.folder)
+            if there is not None and _is_of(there, checkpoints):
+                mine = attempted | {case.case_id for case in self.result.cases}
+                others = tuple(case for case in there.cases if case.case_id not in mine)
+                self.result = dataclasses.replace(self.result, cases=(*others, *self.result.cases))
             if (self.folder / RECORD).exists():
                 self._save()
 
@@ -80,9 +90,7 @@ def earlier_cases(
     if there is None:
         return ()
     kept = tuple(case for case in there.cases if (folder / case.mask).exists())
-    same = there.checkpoints == tuple(str(path) for path in checkpoints)
-    created = datetime.fromisoformat(there.created).timestamp()
-    if same and created > max(path.stat().st_mtime for path in checkpoints):
+    if _is_of(there, checkpoints):
         return kept
     left = [case for case in kept if case.case_id not in attempted]
     if left:
@@ -122,6 +130,13 @@ def save_failures(folder: Path, failures: Sequence[Failure], attempted: Set[str]
             save_record(Failures(failures=(*kept, *failures)), path)
         else:
             path.unlink(missing_ok=True)
+
+
+def _is_of(record: Predictions, checkpoints: Sequence[Path]) -> bool:
+    """Whether a record was made with these networks as they are now."""
+    created = datetime.fromisoformat(record.created).timestamp()
+    same = record.checkpoints == tuple(str(path) for path in checkpoints)
+    return same and created > max(path.stat().st_mtime for path in checkpoints)
 
 
 def _load(folder: Path) -> Predictions | None:
