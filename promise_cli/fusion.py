@@ -1,5 +1,6 @@
 """Probabilities of overlapping windows on one grid, fused with Gaussian weights as nnU-Net fuses them."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -34,6 +35,19 @@ class Canvas:
         self._total = np.zeros((0, 0, 0), dtype=np.float32)
         self._weight = np.zeros((0, 0, 0), dtype=np.float32)
         self._first = self._total
+
+    @classmethod
+    def holding(cls, windows: Sequence[Patch]) -> "Canvas":
+        """A canvas large enough for these windows from the start, so that it need not grow."""
+        canvas = cls()
+        lower = np.min([window.origin for window in windows], axis=0)
+        upper = np.max([np.add(window.origin, window.shape) for window in windows], axis=0)
+        i, j, k = lower.tolist()
+        p, q, r = (upper - lower).tolist()
+        canvas.block = Patch((i, j, k), (p, q, r))
+        canvas._total = np.zeros(canvas.block.shape, dtype=np.float32)
+        canvas._weight = np.zeros(canvas.block.shape, dtype=np.float32)
+        return canvas
 
     def add(self, window: Patch, probabilities: Volume32) -> None:
         """Take the foreground probabilities `(I, J, K)` of a window."""

@@ -1,4 +1,4 @@
-"""What prediction leaves beside its masks: predictions.json and, where something failed, failures.json."""
+"""What prediction finds, and what it leaves: predictions.json and, where something failed, failures.json."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from promise_cli import __version__
 from promise_cli.fingerprint import Fingerprint
-from promise_cli.grid import LPS_FROM_RAS
+from promise_cli.grid import LPS_FROM_RAS, Shape
+from promise_cli.patches import Patch
 from promise_cli.prompts import FOREGROUND, Click, Space, locate_clicks, nearest_voxel
 from promise_cli.records import load_record
 from promise_cli.volume import Volume
@@ -17,6 +18,35 @@ from promise_cli.workspace import Workspace
 
 FORMAT_VERSION = 2
 RECORD, FAILURES = "predictions.json", "failures.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What was found in one scan for one lesion."""
+
+    probabilities: NDArray[np.float32]
+    """Of the foreground, on the part of the scan's grid that the windows saw."""
+    place: tuple[slice, slice, slice]
+    """Where that part lies in the scan; outside, the probability is 0."""
+    scan_shape: Shape
+    windows: tuple[Patch, ...]
+    """On the plan's grid, in the order in which they were looked at."""
+    clicks_outside_window: int = 0
+    """Clicks that no window saw and that were not used."""
+    closed: bool = True
+    """Whether the mask ends inside the windows; False where their number was used up before."""
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """(I, J, K) on the scan's grid in the plan's orientation."""
+        mask = np.zeros(self.scan_shape, dtype=bool)
+        mask[self.place] = self.probabilities > 0.5
+        return mask
+
+    @property
+    def window(self) -> Patch:
+        """The first one."""
+        return self.windows[0]
 
 
 @dataclass(frozen=True, kw_only=True)

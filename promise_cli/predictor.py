@@ -22,8 +22,9 @@ from promise_cli.model import ProMISe
 from promise_cli.neighbours import MAX_WINDOWS
 from promise_cli.networks import MAX_STATES, Networks
 from promise_cli.plan import Plan
+from promise_cli.predictions import Prediction
 from promise_cli.prompts import Click
-from promise_cli.session import Prediction, Seconds, Session
+from promise_cli.session import Seconds, Session
 from promise_cli.volume import Volume, read_volume
 
 __all__ = ["MAX_WINDOWS", "Prediction", "Predictor", "Seconds", "Session"]

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from promise_cli.case import preprocess_image
 from promise_cli.errors import PromptError
 from promise_cli.fusion import Canvas, Volume32
-from promise_cli.grid import Shape
 from promise_cli.neighbours import MAX_WINDOWS, deepest_voxel, next_window, part_of_clicks
 from promise_cli.networks import MAX_STATES, EncodedWindow, Networks
 from promise_cli.patches import Patch
 from promise_cli.placement import windows_for, windows_over
 from promise_cli.plan import Plan
+from promise_cli.predictions import Prediction
 from promise_cli.prompts import (
     BACKGROUND,
     FOREGROUND,
@@ -33,35 +33,6 @@ from promise_cli.volume import Volume, as_stored
 
 MIN_TISSUE = 0.01
 """A window with a smaller share of tissue is passed over where no click says that something is there."""
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What was found in one scan for one lesion."""
-
-    probabilities: Volume32
-    """Of the foreground, on the part of the scan's grid that the windows saw."""
-    place: tuple[slice, slice, slice]
-    """Where that part lies in the scan; outside, the probability is 0."""
-    scan_shape: Shape
-    windows: tuple[Patch, ...]
-    """On the plan's grid, in the order in which they were looked at."""
-    clicks_outside_window: int = 0
-    """Clicks that no window saw and that were not used."""
-    closed: bool = True
-    """Whether the mask ends inside the windows; False where their number was used up before."""
-
-    @property
-    def mask(self) -> NDArray[np.bool_]:
-        """(I, J, K) on the scan's grid in the plan's orientation."""
-        mask = np.zeros(self.scan_shape, dtype=bool)
-        mask[self.place] = self.probabilities > 0.5
-        return mask
-
-    @property
-    def window(self) -> Patch:
-        """The first one."""
-        return self.windows[0]
 
 
 @dataclass
@@ -101,8 +72,10 @@ class Session:
     seconds: Seconds = field(default_factory=Seconds)
     keep_windows: int = MAX_STATES
     """Encoded windows that are kept for further clicks, where memory lasts for so many."""
-    _steps: list[_Step] = field(default_factory=list)
-    _encoded: OrderedDict[tuple[int, int, int], EncodedWindow] = field(default_factory=OrderedDict)
+    _steps: list[_Step] = field(default_factory=list, init=False)
+    _encoded: OrderedDict[tuple[int, int, int], EncodedWindow] = field(
+        default_factory=OrderedDict, init=False
+    )
 
     def __post_init__(self) -> None:
         began = time.monotonic()
@@ -144,7 +117,10 @@ class Session:
 
         Raises:
             PromptError: The click lies outside the scan, or the first one is in the background.
+            ValueError: The label is neither.
         """
+        if label not in (FOREGROUND, BACKGROUND):
+            raise ValueError(f"label {label}; 1 is foreground, 0 background")
         x, y, z = (float(value) for value in point)
         new = Click((x, y, z), FOREGROUND if label else BACKGROUND, space)
         earlier = self._steps[-1].clicked_windows if self._steps else ()
@@ -180,11 +156,13 @@ class Session:
 
     def slide(self) -> Prediction:
         """Look at the whole scan without a click, in windows that overlap by half. The paper does not do so."""
-        canvas = Canvas()
+        nowhere, no_labels = np.zeros((0, 3), np.int64), np.zeros(0, np.int64)
         windows = windows_over(self.grid.shape, self.plan.patch_size)
-        for window in [window for window in windows if self._holds_tissue(window)] or windows[:1]:
-            canvas.add(window, self._ask(window, np.zeros((0, 3), np.int64), np.zeros(0, np.int64)))
-        return self._back_to_scan(canvas, canvas.fused(), 0, closed=True)
+        windows = [window for window in windows if self._holds_tissue(window)] or windows[:1]
+        canvas = Canvas.holding(windows)
+        for window in windows:
+            canvas.add(window, self._ask(window, nowhere, no_labels))
+        return self._back_to_scan(canvas, canvas.fused(), nowhere, closed=True)
 
     def _predict(self, clicks: tuple[Click, ...], earlier: tuple[Patch, ...]) -> Prediction:
         located = locate_clicks(clicks, self.scan.stored_grid, self.grid, self.where)
@@ -210,10 +188,9 @@ class Session:
         labels: NDArray[np.int64],
     ) -> Prediction:
         """Look into neighbouring windows until the lesion under the clicks is closed."""
-        unseen = ~np.any([window.inside(located) for window in windows], axis=0)
         fused = canvas.fused()
         if self.max_windows == 1:
-            return self._back_to_scan(canvas, fused, int(unseen.sum()), closed=True)
+            return self._back_to_scan(canvas, fused, located, closed=True)
         face_mm2 = self._face_mm2()
         while True:
             assert canvas.block is not None
@@ -232,14 +209,13 @@ class Session:
                 kinds = np.append(labels, FOREGROUND)
             canvas.add(window, self._ask(window, prompts, kinds))
             fused = canvas.fused()
-        if len(canvas.windows) > len(
-            windows
-        ):  # beyond the clicks' own windows only what hangs together with them
+        if len(canvas.windows) > len(windows):
+            # Beyond the clicks' own windows only what hangs together with them counts.
             asked = np.zeros(fused.shape, dtype=bool)
             for own in windows:
                 asked[canvas.place(own)] = True
             fused[(fused > 0.5) & ~lesion & ~asked] = 0
-        return self._back_to_scan(canvas, fused, int(unseen.sum()), closed=window is None)
+        return self._back_to_scan(canvas, fused, located, closed=window is None)
 
     def _ask(
         self, window: Patch, located: NDArray[np.int64], labels: NDArray[np.int64]
@@ -260,15 +236,23 @@ class Session:
         return found
 
     def _back_to_scan(
-        self, canvas: Canvas, fused: Volume32, unseen: int, *, closed: bool
+        self, canvas: Canvas, fused: Volume32, located: NDArray[np.int64], *, closed: bool
     ) -> Prediction:
+        seen = np.any([window.inside(located) for window in canvas.windows], axis=0)
         began = time.monotonic()
         assert canvas.block is not None
         block, place = resample_window(
             fused, canvas.block.origin, self.grid.shape, self.scan.grid.shape
         )
         self.seconds.resample += time.monotonic() - began
-        return Prediction(block, place, self.scan.grid.shape, tuple(canvas.windows), unseen, closed)
+        return Prediction(
+            block,
+            place,
+            self.scan.grid.shape,
+            tuple(canvas.windows),
+            int((~seen).sum()),
+            closed,
+        )
 
     def _is_tissue(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
         """By the intensities of the scan itself, at the voxels that hold those of the plan's grid."""

@@ -36,6 +36,19 @@ def test_the_fused_probability_is_the_mean_by_gaussian_weights() -> None:
     np.testing.assert_allclose(canvas.fused(), expected, rtol=1e-5)
 
 
+def test_a_canvas_that_is_large_enough_from_the_start_says_the_same() -> None:
+    rng = np.random.default_rng(0)
+    windows = [_window(3, 0, 0), _window(-1, 2, 0)]
+    grown, held = Canvas(), Canvas.holding(windows)
+    for window in windows:
+        answer = rng.random((8, 8, 8), dtype=np.float32)
+        grown.add(window, answer)
+        held.add(window, answer)
+        assert held.block == Patch((-1, 0, 0), (12, 10, 8))
+        there = held.place(grown.block)
+        np.testing.assert_array_equal(held.fused()[there], grown.fused())
+
+
 def test_weights_are_1_in_the_middle_symmetric_and_never_0() -> None:
     weights = gaussian((128, 128, 128))
     assert weights.max() > 0.99

@@ -145,6 +145,16 @@ def test_beyond_the_clicked_window_only_what_hangs_together_counts(tmp_path: Pat
     assert not mask[3, 3, 51]
 
 
+def test_a_click_that_only_a_further_window_sees_counts_as_seen(tmp_path: Path) -> None:
+    lesion = np.zeros((30, 30, 120), bool)
+    lesion[12:18, 12:18, 5:115] = True
+    scan = _scan(tmp_path, lesion, np.eye(4))
+    clicks = [Click((15, 15, 20)), Click((5, 5, 60), BACKGROUND)]
+    for limit, unseen in ((1, 1), (20, 0)):
+        found = predictor_of(24, PerfectWindow()).predict(scan, clicks, "x", max_windows=limit)
+        assert found.clicks_outside_window == unseen
+
+
 def test_clicks_further_apart_than_the_window_each_get_theirs(tmp_path: Path) -> None:
     lesion = np.zeros((100, 40, 40), bool)
     lesion[8:13, 18:23, 18:23] = lesion[88:93, 18:23, 18:23] = True

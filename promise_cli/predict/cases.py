@@ -20,6 +20,7 @@ from promise_cli.predictions import (
     ClickRecord,
     LesionRecord,
     PredictedCase,
+    Prediction,
     SecondsRecord,
     describe_click,
 )
@@ -38,7 +39,7 @@ from promise_cli.work import free_memory
 
 if TYPE_CHECKING:
     from promise_cli.predictor import Predictor
-    from promise_cli.session import Prediction, Session
+    from promise_cli.session import Session
 
 GRID_TOLERANCE = 0.1
 """How far corners of scan and mask may lie apart, as a share of the smallest spacing: headers round."""
@@ -56,7 +57,7 @@ class Found:
     """The scan without its voxels."""
     mask: NDArray[np.uint8]
     """(I, J, K) on the scan's grid, with the lesions' values."""
-    predictions: "dict[Lesion, Prediction]"
+    predictions: dict[Lesion, Prediction]
     clicks: tuple[ClickRecord, ...]
     seconds: SecondsRecord
     picture: bytes | None
@@ -248,7 +249,7 @@ class CaseWork:
                 self.odd.setdefault(case, doubt_click(click, record, scan, limits))
 
 
-def _merge(predictions: "dict[Lesion, Prediction]", scan: Volume) -> NDArray[np.uint8]:
+def _merge(predictions: dict[Lesion, Prediction], scan: Volume) -> NDArray[np.uint8]:
     """One mask of all lesions; where two claim a voxel, the surer one has it."""
     mask = np.zeros(scan.grid.shape, dtype=np.uint8)
     surest = np.zeros(scan.grid.shape, dtype=np.float32) if len(predictions) > 1 else None

@@ -130,7 +130,7 @@ def _work(
             inputs.failures.append(Failure(case_id=case, reason=_reason(outcome)))
             continue
         done.append(outcome)
-    show_new(folder, done, work.odd, work.notes)
+    show_new(folder, done, work.odd, work.notes, inputs.failures)
     return done, work.pictures
 
 

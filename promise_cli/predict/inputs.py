@@ -118,6 +118,8 @@ def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
     assert path is not None
     failed = {failure.case_id for failure in inputs.failures}
     clicks = {case: its for case, its in inputs.clicks.items() if its and case not in failed}
+    if not clicks:
+        raise PromptError(f"{path}: there is no click to write")
     note = f"converted from {Path(inputs.where).name} by promise-predict"
     files: dict[Path, str | None] = {path: None}
     if path.name.lower().endswith(".mrk.json"):

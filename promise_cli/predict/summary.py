@@ -14,10 +14,9 @@ def show_new(
     cases: Sequence[PredictedCase],
     odd: Mapping[str, str],
     notes: Mapping[str, Sequence[str]],
+    failures: Sequence[Failure],
 ) -> None:
-    """A row for each finished case, and a warning for each that looks odd."""
-    if not cases:
-        return
+    """A row for each case, and a warning for each that looks odd."""
     rows = []
     for case in cases:
         click = case.clicks[0] if case.clicks else None
@@ -34,6 +33,7 @@ def show_new(
                 ("yes" if case.holds_its_clicks else "no") if click else "",
             )
         )
+    rows += [(failure.case_id, "", "", "", "", "", "no mask") for failure in failures]
     columns = ("case", "click (i, j, k)", "LPS mm", "intensity", "windows", "ml", "in mask")
     show_table(f"masks in {folder}", columns, rows)
     for case in cases:
