@@ -1,6 +1,7 @@
 """Point sets of MITK (`.mps`), in millimetres of ITK's LPS.
 
-Each time step may carry a geometry, whose matrix and offset turn a point into world coordinates.
+Each time step may carry a geometry. MITK's reader takes a point as an index of it (`mitkPointSetReaderService`): matrix
+and offset turn it into world coordinates.
 """
 
 from xml.etree import ElementTree as ET
@@ -23,15 +24,15 @@ def parse_point_set(content: bytes, where: str, space: Space | None) -> tuple[Cl
         raise PromptError(
             f"{where}: MITK counts in LPS, but --space says {space}; leave out --space"
         )
-    steps = [
-        step for step in _root(content, where).iter("time_series") if step.find("point") is not None
-    ]
+    root = _root(content, where)
+    places = (*root.iter("time_series"), *root.iter("point_set"))  # the oldest files have no steps
+    steps = [place for place in places if place.find("point") is not None]
     if len(steps) != 1:
-        found = f"points at {len(steps)} times" if steps else "no point"
-        raise PromptError(f"{where}: holds {found}; expected a point set of one time step")
+        found = f"{len(steps)} sets of points" if steps else "no point"
+        raise PromptError(f"{where}: holds {found}; expected one point set of one time step")
     matrix, offset = _geometry(steps[0], where)
     clicks = []
-    for number, point in enumerate(steps[0].iter("point"), 1):
+    for number, point in enumerate(steps[0].findall("point"), 1):
         place = np.array(
             [_number(point.findtext(axis), where, f"point {number}") for axis in "xyz"]
         )

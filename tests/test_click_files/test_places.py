@@ -32,8 +32,7 @@ def _oblique(number: int) -> np.ndarray:
 def test_a_click_means_one_voxel_in_every_format_space_and_affine(
     tmp_path: Path, axes: str
 ) -> None:
-    """48 orientations; each format and space at one oblique affine of ten, the four spaces at all of them."""
-    number = ALL_AXES.index(axes)
+    """48 orientations by one straight and ten oblique affines by 27 files."""
     for oblique in range(11):
         affine = _oblique(oblique) @ affine_of(axes, (0.7, 0.8, 2.5), (-101.25, 33.5, 7.125))
         stored = Grid(SHAPE, affine)
@@ -41,8 +40,6 @@ def test_a_click_means_one_voxel_in_every_format_space_and_affine(
             point = point_of(VOXEL, space, stored)
             np.testing.assert_allclose(voxel_of(point, space, stored), VOXEL, atol=1e-9)
             assert nearest_voxel(point, space, stored) == VOXEL
-        if oblique != number % 11:
-            continue
         files = write_everywhere(tmp_path, np.array(VOXEL), affine)
         assert len(files) == 27
         for path, space in files.items():

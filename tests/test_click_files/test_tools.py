@@ -54,6 +54,15 @@ def test_mitks_geometry_moves_its_points(tmp_path: Path) -> None:
     assert clicks[1].point == (2 * 80.2 + 5, 80.2, -312.5)
 
 
+def test_mitks_oldest_files_have_no_time_steps(tmp_path: Path) -> None:
+    text = (FILES / "mitk.mps").read_text()
+    for line in ("<time_series>", "</time_series>", "<time_series_id>0</time_series_id>"):
+        text = text.replace(line, "")
+    (tmp_path / "a.mps").write_text(text)
+    (clicks,) = read_prompts(tmp_path / "a.mps").values()
+    assert [click.point for click in clicks] == list(LPS)
+
+
 def test_naparis_axes_need_a_word_about_their_order() -> None:
     with pytest.raises(
         PromptError,
@@ -123,7 +132,7 @@ def test_several_point_lists_are_several_lesions_and_share_the_background(tmp_pa
         (b"<points/>", "a file of <points>, no MITK point set"),
         (b"<point_set_file>", "not readable as XML"),
         (b"<!DOCTYPE x><point_set_file/>", "has a DOCTYPE, which MITK never writes"),
-        (b"<point_set_file/>", "holds no point; expected a point set of one time step"),
+        (b"<point_set_file/>", "holds no point; expected one point set of one time step"),
         (
             b"<point_set_file><time_series><point><x>1</x></point></time_series></point_set_file>",
             "point 1: expected a number, found None",
@@ -132,7 +141,7 @@ def test_several_point_lists_are_several_lesions_and_share_the_background(tmp_pa
             b"<point_set_file>"
             + 2 * b"<time_series><point><x>1</x></point></time_series>"
             + b"</point_set_file>",
-            "holds points at 2 times; expected a point set of one time step",
+            "holds 2 sets of points; expected one point set of one time step",
         ),
     ],
 )
