@@ -42,7 +42,7 @@ class _Maker:
         except PromiseError as error:
             return str(error)
         except OSError as error:
-            place = error.filename or files.image
+            place = error.filename or cases_dir / files.case_id  # a full disk names no file
             return f"{place}: {error.strerror or error}; check permissions and free space"
 
     def _check_plan(self) -> None:

@@ -15,13 +15,14 @@ from promise_cli.fingerprint import (
     Measured,
     Measurements,
     Problem,
+    error_of,
     full_text,
     unusable,
 )
 from promise_cli.work import Death, Job, Shard, run_jobs
 
-MAX_WARNINGS = 20
-"""Shown at once; all are in fingerprint.json."""
+MAX_ERRORS, MAX_WARNINGS = 100, 20
+"""Shown at once."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,7 @@ def survey_dataset(
     )
     measured = _warn_of_likeness(measured)
     problems: dict[str, tuple[Problem, ...]] = {
-        case: (Problem(severity="error", text=_relative(text, dataset)),)
-        for case, text in dataset.broken.items()
+        case: (error_of(dataset, text),) for case, text in dataset.broken.items()
     }
     problems |= {one.files.case_id: one.measurement.problems for one in measured}
     problems = dict(sorted(problems.items()))
@@ -92,7 +92,7 @@ def _measure_all(
             missing, run_jobs(measure, jobs, workers, "verifying"), strict=True
         ):
             if isinstance(result, Death):
-                found[files.case_id] = unusable(files, f"{files.image}: {result}")
+                found[files.case_id] = unusable(store.dataset, files, f"{files.image}: {result}")
             elif result is not None:
                 found[files.case_id] = result
     return [found[files.case_id] for files in cases]
@@ -131,10 +131,6 @@ def _with_warnings(one: Measured, notes: Sequence[str]) -> Measured:
     return dataclasses.replace(one, measurement=found)
 
 
-def _relative(text: str, dataset: Dataset) -> str:
-    return text.removeprefix(f"{dataset.folder}/")
-
-
 def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
     """The table: one line a problem, errors before warnings, never wrapped or cut."""
     rows = [(case, problem) for case, found in problems.items() for problem in found]
@@ -147,12 +143,13 @@ def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
     say(f"verified {len(problems)} cases: {counted if rows else 'nothing is wrong'}")
     if not rows:
         return
-    width = max(len(case) for case, _ in [*errors, *warnings[:MAX_WARNINGS], ("case", None)])
+    shown = [*errors[:MAX_ERRORS], *warnings[:MAX_WARNINGS]]
+    width = max(len("case"), *(len(case) for case, _ in shown))
     say(f"  {'case':<{width}}  severity  problem (paths below {dataset.folder})")
-    for case, problem in [*errors, *warnings[:MAX_WARNINGS]]:
+    for case, problem in shown:
         say(f"  {case:<{width}}  {problem.severity:<8}  {problem.text}")
-    if len(warnings) > MAX_WARNINGS:
-        say(f"  and {len(warnings) - MAX_WARNINGS} more warnings; fingerprint.json holds all")
+    if len(rows) > len(shown):
+        say(f"  and {len(rows) - len(shown)} more; fingerprint.json will hold all warnings")
 
 
 def _stopped_by(bad: Sequence[LeftOut], folder: Path) -> DatasetError:

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 
@@ -14,7 +13,6 @@ from promise_cli.preprocess import preprocess
 from promise_cli.records import load_record
 from promise_cli.splits import Splits
 from tests.conftest import affine_of, edit_json, write_case, write_dataset, write_nifti
-from tests.scans import write_dicom, write_itk
 
 
 def test_every_file_is_there(preprocessed: Path) -> None:
@@ -128,52 +126,6 @@ def test_arrays_stay_as_stored_where_the_plan_says_so(dataset: Path, tmp_path: P
     assert np.load(case / "image.npy").shape == (28, 23, 30)
     target, foreground = np.load(case / "target.npy"), np.load(case / "foreground.npy")
     np.testing.assert_array_equal(np.flatnonzero(target), foreground)
-
-
-def test_a_plan_made_from_other_cases_is_kept_and_the_user_told(
-    dataset: Path, tmp_path: Path, capsys
-) -> None:
-    preprocess(str(dataset), root=tmp_path, workers=0)
-    write_dataset(dataset, 7)
-    preprocess(str(dataset), root=tmp_path, workers=0)
-    assert (
-        "warning: the plan kept was made from 6 cases, not from the 7 there are now; --overwrite plans anew"
-        in capsys.readouterr().err.splitlines()
-    )
-
-
-def test_a_folder_of_nnunet_and_other_formats_gives_the_same_cases(
-    dataset: Path, tmp_path: Path
-) -> None:
-    """MSD's NIfTI against nnU-Net's names with NRRD labels and one image as DICOM slices."""
-    expected = preprocess(str(dataset), root=tmp_path / "msd", workers=0).folder
-    for part in ("imagesTr", "labelsTr"):
-        for path in sorted((dataset / part).iterdir()):
-            stored = nib.load(path)
-            array = np.asanyarray(stored.dataobj)
-            name = path.name.removesuffix(".nii.gz")
-            if part == "labelsTr":
-                write_itk(path.with_name(f"{name}.nrrd"), array, stored.affine)
-            elif name == "ball_003":
-                write_dicom(path.with_name(f"{name}_0000"), array, stored.affine)
-            else:
-                write_itk(path.with_name(f"{name}_0000.nrrd"), array, stored.affine)
-            path.unlink()
-
-    def as_nnunet(content: dict) -> None:
-        del content["training"], content["modality"]
-        content.update(
-            labels={"background": 0, "tumour": 1}, channel_names={"0": "CT"}, file_ending=".nrrd"
-        )
-
-    edit_json(dataset / "dataset.json", as_nnunet)
-    done = preprocess(str(dataset), root=tmp_path / "nnunet", workers=0)
-    for name in ("image.npy", "target.npy", "foreground.npy"):
-        for case in sorted(path.name for path in (expected / "cases").iterdir()):
-            np.testing.assert_array_equal(
-                np.load(done.folder / "cases" / case / name),
-                np.load(expected / "cases" / case / name),
-            )
 
 
 def test_another_target_than_the_plans_is_refused(dataset: Path, tmp_path: Path) -> None:

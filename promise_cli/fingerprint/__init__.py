@@ -16,7 +16,7 @@ from promise_cli.fingerprint.measurement import (
 )
 from promise_cli.fingerprint.measurements import Measured, Measurements, unusable
 from promise_cli.fingerprint.source import Source, hash_source, is_unchanged
-from promise_cli.fingerprint.verification import Problem
+from promise_cli.fingerprint.verification import Problem, error_of
 
 __all__ = [
     "CaseFingerprint",
@@ -29,6 +29,7 @@ __all__ = [
     "Measurements",
     "Problem",
     "Source",
+    "error_of",
     "full_text",
     "hash_source",
     "is_ct",

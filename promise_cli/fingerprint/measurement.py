@@ -22,7 +22,7 @@ from promise_cli.fingerprint.verification import (
     warning_of,
 )
 from promise_cli.grid import Shape, Spacing
-from promise_cli.volume import Volume, read_label, read_volume
+from promise_cli.volume import Orientation, Volume, read_label, read_volume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,8 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: int) -> Measur
     errors: list[object] = []
     if files.image.resolve() == files.label.resolve():
         errors.append(f"{files.label}: image and label are the same file; correct dataset.json")
-    image = _read(lambda: read_volume(files.image, "as_stored", keep_integers=True), errors)
-    label = _read(lambda: read_label(files.label, "as_stored"), errors)
+    image = _read(_read_image, files.image, errors)
+    label = _read(read_label, files.label, errors)
     found: dict[int, int] = {}
     if label is not None:
         found = count_labels(label.array)
@@ -124,13 +124,20 @@ def full_text(text: str, folder: Path) -> str:
     return text if Path(text).is_absolute() else f"{folder}/{text}"
 
 
-def _read(read: Callable[[], Volume], errors: list[object]) -> Volume | None:
+def _read_image(path: Path, orientation: Orientation) -> Volume:
+    """A scan as its file has it, in as little memory as may be."""
+    return read_volume(path, orientation, keep_integers=True)
+
+
+def _read(
+    read: Callable[[Path, Orientation], Volume], path: Path, errors: list[object]
+) -> Volume | None:
     try:
-        return read()
+        return read(path, "as_stored")
     except VolumeError as error:
         errors.append(error)
     except OSError as error:
-        errors.append(f"{error.filename}: {error.strerror}; check its permissions and the disk")
+        errors.append(f"{path}: {error.strerror or error}; check its permissions and the disk")
     return None
 
 

@@ -18,7 +18,7 @@ from promise_cli.errors import PlanError
 from promise_cli.fingerprint.intensities import Histogram
 from promise_cli.fingerprint.measurement import CaseFingerprint, Measurement, verify_case
 from promise_cli.fingerprint.source import Source, hash_source, is_unchanged
-from promise_cli.fingerprint.verification import Problem
+from promise_cli.fingerprint.verification import Problem, error_of
 from promise_cli.records import record_from_json, record_to_json
 from promise_cli.work import claim
 
@@ -40,14 +40,17 @@ class _Record:
     key: str
     source: Source
     problems: tuple[Problem, ...]
-    case: CaseFingerprint | None
+    case: CaseFingerprint
     mean: float
     variance: float
 
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """A folder of measurements of one dataset."""
+    """A folder of measurements of one dataset.
+
+    Only good cases are kept: what is wrong with a case may have been the disk's fault or the memory's.
+    """
 
     folder: Path
     dataset: Dataset
@@ -81,9 +84,9 @@ class Measurements:
             try:
                 source = hash_source(files)
             except OSError as error:
-                return unusable(
-                    files, f"{error.filename}: {error.strerror}; check its permissions and the disk"
-                )
+                place = error.filename or files.image
+                text = f"{place}: {error.strerror or error}; check its permissions and the disk"
+                return unusable(self.dataset, files, text)
             kept = self._load(files)
             if kept is not None and kept.source.key == source.key:
                 measured = Measured(files, source, kept.measurement)
@@ -91,10 +94,8 @@ class Measurements:
                 case = verify_case(files, self.dataset, self.target_label)
                 measured = Measured(files, source, case)
                 if not is_unchanged(files, source):
-                    return unusable(
-                        files,
-                        f"{files.image}: it or its label changed while it was read; run again",
-                    )
+                    text = f"{files.image}: it or its label changed while it was read; run again"
+                    return unusable(self.dataset, files, text)
             self._save(measured)
             return measured
 
@@ -119,20 +120,18 @@ class Measurements:
             return None
         if record.key != self._key(files):
             return None
-        target = None
-        if record.case is not None:
-            target = Histogram(values, counts, record.mean, record.variance)
+        target = Histogram(values, counts, record.mean, record.variance)
         return Measured(files, record.source, Measurement(record.problems, record.case, target))
 
     def _save(self, measured: Measured) -> None:
-        found = measured.measurement
-        nothing = Histogram(np.empty(0), np.empty(0, np.int64), 0.0, 0.0)
-        target = nothing if found.target is None else found.target
+        case, target = measured.measurement.case, measured.measurement.target
+        if case is None or target is None:
+            return
         record = _Record(
             key=self._key(measured.files),
             source=measured.source,
-            problems=found.problems,
-            case=found.case,
+            problems=measured.measurement.problems,
+            case=case,
             mean=target.mean,
             variance=target.variance,
         )
@@ -141,8 +140,7 @@ class Measurements:
             np.savez(temporary, record=np.array(text), values=target.values, counts=target.counts)
 
 
-def unusable(files: CaseFiles, text: str) -> Measured:
-    """A case that could not be read, and why; nothing of it is worth keeping."""
+def unusable(dataset: Dataset, files: CaseFiles, text: str) -> Measured:
+    """A case that could not be read, and why."""
     nothing = Source(image_sha256="", label_sha256="", state="", settled=False)
-    problem = Problem(severity="error", text=text)
-    return Measured(files, nothing, Measurement((problem,), None, None))
+    return Measured(files, nothing, Measurement((error_of(dataset, text),), None, None))

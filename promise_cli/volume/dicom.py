@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
 from promise_cli.grid import LPS_FROM_RAS, Grid, format_shape
-from promise_cli.volume.itk import itk_reason, ras_affine
+from promise_cli.volume.itk import itk_reason, ras_affine, refuse_memory
 from promise_cli.volume.names import dicom_files
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
 
@@ -173,6 +173,7 @@ def _load(folder: Path, paths: list[str], dtype: type[np.float32] | None) -> NDA
     try:
         image = reader.Execute()
     except RuntimeError as error:
+        refuse_memory(error)
         raise VolumeError(
             f"{folder}: truncated or damaged ({itk_reason(error)}); export the series again"
         ) from None

@@ -70,6 +70,16 @@ def itk_reason(error: Exception) -> str:
     )
 
 
+def refuse_memory(error: RuntimeError) -> None:
+    """Raise what want of memory is, which ITK tells like any other mistake: the file is not to blame.
+
+    Raises:
+        MemoryError: ITK could not allocate an image.
+    """
+    if "allocat" in str(error):
+        raise MemoryError(itk_reason(error)) from None
+
+
 def ras_affine(reader: Any, spacing: NDArray[np.float64]) -> NDArray[np.float64]:
     """ITK counts left and posterior as positive."""
     dimension = reader.GetDimension()
@@ -84,6 +94,7 @@ def _load(path: Path, reader: Any, dtype: type[np.float32] | None) -> NDArray[An
     try:
         image = reader.Execute()
     except RuntimeError as error:
+        refuse_memory(error)
         raise VolumeError(
             f"{path}: truncated or damaged ({itk_reason(error)}); copy or download it again"
         ) from None

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -195,15 +196,25 @@ class _Pool(Generic[T, R]):
 
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Processes begun meanwhile never get Ctrl-C, which reaches all of a terminal: the command itself decides."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+    """Let a process begin undisturbed: Ctrl-C waits until it has, and never reaches the process itself.
+
+    A terminal sends it to all processes, and the command itself is to decide. A signal that is blocked stays so in a
+    new process; but other threads of this one may still get it, which is why its handler waits too.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not (main and hasattr(signal, "pthread_sigmask")):  # Windows has none
         yield
         return
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
+        signal.signal(signal.SIGINT, handler or signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _serve(connection: "Connection[Any, Any]", function: Callable[[Any], Any]) -> None:
