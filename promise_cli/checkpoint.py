@@ -82,7 +82,11 @@ _SINCE_VERSION_2 = ("step", "sums", "samples_per_step")
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint, whole or not at all; the previous file stays until the new one is complete."""
+    """Write a checkpoint, whole or not at all; the previous file stays until the new one is complete.
+
+    Raises:
+        CheckpointError: It cannot be written, for want of space or rights.
+    """
     content: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -92,8 +96,15 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         content[name] = record_to_json(getattr(checkpoint, name))
     for name in (*_PLAIN, *_SINCE_VERSION_2):
         content[name] = getattr(checkpoint, name)
-    with whole_file(path) as temporary:
-        torch.save(content, temporary)
+    try:
+        with whole_file(path) as temporary:
+            torch.save(content, temporary)
+    except (OSError, RuntimeError) as error:  # torch's writer raises the latter on a full disk
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"{path}: cannot be written ({reason}); the checkpoint before is kept: check free space and permissions,"
+            " then go on with --resume"
+        ) from None
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -112,8 +123,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path}: no checkpoint of promise-train; give its checkpoint_best.pt"
         )
     if content.get("format_version") not in READABLE_VERSIONS:
+        readable = " and ".join(map(str, READABLE_VERSIONS))
         raise CheckpointError(
-            f"{path}: format version {content.get('format_version')}, this version reads {FORMAT_VERSION};"
+            f"{path}: format version {content.get('format_version')}, this version reads {readable};"
             f" it was written by promise_cli {content.get('promise_cli')}"
         )
     try:

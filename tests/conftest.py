@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 """Real data beside the checkout; tests that need it skip where it is absent."""
 
+RUN = Path("results") / "Task98_Balls" / "fold_0"
+"""Of the workspace of balls, below its root."""
+
 AXES = ("RAS", "LPS", "PIR", "SAL", "LAI", "IPR", "RSA", "ASL")
 
 OBLIQUE = np.array(

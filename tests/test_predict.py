@@ -12,7 +12,7 @@ from promise_cli.errors import PromiseError, PromptError, WorkspaceError
 from promise_cli.predict import predict
 from promise_cli.predictions import Failures, Predictions
 from promise_cli.records import load_record
-from tests.test_train.test_command import RUN
+from tests.conftest import RUN
 
 
 def _workspace(trained: Path, tmp_path: Path, clicks: dict) -> tuple[Path, Path, Path]:

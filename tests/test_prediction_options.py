@@ -18,7 +18,7 @@ from promise_cli.predictions import Failures, Predictions
 from promise_cli.records import load_record
 from promise_cli.volume import read_label
 from tests.balls import centre, label, mask_of, predict
-from tests.test_train.test_command import RUN
+from tests.conftest import RUN
 
 
 @pytest.mark.usefixtures("balls")

@@ -11,9 +11,8 @@ from promise_cli.errors import PromiseError
 from promise_cli.predictor import Predictor
 from promise_cli.prompts import Click
 from promise_cli.volume import Volume, read_volume
-from tests.conftest import OBLIQUE, affine_of, write_nifti
+from tests.conftest import OBLIQUE, RUN, affine_of, write_nifti
 from tests.standins import StandIn
-from tests.test_train.test_command import RUN
 from tests.test_volume import ALL_AXES
 
 

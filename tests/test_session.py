@@ -10,9 +10,8 @@ from promise_cli.errors import PromptError
 from promise_cli.predictor import Predictor
 from promise_cli.prompts import BACKGROUND, Click
 from promise_cli.volume import read_volume
-from tests.conftest import affine_of, write_nifti
+from tests.conftest import RUN, affine_of, write_nifti
 from tests.standins import PerfectWindow, StandIn, predictor_of
-from tests.test_train.test_command import RUN
 
 LESIONS = ((10, 12, 20), (26, 12, 20), (50, 12, 20))
 

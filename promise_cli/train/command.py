@@ -56,10 +56,21 @@ def train(request: TrainRequest) -> Path:
             raise CheckpointError(
                 "--devices: torchrun has started the processes already; leave it out"
             )
+        _check_devices(request)
         alone = dataclasses.replace(request, devices=1)
         return cast(Path, launch(request.devices, train, alone))
     with join_group(request.device) as (group, device):
         return _train(request, group, device)
+
+
+def _check_devices(request: TrainRequest) -> None:
+    """One process a GPU, or at most one a core."""
+    on_gpu = torch.cuda.is_available() and request.device in ("auto", "cuda")
+    there, what = (torch.cuda.device_count(), "GPUs") if on_gpu else (os.cpu_count() or 1, "cores")
+    if request.devices > there:
+        raise CheckpointError(
+            f"--devices {request.devices}: this machine has {there} {what}; ask for no more than that"
+        )
 
 
 def _train(request: TrainRequest, group: Group, device: str) -> Path:

@@ -1,8 +1,11 @@
 """What a call of promise-train asks for."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from promise_cli.errors import PlanError
 
 OPTIONS = {
     "epochs": "--epochs",
@@ -23,7 +26,11 @@ step stays (`run.resume_run`)."""
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest:
-    """One call; None leaves a choice to the preset, the dataset or the machine."""
+    """One call; None leaves a choice to the preset, the dataset or the machine.
+
+    Raises:
+        PlanError: A number that is none; the other ranges are those of `TrainConfig`.
+    """
 
     task: str | None = None
     """A preprocessed dataset; None for the only one."""
@@ -64,6 +71,12 @@ class TrainRequest:
     """Start anew where a run exists."""
     root: Path | None = None
     """The workspace."""
+
+    def __post_init__(self) -> None:
+        if self.max_hours is not None and not 0 <= self.max_hours < math.inf:
+            raise PlanError(f"--max-hours {self.max_hours}: give a number of hours, such as 23.5")
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise PlanError(f"--lr {self.learning_rate}: give a number above 0, such as 4e-4")
 
     def recipe(self) -> dict[str, Any]:
         """The fields of `TrainConfig` that were asked for."""

@@ -11,9 +11,7 @@ from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.errors import CheckpointError, DatasetError, PlanError, WorkspaceError
 from promise_cli.train import TrainRequest, train
 from promise_cli.train.curves import load_log
-from tests.conftest import edit_json
-
-RUN = Path("results") / "Task98_Balls" / "fold_0"
+from tests.conftest import RUN, edit_json
 
 
 def test_every_file_is_there(trained: Path) -> None:
@@ -100,6 +98,8 @@ def test_nothing_to_resume_is_an_error(preprocessed: Path) -> None:
         ({"preset": "huge"}, PlanError, r"--preset huge: unknown; use one of paper, reference"),
         ({"device": "tpu"}, CheckpointError, r"--device tpu: unknown; use auto, cpu, cuda or mps"),
         ({"task": "Task55"}, WorkspaceError, r"'Task55': unknown task; searched .*: Task98_Balls"),
+        ({"devices": 999}, CheckpointError, r"--devices 999: this machine has \d+ (cores|GPUs); ask for no more"),
+        ({"precision": "fp8"}, CheckpointError, r"--precision fp8: unknown; use auto, fp32 or bf16"),
         ({"fold": 5}, PlanError, r"splits\.json: no fold 5; use --fold 0 to 4"),
         ({"encoder": "resnet"}, CheckpointError, r"--encoder resnet: unknown; use one of sam_vit_b"),
         ({"preset": "paper"}, CheckpointError,
@@ -154,3 +154,15 @@ def test_starting_it_as_a_module_loads_no_torch_before_the_threads_are_set() -> 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_hours": float("nan")}, "--max-hours nan: give a number of hours, such as 23.5"),
+        ({"learning_rate": float("nan")}, "--lr nan: give a number above 0, such as 4e-4"),
+    ],
+)
+def test_a_number_that_is_none_is_refused(options: dict, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        TrainRequest(**options)

@@ -16,8 +16,7 @@ from promise_cli.records import load_record
 from promise_cli.train import TrainRequest, train
 from promise_cli.train.curves import load_log
 from promise_cli.train.provenance import RunRecord
-
-RUN = Path("results") / "Task98_Balls" / "fold_0"
+from tests.conftest import RUN
 
 
 def _workspace(preprocessed: Path, folder: Path) -> Path:

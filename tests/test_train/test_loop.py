@@ -23,8 +23,8 @@ from promise_cli.train.schedule import Batch
 from promise_cli.train.start import resume_run
 from promise_cli.train.stopping import StopRequest
 from promise_cli.train.watch import Board
+from tests.conftest import RUN
 
-RUN = Path("results") / "Task98_Balls" / "fold_0"
 DATASET = Path("preprocessed") / "Task98_Balls"
 
 

@@ -18,8 +18,8 @@ from promise_cli.train import TrainRequest, train
 from promise_cli.train.curves import load_log
 from promise_cli.train.provenance import RunRecord
 from promise_cli.train.watch import Watch
+from tests.conftest import RUN
 
-RUN = Path("results") / "Task98_Balls" / "fold_0"
 STEPS = 8
 """In one epoch: four training cases, two patches each."""
 
