@@ -1,5 +1,6 @@
 """What a person sees: progress and tables through rich, errors as one line on standard error."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, TypeVar
@@ -20,6 +21,9 @@ T = TypeVar("T")
 
 PIPED_WIDTH = 160
 """Columns of a table that goes into a file or a pipe, where rich would fold it at 80."""
+
+REPORT_SECONDS = 60.0
+"""How often progress is written into a file or a pipe."""
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -47,14 +51,17 @@ def fail(message: str) -> None:
 
 
 def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
-    """Iterate with a progress bar and the time that is left; silent where the output is no terminal."""
+    """Iterate with a progress bar and the time that is left; a line now and then where the output is no terminal."""
+    if not err.is_terminal:
+        yield from _report(items, description, total)
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True) as progress:
         yield from progress.track(items, description=description, total=total)
 
 
@@ -70,6 +77,20 @@ def track_bytes(source: BinaryIO, description: str, total: int | None) -> Iterat
     )
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
         yield progress.wrap_file(source, total=total or 0, description=description)
+
+
+def _report(items: Iterable[T], description: str, total: int) -> Iterator[T]:
+    """Iterate, and write how far it has come after each `REPORT_SECONDS`."""
+    begin = said = time.monotonic()
+    for number, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - said >= REPORT_SECONDS and number < total:
+            said = now
+            minutes = (now - begin) / number * (total - number) / 60
+            err.print(
+                f"{description}: {number} of {total}, about {minutes:.0f} min left", soft_wrap=True
+            )
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

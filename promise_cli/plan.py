@@ -5,11 +5,10 @@ Changing a plan means preprocessing again: the cases on disk are made with it.
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import Literal
 
-from promise_cli.fingerprint import Fingerprint
+from promise_cli.fingerprint import Fingerprint, is_ct
 from promise_cli.grid import Spacing
 from promise_cli.records import record_to_json
 from promise_cli.volume import Orientation
@@ -56,6 +55,8 @@ class Plan:
     patch_size: int
     """Edge in voxels of the cube that the network sees; the paper's is 128. A preset may name its own."""
     normalisation: Normalisation
+    cases: tuple[str, ...] = ()
+    """Whose target the numbers above were measured in; for information."""
 
     def __post_init__(self) -> None:
         if not 0.05 <= min(self.spacing) <= max(self.spacing) <= 50:
@@ -81,14 +82,13 @@ def make_plan(fingerprint: Fingerprint) -> Plan:
         spacing=(1.0, 1.0, 1.0),
         patch_size=128,
         normalisation=Normalisation(
-            scheme="dataset"
-            if re.search(r"\bCT\b", fingerprint.modality, re.IGNORECASE)
-            else "case",
+            scheme="dataset" if is_ct(fingerprint.modality) else "case",
             low=low,
             high=widened(low, high),
             mean=foreground.mean,
             std=foreground.std or 1.0,
         ),
+        cases=tuple(case.case_id for case in fingerprint.cases),
     )
 
 
@@ -98,7 +98,7 @@ def widened(low: float, high: float) -> float:
 
 
 def case_key(plan: Plan) -> str:
-    """A hash of what the cases on disk depend on: all of the plan but the patch size."""
+    """A hash of what the cases on disk depend on: all of the plan but the patch size and the names of the cases."""
     content = record_to_json(plan)
-    del content["patch_size"]
+    del content["patch_size"], content["cases"]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -7,7 +7,8 @@ import pytest
 
 from promise_cli.dataset import read_dataset
 from promise_cli.errors import DatasetError
-from promise_cli.fingerprint import make_fingerprint, measure_case
+from promise_cli.fingerprint import Histogram, make_fingerprint, measure_case
+from promise_cli.fingerprint.intensities import join_histograms
 from promise_cli.plan import Plan, case_key, make_plan
 from promise_cli.records import load_record, save_record
 from tests.conftest import affine_of, write_nifti
@@ -119,3 +120,50 @@ def test_rounding_of_an_affine_is_no_difference(dataset: Path) -> None:
     nearly[0, 3] += 1e-3
     write_nifti(read.cases[0].label, np.ones(SHAPE, np.uint8), nearly)
     assert measure_case(read.cases[0], read, 1)[0].target_ml > 0
+
+
+def test_numbers_over_cases_equal_those_worked_out_by_hand(dataset: Path) -> None:
+    """Target voxels 1, 1, 2, 3 in one case and 5, 9 in another, of different weight."""
+    read = read_dataset(dataset)
+    measured = []
+    for files, values in zip(read.cases, ([1, 1, 2, 3], [5, 9]), strict=False):
+        image, label = np.full(SHAPE, -1000, np.int16), np.zeros(SHAPE, np.uint8)
+        image.flat[: len(values)] = values
+        label.flat[: len(values)] = 1
+        write_nifti(files.image, image, AFFINE)
+        write_nifti(files.label, label, AFFINE)
+        measured.append(measure_case(files, read, 1))
+    found = make_fingerprint(read, "x", (1, "tumour"), measured).foreground
+    # Sorted: 1 1 2 3 5 9. Mean 21 / 6; squares 1 + 1 + 4 + 9 + 25 + 81 = 121, variance 121 / 6 - 3.5^2 = 95 / 12.
+    assert (found.num_voxels, found.minimum, found.maximum, found.mean) == (6, 1, 9, 3.5)
+    assert found.std == pytest.approx(np.sqrt(95 / 12), rel=1e-12)
+    # Ranks from 0: 0.5 % of 5 is 0.025, between 1 and 1; 99.5 % is 4.975, between 5 and 9; the median 2.5.
+    assert found.percentile_00_5 == 1
+    assert found.percentile_99_5 == pytest.approx(5 + 0.975 * 4, rel=1e-12)
+    assert found.median == 2.5
+
+
+@pytest.mark.parametrize("kind", ["whole", "few", "many"])
+def test_a_histogram_has_numpys_numbers(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    values = {
+        "whole": rng.integers(-1000, 3000, (40, 50, 60)).astype(np.int16),
+        "few": rng.normal(40, 30, 5000).astype(np.float32),
+        "many": rng.normal(40, 30, 300_000).astype(np.float32),
+    }[kind]
+    parts = np.array_split(values.ravel(), [values.size // 3])
+    joined = join_histograms([Histogram.of(part) for part in parts])
+    for histogram in (Histogram.of(values), Histogram.of(np.asfortranarray(values)), joined):
+        exact = values.astype(np.float64)
+        assert histogram.num_voxels == values.size
+        assert (histogram.values[0], histogram.values[-1]) == (exact.min(), exact.max())
+        assert histogram.mean == pytest.approx(exact.mean(), rel=1e-12)
+        assert histogram.variance == pytest.approx(exact.var(), rel=1e-10)
+        percents = [0.5, 50, 99.5]
+        expected = np.percentile(exact, percents)
+        tolerance = 0.02 if kind == "many" else 1e-9  # of a deviation of 30
+        np.testing.assert_allclose(histogram.percentiles(percents), expected, atol=tolerance)
+        clipped = np.clip(exact, -5, 60)
+        np.testing.assert_allclose(
+            histogram.clipped(-5, 60), (clipped.mean(), clipped.std()), atol=tolerance
+        )

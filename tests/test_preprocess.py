@@ -12,7 +12,7 @@ from promise_cli.errors import DatasetError, PlanError, PromiseError
 from promise_cli.preprocess import preprocess
 from promise_cli.records import load_record
 from promise_cli.splits import Splits
-from tests.conftest import affine_of, edit_json, write_dataset, write_nifti
+from tests.conftest import affine_of, edit_json, write_case, write_dataset, write_nifti
 
 
 def test_every_file_is_there(preprocessed: Path) -> None:
@@ -94,6 +94,38 @@ def test_a_bad_case_may_be_skipped_and_is_then_in_no_fold(dataset: Path, tmp_pat
     }
     assert not (done.folder / "cases" / "ball_002").exists()
     assert done.num_new == 5
+
+
+def test_cases_left_out_are_recorded_with_the_reason(dataset: Path, tmp_path: Path) -> None:
+    _empty_label(dataset)
+    (dataset / "imagesTr" / "ball_005.nii.gz").unlink()
+    (dataset / "imagesTr" / "ball_006.nii.gz").rename(dataset / "imagesTr" / "ball_005.nii.gz")
+    for number in (7, 8):
+        case = write_case(dataset, number)
+        entry = {"image": f"imagesTr/{case}.nii.gz", "label": f"labelsTr/{case}.nii.gz"}
+        edit_json(dataset / "dataset.json", lambda found, e=entry: found["training"].append(e))
+    done = preprocess(str(dataset), root=tmp_path, workers=0, skip_bad=True)
+    assert [(one.case_id, one.errors) for one in done.fingerprint.left_out] == [
+        ("ball_002", ("labelsTr/ball_002.nii.gz: the label is empty: no voxel of 1 (tumour); correct it, or"
+                      " leave the case out with --skip-bad",)),
+        ("ball_005", ("labelsTr/ball_005.nii.gz: its corners lie up to 71.6 mm from those of its image (spacing or"
+                      " affine differ); export the label on the image's grid",)),
+        ("ball_006", ("imagesTr/ball_006.nii.gz: no such image, but ball_006.nii.gz is listed as its label; add"
+                      " the image or take the case out of dataset.json",)),
+    ]  # fmt: skip
+    names = ("ball_001", "ball_003", "ball_004", "ball_007", "ball_008")
+    assert done.plan.cases == tuple(case.case_id for case in done.fingerprint.cases) == names
+
+
+def test_arrays_stay_as_stored_where_the_plan_says_so(dataset: Path, tmp_path: Path) -> None:
+    folder = preprocess(str(dataset), root=tmp_path, workers=0).folder
+    case = folder / "cases" / "ball_002"  # stored with its axes along PIR
+    assert np.load(case / "image.npy").shape == (30, 28, 23)
+    edit_json(folder / "plans.json", lambda plan: plan.update(orientation="as_stored"))
+    assert preprocess(str(dataset), root=tmp_path, workers=0).num_new == 6
+    assert np.load(case / "image.npy").shape == (28, 23, 30)
+    target, foreground = np.load(case / "target.npy"), np.load(case / "foreground.npy")
+    np.testing.assert_array_equal(np.flatnonzero(target), foreground)
 
 
 def test_another_target_than_the_plans_is_refused(dataset: Path, tmp_path: Path) -> None:

@@ -110,3 +110,29 @@ def test_the_number_of_voxels_is_the_extent_rounded(
 ) -> None:
     grid = Grid((voxels, 4, 4), np.diag([spacing, 1, 1, 1]))
     assert target_grid(grid, (1.0, 1.0, 1.0)).shape[0] == expected
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_mask_resampled_in_its_box_is_the_mask_resampled_whole(
+    shape: tuple[int, int, int], order: str
+) -> None:
+    rng = np.random.default_rng(0)
+    for corner in ((0, 0, 0), (10, 14, 20), (22, 28, 37)):
+        mask = np.zeros((33, 40, 48), bool, order=order)
+        box = tuple(slice(start, start + 11) for start in corner)
+        mask[box] = rng.random((11, 11, 11)) < 0.7
+        whole = resample(mask.astype(np.float32), shape) > 0.5
+        if whole.any():
+            np.testing.assert_array_equal(resample_mask(mask, shape), whole)
+    assert not resample_mask(np.zeros((5, 6, 7), bool), shape).any()
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8, ">i2", np.float64])
+def test_intensities_of_any_type_are_sampled_alike(dtype) -> None:
+    array = np.random.default_rng(0).integers(0, 200, (20, 30, 14)).astype(dtype)
+    expected = resample(array.astype(np.float32), (13, 41, 22))
+    for turned in (array, np.asfortranarray(array), array[::-1][::-1]):
+        np.testing.assert_allclose(resample(turned, (13, 41, 22)), expected, atol=1e-4)
+    halved = resample(array, (13, 41, 22), lambda plane: plane / 2, np.float16)
+    np.testing.assert_allclose(halved, expected / 2, rtol=1e-3)

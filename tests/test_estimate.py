@@ -1,0 +1,60 @@
+"""The memory that a case is expected to take is what it takes at most, and not many times as much."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from promise_cli.dataset import CaseFiles
+from promise_cli.estimate import BASE, estimate_peak
+from tests.conftest import affine_of, write_nifti
+from tests.scans import write_dicom, write_itk
+
+AFFINE = affine_of("LPS", (0.8, 0.8, 2.5), (0, 0, 0))
+MEASURE = """
+import sys
+from pathlib import Path
+from promise_cli.case import preprocess_case
+from promise_cli.dataset import CaseFiles, Dataset
+from promise_cli.fingerprint import verify_case
+from promise_cli.plan import Normalisation, Plan
+
+image, label, folder = map(Path, sys.argv[1:])
+files = CaseFiles("case", image, label)
+numbers = Normalisation(scheme="case", low=-10.0, high=60.0, mean=20.0, std=5.0)
+plan = Plan(dataset="x", target_label=1, target_name="t", modality="MRI", orientation="RAS", spacing=(1.0, 1.0, 1.0),
+            patch_size=128, normalisation=numbers)
+verify_case(files, Dataset("x", folder, "CT", {1: "t"}, (files,)), 1)
+preprocess_case(files, plan, folder / "cases")
+print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks are read on Linux")
+@pytest.mark.parametrize("kind", ["int16.nii.gz", "float32.nii.gz", "int16.nrrd", "int16"])
+def test_a_case_takes_no_more_memory_than_its_headers_let_expect(tmp_path: Path, kind: str) -> None:
+    array = np.random.default_rng(0).integers(-1000, 1000, (256, 256, 100), dtype=np.int16)
+    label = np.zeros(array.shape, np.uint8)
+    label[100:120, 100:120, 40:60] = 1
+    path = tmp_path / f"scan.{kind.split('.', 1)[1]}" if "." in kind else tmp_path / "scan"
+    if path.suffix == ".gz":
+        write_nifti(path, array.astype(kind.split(".", maxsplit=1)[0]), AFFINE)
+    elif path.suffix:
+        write_itk(path, array, AFFINE)
+    else:
+        write_dicom(path, array, AFFINE)
+    files = CaseFiles("case", path, write_nifti(tmp_path / "label.nii.gz", label, AFFINE))
+    line = [sys.executable, "-c", MEASURE, str(path), str(files.label), str(tmp_path)]
+    peak = int(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
+    expected = max(estimate_peak(files, None), estimate_peak(files, (1.0, 1.0, 1.0)))
+    assert peak < expected < 3 * peak
+
+
+def test_a_file_that_cannot_be_read_is_estimated_by_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "scan.nii.gz"
+    path.write_bytes(b"0" * 1000)
+    assert estimate_peak(CaseFiles("x", path, path), None) == BASE + 10_000
+    gone = tmp_path / "gone.nii.gz"
+    assert estimate_peak(CaseFiles("x", gone, gone), None) == BASE

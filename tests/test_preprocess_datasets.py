@@ -1,0 +1,77 @@
+"""promise-preprocess on folders as they are: grown since, from nnU-Net, in other formats."""
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from promise_cli.preprocess import preprocess
+from tests.conftest import edit_json, write_dataset
+from tests.scans import write_dicom, write_itk
+
+
+def test_a_plan_made_from_other_cases_is_kept_and_the_user_told(
+    dataset: Path, tmp_path: Path, capsys
+) -> None:
+    preprocess(str(dataset), root=tmp_path, workers=0)
+    write_dataset(dataset, 7)
+    preprocess(str(dataset), root=tmp_path, workers=0)
+    assert (
+        "warning: the plan kept was made from 6 cases, not from the 7 there are now; --overwrite plans anew"
+        in capsys.readouterr().err.splitlines()
+    )
+
+
+def test_a_folder_of_nnunet_and_other_formats_gives_the_same_cases(
+    dataset: Path, tmp_path: Path
+) -> None:
+    """MSD's NIfTI against nnU-Net's names with NRRD labels and one image as DICOM slices."""
+    expected = preprocess(str(dataset), root=tmp_path / "msd", workers=0).folder
+    for part in ("imagesTr", "labelsTr"):
+        for path in sorted((dataset / part).iterdir()):
+            stored = nib.load(path)
+            array = np.asanyarray(stored.dataobj)
+            name = path.name.removesuffix(".nii.gz")
+            if part == "labelsTr":
+                write_itk(path.with_name(f"{name}.nrrd"), array, stored.affine)
+            elif name == "ball_003":
+                write_dicom(path.with_name(f"{name}_0000"), array, stored.affine)
+            else:
+                write_itk(path.with_name(f"{name}_0000.nrrd"), array, stored.affine)
+            path.unlink()
+
+    def as_nnunet(content: dict) -> None:
+        del content["training"], content["modality"]
+        content.update(
+            labels={"background": 0, "tumour": 1}, channel_names={"0": "CT"}, file_ending=".nrrd"
+        )
+
+    edit_json(dataset / "dataset.json", as_nnunet)
+    done = preprocess(str(dataset), root=tmp_path / "nnunet", workers=0)
+    for name in ("image.npy", "target.npy", "foreground.npy"):
+        for case in sorted(path.name for path in (expected / "cases").iterdir()):
+            np.testing.assert_array_equal(
+                np.load(done.folder / "cases" / case / name),
+                np.load(expected / "cases" / case / name),
+            )
+
+
+def test_the_fingerprint_names_every_case_with_its_shear(dataset: Path, tmp_path: Path) -> None:
+    from tests import damage
+
+    damage.sheared(dataset)
+    done = preprocess(str(dataset), root=tmp_path, workers=0)
+    assert [case.case_id for case in done.fingerprint.cases] == [
+        f"ball_{n:03d}" for n in range(1, 7)
+    ]
+    sheared = {case.case_id: case.shear_degrees for case in done.fingerprint.cases}
+    assert sheared["ball_002"] == 9.46
+    assert sheared["ball_001"] == 0
+    affine = json.loads((done.folder / "cases" / "ball_002" / "case.json").read_text())[
+        "scan_affine"
+    ]
+    columns = np.array(affine)[:3, :3]
+    columns /= np.linalg.norm(columns, axis=0)
+    cosine = np.abs(columns.T @ columns - np.eye(3)).max()
+    np.testing.assert_allclose(np.degrees(np.arcsin(cosine)), 9.46, atol=0.01)
