@@ -153,3 +153,15 @@ def test_a_folder_of_dicom_slices_is_a_scan() -> None:
     mask = mask_of("predictions/ct/patient_7.nii.gz")
     assert dice(mask > 0, label(2)) > 0.5
     assert nib.load("predictions/ct/patient_7.nii.gz").header.get_zooms() == (1, 1, 2)
+
+
+@pytest.mark.usefixtures("balls")
+def test_auto_looks_at_the_scans_that_the_click_file_leaves_out() -> None:
+    Path("points.json").write_text(json.dumps({"ball_002": centre(2)}))
+    done = predict("-p", "points.json", "--auto")
+    assert done.exit_code == 0, done.stderr
+    record = load_record(Predictions, Path("predictions/imgs/predictions.json"))
+    assert {case.case_id: len(case.clicks) for case in record.cases} == {
+        f"ball_00{number}": int(number == 2) for number in range(1, 7)
+    }
+    assert record.without_click == ()

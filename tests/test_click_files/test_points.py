@@ -197,3 +197,27 @@ def test_the_schema_accepts_what_the_parser_accepts_and_nothing_else(tmp_path: P
             assert fits == parsed, content
             counts[fits] += 1
     assert min(counts.values()) > 300, counts
+
+
+def test_the_examples_of_the_documentation_are_what_they_say(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "prompt-file.md"
+    blocks: list[str] = []
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith("    "):
+            blocks[-1] += f"{line[4:]}\n"
+        elif not blocks or blocks[-1]:
+            blocks.append("")
+    short, full, table = (block for block in blocks if block)
+    for text in (short, full):
+        fastjsonschema.compile(SCHEMA)(json.loads(text))
+    (tmp_path / "short.json").write_text(short)
+    assert [len(clicks) for clicks in read_prompts(tmp_path / "short.json").values()] == [1, 2]
+    (tmp_path / "full.json").write_text(full)
+    gathered = gather_prompts(tmp_path / "full.json")
+    assert list(gathered.clicks) == ["pancreas_290", "pancreas_321", "colon_008"]
+    assert list(gathered.broken) == ["pancreas_330"]  # whose file is not here
+    (tmp_path / "table.csv").write_text(table)
+    assert read_prompts(tmp_path / "table.csv") == {
+        "pancreas_290": (Click((256, 301, 42)),),
+        "pancreas_321": (Click((-12.4, 88.1, -310), space="LPS"),),
+    }
