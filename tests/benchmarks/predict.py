@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from promise_cli.checkpoint import Checkpoint, save_checkpoint
+from promise_cli.console import mute
 from promise_cli.model import ProMISe
 from promise_cli.plan import Normalisation, Plan
 from promise_cli.predict import run
@@ -35,6 +36,7 @@ from promise_cli.splits import Split
 def main() -> None:
     """Measure and print."""
     options = _options()
+    mute()  # standard output is for the JSON
     labels = sorted((options.dataset / "labelsTr").glob("[!.]*.nii.gz"))[: options.cases]
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
