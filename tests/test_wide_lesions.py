@@ -52,6 +52,11 @@ def test_a_lesion_inside_the_window_takes_one_window(tmp_path: Path) -> None:
     mask, windows = _follow(scan, predictor_of(24, PerfectWindow()), Click((30, 30, 30)))
     assert windows == [(18, 18, 18)]
     np.testing.assert_array_equal(mask, scan.array > 50)
+    both = [
+        predictor_of(24, PerfectWindow()).predict(scan, [Click((30, 30, 30))], "x", max_windows=n)
+        for n in (1, 20)
+    ]
+    np.testing.assert_array_equal(both[0].probabilities, both[1].probabilities)
 
 
 def test_a_long_lesion_is_followed_along_its_axis(tmp_path: Path) -> None:

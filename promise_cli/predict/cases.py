@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from promise_cli.bounding_box import bounding_box
 from promise_cli.errors import PromptError, VolumeError
 from promise_cli.grid import Spacing
 from promise_cli.predict.inputs import Inputs, mask_name
@@ -187,7 +188,7 @@ class CaseWork:
         probabilities = self._write_probabilities(case, found) if self.request.save_prob else ()
         if found.picture is not None:
             self.pictures[case] = found.picture
-        counts = np.bincount(found.mask.ravel(order="K"), minlength=256)
+        counts = np.bincount(found.mask[bounding_box(found.mask)].ravel(), minlength=256)
         spacing = found.like.grid.spacing
         all_windows = [window for of in found.predictions.values() for window in of.windows]
         case_record = PredictedCase(
@@ -251,8 +252,10 @@ class CaseWork:
 
 def _merge(predictions: dict[Lesion, Prediction], scan: Volume) -> NDArray[np.uint8]:
     """One mask of all lesions; where two claim a voxel, the surer one has it."""
-    mask = np.zeros(scan.grid.shape, dtype=np.uint8)
-    surest = np.zeros(scan.grid.shape, dtype=np.float32) if len(predictions) > 1 else None
+    mask = np.zeros_like(
+        scan.array, dtype=np.uint8
+    )  # in the scan's order of memory, as it is written
+    surest = np.zeros_like(mask, dtype=np.float32) if len(predictions) > 1 else None
     for lesion, prediction in predictions.items():
         claimed = prediction.probabilities > 0.5
         if surest is not None:

@@ -18,7 +18,7 @@ from promise_cli.prompts.values import (
 )
 
 _MM = {"mm": 1.0, "um": 1e-3, "cm": 10.0, "m": 1000.0}
-_FCSV_SPACES: dict[str, Space] = {"0": "RAS", "RAS": "RAS", "1": "LPS", "LPS": "LPS"}
+_SPACES: dict[str, Space] = {"0": "RAS", "RAS": "RAS", "1": "LPS", "LPS": "LPS"}
 _FCSV_COLUMNS = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 _DEFINED = "2"
 """Slicer 5 writes each point's status behind the columns that the header names; 2 is a point that was set."""
@@ -60,10 +60,11 @@ def parse_markups(content: dict[str, Any], where: str, space: Space | None) -> t
 def _control_points(
     item: dict[str, Any], where: str, space: Space | None, lesion: Lesion, label: int | None
 ) -> list[Click]:
-    system = item.get("coordinateSystem", "LPS")
-    if system not in ("LPS", "RAS"):
+    given = item.get("coordinateSystem", "LPS")
+    system = None if isinstance(given, bool) else _SPACES.get(str(given).upper())
+    if system is None:
         raise PromptError(
-            f"{where}: unknown coordinateSystem {shown(system)}; it must be LPS or RAS"
+            f"{where}: unknown coordinateSystem {shown(given)}; it must be LPS or RAS"
         )
     _agree(system, space, where)
     units = item.get("coordinateUnits", "mm")
@@ -98,11 +99,11 @@ def parse_fcsv(text: str, where: str, space: Space | None) -> tuple[Click, ...]:
     """
     header = _fcsv_header(text)
     system = header.get("coordinatesystem")
-    if system is not None and system.upper() not in _FCSV_SPACES:
+    if system is not None and system.upper() not in _SPACES:
         raise PromptError(
             f"{where}: CoordinateSystem = {shorten(system)} is not known; LPS and RAS (or 1 and 0) are"
         )
-    found = _FCSV_SPACES[system.upper()] if system is not None else space
+    found = _SPACES[system.upper()] if system is not None else space
     if found is None:
         raise PromptError(
             f"{where}: no line '# CoordinateSystem = LPS' says how it counts; give --space LPS or RAS"

@@ -54,6 +54,6 @@ def _write(stored: NDArray[Any], like: Volume, path: Path) -> None:
     header["cal_min"] = header["cal_max"] = 0
     with whole_file(path) as temporary:
         nib.save(
-            nib.Nifti1Image(np.ascontiguousarray(stored), like.stored_grid.affine, header),
+            nib.Nifti1Image(np.asfortranarray(stored), like.stored_grid.affine, header),
             temporary,
         )

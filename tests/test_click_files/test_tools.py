@@ -103,6 +103,17 @@ def test_a_damaged_file_of_slicer_is_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "space"), [("0", "RAS"), ("1", "LPS"), ('"RAS"', "RAS"), ('"1"', "LPS")]
+)
+def test_slicers_own_numbers_for_its_systems_are_known(
+    tmp_path: Path, given: str, space: str
+) -> None:
+    path = tmp_path / "a.mrk.json"
+    path.write_text((FILES / "slicer_5.mrk.json").read_text().replace('"LPS"', given))
+    assert {click.space for click in read_prompts(path)["a"]} == {space}
+
+
 def test_micrometres_become_millimetres(tmp_path: Path) -> None:
     path = tmp_path / "a.mrk.json"
     text = (FILES / "slicer_5.mrk.json").read_text().replace('"mm"', '["um", "UCUM", "micrometer"]')
