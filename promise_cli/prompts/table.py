@@ -81,6 +81,8 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
         name = cells.get("case", only_case or "")
         name = case_id(Path(name)) if is_volume_file(Path(name)) else name.removesuffix("_0000")
         with gathered.case(name):
+            if not name:
+                raise PromptError(f"{where}: row {number}: the column 'case' is empty")
             click = _click(cells, columns, f"{where}: row {number}", space, by_case.get(name, []))
             by_case.setdefault(name, []).extend([click] if click else [])
     for name, clicks in by_case.items():

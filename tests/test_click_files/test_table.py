@@ -76,6 +76,7 @@ def test_one_damaged_row_spoils_its_case_alone(tmp_path: Path) -> None:
         ("case,i,j,k,lable\na,1,2,3,0\n", "column 'lable' is not known; did you mean 'label'?"),
         ("case,i,j,k,i\na,1,2,3,4\n", "two columns are named 'i'; keep one"),
         ("case,i,j,k\n", "holds no click"),
+        ("case,i,j,k\n ,1,2,3\n", "row 2: the column 'case' is empty"),
         ("case,i,j,k,label\na,1,2,3,0\n", "case a: all clicks are background"),
         ("case,i,j,k,label\na,1,2,3,lesion\n", "row 2: label must be 1 or 0, foreground or"),
         ("case,i,j,k,space\na,1,2,3,world\n", "row 2: unknown space 'world'; use one of voxel,"),
