@@ -20,7 +20,6 @@ from promise_cli.prompts import (
 )
 from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, read_grid
 
-
 MOST_HINTS = 20
 """So many cases without a scan are told which names are near."""
 
