@@ -1,5 +1,6 @@
 """Scans in every format, written for tests: the same array and affine as NIfTI, NRRD, MetaImage or DICOM slices."""
 
+import locale
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -84,7 +85,11 @@ def write_dicom(
         writer.KeepOriginalImageUIDOn()
         writer.SetImageIO("GDCMImageIO")
         writer.SetFileName(str(folder / name))
+        before = locale.setlocale(locale.LC_ALL)
         writer.Execute(image)
+        locale.setlocale(
+            locale.LC_ALL, before
+        )  # GDCM's writer leaves C behind, for the whole process
         _rescale(folder / name, slope, intercept)
     return folder
 
