@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from promise_cli.presets import AugmentConfig
 
+_PLANES = {"ij": (0, 1), "jk": (1, 2), "ik": (0, 2)}
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -25,7 +27,9 @@ class Augmentation:
     """Magnification along i and j."""
     flips: tuple[bool, bool, bool] = (False, False, False)
     quarter_turns: int = 0
-    """Times 90 degrees in the plane (i, j)."""
+    """Times 90 degrees."""
+    turn_axes: tuple[int, int] = (0, 1)
+    """Plane of the quarter turns."""
     shift: float = 0.0
     """Added to the normalised intensities."""
 
@@ -62,6 +66,7 @@ def draw_augmentation(
         zoom=(float(zoom[0]), float(zoom[1])) if chances[1] < config.zoom_chance else (1.0, 1.0),
         flips=(flip_i, flip_j, flip_k),
         quarter_turns=int(turns) if chances[2] < config.quarter_turn_chance else 0,
+        turn_axes=_PLANES[config.quarter_turn_plane],
         shift=float(shift) / shift_scale if chances[3] < config.shift_chance else 0.0,
     )
 
@@ -86,8 +91,9 @@ def apply_augmentation(
     if augmentation.resamples:
         image, target = _rotate_and_zoom(image, target, augmentation, patch_size)
     axes = tuple(axis for axis, flip in enumerate(augmentation.flips) if flip)
-    image = np.rot90(np.flip(image, axes), augmentation.quarter_turns, (0, 1))
-    target = np.rot90(np.flip(target, axes), augmentation.quarter_turns, (0, 1))
+    turns, plane = augmentation.quarter_turns, augmentation.turn_axes
+    image = np.rot90(np.flip(image, axes), turns, plane)
+    target = np.rot90(np.flip(target, axes), turns, plane)
     image = np.ascontiguousarray(image) + np.float32(augmentation.shift)
     return image, np.ascontiguousarray(target)
 

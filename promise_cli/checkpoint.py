@@ -24,7 +24,8 @@ from promise_cli.records import record_from_json, record_to_json
 from promise_cli.splits import Split
 
 FORMAT = "promise-checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,6 +50,12 @@ class Checkpoint:
     best_dice: float | None
     """The best validation Dice so far."""
     weights: dict[str, Tensor]
+    step: int = 0
+    """Steps of the optimiser done in the epoch after that."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """What the log adds up over these steps."""
+    samples_per_step: int = 1
+    """Of all devices and batches together."""
     optimizer: dict[str, Any] = field(default_factory=dict)
     """Empty in a checkpoint that is only for prediction."""
 
@@ -70,10 +77,16 @@ _PLAIN = (
     "weights",
     "optimizer",
 )
+_SINCE_VERSION_2 = ("step", "sums", "samples_per_step")
+"""Left out in files of format version 1, where they had their defaults."""
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint, whole or not at all; the previous file stays until the new one is complete."""
+    """Write a checkpoint, whole or not at all; the previous file stays until the new one is complete.
+
+    Raises:
+        CheckpointError: It cannot be written, for want of space or rights.
+    """
     content: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -81,10 +94,17 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     }
     for name in _RECORDS:
         content[name] = record_to_json(getattr(checkpoint, name))
-    for name in _PLAIN:
+    for name in (*_PLAIN, *_SINCE_VERSION_2):
         content[name] = getattr(checkpoint, name)
-    with whole_file(path) as temporary:
-        torch.save(content, temporary)
+    try:
+        with whole_file(path) as temporary:
+            torch.save(content, temporary)
+    except (OSError, RuntimeError) as error:  # torch's writer raises the latter on a full disk
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"{path}: cannot be written ({reason}); the checkpoint before is kept: check free space and permissions,"
+            " then go on with --resume"
+        ) from None
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -102,9 +122,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: no checkpoint of promise-train; give its checkpoint_best.pt"
         )
-    if content.get("format_version") != FORMAT_VERSION:
+    if content.get("format_version") not in READABLE_VERSIONS:
+        readable = " and ".join(map(str, READABLE_VERSIONS))
         raise CheckpointError(
-            f"{path}: format version {content.get('format_version')}, this version reads {FORMAT_VERSION};"
+            f"{path}: format version {content.get('format_version')}, this version reads {readable};"
             f" it was written by promise_cli {content.get('promise_cli')}"
         )
     try:
@@ -112,7 +133,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
             name: record_from_json(kind, content[name], f"{path}: {name}")
             for name, kind in _RECORDS.items()
         }
-        return Checkpoint(**records, **{name: content[name] for name in _PLAIN})
+        names = [*_PLAIN, *(name for name in _SINCE_VERSION_2 if name in content)]
+        return Checkpoint(**records, **{name: content[name] for name in names})
     except KeyError as error:
         raise CheckpointError(f"{path}: lacks {error}; train or copy it again") from None
     except PlanError as error:
@@ -150,24 +172,3 @@ def build_model(checkpoint: Checkpoint, path: Path) -> ProMISe:
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(f"{path}: weights of another network ({reason})") from None
     return model.eval()
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` takes CUDA, else MPS, else the CPU.
-
-    Raises:
-        CheckpointError: The device that was asked for is not there.
-    """
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if there[kind]))
-    kind = name.partition(":")[0]
-    if kind not in there:
-        raise CheckpointError(f"--device {name}: unknown; use auto, cpu, cuda or mps")
-    if not there[kind]:
-        raise CheckpointError(f"--device {name}: not available on this machine; use --device cpu")
-    return torch.device(name)

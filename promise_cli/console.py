@@ -2,10 +2,19 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import BinaryIO, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 T = TypeVar("T")
@@ -30,8 +39,14 @@ def warn(message: str) -> None:
     err.print(f"warning: {message}", markup=False, soft_wrap=True, style="yellow")
 
 
+def mute() -> None:
+    """Say nothing more in this process, of several that do the same, but errors."""
+    out.quiet = err.quiet = True
+
+
 def fail(message: str) -> None:
     """Print an error as one line on standard error."""
+    err.quiet = False
     err.print(f"error: {' '.join(message.split())}", markup=False, soft_wrap=True, style="red")
 
 
@@ -48,6 +63,20 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
     )
     with Progress(*columns, console=err, transient=True) as progress:
         yield from progress.track(items, description=description, total=total)
+
+
+@contextmanager
+def track_bytes(source: BinaryIO, description: str, total: int | None) -> Iterator[BinaryIO]:
+    """Read `source` through a progress bar in bytes; silent where the output is no terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
+        yield progress.wrap_file(source, total=total or 0, description=description)
 
 
 def _report(items: Iterable[T], description: str, total: int) -> Iterator[T]:

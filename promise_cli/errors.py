@@ -35,3 +35,7 @@ class WorkspaceError(PromiseError):
 
 class EvaluationError(PromiseError):
     """Predictions and labels cannot be compared."""
+
+
+class StoppedError(PromiseError):
+    """The user or the system ended a command early; the message says what is kept and how to go on."""

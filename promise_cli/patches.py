@@ -37,6 +37,11 @@ class Patch:
         block[there] = array[inside]
         return block
 
+    def paste(self, block: NDArray[Any], array: NDArray[Any]) -> None:
+        """Write the block into `array` (I, J, K), in place; what lies beyond its edge is dropped."""
+        inside, there = self._overlap(array.shape)
+        array[inside] = block[there]
+
     def inside(self, ijk: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the indices `(N, 3)` of the case lie in the block."""
         local = ijk - np.array(self.origin)

@@ -1,24 +1,52 @@
-"""What prediction leaves beside its masks: predictions.json and, where something failed, failures.json."""
+"""What prediction finds, and what it leaves: predictions.json and, where something failed, failures.json."""
 
-from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli import __version__
-from promise_cli.console import warn
-from promise_cli.errors import PlanError
 from promise_cli.fingerprint import Fingerprint
-from promise_cli.grid import LPS_FROM_RAS
-from promise_cli.prompts import FOREGROUND, Click, locate_clicks
-from promise_cli.records import load_record, save_record
+from promise_cli.grid import LPS_FROM_RAS, Shape
+from promise_cli.patches import Patch
+from promise_cli.prompts import FOREGROUND, Click, Space, locate_clicks, nearest_voxel
+from promise_cli.records import load_record
 from promise_cli.volume import Volume
 from promise_cli.workspace import Workspace
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+RECORD, FAILURES = "predictions.json", "failures.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What was found in one scan for one lesion."""
+
+    probabilities: NDArray[np.float32]
+    """Of the foreground, on the part of the scan's grid that the windows saw."""
+    place: tuple[slice, slice, slice]
+    """Where that part lies in the scan; outside, the probability is 0."""
+    scan_shape: Shape
+    windows: tuple[Patch, ...]
+    """On the plan's grid, in the order in which they were looked at."""
+    clicks_outside_window: int = 0
+    """Clicks that no window saw and that were not used."""
+    closed: bool = True
+    """Whether the mask ends inside the windows; False where their number was used up before."""
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """(I, J, K) on the scan's grid in the plan's orientation."""
+        mask = np.zeros(self.scan_shape, dtype=bool)
+        mask[self.place] = self.probabilities > 0.5
+        return mask
+
+    @property
+    def window(self) -> Patch:
+        """The first one."""
+        return self.windows[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +55,11 @@ class ClickRecord:
 
     given: tuple[float, float, float]
     """As the prompt file has it."""
+    space: Space
+    """In which it was given."""
     label: int
+    value: int
+    """Of its lesion in the mask."""
     voxel: tuple[int, int, int]
     """Index (i, j, k) in the scan's file."""
     ras_mm: tuple[float, float, float]
@@ -39,6 +71,27 @@ class ClickRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LesionRecord:
+    """One lesion in a mask."""
+
+    value: int
+    name: str
+    num_voxels: int
+    """Of this value; lesions that share a value share its voxels."""
+    volume_ml: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondsRecord:
+    """Where the time of a case went."""
+
+    read: float
+    resample: float
+    network: float
+    write: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictedCase:
     """One finished case."""
 
@@ -46,12 +99,21 @@ class PredictedCase:
     scan: str
     mask: str
     """File beside predictions.json."""
+    probabilities: tuple[str, ...]
+    """Files beside predictions.json, one a lesion; none unless asked for."""
+    key: str
+    """Of scan, clicks, networks and settings; the same case with the same key need not be done again."""
     clicks: tuple[ClickRecord, ...]
-    window_origin: tuple[int, int, int]
-    """First voxel of the network's window on the plan's grid."""
+    """None where the whole scan was looked at."""
+    lesions: tuple[LesionRecord, ...]
+    windows: tuple[tuple[int, int, int], ...]
+    """First voxel of each window of the network on the plan's grid, in order."""
+    closed: bool
+    """Whether the mask ends inside the windows, or was not to be followed further."""
     num_voxels: int
     volume_ml: float
     clicks_outside_window: int
+    seconds: SecondsRecord
 
     @property
     def holds_its_clicks(self) -> bool:
@@ -82,6 +144,12 @@ class Predictions:
     checkpoints: tuple[str, ...]
     prompts: str
     device: str
+    precision: str
+    max_windows: int
+    """For one lesion; 1 is the paper's single window."""
+    tta: bool
+    values: tuple[int, ...]
+    """That a mask may hold for the target; several where lesions are told apart."""
     cases: tuple[PredictedCase, ...]
     without_click: tuple[str, ...]
     """Scans that the prompt file does not name."""
@@ -89,31 +157,39 @@ class Predictions:
 
 @dataclass(frozen=True, kw_only=True)
 class Failures:
-    """`failures.json`; only there when something failed."""
+    """`failures.json`; only there when something failed, and then it names every case without a mask."""
 
     failures: tuple[Failure, ...]
 
 
-def describe_click(click: Click, scan: Volume, mask: NDArray[np.bool_]) -> ClickRecord:
+def now() -> str:
+    """The time as records have it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def describe_click(click: Click, scan: Volume, mask: NDArray[np.uint8]) -> ClickRecord:
     """What a click was taken for: voxel, millimetres, intensity, and whether the mask holds it.
 
     Args:
-        click: On the scan's stored grid.
+        click: Inside the scan.
         scan: In any orientation.
-        mask: (I, J, K) on `scan.grid`.
+        mask: (I, J, K) on `scan.grid`, with the lesions' values.
     """
-    i, j, k = (int(index) for index in np.floor(np.array(click.ijk) + 0.5))
-    x, y, z = (round(float(value), 4) for value in scan.stored_grid.world((i, j, k)))
+    voxel = nearest_voxel(click.point, click.space, scan.stored_grid)
+    assert voxel is not None
+    x, y, z = (round(float(value), 4) for value in scan.stored_grid.world(voxel))
     left, posterior, superior = (float(value) for value in LPS_FROM_RAS * (x, y, z))
     there = tuple(locate_clicks([click], scan.stored_grid, scan.grid, "")[0])
     return ClickRecord(
-        given=click.ijk,
+        given=click.point,
+        space=click.space,
         label=click.label,
-        voxel=(i, j, k),
+        value=click.lesion.value,
+        voxel=voxel,
         ras_mm=(x, y, z),
         lps_mm=(left, posterior, superior),
         intensity=round(float(scan.array[there]), 4),
-        in_mask=bool(mask[there]),
+        in_mask=bool(mask[there] == click.lesion.value),
     )
 
 
@@ -124,39 +200,3 @@ def labels_dir(workspace: Workspace, dataset: str) -> str | None:
         return None
     source = Path(load_record(Fingerprint, path).source) / "labelsTr"
     return str(source) if (workspace.root / source).is_dir() else None
-
-
-def earlier_cases(
-    folder: Path, checkpoints: Sequence[Path], attempted: Set[str]
-) -> tuple[PredictedCase, ...]:
-    """What a folder lists from an earlier call with the same networks, but for the cases attempted now."""
-    path = folder / "predictions.json"
-    if not path.exists():
-        return ()
-    try:
-        there = load_record(Predictions, path)
-        created = datetime.fromisoformat(there.created).timestamp()
-    except (PlanError, ValueError) as error:
-        warn(f"{error}; what it lists is forgotten")
-        return ()
-    kept = tuple(
-        case
-        for case in there.cases
-        if case.case_id not in attempted and (folder / case.mask).exists()
-    )
-    same = there.checkpoints == tuple(str(path) for path in checkpoints)
-    if kept and not (same and created > max(path.stat().st_mtime for path in checkpoints)):
-        warn(
-            f"{folder}: {len(kept)} masks of another network, such as {kept[0].mask}, stay there but are no"
-            " longer listed; use -o to keep predictions apart"
-        )
-        return ()
-    return kept
-
-
-def forget_results(folder: Path, result: Predictions) -> None:
-    """Before masks change: drop the scores of the old ones, and list only those that stay."""
-    for name in ("metrics.json", "metrics.csv"):
-        (folder / name).unlink(missing_ok=True)
-    if (folder / "predictions.json").exists():
-        save_record(result, folder / "predictions.json")

@@ -24,6 +24,8 @@ class AugmentConfig:
     rotate_chance: float = 0.3
     max_degrees: float = 30.0
     quarter_turn_chance: float = 0.5
+    quarter_turn_plane: Literal["ij", "jk", "ik"] = "ij"
+    """Axes of the quarter turns: the axial plane (the authors' code: jk)."""
     zoom_chance: float = 0.3
     zoom_range: tuple[float, float] = (0.9, 1.1)
     shift_chance: float = 0.5
@@ -46,6 +48,9 @@ class TrainConfig:
     gradient_clip: float = 1.0
     """Largest L2 norm of the gradient."""
     batch_size: int = 1
+    """Samples at once on one device."""
+    accumulate: int = 1
+    """Batches whose gradients make one step of the optimiser."""
     patches_per_case: int = 1
     """In one epoch."""
     foreground_share: float = 0.5
@@ -54,19 +59,37 @@ class TrainConfig:
     """Largest distance in voxels, per axis, of the chosen voxel from the patch's centre (authors' code: 13)."""
     num_foreground_clicks: int = 10
     num_background_clicks: int = 10
+    repeat_clicks: bool = False
+    """Draw clicks with repetition, as the authors' code does."""
     vary_clicks: bool = False
     """Draw the number of foreground clicks from 1 to `num_foreground_clicks`, to meet one click in training too."""
     background_clicks: Literal["background", "anywhere"] = "background"
     """Where background clicks fall (the authors' code: anywhere, the target included)."""
     validation_patches: int = 1
     """Per validation case: fixed, each round one seeded click."""
+    validation_clicks: int = 1
+    """Foreground clicks on each validation patch: one, as at test (the authors' code: 10)."""
     validate_every: int = 1
     """Epochs."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the products; `auto` is decided when the run starts, by what the device multiplies fast."""
+    checkpoint_activations: bool = False
+    """Recompute each block in the backward pass: a fraction of the memory for a third more time."""
+    compile: bool = False
+    """Let `torch.compile` fuse the network's operations."""
     loss: LossConfig = field(default_factory=LossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patches_per_case", "validate_every"):
+        counts = (
+            "epochs",
+            "batch_size",
+            "accumulate",
+            "patches_per_case",
+            "validate_every",
+            "validation_clicks",
+        )
+        for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, found {getattr(self, name)}")
         if not self.learning_rate > 0:
@@ -110,7 +133,11 @@ def _train_config(name: str) -> TrainConfig:
             centre_jitter=13,
             num_background_clicks=20,
             background_clicks="anywhere",
+            repeat_clicks=True,
+            validation_clicks=10,
+            precision="fp32",
             loss=LossConfig.reference(),
+            augment=AugmentConfig(quarter_turn_plane="jk"),
         )
     if name in ("baseline-3dsam", "two-adapters", "up-conv", "promise-r", "promise-c"):
         return dataclasses.replace(paper, loss=dataclasses.replace(paper.loss, boundary_weight=0.0))

@@ -108,6 +108,7 @@ class TrainingSamples(Dataset[Sample]):
             int(rng.integers(1, num_foreground + 1)) if self.config.vary_clicks else num_foreground,
             self.config.num_background_clicks,
             anywhere=self.config.background_clicks == "anywhere",
+            repeat=self.config.repeat_clicks,
         )
         return _sample(
             image,
@@ -120,13 +121,23 @@ class TrainingSamples(Dataset[Sample]):
 
 
 class ValidationSamples(Dataset[Sample]):
-    """Fixed patches as prediction cuts them: centred on one seeded click in the target."""
+    """Fixed patches as prediction cuts them: centred on one seeded click in the target.
+
+    Further clicks, where asked for, fall on the target within the patch.
+    """
 
     def __init__(
-        self, cases_dir: Path, case_ids: tuple[str, ...], patch_size: int, per_case: int, seed: int
+        self,
+        cases_dir: Path,
+        case_ids: tuple[str, ...],
+        patch_size: int,
+        per_case: int,
+        seed: int,
+        num_clicks: int = 1,
     ) -> None:
         self.cases_dir, self.case_ids = cases_dir, case_ids
         self.patch_size, self.per_case, self.seed = patch_size, per_case, seed
+        self.num_clicks = num_clicks
 
     def __len__(self) -> int:
         """All patches."""
@@ -139,17 +150,18 @@ class ValidationSamples(Dataset[Sample]):
         case = load_case(self.cases_dir, case_id)
         rng = generator(self.seed, 0, case_id, number)
         size = self.patch_size
-        centre = _foreground_voxel(case, rng)
+        centre = foreground_voxel(case, rng)
         patch = Patch.centred(centre, (size, size, size))
-        clicks = (np.array([centre]) - np.array(patch.origin)).astype(np.float32)
-        labels = np.array([FOREGROUND], dtype=np.int64)
+        target = patch.crop(case.target)
+        first = (np.array([centre]) - np.array(patch.origin)).astype(np.float32)
+        further, _ = draw_clicks(target, rng, self.num_clicks - 1, 0, repeat=True)
         return _sample(
             patch.crop(case.image).astype(np.float32),
-            patch.crop(case.target),
-            clicks,
-            labels,
+            target,
+            np.concatenate([first, further]),
+            np.full(self.num_clicks, FOREGROUND, dtype=np.int64),
             case_id,
-            1,
+            self.num_clicks,
         )
 
 
@@ -175,7 +187,7 @@ def _draw_centre(case: Case, rng: np.random.Generator, config: TrainConfig) -> t
     """A voxel of the target or of the background (paper, section 3: with equal chance), jittered if asked."""
     wants_foreground = rng.random() < config.foreground_share
     jitter = rng.integers(-config.centre_jitter, config.centre_jitter + 1, size=3)
-    voxel = _foreground_voxel(case, rng)
+    voxel = foreground_voxel(case, rng)
     if not wants_foreground:
         for _ in range(MAX_BACKGROUND_TRIES):
             i, j, k = rng.integers(0, case.target.shape).tolist()
@@ -186,7 +198,8 @@ def _draw_centre(case: Case, rng: np.random.Generator, config: TrainConfig) -> t
     return i, j, k
 
 
-def _foreground_voxel(case: Case, rng: np.random.Generator) -> tuple[int, int, int]:
+def foreground_voxel(case: Case, rng: np.random.Generator) -> tuple[int, int, int]:
+    """A voxel of the target, each as likely as the others."""
     flat = case.foreground[rng.integers(len(case.foreground))]
     i, j, k = (int(index) for index in np.unravel_index(flat, case.target.shape))
     return i, j, k

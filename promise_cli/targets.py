@@ -45,14 +45,15 @@ def read_manifest(path: Path) -> Manifest:
         label, name, dataset = (content[key] for key in ("target_label", "target_name", "dataset"))
         labels = content.get("labels")
         masks = {str(case["case_id"]): str(case["mask"]) for case in content["cases"]}
-    except (KeyError, TypeError, AttributeError):
-        label, masks = None, {}
+        values = tuple(int(value) for value in content.get("values", (1,)))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        label, masks, values = None, {}, ()
     if not isinstance(label, int) or not isinstance(labels, str | None) or not masks:
         raise EvaluationError(
             f"{path}: needs dataset, target_label, target_name, labels, and cases with case_id and"
             " mask; predict again or mend it"
         )
-    target = Target(label, str(name), (label,), (1,))
+    target = Target(label, str(name), (label,), values or (1,))
     return Manifest(path, str(dataset), target, labels, masks)
 
 

@@ -23,6 +23,7 @@ def _ball(margin: int) -> tuple[np.ndarray, np.ndarray]:
         Augmentation(),
         Augmentation(flips=(True, False, True)),
         Augmentation(quarter_turns=3),
+        Augmentation(quarter_turns=1, turn_axes=(1, 2)),
         Augmentation(angle=0.5),
         Augmentation(zoom=(0.9, 1.1)),
         Augmentation(angle=-0.3, zoom=(1.1, 0.9), flips=(False, True, False), quarter_turns=1),
@@ -112,3 +113,22 @@ def test_what_is_drawn_keeps_to_its_chances_and_ranges() -> None:
 def test_only_resampling_needs_a_margin() -> None:
     assert Augmentation(flips=(True, True, True), quarter_turns=2).margin(64) == 0
     assert Augmentation(angle=np.pi / 6, zoom=(0.9, 0.9)).margin(64) == 18
+
+
+@pytest.mark.parametrize(("plane", "axes"), [("ij", (0, 1)), ("jk", (1, 2)), ("ik", (0, 2))])
+def test_quarter_turns_lie_in_the_plane_that_is_asked_for(
+    plane: str, axes: tuple[int, int]
+) -> None:
+    config = AugmentConfig(
+        flip_chance=0,
+        rotate_chance=0,
+        zoom_chance=0,
+        shift_chance=0,
+        quarter_turn_chance=1,
+        quarter_turn_plane=plane,
+    )
+    drawn = draw_augmentation(np.random.default_rng(0), config, 60.0)
+    image, target = _ball(0)
+    turned, _ = apply_augmentation(image, target, drawn, SIZE)
+    np.testing.assert_array_equal(turned, np.rot90(image, drawn.quarter_turns, axes))
+    assert drawn.quarter_turns in (1, 2, 3)

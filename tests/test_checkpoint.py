@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from promise_cli.checkpoint import build_model, choose_device, load_checkpoint, save_checkpoint
+from promise_cli.checkpoint import build_model, load_checkpoint, save_checkpoint
 from promise_cli.errors import CheckpointError
-from tests.test_train import RUN
+from tests.conftest import RUN
 
 
 class _Code:
@@ -65,7 +65,7 @@ def test_other_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint of promise-train"):
         load_checkpoint(tmp_path / "other.pt")
     torch.save({"format": "promise-checkpoint", "format_version": 99}, tmp_path / "new.pt")
-    with pytest.raises(CheckpointError, match="format version 99, this version reads 1"):
+    with pytest.raises(CheckpointError, match="format version 99, this version reads 1 and 2"):
         load_checkpoint(tmp_path / "new.pt")
     torch.save({"format": "promise-checkpoint", "format_version": 1}, tmp_path / "part.pt")
     with pytest.raises(CheckpointError, match="lacks 'model_config'; train or copy it again"):
@@ -81,10 +81,21 @@ def test_weights_of_another_network_are_refused(trained: Path) -> None:
         build_model(dataclasses.replace(checkpoint, weights=weights), path)
 
 
-def test_a_device_that_is_not_there_is_refused() -> None:
-    assert choose_device("cpu").type == "cpu"
-    if not torch.cuda.is_available():
-        with pytest.raises(
-            CheckpointError, match="--device cuda: not available on this machine; use --device cpu"
-        ):
-            choose_device("cuda")
+def test_a_disk_that_is_full_leaves_the_checkpoint_before(trained: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "checkpoint_last.pt"
+    path.write_bytes((trained / RUN / "checkpoint_last.pt").read_bytes())
+    before = load_checkpoint(path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(CheckpointError) as caught:
+            save_checkpoint(dataclasses.replace(before, epoch=9), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(caught.value).startswith(f"{path}: cannot be written (")
+    assert str(caught.value).endswith(
+        "); the checkpoint before is kept: check free space and permissions, then go on with --resume"
+    )
+    assert load_checkpoint(path).epoch == 1
+    assert list(tmp_path.iterdir()) == [path]

@@ -42,6 +42,13 @@ def test_no_two_samples_of_two_epochs_share_a_draw(preprocessed: Path) -> None:
     assert len({sample.clicks.numpy().tobytes() for sample in drawn}) == len(drawn) == 120
 
 
+def test_a_thousand_samples_of_one_epoch_show_no_repeated_draw(preprocessed: Path) -> None:
+    samples = _samples(preprocessed, patches_per_case=170)
+    order = samples.order(0)[:1000]
+    drawn = [samples[index] for index in order]
+    assert len({sample.clicks.numpy().tobytes() for sample in drawn}) == 1000
+
+
 def test_an_epoch_holds_every_case_equally_often_in_an_order_of_its_own(preprocessed: Path) -> None:
     samples = _samples(preprocessed, patches_per_case=3)
     for epoch in (0, 1):
@@ -139,3 +146,27 @@ def test_background_clicks_may_fall_anywhere_where_asked(preprocessed: Path) -> 
         i, j, k = sample.clicks[sample.labels == 0].long().T
         hits += float(sample.target[0, i, j, k].sum())
     assert hits > 0
+
+
+def test_clicks_repeat_where_asked(preprocessed: Path) -> None:
+    counts = {}
+    for repeat in (False, True):
+        samples = _samples(
+            preprocessed, repeat_clicks=repeat, foreground_share=1.0, num_foreground_clicks=300
+        )
+        sample = samples[0]
+        places = sample.clicks[sample.labels == 1]
+        counts[repeat] = (len(places), len(places.unique(dim=0)))
+    assert counts[False] == (300, 300)
+    assert counts[True][1] < counts[True][0] == 300
+
+
+def test_validation_takes_further_clicks_from_the_target_where_asked(preprocessed: Path) -> None:
+    cases = preprocessed / "preprocessed" / "Task98_Balls" / "cases"
+    one = ValidationSamples(cases, IDS, 16, per_case=1, seed=0)[2]
+    ten = ValidationSamples(cases, IDS, 16, per_case=1, seed=0, num_clicks=10)[2]
+    assert torch.equal(one.image, ten.image)
+    assert torch.equal(one.clicks[0], ten.clicks[0])
+    i, j, k = ten.clicks.long().T
+    assert ten.target[0, i, j, k].tolist() == [1.0] * 10
+    assert ten.labels.tolist() == [1] * 10

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from promise_cli.cli.conduct import explains_errors, share_cores
-from promise_cli.cli.options import Device, Overwrite, Root, Workers, make_app
+from promise_cli.cli.options import Device, Overwrite, Precision, Root, Workers, make_app
 
 train_app = make_app()
 
@@ -29,16 +29,51 @@ def train(
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="Pretrained weights: a file, or none.", show_default="the official file"),
+        typer.Option(
+            help="Pretrained weights: a file, or none.",
+            show_default="the official file, downloaded where need be",
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, show_default="the preset's")] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(min=1e-12, max=1.0, help="First learning rate.", show_default="the preset's"),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Samples at once on a device.", show_default="the preset's"),
+    ] = None,
+    accumulate: Annotated[
+        int | None,
+        typer.Option(min=1, help="Batches that make one step.", show_default="the preset's"),
+    ] = None,
+    patches_per_case: Annotated[
+        int | None, typer.Option(min=1, help="In one epoch.", show_default="the preset's")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", "--c", help="Go on from checkpoint_last.pt.")
     ] = False,
+    max_hours: Annotated[
+        float | None, typer.Option(min=0.0, help="Save and leave after so long.")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of all random draws.", show_default="42")
     ] = None,
     device: Device = "auto",
+    devices: Annotated[
+        int, typer.Option(min=1, help="Devices of this machine that share each step.")
+    ] = 1,
+    precision: Precision = None,
+    checkpoint_activations: Annotated[
+        bool,
+        typer.Option("--checkpoint-activations", help="Less memory for a third more time."),
+    ] = False,
+    compile_network: Annotated[
+        bool, typer.Option("--compile", help="Fuse operations with torch.compile.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write curves for TensorBoard.")
+    ] = False,
     workers: Workers = None,
     overwrite: Overwrite = False,
     root: Root = None,
@@ -46,20 +81,34 @@ def train(
     """Train one fold: cases -> results/<dataset>/fold_<n>."""
     share_cores()
     from promise_cli.console import say
+    from promise_cli.train import TrainRequest
     from promise_cli.train import train as run
 
     folder = run(
-        task,
-        fold,
-        preset_name=preset,
-        encoder=encoder,
-        weights=weights,
-        epochs=epochs,
-        seed=seed,
-        device=device,
-        workers=workers,
-        resume=resume,
-        overwrite=overwrite,
-        root=root,
+        TrainRequest(
+            task=task,
+            fold=fold,
+            preset=preset,
+            encoder=encoder,
+            weights=weights,
+            seed=seed,
+            epochs=epochs,
+            learning_rate=lr,
+            batch_size=batch_size,
+            accumulate=accumulate,
+            patches_per_case=patches_per_case,
+            precision=precision,
+            checkpoint_activations=checkpoint_activations or None,
+            compile=compile_network or None,
+            device=device,
+            devices=devices,
+            workers=workers,
+            max_hours=max_hours,
+            tensorboard=tensorboard,
+            resume=resume,
+            overwrite=overwrite,
+            root=root,
+        )
     )
-    say(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir() if path.is_file()))}")
+    files = sorted(path.name for path in folder.glob("[!.]*"))
+    say(f"{folder}: {', '.join(files)}")

@@ -22,7 +22,7 @@ from promise_cli.volume.read import (
     read_volume,
 )
 from promise_cli.volume.stored import SPACING_MM, Stored
-from promise_cli.volume.write import write_mask
+from promise_cli.volume.write import as_stored, write_mask, write_probabilities
 
 __all__ = [
     "FORMATS",
@@ -31,6 +31,7 @@ __all__ = [
     "Orientation",
     "Stored",
     "Volume",
+    "as_stored",
     "case_id",
     "find_volumes",
     "is_volume_file",
@@ -40,4 +41,5 @@ __all__ = [
     "read_volume",
     "volume_files",
     "write_mask",
+    "write_probabilities",
 ]

@@ -9,7 +9,7 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
-from promise_cli.grid import LPS_FROM_RAS, format_spacing
+from promise_cli.grid import LPS_FROM_RAS, Grid, format_spacing
 from promise_cli.volume.metaimage import check_meta_data, read_meta_header
 from promise_cli.volume.packed import check_packed_nrrd
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
@@ -102,3 +102,19 @@ def _load(path: Path, reader: Any, dtype: type[np.float32] | None) -> NDArray[An
     array = sitk.GetArrayFromImage(image).T
     array = array.reshape(array.shape[:3])
     return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def write_itk(stored: NDArray[Any], grid: Grid, path: Path) -> None:
+    """Write an array (I, J, K) as the file's axes have it, packed; the format is chosen by the suffix.
+
+    Raises:
+        VolumeError: The grid's axes are sheared, which these formats cannot say.
+    """
+    if shear_note(grid):
+        raise VolumeError(f"{path.name}: sheared axes cannot be written so; write NIfTI")
+    image = sitk.GetImageFromArray(np.ascontiguousarray(stored.T))
+    spacing = np.array(grid.spacing)
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin((LPS_FROM_RAS * grid.affine[:3, 3]).tolist())
+    image.SetDirection((LPS_FROM_RAS[:, None] * grid.affine[:3, :3] / spacing).ravel().tolist())
+    sitk.WriteImage(image, str(path), useCompression=True)

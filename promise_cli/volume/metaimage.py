@@ -9,7 +9,7 @@ from pathlib import Path
 from promise_cli.errors import VolumeError
 from promise_cli.volume.packed import unpacked_size
 
-_LINE = re.compile(rb"^\s*([A-Za-z_0-9]+)\s*=\s*(.*?)\s*$")
+_LINE = re.compile(rb"^\s*([^\s=]+)\s*=\s*(.*?)\s*$")
 _BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 8, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
 
 

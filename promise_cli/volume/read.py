@@ -1,6 +1,6 @@
 """Scans and labels in one axis order, and what undoes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +34,10 @@ class Volume:
     """The file's header, or one made for its grid where the file is no NIfTI."""
     notes: tuple[str, ...] = ()
     """What is odd about the file's geometry and need not be mended."""
+
+    def without_array(self) -> "Volume":
+        """What is needed to write on this grid, without the voxels' memory."""
+        return replace(self, array=np.empty(0, self.array.dtype))
 
 
 def open_stored(path: Path) -> Stored:

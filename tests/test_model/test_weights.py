@@ -61,6 +61,25 @@ def test_every_entry_of_an_official_sam_file_is_used_or_listed_as_unused(sam, tm
     assert all(name.startswith(("image_encoder.neck", "prompt", "mask")) for name in loaded.unused)
 
 
+# a network without memory, which takes no values but refuses wrong names and shapes
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter:UserWarning")
+@pytest.mark.parametrize(("encoder", "frozen"), [("sam_vit_l", 24), ("sam_vit_h", 32)])
+def test_the_larger_official_files_fill_their_encoders(encoder, frozen, tmp_path):
+    with torch.device("meta"):
+        model = ProMISe(ModelConfig(encoder=encoder))
+    loaded = load_encoder_weights(model, save(official(encoder), tmp_path / "sam.pth"))
+    ours = {name.removeprefix("image_encoder.") for name in loaded.used}
+    pretrained = set(model.image_encoder.pretrained_parameters())
+    assert pretrained - ours == {f"blocks.{n}.attn.rel_pos_scale" for n in range(frozen)}
+    norms = {
+        f"blocks.{n}.norm{k}.{kind}"
+        for n in range(frozen)
+        for k in (1, 2)
+        for kind in ("weight", "bias")
+    }
+    assert ours - pretrained == norms
+
+
 def test_depth_positions_start_between_those_of_height_and_width(sam, tmp_path):
     load_encoder_weights(sam, save(official(), tmp_path / "sam.pth"))
     attention = sam.image_encoder.blocks[2].attn

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from promise_cli.curves import EpochLog, draw_progress, load_log, save_log
+from promise_cli.train.curves import EpochLog, draw_progress, load_log, save_log
 
 
 def _row(epoch: int, dice: float | None) -> EpochLog:

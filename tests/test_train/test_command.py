@@ -1,30 +1,29 @@
 """promise-train leaves a run that can be used, watched and gone on with."""
 
-import dataclasses
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from promise_cli.checkpoint import build_model, load_checkpoint
-from promise_cli.curves import load_log
 from promise_cli.errors import CheckpointError, DatasetError, PlanError, WorkspaceError
-from promise_cli.plan import Plan
-from promise_cli.records import load_record
-from promise_cli.train import train
-from tests.conftest import edit_json
-
-RUN = Path("results") / "Task98_Balls" / "fold_0"
+from promise_cli.train import TrainRequest, train
+from promise_cli.train.curves import load_log
+from tests.conftest import RUN, edit_json
 
 
 def test_every_file_is_there(trained: Path) -> None:
-    assert {path.name for path in (trained / RUN).iterdir()} == {
+    assert {path.name for path in (trained / RUN).iterdir() if path.name != ".lock"} == {
         "checkpoint_last.pt",
         "checkpoint_best.pt",
         "config.json",
         "log.csv",
+        "metrics.csv",
+        "metrics.json",
         "progress.png",
+        "run.json",
     }
     assert (trained / RUN / "progress.png").read_bytes().startswith(b"\x89PNG")
 
@@ -38,89 +37,18 @@ def test_the_log_has_one_row_an_epoch(trained: Path) -> None:
     assert row.loss == pytest.approx(weighted, rel=1e-4)
 
 
-def test_a_run_stopped_and_resumed_equals_one_that_was_never_stopped(
-    preprocessed: Path, tmp_path: Path
-) -> None:
-    weights = []
-    for stops in ((2,), (1, 2)):
-        root = tmp_path / f"{len(stops)}"
-        shutil.copytree(preprocessed, root)
-        for number, epochs in enumerate(stops):
-            # The learning rate depends on the epochs planned: plan two from the start, and stop in between.
-            _train_until(root, epochs, resume=number > 0)
-        weights.append(load_checkpoint(root / RUN / "checkpoint_last.pt").weights)
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-
-
-def _train_until(root: Path, stop: int, *, resume: bool) -> None:
-    from promise_cli import run as run_module
-
-    save = run_module.Run.save
-
-    def save_and_stop(self: run_module.Run, dice: float | None) -> None:
-        save(self, dice)
-        if self.epoch == stop:
-            raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module.Run, "save", save_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(None, 0, preset_name="tiny", epochs=2, device="cpu", root=root, resume=resume)
-
-
-def test_a_resumed_run_knows_how_far_it_was(trained: Path, tmp_path: Path) -> None:
-    from promise_cli.run import resume_run
-
-    root = tmp_path / "workspace"
-    shutil.copytree(trained, root)
-    checkpoint = load_checkpoint(root / RUN / "checkpoint_last.pt")
-    run = resume_run(root / RUN, _plan(root), split=checkpoint.split, epochs=3, device="cpu")
-    assert (run.epoch, run.best_dice, run.config.epochs) == (1, checkpoint.best_dice, 3)
-    assert [row.epoch for row in run.log] == [1]
-    state = run.optimizer.state_dict()["state"]
-    assert all(
-        torch.equal(state[n]["exp_avg"], checkpoint.optimizer["state"][n]["exp_avg"]) for n in state
-    )
-    run.epoch, best = 2, (root / RUN / "checkpoint_best.pt").read_bytes()
-    run.best_dice = 0.9
-    run.save(0.5)
-    assert (root / RUN / "checkpoint_best.pt").read_bytes() == best
-    assert load_checkpoint(root / RUN / "checkpoint_last.pt").best_dice == 0.9
-
-
-def _plan(root: Path) -> Plan:
-    return load_record(Plan, root / "preprocessed" / "Task98_Balls" / "plans.json")
-
-
-def test_gradients_are_clipped(trained: Path, tmp_path: Path) -> None:
-    from promise_cli import train as train_module
-    from promise_cli.run import resume_run
-    from promise_cli.samples import TrainingSamples, collate
-
-    root = tmp_path / "workspace"
-    shutil.copytree(trained, root)
-    split = load_checkpoint(root / RUN / "checkpoint_last.pt").split
-    run = resume_run(root / RUN, _plan(root), split=split, epochs=3, device="cpu")
-    run.config = dataclasses.replace(run.config, gradient_clip=1e-3)
-    cases = root / "preprocessed" / "Task98_Balls" / "cases"
-    samples = TrainingSamples(cases, split.train, 48, run.config, 0, 20.0)
-    train_module._step(run, collate([samples[0]]))
-    norm = torch.stack([p.grad.norm() for p in run.model.parameters() if p.grad is not None]).norm()
-    assert norm <= 1.001e-3
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"epochs": 1}, r"checkpoint_last\.pt: 1 of 1 epochs are done; ask for more with --epochs"),
         ({"epochs": 2, "seed": 7}, "--seed 7: this run was started with 42; leave the option out"),
-        ({"epochs": 2, "preset_name": "paper"}, "--preset paper: this run was started with tiny"),
+        ({"epochs": 2, "preset": "paper"}, "--preset paper: this run was started with tiny"),
         ({"overwrite": True}, "--resume goes on with a run, --overwrite starts it anew: give one"),
     ],
 )
 def test_what_resuming_cannot_do_is_refused(trained: Path, options: dict, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
-        train(None, 0, resume=True, device="cpu", root=trained, **options)
+        train(TrainRequest(resume=True, device="cpu", root=trained, **options))
 
 
 def test_a_fold_that_changed_is_not_resumed(trained: Path, tmp_path: Path) -> None:
@@ -135,7 +63,7 @@ def test_a_fold_that_changed_is_not_resumed(trained: Path, tmp_path: Path) -> No
     with pytest.raises(
         CheckpointError, match=r"was trained with other cases than fold 0 of splits\.json now has"
     ):
-        train(None, 0, resume=True, epochs=2, device="cpu", root=root)
+        train(TrainRequest(resume=True, epochs=2, device="cpu", root=root))
 
 
 def test_a_checkpoint_holds_all_that_prediction_needs(trained: Path) -> None:
@@ -153,28 +81,30 @@ def test_a_run_is_not_overwritten_by_mistake(trained: Path) -> None:
         WorkspaceError,
         match="a run is there already; add --resume to go on with it, or --overwrite",
     ):
-        train(None, 0, preset_name="tiny", epochs=1, device="cpu", root=trained)
+        train(TrainRequest(preset="tiny", epochs=1, device="cpu", root=trained))
 
 
 def test_nothing_to_resume_is_an_error(preprocessed: Path) -> None:
     with pytest.raises(
         CheckpointError, match="nothing to resume; leave --resume out to start a run"
     ):
-        train(None, 0, resume=True, device="cpu", root=preprocessed)
+        train(TrainRequest(resume=True, device="cpu", root=preprocessed))
     assert not (preprocessed / "results").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"preset_name": "huge"}, PlanError, r"--preset huge: unknown; use one of paper, reference"),
+        ({"preset": "huge"}, PlanError, r"--preset huge: unknown; use one of paper, reference"),
         ({"device": "tpu"}, CheckpointError, r"--device tpu: unknown; use auto, cpu, cuda or mps"),
         ({"task": "Task55"}, WorkspaceError, r"'Task55': unknown task; searched .*: Task98_Balls"),
+        ({"devices": 999}, CheckpointError, r"--devices 999: this machine has \d+ (cores|GPUs); ask for no more"),
+        ({"precision": "fp8"}, CheckpointError, r"--precision fp8: unknown; use auto, fp32 or bf16"),
         ({"fold": 5}, PlanError, r"splits\.json: no fold 5; use --fold 0 to 4"),
         ({"encoder": "resnet"}, CheckpointError, r"--encoder resnet: unknown; use one of sam_vit_b"),
-        ({"preset_name": "paper"}, CheckpointError,
+        ({"preset": "paper"}, CheckpointError,
          r"weights/sam_vit_b_01ec64\.pth: no pretrained weights for sam_vit_b; put the official file there"),
-        ({"preset_name": "paper", "weights": "none.pth"}, CheckpointError, r"none\.pth: no such file"),
+        ({"preset": "paper", "weights": "none.pth"}, CheckpointError, r"none\.pth: no such file"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named_and_nothing_is_written(
@@ -186,9 +116,9 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(
     message: str,
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    arguments = {"task": None, "fold": 0, "preset_name": "tiny", "device": "cpu"} | options
+    arguments = {"preset": "tiny", "device": "cpu", "root": preprocessed} | options
     with pytest.raises(error, match=message):
-        train(**arguments, root=preprocessed)
+        train(TrainRequest(**arguments))
     assert not (preprocessed / "results").exists()
 
 
@@ -201,7 +131,7 @@ def test_missing_cases_are_named(preprocessed: Path, tmp_path: Path) -> None:
         DatasetError,
         match=r"cases of fold 0 are missing or were made with another plan, such as ball_00.; run promise-preprocess",
     ):
-        train(None, 0, preset_name="tiny", device="cpu", root=root)
+        train(TrainRequest(preset="tiny", device="cpu", root=root))
 
 
 def test_cases_of_another_plan_are_refused(preprocessed: Path, tmp_path: Path) -> None:
@@ -214,5 +144,25 @@ def test_cases_of_another_plan_are_refused(preprocessed: Path, tmp_path: Path) -
     with pytest.raises(
         DatasetError, match=r"were made with another plan, such as ball_.*; run promise-preprocess"
     ):
-        train(None, 0, preset_name="tiny", device="cpu", root=root)
+        train(TrainRequest(preset="tiny", device="cpu", root=root))
     assert not (root / "results").exists()
+
+
+def test_starting_it_as_a_module_loads_no_torch_before_the_threads_are_set() -> None:
+    code = (
+        "import sys, promise_cli.train, promise_cli.train.__main__; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_hours": float("nan")}, "--max-hours nan: give a number of hours, such as 23.5"),
+        ({"learning_rate": float("nan")}, "--lr nan: give a number above 0, such as 4e-4"),
+    ],
+)
+def test_a_number_that_is_none_is_refused(options: dict, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        TrainRequest(**options)

@@ -1,0 +1,292 @@
+"""What one call of promise-train does, from the arguments to the scores of the fold's test cases."""
+
+import dataclasses
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from promise_cli.case import made_with
+from promise_cli.console import say, warn
+from promise_cli.errors import CheckpointError, DatasetError, PlanError, PromiseError, StoppedError
+from promise_cli.fingerprint import Fingerprint
+from promise_cli.plan import Plan
+from promise_cli.records import load_record
+from promise_cli.samples import TrainingSamples, ValidationSamples
+from promise_cli.splits import Split, Splits
+from promise_cli.train.fold_scores import score_fold
+from promise_cli.train.group import Group, join_group, launch
+from promise_cli.train.loop import Training, compiled_or_plain, train_epochs
+from promise_cli.train.provenance import (
+    begin_session,
+    end_session,
+    load_sessions,
+    peak_memory_gib,
+    save_sessions,
+)
+from promise_cli.train.request import TrainRequest
+from promise_cli.train.run import Run, hold
+from promise_cli.train.start import resume_run, start_run
+from promise_cli.train.stopping import StopRequest
+from promise_cli.train.watch import Board
+from promise_cli.workspace import Workspace, open_workspace
+
+SHIFT_SCALE = 64.0
+"""HU that one unit of normalised intensity stands for where a scan has no HU: the deviation of the paper's
+pancreas tumours."""
+
+
+def train(request: TrainRequest) -> Path:
+    """Train one fold, and score its test cases when all epochs are done.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        StoppedError: A signal came; the run is saved where it stopped, as it is when the time is up.
+        PromiseError: Dataset, fold, preset, weights, device or run do not fit.
+    """
+    if request.devices > 1:
+        if "WORLD_SIZE" in os.environ:
+            raise CheckpointError(
+                "--devices: torchrun has started the processes already; leave it out"
+            )
+        _check_devices(request)
+        alone = dataclasses.replace(request, devices=1)
+        return cast(Path, launch(request.devices, train, alone))
+    with join_group(request.device) as (group, device):
+        return _train(request, group, device)
+
+
+def _check_devices(request: TrainRequest) -> None:
+    """One process a GPU, or at most one a core."""
+    on_gpu = torch.cuda.is_available() and request.device in ("auto", "cuda")
+    there, what = (torch.cuda.device_count(), "GPUs") if on_gpu else (os.cpu_count() or 1, "cores")
+    if request.devices > there:
+        raise CheckpointError(
+            f"--devices {request.devices}: this machine has {there} {what}; ask for no more than that"
+        )
+
+
+def _train(request: TrainRequest, group: Group, device: str) -> Path:
+    stop = StopRequest(request.max_hours)
+    workspace = open_workspace(request.root)
+    preprocessed = workspace.find_preprocessed(request.task)
+    plan = load_record(Plan, preprocessed / "plans.json")
+    split = _read_split(preprocessed, request.fold, plan)
+    folder = workspace.results / preprocessed.name / f"fold_{request.fold}"
+    if not group.is_first:
+        group.wait()  # the first process may have weights to download
+    run = _open_run(request, group, device, workspace, folder, plan, split)
+    if group.is_first:
+        group.wait()
+    _introduce(run, preprocessed.name)
+    _warn_of_large_targets(run, preprocessed)
+    with hold(folder) if group.is_first else nullcontext(), stop.listening():
+        try:
+            if not run.is_finished:
+                _work(request, group, run, preprocessed / "cases", stop)
+            if group.is_first:
+                _score(run, preprocessed / "cases", stop)
+        except StoppedError as stopped:
+            if stop.signal is not None:
+                raise
+            say(str(stopped))  # the time is up, which is what was asked for
+    return folder
+
+
+def _open_run(
+    request: TrainRequest,
+    group: Group,
+    device: str,
+    workspace: Workspace,
+    folder: Path,
+    plan: Plan,
+    split: Split,
+) -> Run:
+    if not request.resume:
+        return start_run(
+            folder,
+            request,
+            plan,
+            split,
+            device=device,
+            processes=group.size,
+            weights_dir=workspace.weights,
+        )
+    if request.overwrite:
+        raise CheckpointError(
+            "--resume goes on with a run, --overwrite starts it anew: give one of them"
+        )
+    run = resume_run(folder, request, plan, split, device=device, processes=group.size)
+    if run.is_finished and ((folder / "metrics.json").exists() or not split.test):
+        raise CheckpointError(
+            f"{folder / 'checkpoint_last.pt'}: {run.epoch} of {run.config.epochs} epochs are done; ask for more with"
+            " --epochs"
+        )
+    return run
+
+
+def _work(
+    request: TrainRequest, group: Group, run: Run, cases_dir: Path, stop: StopRequest
+) -> None:
+    """All epochs that are left, with run.json telling of them."""
+    numbers, size, split, config = (
+        run.plan.normalisation,
+        run.plan.patch_size,
+        run.split,
+        run.config,
+    )
+    shift_scale = numbers.std if numbers.scheme == "dataset" else SHIFT_SCALE
+    run.model.checkpoint_activations(config.checkpoint_activations)
+    network: nn.Module = group.share_gradients(run.model, run.device)
+    if config.compile:
+        network = compiled_or_plain(network, run, warn)
+    board = Board(run.folder, request.tensorboard and group.is_first)
+    training = Training(
+        run=run,
+        network=network,
+        samples=TrainingSamples(cases_dir, split.train, size, config, run.seed, shift_scale),
+        fixed=ValidationSamples(
+            cases_dir,
+            split.val,
+            size,
+            config.validation_patches,
+            run.seed,
+            config.validation_clicks,
+        ),
+        group=group,
+        workers=_num_workers(request.workers, run.device),
+        stop=stop,
+        board=board,
+    )
+    with _recorded(training):
+        train_epochs(training)
+    board.close()
+
+
+@contextmanager
+def _recorded(training: Training) -> Iterator[None]:
+    """Keep run.json up to date: when it began, after each epoch, and how it ended."""
+    run, group = training.run, training.group
+    earlier = () if run.epoch + run.step == 0 else load_sessions(run.folder)
+    session = begin_session(
+        run.device,
+        processes=group.size,
+        precision=run.precision,
+        seed=run.seed,
+        model=run.model,
+        first_epoch=run.epoch + 1,
+    )
+
+    def record(outcome: str = "running") -> None:
+        if not group.is_first:
+            return
+        steps = max(1, training.steps)
+        current = dataclasses.replace(
+            session,
+            last_epoch=run.epoch,
+            steps=training.steps,
+            seconds_per_step=training.seconds / steps,
+            waiting_share=training.waiting_seconds / max(training.seconds, 1e-9),
+            peak_memory_gib=peak_memory_gib(run.device),
+        )
+        if outcome != "running":
+            current = end_session(current, outcome)
+        save_sessions((*earlier, current), run.folder)
+
+    training.on_epoch = record
+    try:
+        yield
+    except (PromiseError, KeyboardInterrupt) as error:
+        if (run.folder / "checkpoint_last.pt").exists():
+            record("stopped" if isinstance(error, StoppedError) else f"failed: {error}")
+        raise
+    record("finished")
+
+
+def _score(run: Run, cases_dir: Path, stop: StopRequest) -> None:
+    """The fold's test cases, where they are preprocessed."""
+    if not run.split.test:
+        return
+    absent = [case for case in run.split.test if not made_with(run.plan, cases_dir / case)]
+    if absent:
+        warn(
+            f"{cases_dir}: {len(absent)} test cases of fold {run.fold} are missing or were made with another plan, such"
+            f" as {absent[0]}; the run is not scored"
+        )
+        return
+    score_fold(run, cases_dir, stop)
+
+
+def _read_split(preprocessed: Path, fold: int, plan: Plan) -> Split:
+    path = preprocessed / "splits.json"
+    splits = load_record(Splits, path)
+    if not 0 <= fold < len(splits.folds):
+        raise PlanError(f"{path}: no fold {fold}; use --fold 0 to {len(splits.folds) - 1}")
+    split = splits.folds[fold]
+    stale = [
+        case
+        for case in (*split.train, *split.val)
+        if not made_with(plan, preprocessed / "cases" / case)
+    ]
+    if stale:
+        raise DatasetError(
+            f"{preprocessed / 'cases'}: {len(stale)} cases of fold {fold} are missing or were made with another"
+            f" plan, such as {stale[0]}; run promise-preprocess {preprocessed.name} again"
+        )
+    if not split.train:
+        raise PlanError(f"{path}: fold {fold} has no training case; correct the file")
+    return split
+
+
+def _num_workers(asked: int | None, device: torch.device) -> int:
+    """A GPU must be fed; on the CPU the network needs the cores itself."""
+    if asked is not None:
+        return asked
+    return 0 if device.type == "cpu" else min(6, (os.cpu_count() or 1) - 1)
+
+
+def _introduce(run: Run, dataset: str) -> None:
+    parameters = list(run.model.parameters())
+    trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+    total = sum(parameter.numel() for parameter in parameters)
+    say(
+        f"dataset: {dataset}, fold {run.fold}: {len(run.split.train)} training and"
+        f" {len(run.split.val)} validation cases, target {run.plan.target_label} ({run.plan.target_name})"
+    )
+    say(
+        f"network: preset {run.preset}, encoder {run.model.config.encoder}, weights {run.encoder_weights};"
+        f" {trained:,} of {total:,} parameters are trained"
+    )
+    at_step = f" from step {run.step + 1}" if run.step else ""
+    say(
+        f"run: {run.folder}, epochs {run.epoch + 1}{at_step} to {run.config.epochs}, patch {run.plan.patch_size}^3,"
+        f" {run.samples_per_step} samples a step, device {run.device} in {run.precision}, seed {run.seed}, validation"
+        f" every {run.config.validate_every} epochs"
+    )
+    test = run.split.test
+    say(
+        f"test cases: {len(test)} ({', '.join(test[:6])}{', ...' if len(test) > 6 else ''}), see splits.json"
+    )
+
+
+def _warn_of_large_targets(run: Run, preprocessed: Path) -> None:
+    """A target larger than the window cannot be outlined whole, however long the training."""
+    path = preprocessed / "fingerprint.json"
+    if not path.exists():
+        return
+    edge = run.plan.patch_size
+    window_ml = edge**3 * math.prod(run.plan.spacing) / 1000
+    cases = load_record(Fingerprint, path).cases
+    larger = [case.case_id for case in cases if case.target_ml > window_ml]
+    if larger:
+        warn(
+            f"in {len(larger)} of {len(cases)} cases, such as {larger[0]}, the target is larger than the window of"
+            f" {edge}^3 voxels ({window_ml:.0f} ml); what lies outside the window stays background"
+        )

@@ -1,0 +1,129 @@
+"""A finished run on its fold's test cases: one simulated click each, Dice and NSD on the plan's grid.
+
+A first answer beside the checkpoint, from the preprocessed cases alone. What counts for publication is
+promise-predict and promise-evaluate, which score on each scan's own grid.
+"""
+
+import datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from promise_cli.case import Case, load_case
+from promise_cli.checkpoint import build_model, load_checkpoint
+from promise_cli.console import say, show_table, track
+from promise_cli.device import Precision, autocast
+from promise_cli.errors import StoppedError
+from promise_cli.metrics import score_masks
+from promise_cli.model import ProMISe
+from promise_cli.patches import Patch
+from promise_cli.plan import Plan
+from promise_cli.samples import foreground_voxel, generator
+from promise_cli.scores import CaseScore, Report, Summary, summarize, write_report
+from promise_cli.train.run import BEST, LAST, Run
+from promise_cli.train.stopping import StopRequest
+
+TOLERANCE_MM = 5.0
+"""The default of the authors' code."""
+
+
+def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
+    """Write metrics.json and metrics.csv of the fold's test cases into the run's folder, and show them.
+
+    The clicks are drawn from the target, seeded by the run's seed and the case: the same for every network.
+
+    Args:
+        run: All of whose epochs are done, with at least one test case.
+        cases_dir: The preprocessed cases.
+        stop: Asked between cases.
+
+    Raises:
+        StoppedError: A signal came or the time is up; nothing is written then.
+    """
+    path = run.folder / (BEST if (run.folder / BEST).exists() else LAST)
+    model = build_model(load_checkpoint(path), path).to(run.device)
+    scores = []
+    for case_id in track(run.split.test, "test cases", len(run.split.test)):
+        if stop.reason is not None:
+            raise StoppedError(
+                f"{run.folder}: stopped by {stop.reason}; all epochs are done, the test cases are not scored: add"
+                " --resume to score them"
+            )
+        case = load_case(cases_dir, case_id)
+        click = foreground_voxel(case, generator(run.seed, 0, case_id))
+        scores.append(_score_case(model, case, click, run.plan, run.device, run.precision))
+    summary = summarize(scores)
+    report = Report(
+        command="promise-train",
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        dataset=run.plan.dataset,
+        predictions=str(path),
+        labels=str(cases_dir),
+        output=str(run.folder),
+        protocol="promise",
+        tolerances_mm=(TOLERANCE_MM,),
+        empty_policy="nan",
+        empty_cases=0,
+        missing_policy="error",
+        missing_cases=0,
+        notes=(
+            f"test cases of fold {run.fold}, one click a case drawn from the target with seed {run.seed},"
+            " scored on the plan's grid",
+        ),
+        summary=summary,
+        cases=tuple(scores),
+    )
+    write_report(report, run.folder)
+    say(f"test cases of fold {run.fold}: {path.name}, one simulated click each, on the plan's grid")
+    rows = []
+    for name, of in (
+        ("Dice", summary.overall.dice),
+        (f"NSD at {TOLERANCE_MM:g} mm", summary.overall.nsd[f"{TOLERANCE_MM}"]),
+    ):
+        spread = f"{of.sd:.3f}" if of.n > 1 else "-"
+        extremes = f"{of.minimum:.3f} - {of.maximum:.3f}"
+        rows.append((name, str(of.n), f"{of.mean:.3f}", spread, extremes))
+    show_table(f"scores in {run.folder}", ("", "cases", "mean", "sd", "range"), rows)
+    return summary
+
+
+@torch.inference_mode()
+def _score_case(
+    model: ProMISe,
+    case: Case,
+    click: tuple[int, int, int],
+    plan: Plan,
+    device: torch.device,
+    precision: Precision,
+) -> CaseScore:
+    """One window round the click; what lies outside stays background (paper, section 3)."""
+    size = plan.patch_size
+    window = Patch.centred(click, (size, size, size))
+    image = torch.from_numpy(window.crop(case.image).astype(np.float32))[None, None]
+    place = torch.tensor([click]) - torch.tensor(window.origin)
+    with autocast(device, precision):
+        logits = model(
+            image.to(device),
+            place[None].float().to(device),
+            torch.ones(1, 1, dtype=torch.long, device=device),
+        )
+    found = (logits.float().softmax(dim=1)[0, 1] > 0.5).cpu().numpy()
+    reference = np.asarray(case.target) > 0
+    prediction = np.zeros_like(reference)
+    window.paste(found, prediction)
+    measured = score_masks(prediction, reference, plan.spacing, (TOLERANCE_MM,))
+    voxel_ml = float(np.prod(plan.spacing)) / 1000
+    return CaseScore(
+        case_id=case.case_id,
+        label=plan.target_label,
+        name=plan.target_name,
+        status="ok" if measured.prediction_voxels else "prediction_empty",
+        dice=measured.dice,
+        nsd={f"{TOLERANCE_MM}": measured.nsd[0]},
+        reference_voxels=measured.reference_voxels,
+        prediction_voxels=measured.prediction_voxels,
+        reference_ml=measured.reference_voxels * voxel_ml,
+        prediction_ml=measured.prediction_voxels * voxel_ml,
+        spacing=plan.spacing,
+    )

@@ -1,0 +1,174 @@
+"""The processes that share a training, one a device: started by torchrun or by `--devices`.
+
+Every process holds the whole network; each computes its samples of a step, and the gradients are averaged.
+"""
+
+import os
+import signal
+import socket
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, multiprocessing, nn
+from torch.multiprocessing.spawn import ProcessExitedException, start_processes
+from torch.nn.parallel import DistributedDataParallel
+
+from promise_cli.console import mute
+from promise_cli.errors import CheckpointError, PromiseError
+
+
+@dataclass(frozen=True)
+class Group:
+    """This process among the others."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    """Among the processes of this machine."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes and speaks for all."""
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over all processes of a few numbers on the CPU."""
+        if self.size == 1:
+            return values
+        on_gpu = dist.get_backend() == "nccl"
+        sums = values.cuda() if on_gpu else values.clone()
+        dist.all_reduce(sums)
+        return sums.cpu()
+
+    def gather(self, value: Any) -> list[Any]:
+        """What every process has, by rank."""
+        if self.size == 1:
+            return [value]
+        values = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def share_gradients(self, model: nn.Module, device: torch.device) -> nn.Module:
+        """The network whose backward pass averages gradients over the processes."""
+        if self.size == 1:
+            return model
+        # Of the global queries, whose gradient is a view; they are too small to matter.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+        return DistributedDataParallel(
+            model,
+            device_ids=[device] if device.type == "cuda" else None,
+            # A layer that is kept for its count alone gets no gradient.
+            find_unused_parameters=any("token_to_image" in n for n, _ in model.named_parameters()),
+        )
+
+
+@contextmanager
+def join_group(device: str) -> Iterator[tuple[Group, str]]:
+    """Meet the other processes where torchrun or `launch` started several.
+
+    Args:
+        device: As asked for; with several GPUs each process takes the one of its number.
+
+    Yields:
+        This process's place, and its device.
+
+    Raises:
+        CheckpointError: More processes than GPUs.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Group(), device
+        return
+    group = Group(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
+    on_gpu = torch.cuda.is_available() and device in ("auto", "cuda")
+    if on_gpu:
+        if group.local_rank >= torch.cuda.device_count():
+            raise CheckpointError(
+                f"--device {device}: {torch.cuda.device_count()} GPUs for more processes than that; start fewer"
+            )
+        device = f"cuda:{group.local_rank}"
+        torch.cuda.set_device(group.local_rank)
+    if not group.is_first:
+        mute()
+    dist.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        yield group, device
+    finally:
+        dist.destroy_process_group()
+
+
+def launch(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a function in several processes on this machine that form a group; returns what the first one returns.
+
+    Raises:
+        PromiseError: What the first process to fail raised, or that one died.
+    """
+    context = multiprocessing.get_context("spawn")
+    results = context.SimpleQueue()
+    place = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    processes = start_processes(  # type: ignore[no-untyped-call]
+        _enter, (place, results, function, arguments), nprocs=size, join=False, start_method="spawn"
+    )
+    with _passing_signals_on(processes.pids()):
+        try:
+            while not processes.join():
+                pass
+        except ProcessExitedException as error:
+            if results.empty():
+                raise CheckpointError(
+                    f"a training process died ({error}); the last checkpoint is kept: go on with --resume"
+                ) from None
+    result = results.get()
+    if isinstance(result, PromiseError):
+        raise result
+    return result
+
+
+def _enter(rank: int, place: dict[str, str], results: Any, function: Any, arguments: Any) -> None:
+    """What a started process does."""
+    os.environ.update(place, RANK=str(rank), LOCAL_RANK=str(rank))
+    if not torch.cuda.is_available():
+        torch.set_num_threads(max(1, torch.get_num_threads() // int(place["WORLD_SIZE"])))
+    try:
+        result = function(*arguments)
+    except PromiseError as error:
+        results.put(error)
+        raise SystemExit(1) from None
+    if rank == 0:
+        results.put(result)
+
+
+@contextmanager
+def _passing_signals_on(pids: list[int]) -> Iterator[None]:
+    """SIGTERM goes on to the processes; Ctrl-C reaches them by itself, since they share the terminal."""
+
+    def pass_on(number: int, _: Any) -> None:
+        for pid in pids:
+            os.kill(pid, number)
+
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, pass_on),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

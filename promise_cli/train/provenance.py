@@ -1,0 +1,153 @@
+"""run.json: with what, on what and how fast a run was trained, one entry for each call that worked on it."""
+
+import dataclasses
+import datetime
+import math
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from promise_cli import __version__
+from promise_cli.errors import PlanError
+from promise_cli.records import load_record, save_record
+
+FILE = "run.json"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One call of promise-train."""
+
+    started: str
+    """UTC, ISO 8601."""
+    ended: str | None = None
+    """None while it runs, and after it was killed."""
+    outcome: str = "running"
+    """running, finished, or why it stopped."""
+    command: str
+    git: str | None
+    """Commit of the tool's own checkout, `+` where files had changed; None for an installed package."""
+    versions: dict[str, str]
+    device: str
+    processes: int
+    """That shared each step."""
+    precision: str
+    seed: int
+    parameters: int
+    parameters_trained: int
+    first_epoch: int
+    """Counted from 1."""
+    last_epoch: int = 0
+    """The last one done; 0 before the first."""
+    steps: int = 0
+    """Of the optimiser, in this call."""
+    seconds_per_step: float | None = None
+    """Mean, reading included, validation excluded."""
+    waiting_share: float | None = None
+    """Of that time, spent waiting for samples."""
+    peak_memory_gib: float | None = None
+    """Of the GPU where there is one, else of this process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """`run.json`."""
+
+    schema_version: int = SCHEMA_VERSION
+    sessions: tuple[Session, ...] = ()
+
+
+def begin_session(
+    device: torch.device,
+    *,
+    processes: int,
+    precision: str,
+    seed: int,
+    model: torch.nn.Module,
+    first_epoch: int,
+) -> Session:
+    """What is known before the first step."""
+    parameters = list(model.parameters())
+    return Session(
+        started=_now(),
+        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        git=_git_state(),
+        versions={
+            "promise_cli": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "numpy", "monai")},
+        },
+        device=_device_name(device),
+        processes=processes,
+        precision=precision,
+        seed=seed,
+        parameters=sum(parameter.numel() for parameter in parameters),
+        parameters_trained=sum(p.numel() for p in parameters if p.requires_grad),
+        first_epoch=first_epoch,
+    )
+
+
+def end_session(session: Session, outcome: str) -> Session:
+    """The session as it ended."""
+    return dataclasses.replace(session, ended=_now(), outcome=outcome)
+
+
+def load_sessions(folder: Path) -> tuple[Session, ...]:
+    """Of the calls before; none where run.json is missing or damaged, which must not stop a run."""
+    try:
+        return load_record(RunRecord, folder / FILE).sessions
+    except PlanError:
+        return ()
+
+
+def save_sessions(sessions: tuple[Session, ...], folder: Path) -> None:
+    """Write run.json, whole or not at all."""
+    save_record(RunRecord(sessions=sessions), folder / FILE)
+
+
+def peak_memory_gib(device: torch.device) -> float:
+    """Of the GPU since the process began, or the largest resident size of this process; NaN on Windows."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    try:
+        import resource  # noqa: PLC0415  not on Windows
+    except ImportError:
+        return math.nan
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"{device}: {torch.cuda.get_device_name(device)}"
+    processor = platform.processor() or platform.machine()
+    return f"{device}: {processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+
+
+def _git_state() -> str | None:
+    """Of the checkout that the package lies in, if it is one of git's."""
+    folder = Path(__file__).resolve().parent
+
+    def ask(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        if not ask("ls-files", Path(__file__).name):
+            return None  # installed below somebody else's checkout
+        return ask("rev-parse", "HEAD") + ("+" if ask("status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

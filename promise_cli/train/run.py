@@ -1,0 +1,131 @@
+"""One training on disk: results/<dataset>/fold_<n> with its checkpoints, config.json, log.csv and progress.png."""
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+from torch.optim import AdamW
+
+from promise_cli.checkpoint import Checkpoint, save_checkpoint
+from promise_cli.device import Precision
+from promise_cli.errors import CheckpointError
+from promise_cli.model import ProMISe
+from promise_cli.plan import Plan
+from promise_cli.presets import TrainConfig
+from promise_cli.records import save_record
+from promise_cli.splits import Split
+from promise_cli.train.curves import EpochLog, draw_progress, save_log
+
+LAST, BEST = "checkpoint_last.pt", "checkpoint_best.pt"
+
+
+@dataclass(eq=False, kw_only=True)
+class Run:
+    """A network in training, and how far it is."""
+
+    folder: Path
+    preset: str
+    fold: int
+    split: Split
+    seed: int
+    plan: Plan
+    """With the patch size of the network."""
+    config: TrainConfig
+    """With the precision that was decided."""
+    samples_per_step: int
+    """Of all devices and batches together."""
+    model: ProMISe
+    optimizer: AdamW
+    device: torch.device
+    encoder_weights: str
+    """Name and sha256 of the pretrained weights, or `none`."""
+    replaces: bool = False
+    """Whether an earlier run lies in the folder, which goes when this one can first be used."""
+    epoch: int = 0
+    """Epochs done."""
+    step: int = 0
+    """Steps done in the epoch after that."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """What the log adds up over these steps."""
+    best_dice: float | None = None
+    log: list[EpochLog] = field(default_factory=list)
+
+    @property
+    def precision(self) -> Precision:
+        """Of the products."""
+        return "bf16" if self.config.precision == "bf16" else "fp32"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.epoch >= self.config.epochs
+
+    def save_epoch(self, validation_dice: float | None) -> None:
+        """Write the last checkpoint, the best one where it is, the log and its picture."""
+        better = validation_dice is not None and (
+            self.best_dice is None or validation_dice > self.best_dice
+        )
+        if better:
+            self.best_dice = validation_dice
+        checkpoint = self._checkpoint(validation_dice)
+        self._save_last(checkpoint)
+        if better:
+            save_checkpoint(dataclasses.replace(checkpoint, optimizer={}), self.folder / BEST)
+        save_log(self.log, self.folder / "log.csv")
+        title = f"{self.plan.dataset}, fold {self.fold}, {self.preset}"
+        draw_progress(self.log, title, self.folder / "progress.png")
+
+    def save_step(self) -> None:
+        """Write the last checkpoint within an epoch."""
+        self._save_last(self._checkpoint(None))
+
+    def _save_last(self, checkpoint: Checkpoint) -> None:
+        if self.replaces:
+            for name in (LAST, BEST, "log.csv", "progress.png", "metrics.json", "metrics.csv"):
+                (self.folder / name).unlink(missing_ok=True)
+            self.replaces = False
+        save_record(self.config, self.folder / "config.json")
+        save_checkpoint(checkpoint, self.folder / LAST)
+
+    def _checkpoint(self, validation_dice: float | None) -> Checkpoint:
+        return Checkpoint(
+            model_config=self.model.config,
+            train_config=self.config,
+            plan=self.plan,
+            preset=self.preset,
+            fold=self.fold,
+            split=self.split,
+            seed=self.seed,
+            encoder_weights=self.encoder_weights,
+            epoch=self.epoch,
+            step=self.step,
+            sums=self.sums,
+            samples_per_step=self.samples_per_step,
+            validation_dice=validation_dice,
+            best_dice=self.best_dice,
+            weights=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+        )
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keep other calls off a run, and clear away what a killed one left half-written.
+
+    Raises:
+        CheckpointError: Another call holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            for path in folder.glob(".tmp-*"):
+                path.unlink(missing_ok=True)
+            yield
+    except Timeout:
+        raise CheckpointError(
+            f"{folder}: another promise-train works on this run; wait for it to end, or train another --fold"
+        ) from None

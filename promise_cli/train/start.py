@@ -1,0 +1,190 @@
+"""How a run begins: from a request, or from the checkpoint that an earlier call left."""
+
+import copy
+import dataclasses
+from pathlib import Path
+
+import torch
+from torch.optim import AdamW
+
+from promise_cli.checkpoint import Checkpoint, build_model, load_checkpoint
+from promise_cli.device import choose_device, choose_precision
+from promise_cli.errors import CheckpointError, WorkspaceError
+from promise_cli.model import ModelConfig, ProMISe
+from promise_cli.model.config import ENCODER_NAMES
+from promise_cli.plan import Plan
+from promise_cli.presets import TrainConfig, preset
+from promise_cli.pretrained import load_pretrained
+from promise_cli.splits import Split
+from promise_cli.train.curves import load_log
+from promise_cli.train.request import MAY_CHANGE, OPTIONS, TrainRequest
+from promise_cli.train.run import LAST, Run
+
+
+def start_run(
+    folder: Path,
+    request: TrainRequest,
+    plan: Plan,
+    split: Split,
+    *,
+    device: str,
+    processes: int,
+    weights_dir: Path,
+) -> Run:
+    """A run before its first epoch.
+
+    Args:
+        folder: Of the run.
+        request: What was asked for.
+        plan: Of the dataset.
+        split: Cases of the fold.
+        device: Of this process.
+        processes: That share each step.
+        weights_dir: Where pretrained weights are looked for.
+
+    Raises:
+        WorkspaceError: The folder holds a run already, and is not to be overwritten.
+        PlanError: Unknown preset or encoder.
+        CheckpointError: The pretrained weights, the device or the precision are not to be had.
+    """
+    there = [path for path in sorted(folder.glob("checkpoint_*.pt")) if path.is_file()]
+    if there and not request.overwrite:
+        raise WorkspaceError(
+            f"{there[-1]}: a run is there already; add --resume to go on with it, or --overwrite to start anew"
+        )
+    name = request.preset or "paper"
+    model_config, config = preset(name)
+    model_config = _fit(model_config, plan, request.encoder)
+    chosen = choose_device(device)
+    config = dataclasses.replace(config, **request.recipe())
+    precision = choose_precision(config.precision, chosen, model_config.encoder)
+    config = dataclasses.replace(config, precision=precision)
+    seed = 42 if request.seed is None else request.seed
+    torch.manual_seed(seed)
+    model = ProMISe(model_config)
+    encoder_weights = load_pretrained(model, request.weights, weights_dir)
+    model.to(chosen)
+    return Run(
+        folder=folder,
+        preset=name,
+        fold=request.fold,
+        split=split,
+        seed=seed,
+        plan=dataclasses.replace(plan, patch_size=model_config.patch_size),
+        config=config,
+        samples_per_step=config.batch_size * config.accumulate * processes,
+        model=model,
+        optimizer=_optimizer(model, config),
+        device=chosen,
+        encoder_weights=encoder_weights,
+        replaces=bool(there),
+    )
+
+
+def resume_run(
+    folder: Path, request: TrainRequest, plan: Plan, split: Split, *, device: str, processes: int
+) -> Run:
+    """The run as its last checkpoint left it; arguments as `start_run`.
+
+    Raises:
+        CheckpointError: There is nothing to go on from, or something that a run cannot change on the way has changed.
+    """
+    path = folder / LAST
+    if not path.exists():
+        raise CheckpointError(f"{path}: nothing to resume; leave --resume out to start a run")
+    checkpoint = load_checkpoint(path)
+    _check_unchanged(path, checkpoint, plan, split)
+    _check_request(request, checkpoint)
+    changed = {name: value for name, value in request.recipe().items() if name in MAY_CHANGE}
+    config = dataclasses.replace(checkpoint.train_config, **changed)
+    samples = config.batch_size * config.accumulate * processes
+    if samples != checkpoint.samples_per_step:
+        raise CheckpointError(
+            f"{path}: was trained with {checkpoint.samples_per_step} samples a step, this call takes {samples}"
+            f" (--batch-size {config.batch_size} x --accumulate {config.accumulate} x {processes} devices); change one"
+            " of them so that the product stays"
+        )
+    if config.epochs < checkpoint.epoch + (checkpoint.step > 0):
+        raise CheckpointError(
+            f"{path}: {checkpoint.epoch} epochs are done, --epochs {config.epochs} is less; ask for more"
+        )
+    chosen = choose_device(device)
+    precision = choose_precision(config.precision, chosen, checkpoint.model_config.encoder)
+    config = dataclasses.replace(config, precision=precision)  # a checkpoint of format 1 says auto
+    model = build_model(checkpoint, path)
+    if checkpoint.encoder_weights != "none":
+        model.freeze_encoder()
+    model.to(chosen)
+    optimizer = _optimizer(model, config)
+    optimizer.load_state_dict(copy.deepcopy(checkpoint.optimizer))  # not the file's own memory
+    return Run(
+        folder=folder,
+        preset=checkpoint.preset,
+        fold=checkpoint.fold,
+        split=split,
+        seed=checkpoint.seed,
+        plan=checkpoint.plan,
+        config=config,
+        samples_per_step=samples,
+        model=model,
+        optimizer=optimizer,
+        device=chosen,
+        encoder_weights=checkpoint.encoder_weights,
+        epoch=checkpoint.epoch,
+        step=checkpoint.step,
+        sums=dict(checkpoint.sums),
+        best_dice=checkpoint.best_dice,
+        log=load_log(folder / "log.csv")[: checkpoint.epoch],
+    )
+
+
+def _check_unchanged(path: Path, checkpoint: Checkpoint, plan: Plan, split: Split) -> None:
+    """Refuse to go on with other data than the run was started with."""
+    if dataclasses.replace(plan, patch_size=checkpoint.plan.patch_size) != checkpoint.plan:
+        raise CheckpointError(
+            f"{path}: was trained with another plan than plans.json now holds; restore plans.json, or add"
+            " --overwrite instead of --resume to start anew"
+        )
+    if checkpoint.split != split:
+        raise CheckpointError(
+            f"{path}: was trained with other cases than fold {checkpoint.fold} of splits.json now has; restore"
+            " splits.json, or add --overwrite instead of --resume to start anew"
+        )
+
+
+def _check_request(request: TrainRequest, checkpoint: Checkpoint) -> None:
+    """Refuse what a run was started with and cannot change on the way."""
+    weights = request.weights and Path(request.weights).name
+    asked = {
+        "--preset": (request.preset, checkpoint.preset),
+        "--encoder": (request.encoder, checkpoint.model_config.encoder),
+        "--weights": (weights, checkpoint.encoder_weights.partition(" ")[0]),
+        "--seed": (request.seed, checkpoint.seed),
+    }
+    for name, value in request.recipe().items():
+        if name not in MAY_CHANGE and value != "auto":
+            asked[OPTIONS[name]] = (value, getattr(checkpoint.train_config, name))
+    for option, (given, started) in asked.items():
+        if given is not None and given != started:
+            raise CheckpointError(
+                f"{option} {given}: this run was started with {started}; leave the option out to go on, or start"
+                " anew with --overwrite instead of --resume"
+            )
+
+
+def _fit(model_config: ModelConfig, plan: Plan, encoder: str | None) -> ModelConfig:
+    """Give the network the encoder that was asked for, and the plan's patch size unless the preset has its own."""
+    if encoder is not None:
+        if encoder not in ENCODER_NAMES:
+            raise CheckpointError(
+                f"--encoder {encoder}: unknown; use one of {', '.join(ENCODER_NAMES)}"
+            )
+        model_config = dataclasses.replace(model_config, encoder=encoder)
+    if model_config.patch_size == ModelConfig().patch_size:
+        model_config = dataclasses.replace(model_config, patch_size=plan.patch_size)
+    return model_config
+
+
+def _optimizer(model: ProMISe, config: TrainConfig) -> AdamW:
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)

@@ -1,0 +1,57 @@
+"""What ends a training early, after the step at hand: Ctrl-C, SIGTERM or the hours that were given."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequest:
+    """Whether to stop, and why.
+
+    The first Ctrl-C or SIGTERM asks; a second Ctrl-C interrupts at once, as usual.
+    """
+
+    def __init__(self, max_hours: float | None = None) -> None:
+        """Without handlers; the hours count from now."""
+        self._deadline = None if max_hours is None else time.monotonic() + 3600 * max_hours
+        self._max_hours = max_hours
+        self.signal: str | None = None
+        """Name of the signal that came."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why to stop, or None."""
+        if self.signal is not None:
+            return self.signal
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return f"--max-hours {self._max_hours:g}"
+        return None
+
+    @contextmanager
+    def listening(self) -> Iterator["StopRequest"]:
+        """Handle the signals in this block; elsewhere than in the main thread Python allows no handler."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = {
+            number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None and number == signal.SIGINT:
+            signal.default_int_handler(number, frame)
+        self.signal = signal.Signals(number).name
+
+
+def leave_signals_to_parent(_: int = 0) -> None:
+    """In a process that reads samples: the training decides when to stop, and ends its readers itself."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,144 @@
+"""What a person sees of a training: a bar with figures in a terminal, plain lines elsewhere, TensorBoard if asked."""
+
+import datetime
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from promise_cli.console import err, say
+from promise_cli.errors import CheckpointError
+from promise_cli.train.curves import EpochLog
+
+PLAIN_LINE_EVERY_S = 300.0
+"""Where the output is no terminal, within an epoch."""
+
+
+class Watch:
+    """Tells how the epochs and steps go."""
+
+    def __init__(
+        self, num_epochs: int, steps_per_epoch: int, steps_done: int, num_clicks: int
+    ) -> None:
+        """Before the first step of a call.
+
+        Args:
+            num_epochs: Of the whole run.
+            steps_per_epoch: Of the optimiser.
+            steps_done: In calls before.
+            num_clicks: On each validation patch.
+        """
+        self.clicks = "one click" if num_clicks == 1 else f"{num_clicks} clicks"
+        self.num_epochs, self.steps_per_epoch = num_epochs, steps_per_epoch
+        self.first = self.done = steps_done
+        self.started = self.last_line = time.monotonic()
+        self.dice: float | None = None
+        self.progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            console=err,
+            disable=not err.is_terminal or err.quiet,
+            transient=True,
+        )
+        self.task: TaskID | None = None
+
+    @contextmanager
+    def epoch(self, epoch: int, steps_done: int) -> Iterator[None]:
+        """Around one epoch's steps.
+
+        Args:
+            epoch: Counted from 1.
+            steps_done: Of this epoch, in calls before.
+        """
+        with self.progress:
+            self.task = self.progress.add_task(
+                "",
+                total=self.steps_per_epoch,
+                completed=steps_done,
+                epoch=f"{epoch}/{self.num_epochs}",
+                figures="",
+            )
+            try:
+                yield
+            finally:
+                self.progress.remove_task(self.task)
+
+    def step(self, epoch: int, step: int, loss: float, memory_gib: float) -> None:
+        """One step is done; `loss` is the epoch's mean so far."""
+        self.done += 1
+        dice = "" if self.dice is None else f", Dice {self.dice:.3f}"
+        figures = f"loss {loss:.4f}{dice}, {memory_gib:.1f} GiB, {self.time_left()} left"
+        if self.task is not None:
+            self.progress.update(self.task, completed=step, figures=figures)
+        now = time.monotonic()
+        if self.progress.disable and now - self.last_line > PLAIN_LINE_EVERY_S:
+            say(f"epoch {epoch}/{self.num_epochs}, step {step}/{self.steps_per_epoch}: {figures}")
+            self.last_line = now
+
+    def end_epoch(self, row: EpochLog) -> None:
+        """One epoch is validated and saved."""
+        self.last_line = time.monotonic()
+        shown = ""
+        if row.validation_dice is not None:
+            self.dice = row.validation_dice
+            shown = f", validation Dice {row.validation_dice:.3f} with {self.clicks}"
+        left = "" if row.epoch == self.num_epochs else f", {self.time_left()} left"
+        say(
+            f"epoch {row.epoch}/{self.num_epochs}: loss {row.loss:.4f}{shown} ({row.seconds:.1f} s{left})"
+        )
+
+    def time_left(self) -> str:
+        """Of the whole run, by this call's steps, validation included."""
+        done = self.done - self.first
+        left = self.num_epochs * self.steps_per_epoch - self.done
+        seconds = (time.monotonic() - self.started) / max(1, done) * left
+        return str(datetime.timedelta(seconds=round(seconds)))
+
+
+class Board:
+    """TensorBoard's event files, where asked for."""
+
+    def __init__(self, folder: Path, wanted: bool) -> None:
+        """Open them.
+
+        Raises:
+            CheckpointError: The tensorboard package is not installed.
+        """
+        self.writer: Any = None
+        if not wanted:
+            return
+        try:
+            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  an optional dependency
+        except ImportError:
+            raise CheckpointError(
+                "--tensorboard: needs the package tensorboard; pip install tensorboard"
+            ) from None
+        self.writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def add(self, row: EpochLog) -> None:
+        """One epoch's figures."""
+        if self.writer is None:
+            return
+        figures = {
+            "loss/total": row.loss,
+            "loss/dice": row.dice_loss,
+            "loss/cross_entropy": row.cross_entropy,
+            "loss/boundary": row.boundary,
+            "validation/dice": row.validation_dice,
+            "learning_rate": row.learning_rate,
+            "seconds": row.seconds,
+        }
+        for name, value in figures.items():
+            if value is not None:
+                self.writer.add_scalar(name, value, row.epoch)
+        self.writer.flush()
+
+    def close(self) -> None:
+        """Finish the files."""
+        if self.writer is not None:
+            self.writer.close()

@@ -1,0 +1,73 @@
+"""How many training samples a core delivers: patches of 128^3, augmented and clicked, as JSON.
+
+    python -m tests.benchmarks.samples [--patch 128] [--samples 60]
+
+Cases of 320^3 voxels are written into a temporary folder. Times are of one process: per stage (cutting the patch,
+rotation and zoom, flips and shift, clicks), and whole, by the wall and by the processor.
+"""
+
+import argparse
+import cProfile
+import json
+import pstats
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from promise_cli.presets import TrainConfig
+from promise_cli.samples import TrainingSamples
+
+CASES, EDGE = 3, 320
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--patch", type=int, default=128)
+    parser.add_argument("--samples", type=int, default=60)
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        ids = tuple(f"case_{number}" for number in range(CASES))
+        for number, case in enumerate(ids):
+            _write(Path(folder) / case, np.random.default_rng(number))
+        samples = TrainingSamples(Path(folder), ids, options.patch, TrainConfig(), 0, 60.0)
+        samples[0]  # imports
+        with cProfile.Profile() as profile:
+            wall, processor = time.perf_counter(), time.process_time()
+            for index in range(1, options.samples + 1):
+                samples[index]
+            wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    if options.profile:
+        pstats.Stats(profile, stream=sys.stderr).sort_stats("cumtime").print_stats(30)
+    json.dump(
+        {
+            "patch": options.patch,
+            "samples": options.samples,
+            "patches_per_second": options.samples / wall,
+            "patches_per_processor_second": options.samples / processor,
+        },
+        sys.stdout,
+        indent=2,
+    )
+    sys.stdout.write("\n")
+
+
+def _write(folder: Path, rng: np.random.Generator) -> None:
+    folder.mkdir()
+    shape = (EDGE, EDGE, EDGE)
+    target = np.zeros(shape, dtype=np.uint8)
+    i, j, k = rng.integers(80, EDGE - 80, 3)
+    target[i - 15 : i + 15, j - 15 : j + 15, k - 10 : k + 10] = 1
+    np.save(folder / "image.npy", rng.standard_normal(shape, dtype=np.float32).astype(np.float16))
+    np.save(folder / "target.npy", target)
+    np.save(folder / "foreground.npy", np.flatnonzero(target))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Where windows lie: round clicks as the paper does, further apart where they must, and all over a scan."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from promise_cli.patches import Patch
+from promise_cli.placement import windows_for, windows_over
+
+
+def _origins(*clicks: tuple[int, int, int], single: bool = False) -> list[tuple[int, int, int]]:
+    windows = windows_for(np.array(clicks), 20, (), single=single)
+    return [window.origin for window in windows]
+
+
+def test_clicks_that_fit_share_the_window_round_their_middle() -> None:
+    assert _origins((30, 30, 30)) == [(20, 20, 20)]
+    assert _origins((30, 30, 30), (48, 30, 30)) == [(29, 20, 20)]
+    for window in windows_for(np.array([(30, 30, 30), (48, 30, 30)]), 20, (), single=False):
+        assert window.inside(np.array([(30, 30, 30), (48, 30, 30)])).all()
+
+
+def test_clicks_that_do_not_fit_get_a_window_each_but_for_the_single_one() -> None:
+    clicks = ((30, 30, 30), (80, 30, 30), (35, 30, 30))
+    assert _origins(*clicks) == [(22, 20, 20), (70, 20, 20)]
+    assert _origins(*clicks, single=True) == [(45, 20, 20)]
+
+
+def test_windows_that_are_there_stay() -> None:
+    there = (Patch((20, 20, 20), (20, 20, 20)),)
+    near, far = np.array([(30, 30, 30), (38, 30, 30)]), np.array([(30, 30, 30), (41, 30, 30)])
+    assert windows_for(near, 20, there, single=False) == there
+    assert windows_for(near, 20, there, single=True) == there
+    assert windows_for(far, 20, there, single=False)[0] == there[0]
+    assert len(windows_for(far, 20, there, single=False)) == 2
+    assert [w.origin for w in windows_for(far, 20, there, single=True)] == [(25, 20, 20)]
+
+
+@pytest.mark.parametrize("shape", [(20, 20, 20), (21, 40, 55), (7, 100, 19), (1, 1, 1)])
+def test_windows_over_a_scan_cover_it_and_overlap_by_half(shape: tuple[int, int, int]) -> None:
+    seen = np.zeros(shape, int)
+    windows = windows_over(shape, 20)
+    for window in windows:
+        spans = [slice(max(0, a), max(0, a + 20)) for a in window.origin]
+        seen[tuple(spans)] += 1
+    assert seen.min() >= 1
+    for axis, n in enumerate(shape):
+        starts = sorted({window.origin[axis] for window in windows})
+        assert all(b - a <= 10 for a, b in itertools.pairwise(starts))
+        if n >= 20:
+            assert (starts[0], starts[-1]) == (0, n - 20)
+        else:
+            assert len(starts) == 1

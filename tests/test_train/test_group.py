@@ -1,0 +1,119 @@
+"""Two processes that share each step train as one process with twice the batch."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from promise_cli.checkpoint import load_checkpoint
+from promise_cli.errors import CheckpointError, PlanError
+from promise_cli.records import load_record
+from promise_cli.train import TrainRequest, train
+from promise_cli.train.curves import load_log
+from promise_cli.train.provenance import RunRecord
+from tests.conftest import RUN
+
+
+def _workspace(preprocessed: Path, folder: Path) -> Path:
+    shutil.copytree(preprocessed, folder / "workspace")
+    return folder / "workspace"
+
+
+def _curve(folder: Path) -> list[tuple[float, ...]]:
+    return [
+        (row.loss, row.dice_loss, row.cross_entropy, row.boundary, row.validation_dice or 0.0)
+        for row in load_log(folder / "log.csv")
+    ]
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_curve_of_one_with_twice_the_batch(
+    preprocessed: Path, tmp_path: Path
+) -> None:
+    shared = train(
+        TrainRequest(
+            preset="tiny",
+            epochs=2,
+            device="cpu",
+            devices=2,
+            root=_workspace(preprocessed, tmp_path / "two"),
+        )
+    )
+    alone = train(
+        TrainRequest(
+            preset="tiny",
+            epochs=2,
+            device="cpu",
+            batch_size=2,
+            root=_workspace(preprocessed, tmp_path / "one"),
+        )
+    )
+    for two, one in zip(_curve(shared), _curve(alone), strict=True):
+        assert two == pytest.approx(one, rel=2e-3, abs=2e-3)
+    (session,) = load_record(RunRecord, shared / "run.json").sessions
+    assert (session.processes, session.outcome, session.steps) == (2, "finished", 8)
+
+
+@pytest.mark.slow
+def test_torchrun_starts_it_and_a_signal_stops_all_at_one_step(
+    preprocessed: Path, tmp_path: Path
+) -> None:
+    root = _workspace(preprocessed, tmp_path)
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
+    arguments = [
+        "-m",
+        "promise_cli.train",
+        "--fold",
+        "0",
+        "--preset",
+        "tiny",
+        "--epochs",
+        "50",
+        "--device",
+        "cpu",
+    ]
+    started = subprocess.Popen(
+        [*command, *arguments, "--root", str(root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 120
+    while not (root / RUN / "checkpoint_best.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    started.send_signal(signal.SIGTERM)
+    said, _ = started.communicate(timeout=60)
+    assert "stopped by SIGTERM" in said, said
+    assert said.count("dataset: Task98_Balls, fold 0") == 1  # the first process speaks for all
+    checkpoint = load_checkpoint(root / RUN / "checkpoint_last.pt")
+    assert checkpoint.samples_per_step == 2
+    assert checkpoint.epoch >= 1
+    outcomes = [s.outcome for s in load_record(RunRecord, root / RUN / "run.json").sessions]
+    assert outcomes == ["stopped"]
+
+
+@pytest.mark.slow
+def test_what_the_processes_cannot_do_is_one_error(preprocessed: Path) -> None:
+    with pytest.raises(PlanError, match=r"no fold 9; use --fold 0 to 4"):
+        train(TrainRequest(fold=9, preset="tiny", device="cpu", devices=2, root=preprocessed))
+
+
+def test_devices_within_torchrun_are_refused(
+    preprocessed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(CheckpointError, match="--devices: torchrun has started the processes"):
+        train(TrainRequest(devices=2, device="cpu", root=preprocessed))

@@ -1,0 +1,174 @@
+"""A step clips its gradients, stops at what is not finite, and goes on where a compiler fails."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from promise_cli.checkpoint import load_checkpoint
+from promise_cli.errors import DatasetError
+from promise_cli.plan import Plan
+from promise_cli.records import load_record
+from promise_cli.samples import TrainingSamples, ValidationSamples, collate
+from promise_cli.splits import Splits
+from promise_cli.train import TrainRequest, train
+from promise_cli.train.group import Group
+from promise_cli.train.loop import Training, _step, compiled_or_plain
+from promise_cli.train.provenance import RunRecord
+from promise_cli.train.run import Run
+from promise_cli.train.schedule import Batch
+from promise_cli.train.start import resume_run
+from promise_cli.train.stopping import StopRequest
+from promise_cli.train.watch import Board
+from tests.conftest import RUN
+
+DATASET = Path("preprocessed") / "Task98_Balls"
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Run:
+    """The trained run, ready to go on."""
+    root = tmp_path / "workspace"
+    shutil.copytree(trained, root)
+    split = load_checkpoint(root / RUN / "checkpoint_last.pt").split
+    plan = load_record(Plan, root / DATASET / "plans.json")
+    request = TrainRequest(epochs=3)
+    return resume_run(root / RUN, request, plan, split, device="cpu", processes=1)
+
+
+def _training(run: Run, **changes) -> tuple[Training, TrainingSamples]:
+    run.config = dataclasses.replace(run.config, **changes)
+    cases = run.folder.parents[2] / DATASET / "cases"
+    samples = TrainingSamples(cases, run.split.train, 48, run.config, 0, 20.0)
+    training = Training(
+        run=run,
+        network=run.model,
+        samples=samples,
+        fixed=ValidationSamples(cases, run.split.val, 48, 1, 0),
+        group=Group(),
+        workers=0,
+        stop=StopRequest(),
+        board=Board(run.folder, False),
+    )
+    return training, samples
+
+
+def test_a_resumed_run_knows_how_far_it_was(run: Run) -> None:
+    checkpoint = load_checkpoint(run.folder / "checkpoint_last.pt")
+    assert (run.epoch, run.best_dice, run.config.epochs) == (1, checkpoint.best_dice, 3)
+    assert [row.epoch for row in run.log] == [1]
+    state = run.optimizer.state_dict()["state"]
+    assert all(
+        torch.equal(state[n]["exp_avg"], checkpoint.optimizer["state"][n]["exp_avg"]) for n in state
+    )
+
+
+def test_a_worse_epoch_leaves_the_best_checkpoint(run: Run) -> None:
+    best = (run.folder / "checkpoint_best.pt").read_bytes()
+    run.epoch, run.best_dice = 2, 0.9
+    run.save_epoch(0.5)
+    assert (run.folder / "checkpoint_best.pt").read_bytes() == best
+    assert load_checkpoint(run.folder / "checkpoint_last.pt").best_dice == 0.9
+
+
+def test_gradients_are_clipped(run: Run) -> None:
+    training, samples = _training(run, gradient_clip=1e-3)
+    _step(training, [Batch((0,), 1.0, True)], iter([collate([samples[0]])]))
+    norm = torch.stack([p.grad.norm() for p in run.model.parameters() if p.grad is not None]).norm()
+    assert norm <= 1.001e-3
+
+
+def test_accumulated_gradients_are_those_of_one_batch(run: Run) -> None:
+    training, samples = _training(run, gradient_clip=1e9)
+    two = [samples[0], samples[1]]
+    gradients = []
+    for batches, given in (
+        ([Batch((0, 1), 1.0, True)], [collate(two)]),
+        ([Batch((0,), 0.5, False), Batch((1,), 0.5, True)], [collate([s]) for s in two]),
+    ):
+        weights = {name: value.clone() for name, value in run.model.state_dict().items()}
+        _step(training, batches, iter(given))
+        gradients.append([p.grad.clone() for p in run.model.parameters() if p.grad is not None])
+        run.model.load_state_dict(weights)
+    for whole, parts in zip(*gradients, strict=True):
+        torch.testing.assert_close(parts, whole, rtol=1e-3, atol=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_the_case(
+    preprocessed: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "workspace"
+    shutil.copytree(preprocessed, root)
+    train_case = load_record(Splits, root / DATASET / "splits.json").folds[0].train[0]
+    path = root / DATASET / "cases" / train_case / "image.npy"
+    image = np.load(path)
+    image[...] = np.nan
+    np.save(path, image)
+    with pytest.raises(DatasetError) as caught:
+        train(TrainRequest(preset="tiny", epochs=1, device="cpu", root=root))
+    message = str(caught.value)
+    assert message.startswith(f"{root / RUN}: the loss is nan in epoch 1, step ")
+    assert message.endswith(
+        f", case {train_case}; the checkpoint of epoch 0 is kept: look at the intensities of that case, or start anew"
+        " with a lower --lr or with --precision fp32"
+    )
+    assert not (root / RUN / "checkpoint_last.pt").exists()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's, of its own parts
+def test_where_the_compiler_fails_training_goes_on_without(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import torch._inductor.config
+
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+
+    class Small(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(3))
+
+        def forward(
+            self, patch: torch.Tensor, clicks: torch.Tensor, _: torch.Tensor
+        ) -> torch.Tensor:
+            return (clicks * self.weight).sin().sum() + patch.sum()
+
+    said: list[str] = []
+    network = Small()
+    assert compiled_or_plain(network, run, said.append) is network
+    assert len(said) == 1
+    assert said[0].startswith("--compile: does not work here (")
+    assert said[0].endswith("; going on without")
+
+
+def test_options_of_the_call_are_kept_with_the_run(preprocessed: Path, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    shutil.copytree(preprocessed, root)
+    folder = train(
+        TrainRequest(
+            preset="tiny",
+            epochs=1,
+            device="cpu",
+            root=root,
+            precision="bf16",
+            checkpoint_activations=True,
+            learning_rate=5e-4,
+            patches_per_case=1,
+            tensorboard=True,
+        )
+    )
+    config = load_checkpoint(folder / "checkpoint_last.pt").train_config
+    assert (config.precision, config.checkpoint_activations) == ("bf16", True)
+    assert (config.learning_rate, config.patches_per_case) == (5e-4, 1)
+    (session,) = load_record(RunRecord, folder / "run.json").sessions
+    assert (session.precision, session.outcome, session.last_epoch) == ("bf16", "finished", 1)
+    assert session.steps == 4
+    assert session.peak_memory_gib > 0.1
+    assert 0 <= session.waiting_share < 1
+    assert session.versions["torch"] == torch.__version__
+    assert session.parameters_trained == session.parameters == 922_148
+    assert len(list((folder / "tensorboard").iterdir())) == 1

@@ -1,0 +1,214 @@
+"""A run that was stopped, killed or resumed in any way equals one that was never disturbed."""
+
+import dataclasses
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from promise_cli.checkpoint import load_checkpoint
+from promise_cli.errors import CheckpointError, StoppedError
+from promise_cli.records import load_record
+from promise_cli.train import TrainRequest, train
+from promise_cli.train.curves import load_log
+from promise_cli.train.provenance import RunRecord
+from promise_cli.train.watch import Watch
+from tests.conftest import RUN
+
+STEPS = 8
+"""In one epoch: four training cases, two patches each."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(preprocessed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two epochs in one go."""
+    return _train(_workspace(preprocessed, tmp_path_factory.mktemp("undisturbed")))
+
+
+def _workspace(preprocessed: Path, folder: Path) -> Path:
+    shutil.copytree(preprocessed, folder / "workspace")
+    return folder / "workspace"
+
+
+def _train(root: Path, **options) -> Path:
+    return train(TrainRequest(preset="tiny", epochs=2, device="cpu", root=root, **options))
+
+
+def _stop_after(steps: int, how: signal.Signals, patch: pytest.MonkeyPatch) -> None:
+    """Send this process a signal once so many steps are done."""
+    tell = Watch.step
+
+    def tell_and_signal(self: Watch, *arguments) -> None:
+        tell(self, *arguments)
+        if self.done - self.first == steps:
+            os.kill(os.getpid(), how)
+
+    patch.setattr(Watch, "step", tell_and_signal)
+
+
+def _same(one: Path, other: Path) -> bool:
+    a, b = (
+        load_checkpoint(one / "checkpoint_last.pt"),
+        load_checkpoint(other / "checkpoint_last.pt"),
+    )
+    weights = all(torch.equal(a.weights[name], b.weights[name]) for name in a.weights)
+    moments = all(
+        torch.equal(state[name], b.optimizer["state"][number][name])
+        for number, state in a.optimizer["state"].items()
+        for name in state
+    )
+    return weights and moments and (a.epoch, a.step, a.best_dice) == (b.epoch, b.step, b.best_dice)
+
+
+def _losses(folder: Path) -> list[tuple[float, ...]]:
+    return [
+        (row.epoch, row.loss, row.dice_loss, row.cross_entropy, row.boundary)
+        for row in load_log(folder / "log.csv")
+    ]
+
+
+@pytest.mark.parametrize("steps", [1, 3, STEPS])
+def test_stopped_again_and_again_it_ends_as_if_never_stopped(
+    undisturbed: Path, preprocessed: Path, tmp_path: Path, steps: int
+) -> None:
+    root = _workspace(preprocessed, tmp_path)
+    stops = 0
+    while True:
+        with pytest.MonkeyPatch.context() as patch:
+            _stop_after(steps, (signal.SIGTERM, signal.SIGINT)[stops % 2], patch)
+            try:
+                folder = _train(root, resume=stops > 0, workers=0)
+                break
+            except StoppedError:
+                stops += 1
+    assert stops == 2 * STEPS // steps  # the last one, after the last step, keeps from scoring
+    assert _same(folder, undisturbed)
+    assert _losses(folder) == _losses(undisturbed)
+    sessions = load_record(RunRecord, folder / "run.json").sessions
+    assert [session.outcome for session in sessions] == ["stopped"] * ((2 * STEPS - 1) // steps) + [
+        "finished"
+    ]
+    assert sum(session.steps for session in sessions) == 2 * STEPS
+
+
+def test_the_message_says_how_to_go_on(preprocessed: Path, tmp_path: Path) -> None:
+    root = _workspace(preprocessed, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        _stop_after(3, signal.SIGTERM, patch)
+        with pytest.raises(StoppedError) as caught:
+            _train(root)
+    assert str(caught.value) == (
+        f"{root / RUN}: stopped by SIGTERM in epoch 1 after 3 of 8 steps; saved: go on with --resume"
+    )
+
+
+def test_when_the_time_is_up_the_run_is_saved_and_it_is_no_error(
+    preprocessed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = _workspace(preprocessed, tmp_path)
+    folder = _train(root, max_hours=1e-9)
+    assert (
+        "stopped by --max-hours 1e-09 in epoch 1 after 0 of 8 steps; saved"
+        in capsys.readouterr().out
+    )
+    assert load_checkpoint(folder / "checkpoint_last.pt").step == 0
+    assert not (folder / "metrics.json").exists()
+
+
+def test_stopped_while_the_test_cases_are_scored_it_scores_them_when_resumed(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "workspace")
+    root = tmp_path / "workspace"
+    before = (root / RUN / "metrics.csv").read_text()
+    for name in ("metrics.json", "metrics.csv"):
+        (root / RUN / name).unlink()
+    request = TrainRequest(resume=True, device="cpu", root=root)
+    train(dataclasses.replace(request, max_hours=1e-9))
+    assert not (root / RUN / "metrics.json").exists()
+    train(request)
+    assert (root / RUN / "metrics.csv").read_text() == before
+
+
+def test_two_reading_processes_give_the_same_run(
+    undisturbed: Path, preprocessed: Path, tmp_path: Path
+) -> None:
+    assert _same(_train(_workspace(preprocessed, tmp_path), workers=2), undisturbed)
+
+
+def test_two_batches_a_step_equal_one_of_two(preprocessed: Path, tmp_path: Path) -> None:
+    logs = []
+    for name, options in (("one", {"batch_size": 2}), ("two", {"accumulate": 2})):
+        folder = train(
+            TrainRequest(
+                preset="tiny",
+                epochs=1,
+                device="cpu",
+                root=_workspace(preprocessed, tmp_path / name),
+                **options,
+            )
+        )
+        logs.append(_losses(folder)[0])
+    assert logs[0] == pytest.approx(logs[1], rel=1e-4)
+
+
+def test_a_step_keeps_its_number_of_samples(trained: Path) -> None:
+    with pytest.raises(
+        CheckpointError,
+        match=r"was trained with 1 samples a step, this call takes 4 \(--batch-size 2 x --accumulate 2 x 1 devices\)",
+    ):
+        train(
+            TrainRequest(
+                resume=True, epochs=2, batch_size=2, accumulate=2, device="cpu", root=trained
+            )
+        )
+
+
+KILLED_WHILE_SAVING = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from promise_cli.train import TrainRequest, train
+save, calls = torch.save, []
+def save_half(content, path):
+    calls.append(path)
+    save(content, path)
+    if "checkpoint_last" in str(path) and len([c for c in calls if "checkpoint_last" in str(c)]) == 2:
+        os.truncate(path, os.path.getsize(path) // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+torch.save = save_half
+train(TrainRequest(preset="tiny", epochs=2, device="cpu", root=Path(sys.argv[1])))
+"""
+
+
+def test_killed_while_saving_the_checkpoint_before_is_whole(
+    undisturbed: Path, preprocessed: Path, tmp_path: Path
+) -> None:
+    root = _workspace(preprocessed, tmp_path)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_SAVING, str(root)], capture_output=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert load_checkpoint(root / RUN / "checkpoint_last.pt").epoch == 1
+    folder = _train(root, resume=True)
+    assert _same(folder, undisturbed)
+    assert not [path for path in folder.iterdir() if path.name.startswith(".tmp")]
+    outcomes = [s.outcome for s in load_record(RunRecord, folder / "run.json").sessions]
+    assert outcomes == ["running", "finished"]  # the first never came to say more
+
+
+def test_a_second_training_of_the_same_run_is_refused(trained: Path) -> None:
+    from promise_cli.train.run import hold
+
+    with (
+        hold(trained / RUN),
+        pytest.raises(
+            CheckpointError, match="fold_0: another promise-train works on this run; wait for it"
+        ),
+    ):
+        train(TrainRequest(resume=True, epochs=2, device="cpu", root=trained))
