@@ -75,13 +75,8 @@ def preprocess(
     survey = survey_dataset(
         dataset, target[0], scratch, workers=workers, shard=part, skip_bad=skip_bad
     )
-    measured = [
-        (one.measurement.case, one.measurement.target)
-        for one in survey.usable
-        if one.measurement.case is not None and one.measurement.target is not None
-    ]
     source = _source(dataset, workspace.root)
-    fingerprint = make_fingerprint(dataset, source, target, measured, survey.left_out)
+    fingerprint = make_fingerprint(dataset, source, target, survey.measured, survey.left_out)
     ids = [case.case_id for case in fingerprint.cases]
     folds = splits_of_dataset(dataset.name, ids, splits)
     with claim(scratch / "locks" / "plan"):
@@ -109,7 +104,7 @@ def preprocess(
 def _announce(dataset: Dataset, target: tuple[int, str]) -> None:
     others = [f"{value} ({name})" for value, name in dataset.labels.items() if value != target[0]]
     say(
-        f"dataset: {dataset.name}, {len(dataset.cases)} cases, target {target[0]} ({target[1]})"
+        f"dataset: {dataset.name}, {len(dataset.cases) + len(dataset.broken)} cases, target {target[0]} ({target[1]})"
         + (f"; background: {', '.join(others)}; --target-label takes another" if others else "")
     )
 

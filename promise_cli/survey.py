@@ -11,6 +11,8 @@ from promise_cli.dataset import CaseFiles, Dataset
 from promise_cli.errors import DatasetError
 from promise_cli.estimate import estimate_peak
 from promise_cli.fingerprint import (
+    CaseFingerprint,
+    Histogram,
     LeftOut,
     Measured,
     Measurements,
@@ -32,6 +34,12 @@ class Survey:
     usable: tuple[Measured, ...]
     """By case id."""
     left_out: tuple[LeftOut, ...]
+
+    @property
+    def measured(self) -> list[tuple[CaseFingerprint, Histogram]]:
+        """Of the usable cases, what the fingerprint is made of."""
+        found = [(one.measurement.case, one.measurement.target) for one in self.usable]
+        return [(case, target) for case, target in found if case is not None and target is not None]
 
 
 def survey_dataset(
