@@ -14,7 +14,7 @@ from promise_cli.grid import format_shape, format_spacing
 from promise_cli.plan import Plan, make_plan
 from promise_cli.records import load_record, save_record
 from promise_cli.splits import Splits, splits_of_dataset
-from promise_cli.survey import survey_dataset
+from promise_cli.survey import Survey, survey_dataset
 from promise_cli.work import Shard, claim, read_shard
 from promise_cli.workspace import open_workspace
 
@@ -91,14 +91,28 @@ def preprocess(
         save_record(plan, folder / "plans.json")
     _show_plan(plan, fingerprint, kept=kept is not None)
     say(f"folds: {folds.source}")
+    return _write(survey, fingerprint, plan, folder, scratch, part, workers, overwrite=overwrite)
 
+
+def _write(
+    survey: Survey,
+    fingerprint: Fingerprint,
+    plan: Plan,
+    folder: Path,
+    scratch: Path,
+    shard: Shard,
+    workers: int | None,
+    *,
+    overwrite: bool,
+) -> Preprocessed:
+    """The shard's cases, and what is there then."""
     cases_dir = folder / "cases"
     cases_dir.mkdir(parents=True, exist_ok=True)
     num_new = make_cases(
-        part.share(survey.usable), plan, folder, scratch, workers=workers, overwrite=overwrite
+        shard.share(survey.usable), plan, folder, scratch, workers=workers, overwrite=overwrite
     )
     there = [is_current(one.files, plan, cases_dir, one.source) for one in survey.usable]
-    return Preprocessed(folder, fingerprint, plan, num_new, sum(there), part)
+    return Preprocessed(folder, fingerprint, plan, num_new, sum(there), shard)
 
 
 def _announce(dataset: Dataset, target: tuple[int, str]) -> None:
