@@ -40,6 +40,8 @@ class Predictor:
     """As asked for; `networks.device` is where they are."""
     checkpoints: tuple[Path, ...]
     precision: Precision = "fp32"
+    presets: tuple[str, ...] = ()
+    """With which each network was trained."""
     tta: bool = False
     """Average over all mirrorings of a window too: eight times the work."""
 
@@ -57,7 +59,7 @@ class Predictor:
         Args:
             checkpoints: Files of promise-train, or those that the paper's authors published.
             device: auto, cpu, cuda or mps.
-            precision: auto, fp32 or bf16.
+            precision: fp32, bf16 or auto, which takes fp32 for the authors' checkpoints.
             tta: Average over mirrorings.
 
         Raises:
@@ -73,9 +75,12 @@ class Predictor:
                 )
         chosen = choose_device(device)
         models = tuple(build_model(checkpoint, path).to(chosen) for path, checkpoint in loaded)
+        presets = tuple(checkpoint.preset for _, checkpoint in loaded)
+        if precision == "auto" and "reference" in presets:
+            precision = "fp32"  # to score the authors' weights as they did
         multiplied = choose_precision(precision, chosen, loaded[0][1].model_config.encoder)
         paths = tuple(path for path, _ in loaded)
-        return cls(plan, models, chosen, paths, multiplied, tta)
+        return cls(plan, models, chosen, paths, multiplied, presets, tta)
 
     @cached_property
     def networks(self) -> Networks:

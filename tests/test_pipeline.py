@@ -37,7 +37,7 @@ def test_four_lines_leave_a_network_masks_and_scores(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         # One epoch teaches too little for a mask at each click; nothing else may be said.
         assert all(line.startswith("warning: ball_") for line in done.stderr.splitlines())
-    left = {str(path.relative_to(tmp_path)) for path in (tmp_path / "results").rglob("*.*")}
+    left = {str(path.relative_to(tmp_path)) for path in (tmp_path / "results").rglob("[!.]*.*")}
     run = "results/Task98_Balls/fold_0"
     assert left == {
         f"{run}/{name}"
@@ -46,7 +46,10 @@ def test_four_lines_leave_a_network_masks_and_scores(tmp_path: Path) -> None:
             "checkpoint_last.pt",
             "config.json",
             "log.csv",
+            "metrics.csv",
+            "metrics.json",
             "progress.png",
+            "run.json",
         )
     }
     predictions = tmp_path / "predictions" / "imgs"

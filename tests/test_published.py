@@ -6,6 +6,7 @@ import pytest
 
 from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.errors import CheckpointError
+from promise_cli.predictor import Predictor
 from promise_cli.published import published_plan
 from tests.test_model.authors_layout import PARITY, checkpoint
 from tests.test_model.test_reference import light, save
@@ -39,3 +40,11 @@ def test_the_authors_checkpoint_loads_as_any_other(tmp_path: Path) -> None:
     loaded = load_checkpoint(path)
     assert (loaded.preset, loaded.plan.dataset) == ("reference", "Task10_Colon")
     assert build_model(loaded, path).config.adapter2_residual == "double"
+
+
+@pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are absent")
+def test_the_authors_checkpoint_is_used_in_full_precision_unless_asked(tmp_path: Path) -> None:
+    path = save(checkpoint(light), tmp_path)
+    predictor = Predictor.load(path, "cpu")
+    assert (predictor.precision, predictor.presets) == ("fp32", ("reference",))
+    assert Predictor.load(path, "cpu", "bf16").precision == "bf16"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from promise_cli.console import fail, say, track
 from promise_cli.errors import PromiseError, PromptError, WorkspaceError
+from promise_cli.grid import format_spacing
 from promise_cli.predict.cases import CaseWork, case_key, is_finished
 from promise_cli.predict.inputs import Inputs, check_output, gather_inputs, write_clicks
 from promise_cli.predict.record import RecordFile, earlier_cases, renew, save_failures
@@ -145,9 +146,15 @@ def _record(
     """The record before its first new case."""
     plan, paths = predictor.plan, tuple(str(path) for path in predictor.checkpoints)
     windows = "one window" if request.max_windows == 1 else f"up to {request.max_windows} windows"
+    presets = ", ".join(dict.fromkeys(predictor.presets))
+    encoders = ", ".join(dict.fromkeys(model.config.encoder for model in predictor.models))
     say(
-        f"network: {', '.join(paths)} on {predictor.device} in {predictor.precision}; {plan.dataset}, target"
-        f" {plan.target_label} ({plan.target_name}), {windows} of {plan.patch_size} voxels a lesion"
+        f"network: {', '.join(paths)} on {predictor.device} in {predictor.precision}; preset {presets}, encoder"
+        f" {encoders}; {plan.dataset}, target {plan.target_label} ({plan.target_name})"
+    )
+    say(
+        f"scans: brought to {format_spacing(plan.spacing)}, orientation {plan.orientation}; {windows} of"
+        f" {plan.patch_size} voxels a lesion"
     )
     values = {lesion.value for case in listed for lesion in case.lesions}
     return Predictions(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 from torch.optim import AdamW
 
+from promise_cli.atomic import PREFIX
 from promise_cli.checkpoint import Checkpoint, save_checkpoint
 from promise_cli.device import Precision
 from promise_cli.errors import CheckpointError
@@ -19,6 +19,7 @@ from promise_cli.presets import TrainConfig
 from promise_cli.records import save_record
 from promise_cli.splits import Split
 from promise_cli.train.curves import EpochLog, draw_progress, save_log
+from promise_cli.work import claim
 
 LAST, BEST = "checkpoint_last.pt", "checkpoint_best.pt"
 
@@ -119,13 +120,11 @@ def hold(folder: Path) -> Iterator[None]:
     Raises:
         CheckpointError: Another call holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            for path in folder.glob(".tmp-*"):
-                path.unlink(missing_ok=True)
-            yield
-    except Timeout:
-        raise CheckpointError(
-            f"{folder}: another promise-train works on this run; wait for it to end, or train another --fold"
-        ) from None
+    with claim(folder / ".lock", wait=False) as held:
+        if held is False:
+            raise CheckpointError(
+                f"{folder}: another promise-train works on this run; wait for it to end, or train another --fold"
+            )
+        for path in folder.glob(f"{PREFIX}*"):
+            path.unlink(missing_ok=True)
+        yield

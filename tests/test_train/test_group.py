@@ -26,7 +26,7 @@ def _workspace(preprocessed: Path, folder: Path) -> Path:
 
 def _curve(folder: Path) -> list[tuple[float, ...]]:
     return [
-        (row.loss, row.dice_loss, row.cross_entropy, row.boundary, row.validation_dice or 0.0)
+        (row.loss, row.dice_loss, row.cross_entropy, row.boundary)
         for row in load_log(folder / "log.csv")
     ]
 
@@ -54,7 +54,9 @@ def test_two_processes_have_the_curve_of_one_with_twice_the_batch(
         )
     )
     for two, one in zip(_curve(shared), _curve(alone), strict=True):
-        assert two == pytest.approx(one, rel=2e-3, abs=2e-3)
+        assert two == pytest.approx(one, rel=2e-3, abs=2e-4)
+    dice = [load_log(folder / "log.csv")[-1].validation_dice for folder in (shared, alone)]
+    assert dice[0] == pytest.approx(dice[1], abs=0.05)  # rounding decides voxels at one half
     (session,) = load_record(RunRecord, shared / "run.json").sessions
     assert (session.processes, session.outcome, session.steps) == (2, "finished", 8)
 
