@@ -68,6 +68,8 @@ def test_the_fingerprint_names_every_case_with_its_shear(dataset: Path, tmp_path
     sheared = {case.case_id: case.shear_degrees for case in done.fingerprint.cases}
     assert sheared["ball_002"] == 9.46
     assert sheared["ball_001"] == 0
+    # A cube of 64 voxels whose third axis leans: its height is what it was, 1.5 mm.
+    assert done.fingerprint.cases[1].target_ml == round(64 * 1.0 * 0.9 * 1.5 / 1000, 4)
     affine = json.loads((done.folder / "cases" / "ball_002" / "case.json").read_text())[
         "scan_affine"
     ]
