@@ -144,11 +144,9 @@ def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
     rows = [(case, problem) for case, found in problems.items() for problem in found]
     errors = [row for row in rows if row[1].severity == "error"]
     warnings = [row for row in rows if row[1].severity == "warning"]
-    counted = (
-        f"{len(errors)} errors in {len({case for case, _ in errors})} cases,"
-        f" {len(warnings)} warnings"
-    )
-    say(f"verified {len(problems)} cases: {counted if rows else 'nothing is wrong'}")
+    cases = len({case for case, _ in errors})
+    counted = f"{_many(len(errors), 'error')} in {_many(cases, 'case')}, {_many(len(warnings), 'warning')}"
+    say(f"verified {_many(len(problems), 'case')}: {counted if rows else 'nothing is wrong'}")
     if not rows:
         return
     shown = [*errors[:MAX_ERRORS], *warnings[:MAX_WARNINGS]]
@@ -158,6 +156,10 @@ def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
         say(f"  {case:<{width}}  {problem.severity:<8}  {problem.text}")
     if len(rows) > len(shown):
         say(f"  and {len(rows) - len(shown)} more; fingerprint.json will hold all warnings")
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _stopped_by(bad: Sequence[LeftOut], folder: Path) -> DatasetError:
