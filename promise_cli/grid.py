@@ -40,6 +40,11 @@ class Grid:
         i, j, k = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0)).tolist()
         return i, j, k
 
+    @property
+    def voxel_ml(self) -> float:
+        """Millilitres of one voxel, which leaning axes make less than the product of its edges."""
+        return abs(float(np.linalg.det(self.affine[:3, :3]))) / 1000
+
     @cached_property
     def shear_degrees(self) -> float:
         """By how much two axes miss the right angle at most."""

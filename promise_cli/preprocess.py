@@ -14,7 +14,7 @@ from promise_cli.grid import format_shape, format_spacing
 from promise_cli.plan import Plan, make_plan
 from promise_cli.records import load_record, save_record
 from promise_cli.splits import Splits, splits_of_dataset
-from promise_cli.survey import survey_dataset
+from promise_cli.survey import Survey, survey_dataset
 from promise_cli.work import Shard, claim, read_shard
 from promise_cli.workspace import open_workspace
 
@@ -75,13 +75,8 @@ def preprocess(
     survey = survey_dataset(
         dataset, target[0], scratch, workers=workers, shard=part, skip_bad=skip_bad
     )
-    measured = [
-        (one.measurement.case, one.measurement.target)
-        for one in survey.usable
-        if one.measurement.case is not None and one.measurement.target is not None
-    ]
     source = _source(dataset, workspace.root)
-    fingerprint = make_fingerprint(dataset, source, target, measured, survey.left_out)
+    fingerprint = make_fingerprint(dataset, source, target, survey.measured, survey.left_out)
     ids = [case.case_id for case in fingerprint.cases]
     folds = splits_of_dataset(dataset.name, ids, splits)
     with claim(scratch / "locks" / "plan"):
@@ -96,20 +91,34 @@ def preprocess(
         save_record(plan, folder / "plans.json")
     _show_plan(plan, fingerprint, kept=kept is not None)
     say(f"folds: {folds.source}")
+    return _write(survey, fingerprint, plan, folder, scratch, part, workers, overwrite=overwrite)
 
+
+def _write(
+    survey: Survey,
+    fingerprint: Fingerprint,
+    plan: Plan,
+    folder: Path,
+    scratch: Path,
+    shard: Shard,
+    workers: int | None,
+    *,
+    overwrite: bool,
+) -> Preprocessed:
+    """The shard's cases, and what is there then."""
     cases_dir = folder / "cases"
     cases_dir.mkdir(parents=True, exist_ok=True)
     num_new = make_cases(
-        part.share(survey.usable), plan, folder, scratch, workers=workers, overwrite=overwrite
+        shard.share(survey.usable), plan, folder, scratch, workers=workers, overwrite=overwrite
     )
     there = [is_current(one.files, plan, cases_dir, one.source) for one in survey.usable]
-    return Preprocessed(folder, fingerprint, plan, num_new, sum(there), part)
+    return Preprocessed(folder, fingerprint, plan, num_new, sum(there), shard)
 
 
 def _announce(dataset: Dataset, target: tuple[int, str]) -> None:
     others = [f"{value} ({name})" for value, name in dataset.labels.items() if value != target[0]]
     say(
-        f"dataset: {dataset.name}, {len(dataset.cases)} cases, target {target[0]} ({target[1]})"
+        f"dataset: {dataset.name}, {len(dataset.cases) + len(dataset.broken)} cases, target {target[0]} ({target[1]})"
         + (f"; background: {', '.join(others)}; --target-label takes another" if others else "")
     )
 

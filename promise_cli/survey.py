@@ -11,6 +11,8 @@ from promise_cli.dataset import CaseFiles, Dataset
 from promise_cli.errors import DatasetError
 from promise_cli.estimate import estimate_peak
 from promise_cli.fingerprint import (
+    CaseFingerprint,
+    Histogram,
     LeftOut,
     Measured,
     Measurements,
@@ -32,6 +34,12 @@ class Survey:
     usable: tuple[Measured, ...]
     """By case id."""
     left_out: tuple[LeftOut, ...]
+
+    @property
+    def measured(self) -> list[tuple[CaseFingerprint, Histogram]]:
+        """Of the usable cases, what the fingerprint is made of."""
+        found = [(one.measurement.case, one.measurement.target) for one in self.usable]
+        return [(case, target) for case, target in found if case is not None and target is not None]
 
 
 def survey_dataset(
@@ -136,11 +144,9 @@ def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
     rows = [(case, problem) for case, found in problems.items() for problem in found]
     errors = [row for row in rows if row[1].severity == "error"]
     warnings = [row for row in rows if row[1].severity == "warning"]
-    counted = (
-        f"{len(errors)} errors in {len({case for case, _ in errors})} cases,"
-        f" {len(warnings)} warnings"
-    )
-    say(f"verified {len(problems)} cases: {counted if rows else 'nothing is wrong'}")
+    cases = len({case for case, _ in errors})
+    counted = f"{_many(len(errors), 'error')} in {_many(cases, 'case')}, {_many(len(warnings), 'warning')}"
+    say(f"verified {_many(len(problems), 'case')}: {counted if rows else 'nothing is wrong'}")
     if not rows:
         return
     shown = [*errors[:MAX_ERRORS], *warnings[:MAX_WARNINGS]]
@@ -150,6 +156,10 @@ def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
         say(f"  {case:<{width}}  {problem.severity:<8}  {problem.text}")
     if len(rows) > len(shown):
         say(f"  and {len(rows) - len(shown)} more; fingerprint.json will hold all warnings")
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _stopped_by(bad: Sequence[LeftOut], folder: Path) -> DatasetError:

@@ -59,6 +59,7 @@ def write_dicom(
     columns = affine[:3, :3] * LPS_FROM_RAS[:, None]
     spacing = np.linalg.norm(columns, axis=0)
     frame = columns / spacing
+    before = locale.setlocale(locale.LC_ALL)
     for k, name in names.items():
         place = LPS_FROM_RAS * (affine[:3, :3] @ [0, 0, k] + affine[:3, 3])
         image = sitk.GetImageFromArray(np.ascontiguousarray(array[:, :, k].T)[None])
@@ -91,6 +92,7 @@ def write_dicom(
             locale.LC_ALL, before
         )  # GDCM's writer leaves C behind, for the whole process
         _rescale(folder / name, slope, intercept)
+    locale.setlocale(locale.LC_ALL, before)  # writing DICOM sets it to C: all text would be ASCII
     return folder
 
 

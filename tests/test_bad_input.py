@@ -218,7 +218,7 @@ def test_what_is_only_odd_is_one_line_of_the_table_and_of_the_fingerprint(
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[1:4] == [
-        "verified 6 cases: 0 errors in 0 cases, 1 warnings",
+        "verified 6 cases: 0 errors in 0 cases, 1 warning",
         f"  case      severity  problem (paths below {dataset})",
         f"  ball_002  warning   {IMAGE}: {note}",
     ]

@@ -53,6 +53,19 @@ def test_a_scan_without_units_is_normalised_by_its_own_numbers(tmp_path: Path) -
     np.testing.assert_allclose(preprocess_image(scaled, plan)[0], image, atol=1e-4)
 
 
+@pytest.mark.parametrize("scheme", ["dataset", "case"])
+def test_whole_numbers_give_what_the_same_floats_give(tmp_path: Path, scheme: str) -> None:
+    """Preprocessing keeps a file's integers, prediction reads float32."""
+    array = np.random.default_rng(0).integers(-1000, 1000, (30, 31, 16)).astype(np.int16)
+    path = write_nifti(tmp_path / "scan.nii.gz", array, np.diag([0.7, 0.8, 2.5, 1]))
+    numbers = dataclasses.replace(PLAN.normalisation, scheme=scheme)
+    plan = dataclasses.replace(PLAN, normalisation=numbers)
+    whole = read_volume(path, keep_integers=True)
+    assert whole.array.dtype == np.int16
+    expected, _ = preprocess_image(read_volume(path), plan)
+    np.testing.assert_allclose(preprocess_image(whole, plan)[0], expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("value", [0.0, 3e38, -7.0])
 def test_a_scan_of_one_single_value_stays_finite(tmp_path: Path, value: float) -> None:
     path = write_nifti(tmp_path / "flat.nii.gz", np.full((4, 4, 4), value, np.float32), np.eye(4))

@@ -58,3 +58,35 @@ def test_a_file_that_cannot_be_read_is_estimated_by_its_size(tmp_path: Path) -> 
     assert estimate_peak(CaseFiles("x", path, path), None) == BASE + 10_000
     gone = tmp_path / "gone.nii.gz"
     assert estimate_peak(CaseFiles("x", gone, gone), None) == BASE
+
+
+HUNGRY = """
+import resource, sys
+from pathlib import Path
+import promise_cli.volume.dicom
+from promise_cli.volume import read_volume
+
+read_volume(Path(sys.argv[-1]))  # what the libraries allocate once
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**20, used + 2**20))
+for name in sys.argv[1:-1]:
+    try:
+        read_volume(Path(name))
+    except MemoryError:
+        print(Path(name).name)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is limited on Linux")
+def test_want_of_memory_is_not_the_files_fault(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(-1000, 1000, (200, 200, 100), dtype=np.int16)
+    paths = [
+        write_nifti(tmp_path / "scan.nii.gz", array, AFFINE),
+        write_itk(tmp_path / "scan.nrrd", array, AFFINE),
+        write_itk(tmp_path / "scan.mha", array, AFFINE),
+        write_dicom(tmp_path / "scan", array[:, :, :40], AFFINE),
+    ]
+    small = write_dicom(tmp_path / "small", array[:4, :4, :4], AFFINE)
+    line = [sys.executable, "-c", HUNGRY, *map(str, [*paths, small])]
+    done = subprocess.run(line, check=False, capture_output=True, text=True)
+    assert done.stdout.split() == [path.name for path in paths], done.stderr

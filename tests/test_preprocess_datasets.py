@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 from promise_cli.preprocess import preprocess
 from tests.conftest import edit_json, write_dataset
@@ -68,6 +69,8 @@ def test_the_fingerprint_names_every_case_with_its_shear(dataset: Path, tmp_path
     sheared = {case.case_id: case.shear_degrees for case in done.fingerprint.cases}
     assert sheared["ball_002"] == 9.46
     assert sheared["ball_001"] == 0
+    # A cube of 64 voxels whose third axis leans: its height is what it was, 1.5 mm.
+    assert done.fingerprint.cases[1].target_ml == round(64 * 1.0 * 0.9 * 1.5 / 1000, 4)
     affine = json.loads((done.folder / "cases" / "ball_002" / "case.json").read_text())[
         "scan_affine"
     ]
@@ -75,3 +78,29 @@ def test_the_fingerprint_names_every_case_with_its_shear(dataset: Path, tmp_path
     columns /= np.linalg.norm(columns, axis=0)
     cosine = np.abs(columns.T @ columns - np.eye(3)).max()
     np.testing.assert_allclose(np.degrees(np.arcsin(cosine)), 9.46, atol=0.01)
+
+
+def test_all_that_is_wrong_stands_in_one_table(dataset: Path, tmp_path: Path, capsys) -> None:
+    from promise_cli.errors import DatasetError
+    from tests import damage
+
+    damage.set_label(damage.CUBE * 0)(dataset)
+    damage.cut(lambda folder: folder / "imagesTr" / "ball_004.nii.gz", 2000)(dataset)
+    (dataset / "labelsTr" / "ball_005.nii.gz").unlink()
+    other = dataset / "imagesTr" / "ball_006.nii.gz"
+    affine = nib.load(other).affine
+    nib.save(nib.Nifti1Image(np.clip(damage.HU, 0, 255), affine), other)
+    with pytest.raises(DatasetError, match=r"ball_002.*\(2 more bad cases: ball_004, ball_005\)$"):
+        preprocess(str(dataset), root=tmp_path, workers=2)
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "verified 6 cases: 3 errors in 3 cases, 1 warning",
+        f"  case      severity  problem (paths below {dataset})",
+        "  ball_002  error     labelsTr/ball_002.nii.gz: the label is empty: no voxel of 1 (tumour); correct it, or"
+        " leave the case out with --skip-bad",
+        "  ball_004  error     imagesTr/ball_004.nii.gz: truncated or damaged (the packed data end too soon); copy or"
+        " download it again",
+        "  ball_005  error     labelsTr/ball_005.nii.gz: no such label for image ball_005.nii.gz; add the label or take"
+        " the case out of dataset.json",
+        "  ball_006  warning   imagesTr/ball_006.nii.gz: intensities from 0 to 255 in a CT scan: windowed or shifted"
+        " instead of HU?",
+    ]

@@ -1,8 +1,10 @@
 """Work is shared: within memory, over shards, beside other commands, and past a process that dies."""
 
+import importlib
 import itertools
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -155,3 +157,34 @@ def test_what_one_process_works_on_another_leaves_alone(tmp_path: Path) -> None:
         assert held
         assert run_jobs(_try_claim, _jobs([str(path)]), 1, "x") == [False]
     assert run_jobs(_try_claim, _jobs([str(path)]), 1, "x") == [True]
+
+
+def test_who_waits_for_a_lock_is_told_why(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(importlib.import_module("promise_cli.work.claim"), "PATIENCE", 0.05)
+    path, order = tmp_path / "case_1", []
+
+    def second() -> None:
+        with claim(path) as held:
+            order.append(held)
+
+    waiting = threading.Thread(target=second)
+    with claim(path):
+        waiting.start()
+        time.sleep(0.4)
+        order.append("first")
+    waiting.join()
+    assert order == ["first", True]
+    assert capsys.readouterr().err == (
+        f"warning: {path}: another command holds this lock; waiting for it\n"
+    )
+
+
+def test_progress_is_written_into_a_file_now_and_then(monkeypatch, capsys) -> None:
+    assert run_jobs(_square, _jobs([1, 2, 3]), 0, "squaring") == [1, 4, 9]
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("promise_cli.console.REPORT_SECONDS", 0.0)
+    run_jobs(_square, _jobs([1, 2, 3]), 0, "squaring")
+    assert capsys.readouterr().err.splitlines() == [
+        "squaring: 1 of 3, about 0 min left",
+        "squaring: 2 of 3, about 0 min left",
+    ]

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from nibabel.orientations import aff2axcodes
 
 from promise_cli.dataset import CaseFiles, Dataset
@@ -96,6 +95,9 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: int) -> Measur
     if image is not None:
         notes = [*image.notes, *check_intensities(image.array, is_ct(dataset.modality))]
         problems += [warning_of(dataset, files.image, note) for note in notes]
+    if label is not None:
+        own = [note for note in label.notes if image is None or note not in image.notes]
+        problems += [warning_of(dataset, files.label, note) for note in own]
     if errors or image is None or label is None:
         return Measurement(tuple(problems), None, None)
     target = image.array[label.array == target_label]
@@ -107,7 +109,7 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: int) -> Measur
         spacing=_rounded(image.grid.spacing),
         axes="".join(aff2axcodes(image.grid.affine)),
         label_voxels={str(value): count for value, count in found.items()},
-        target_ml=round(found[target_label] * float(np.prod(image.grid.spacing)) / 1000, 4),
+        target_ml=round(found[target_label] * image.grid.voxel_ml, 4),
         shear_degrees=round(image.grid.shear_degrees, 2),
         warnings=tuple(problem.text for problem in problems),
     )

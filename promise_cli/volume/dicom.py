@@ -80,6 +80,7 @@ def _read_slice(path: Path) -> _Slice:
         reader.ReadImageInformation()
         frame = np.array(reader.GetDirection()).reshape(3, 3)[:, :2] * reader.GetSpacing()[:2]
     except (RuntimeError, ValueError) as error:
+        refuse_memory(error)
         reason = itk_reason(error)
         raise VolumeError(
             f"{path}: not readable as a DICOM slice ({reason}); export the series again or take the file out"

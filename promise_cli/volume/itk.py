@@ -36,6 +36,7 @@ def open_itk(path: Path) -> Stored:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
+        refuse_memory(error)
         raise VolumeError(
             f"{path}: not readable as {kind} ({itk_reason(error)}); copy or export it again"
         ) from None
@@ -70,13 +71,13 @@ def itk_reason(error: Exception) -> str:
     )
 
 
-def refuse_memory(error: RuntimeError) -> None:
+def refuse_memory(error: Exception) -> None:
     """Raise what want of memory is, which ITK tells like any other mistake: the file is not to blame.
 
     Raises:
         MemoryError: ITK could not allocate an image.
     """
-    if "allocat" in str(error):
+    if "alloc" in str(error):
         raise MemoryError(itk_reason(error)) from None
 
 

@@ -154,7 +154,7 @@ def test_two_batches_a_step_equal_one_of_two(preprocessed: Path, tmp_path: Path)
             )
         )
         logs.append(_losses(folder)[0])
-    assert logs[0] == pytest.approx(logs[1], rel=1e-4)
+    assert logs[0] == pytest.approx(logs[1], rel=2e-4)
 
 
 def test_a_step_keeps_its_number_of_samples(trained: Path) -> None:
