@@ -78,7 +78,7 @@ def begin_session(
     parameters = list(model.parameters())
     return Session(
         started=_now(),
-        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command=_command_line(),
         git=_git_state(),
         versions={
             "promise_cli": __version__,
@@ -127,6 +127,12 @@ def peak_memory_gib(device: torch.device) -> float:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _command_line() -> str:
+    name = Path(sys.argv[0]).name
+    typed = ["python", "-m", "promise_cli.train"] if name == "__main__.py" else [name]
+    return shlex.join([*typed, *sys.argv[1:]])
 
 
 def _device_name(device: torch.device) -> str:
