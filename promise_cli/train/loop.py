@@ -169,8 +169,9 @@ def _step(
 
 def _gathering(network: Callable[..., Tensor], ends_step: bool) -> AbstractContextManager[Any]:
     """Processes average their gradients once a step, in its last backward pass."""
-    if isinstance(network, DistributedDataParallel) and not ends_step:
-        return network.no_sync()
+    shared = getattr(network, "_orig_mod", network)  # what torch.compile wraps
+    if isinstance(shared, DistributedDataParallel) and not ends_step:
+        return shared.no_sync()
     return nullcontext()
 
 
