@@ -91,6 +91,7 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
         try:
             if not run.is_finished:
                 _work(request, group, run, preprocessed / "cases", stop)
+            group.wait()  # none leaves while another still needs it
             if group.is_first:
                 _score(run, preprocessed / "cases", stop)
         except StoppedError as stopped:

@@ -3,9 +3,11 @@
 Every process holds the whole network; each computes its samples of a step, and the gradients are averaged.
 """
 
+import gc
 import os
 import signal
 import socket
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -104,6 +106,7 @@ def join_group(device: str) -> Iterator[tuple[Group, str]]:
     try:
         yield group, device
     finally:
+        gc.collect()  # a network that shares gradients holds the group's threads, which must not outlive it
         dist.destroy_process_group()
 
 
@@ -146,6 +149,11 @@ def _enter(rank: int, place: dict[str, str], results: Any, function: Any, argume
         raise SystemExit(1) from None
     if rank == 0:
         results.put(result)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(
+        0
+    )  # at once: a library that fails as Python takes itself down would count as a failed training
 
 
 @contextmanager
