@@ -11,12 +11,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from promise_cli.console import say, show_table, track
+from promise_cli.console import track
 from promise_cli.errors import EvaluationError
 from promise_cli.pairs import missing_error, pair_cases
-from promise_cli.scores import CaseScore, LabelSummary, Report, summarize, write_report
-from promise_cli.scoring import EmptyPolicy, MissingPolicy, Rules, complete_labels, score_cases
+from promise_cli.scores import (
+    FURTHER_METRICS,
+    FurtherMetric,
+    Report,
+    compare,
+    show_report,
+    summarize,
+    write_report,
+)
+from promise_cli.scoring import (
+    EmptyPolicy,
+    MissingPolicy,
+    Rules,
+    complete_labels,
+    score_cases,
+    score_other,
+)
 from promise_cli.workspace import open_workspace
+
+__all__ = ["choose_tolerances", "evaluate", "show_report"]
 
 Protocol = Literal["promise", "msd"]
 
@@ -34,11 +51,14 @@ def evaluate(
     output: Path | None = None,
     tolerances_mm: Sequence[float] | None = None,
     protocol: Protocol = "promise",
+    metrics: Sequence[FurtherMetric | Literal["all"]] = (),
     empty: EmptyPolicy = "nan",
     missing: MissingPolicy = "error",
+    compare_with: Path | None = None,
+    nnunet: bool = False,
     workers: int | None = None,
 ) -> Report:
-    """Score predictions against labels and write metrics.json and metrics.csv.
+    """Score predictions against labels; write metrics.json, metrics.csv and metrics.md.
 
     Args:
         predictions: Folder of masks, one mask, or an MSD folder; None: the newest under the root.
@@ -47,8 +67,11 @@ def evaluate(
         output: Folder of the results; None: that of the predictions.
         tolerances_mm: Of NSD; None: the protocol's.
         protocol: `promise`: 5 mm for every dataset; `msd`: the task's own tolerance.
+        metrics: What to measure beside Dice and NSD.
         empty: What a metric is where both masks are empty.
         missing: What becomes of a case without prediction.
+        compare_with: Other predictions of the same cases, or the metrics.json of such.
+        nnunet: Write nnU-Net's summary.json too.
         workers: Processes; 0 works in this one, None takes one a core where much is to do.
 
     Raises:
@@ -56,23 +79,29 @@ def evaluate(
         WorkspaceError: There is nothing to evaluate.
         VolumeError: A file is damaged or holds no label.
     """
-    pairing = pair_cases(predictions, labels, open_workspace(root))
-    tolerances = choose_tolerances(protocol, tolerances_mm, pairing.dataset)
+    workspace = open_workspace(root)
+    pairing = pair_cases(predictions, labels, workspace)
+    rules = Rules(
+        targets=pairing.targets,
+        whole_label=pairing.whole_label,
+        tolerances_mm=choose_tolerances(protocol, tolerances_mm, pairing.dataset),
+        empty=empty,
+        missing=missing,
+        further=tuple(name for name in FURTHER_METRICS if name in metrics or "all" in metrics),
+    )
     lacking = missing_error(pairing)
     if lacking is not None and missing == "error":
         raise lacking
     folder = output or pairing.folder
     if folder.exists() and not folder.is_dir():
         raise EvaluationError(f"{folder}: results need a folder, found a file; give another -o")
-    rules = Rules(
-        targets=pairing.targets,
-        whole_label=pairing.whole_label,
-        tolerances_mm=tolerances,
-        empty=empty,
-        missing=missing,
+    other = (
+        None
+        if compare_with is None
+        else score_other(compare_with, pairing, rules, workspace, workers)
     )
-    found = score_cases(pairing.pairs, rules, workers)
-    cases = complete_labels(list(track(found, "scoring", len(pairing.pairs))), rules)
+    scored = track(score_cases(pairing.pairs, rules, workers), "scoring", len(pairing.pairs))
+    cases = complete_labels(list(scored), rules)
     report = Report(
         command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -81,16 +110,18 @@ def evaluate(
         labels=str(pairing.labels),
         output=str(folder),
         protocol=protocol,
-        tolerances_mm=tolerances,
+        tolerances_mm=rules.tolerances_mm,
         empty_policy=empty,
         empty_cases=sum(case.status == "both_empty" for case in cases),
         missing_policy=missing,
         missing_cases=sum(pair.prediction is None for pair in pairing.pairs),
         notes=pairing.notes,
         summary=summarize(cases),
+        comparison=None if other is None else compare(cases, other, str(compare_with)),
         cases=tuple(cases),
     )
-    write_report(report, folder)
+    files = {pair.case_id: (pair.prediction, pair.label) for pair in pairing.pairs}
+    write_report(report, folder, files if nnunet else None)
     return report
 
 
@@ -112,33 +143,6 @@ def choose_tolerances(
     return tuple(sorted({float(tolerance) for tolerance in asked or PROMISE_TOLERANCES_MM}))
 
 
-def show_report(report: Report) -> None:
-    """Print the scores of each case, the summary, and by which rules they came about."""
-    for note in report.notes:
-        say(note)
-    metrics = ["Dice", *(f"NSD {tolerance:g} mm" for tolerance in report.tolerances_mm)]
-    several = len(report.summary.labels) > 1
-    show_table(
-        "Cases",
-        ["case", *(["label"] if several else []), *metrics, "label ml", "mask ml", "status"],
-        [_case_row(case, several) for case in report.cases],
-    )
-    for summary in (*report.summary.labels, *([report.summary.overall] if several else [])):
-        show_table(f"Summary: {summary.name}", ["", *metrics], _summary_rows(summary))
-    tolerances = ", ".join(f"{tolerance:g}" for tolerance in report.tolerances_mm)
-    say(f"protocol {report.protocol}: NSD at a tolerance of {tolerances} mm")
-    say(
-        f"both masks empty: --empty {report.empty_policy}, which touched {report.empty_cases} of"
-        f" {len(report.cases)} scores"
-    )
-    if report.missing_cases:
-        say(
-            f"prediction missing: --missing {report.missing_policy}, which touched"
-            f" {report.missing_cases} cases"
-        )
-    say(f"written: {Path(report.output) / 'metrics.json'} and metrics.csv")
-
-
 def _msd_tolerance(dataset: str | None) -> float:
     match = re.fullmatch(r"(?:Task|Dataset)0*(\d+)_(\w+)", dataset or "", re.IGNORECASE)
     task = (int(match.group(1)), match.group(2).lower()) if match else None
@@ -152,38 +156,3 @@ def _msd_tolerance(dataset: str | None) -> float:
         f"--protocol msd: no tolerance with a source for {dataset or 'a dataset without a name'};"
         f" known are {known}; use --tolerance"
     )
-
-
-def _case_row(case: CaseScore, several: bool) -> list[str]:
-    return [
-        case.case_id,
-        *([case.name] if several else []),
-        *(_number(value) for value in (case.dice, *case.nsd.values())),
-        f"{case.reference_ml:.2f}",
-        f"{case.prediction_ml:.2f}",
-        case.status.replace("_", " "),
-    ]
-
-
-def _summary_rows(summary: LabelSummary) -> list[list[str]]:
-    """One row a statistic, one column a metric."""
-    metrics = (summary.dice, *summary.nsd.values())
-    return [
-        ["cases", *(str(metric.n) for metric in metrics)],
-        ["without a value", *(str(metric.excluded) for metric in metrics)],
-        ["mean", *(_number(metric.mean) for metric in metrics)],
-        ["95 % interval", *(_range(metric.interval) for metric in metrics)],
-        ["SD", *(_number(metric.sd) for metric in metrics)],
-        ["median", *(_number(metric.median) for metric in metrics)],
-        ["quartiles", *(_range(metric.quartiles) for metric in metrics)],
-        ["range", *(_range((metric.minimum, metric.maximum)) for metric in metrics)],
-        ["failures (Dice < 0.1)", str(summary.failures), *("" for _ in summary.nsd)],
-    ]
-
-
-def _range(ends: tuple[float, float]) -> str:
-    return f"{_number(ends[0])} - {_number(ends[1])}"
-
-
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.4f}"

@@ -8,6 +8,8 @@ import typer
 from promise_cli.cli.conduct import explains_errors
 from promise_cli.cli.options import (
     EmptyPolicy,
+    Format,
+    FurtherMetric,
     MissingPolicy,
     Protocol,
     Root,
@@ -51,12 +53,26 @@ def evaluate(
     protocol: Annotated[
         Protocol, typer.Option(help="promise: 5 mm; msd: the task's own tolerance.")
     ] = Protocol.PROMISE,
+    metrics: Annotated[
+        list[FurtherMetric] | None,
+        typer.Option("--metrics", metavar="METRIC ...", help=f"Also: {', '.join(FurtherMetric)}."),
+    ] = None,
     empty: Annotated[
         EmptyPolicy, typer.Option(help="What a metric is where both masks are empty.")
     ] = EmptyPolicy.NAN,
     missing: Annotated[
         MissingPolicy, typer.Option(help="What becomes of a case without prediction.")
     ] = MissingPolicy.ERROR,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OTHER", help="Test against another set: its masks, or its metrics.json."
+        ),
+    ] = None,
+    formats: Annotated[
+        list[Format] | None,
+        typer.Option("--format", help="nnunet: also write nnU-Net's summary.json."),
+    ] = None,
     workers: Workers = None,
     root: Root = None,
 ) -> None:
@@ -73,6 +89,9 @@ def evaluate(
         protocol=protocol.value,
         empty=empty.value,
         missing=missing.value,
+        metrics=[metric.value for metric in metrics or ()],
+        compare_with=compare,
+        nnunet=Format.NNUNET in (formats or ()),
         workers=workers,
     )
     show_report(report)

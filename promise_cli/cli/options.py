@@ -14,12 +14,12 @@ def make_app() -> typer.Typer:
 
 
 class SeveralValues(TyperCommand):
-    """Lets an option that may be repeated take several numbers: `-f 0 1 2` means `-f 0 -f 1 -f 2`."""
+    """Lets an option that may be repeated take several numbers or choices: `-f 0 1 2` means `-f 0 -f 1 -f 2`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Write the option's name before each further number."""
+        """Write the option's name before each further number, or each further word of its choices."""
         repeated = {
-            name
+            name: tuple(getattr(getattr(option, "type", None), "choices", ()))
             for option in self.params
             if getattr(option, "multiple", False)
             for name in option.opts
@@ -31,7 +31,7 @@ class SeveralValues(TyperCommand):
             if argument.startswith("-"):
                 current = argument if argument in repeated else None
             elif current and not first:
-                if argument.replace(".", "", 1).isdigit():
+                if argument in repeated[current] or argument.replace(".", "", 1).isdigit():
                     spread.append(current)
                 else:
                     current = None
@@ -44,6 +44,23 @@ class Protocol(StrEnum):
 
     PROMISE = "promise"
     MSD = "msd"
+
+
+class FurtherMetric(StrEnum):
+    """What may be measured beside Dice and NSD."""
+
+    HD95 = "hd95"
+    ASSD = "assd"
+    PRECISION = "precision"
+    RECALL = "recall"
+    VOLUME_DIFFERENCE = "volume_difference"
+    ALL = "all"
+
+
+class Format(StrEnum):
+    """Whose files may be written beside our own."""
+
+    NNUNET = "nnunet"
 
 
 class EmptyPolicy(StrEnum):
