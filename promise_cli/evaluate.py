@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from promise_cli.atomic import write_text
 from promise_cli.console import track
 from promise_cli.errors import EvaluationError
 from promise_cli.pairs import missing_error, pair_cases
+from promise_cli.report import render_evaluation
 from promise_cli.scores import (
     FURTHER_METRICS,
     FurtherMetric,
@@ -28,6 +30,7 @@ from promise_cli.scoring import (
     MissingPolicy,
     Rules,
     complete_labels,
+    picture_worst,
     score_cases,
     score_other,
 )
@@ -56,9 +59,10 @@ def evaluate(
     missing: MissingPolicy = "error",
     compare_with: Path | None = None,
     nnunet: bool = False,
+    page: bool = True,
     workers: int | None = None,
 ) -> Report:
-    """Score predictions against labels; write metrics.json, metrics.csv and metrics.md.
+    """Score predictions against labels; write metrics.json, metrics.csv, metrics.md and report.html.
 
     Args:
         predictions: Folder of masks, one mask, or an MSD folder; None: the newest under the root.
@@ -72,6 +76,7 @@ def evaluate(
         missing: What becomes of a case without prediction.
         compare_with: Other predictions of the same cases, or the metrics.json of such.
         nnunet: Write nnU-Net's summary.json too.
+        page: Write report.html, for which the scans of the worst cases are read.
         workers: Processes; 0 works in this one, None takes one a core where much is to do.
 
     Raises:
@@ -122,6 +127,9 @@ def evaluate(
     )
     files = {pair.case_id: (pair.prediction, pair.label) for pair in pairing.pairs}
     write_report(report, folder, files if nnunet else None)
+    if page:
+        pictured = picture_worst(pairing, report.summary, cases)
+        write_text(folder / "report.html", render_evaluation(report, pictured))
     return report
 
 

@@ -32,6 +32,8 @@ class Manifest:
     labels: str | None
     masks: dict[str, str]
     """Case id -> file name beside predictions.json."""
+    scans: dict[str, Path]
+    """Case id -> the scan as it was named then; it may be gone."""
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -45,15 +47,22 @@ def read_manifest(path: Path) -> Manifest:
         label, name, dataset = (content[key] for key in ("target_label", "target_name", "dataset"))
         labels = content.get("labels")
         masks = {str(case["case_id"]): str(case["mask"]) for case in content["cases"]}
-    except (KeyError, TypeError, AttributeError):
+        scans = {
+            str(case["case_id"]): Path(case["scan"]) for case in content["cases"] if "scan" in case
+        }
+        values = {1} | {
+            int(lesion["value"]) for case in content["cases"] for lesion in case.get("lesions", ())
+        }
+    except (KeyError, TypeError, ValueError, AttributeError):
         label, masks = None, {}
     if not isinstance(label, int) or not isinstance(labels, str | None) or not masks:
         raise EvaluationError(
             f"{path}: needs dataset, target_label, target_name, labels, and cases with case_id and"
             " mask; predict again or mend it"
         )
-    target = Target(label, str(name), (label,), (1,))
-    return Manifest(path, str(dataset), target, labels, masks)
+    # Several lesions of a scan may have values of their own; all of them are the target.
+    target = Target(label, str(name), (label,), tuple(sorted(values)))
+    return Manifest(path, str(dataset), target, labels, masks, scans)
 
 
 def read_targets(path: Path) -> tuple[Target, ...]:

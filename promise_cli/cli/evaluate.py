@@ -73,6 +73,9 @@ def evaluate(
         list[Format] | None,
         typer.Option("--format", help="nnunet: also write nnU-Net's summary.json."),
     ] = None,
+    page: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write report.html with the worst cases.")
+    ] = True,
     workers: Workers = None,
     root: Root = None,
 ) -> None:
@@ -91,6 +94,7 @@ def evaluate(
         missing=missing.value,
         metrics=[metric.value for metric in metrics or ()],
         compare_with=compare,
+        page=page,
         nnunet=Format.NNUNET in (formats or ()),
         workers=workers,
     )

@@ -56,7 +56,7 @@ def score_case(pair: Pair, rules: Rules) -> ScoredCase:
     distances = not {"hd95", "assd"}.isdisjoint(rules.further)
     for target in _targets(arrays, pair, rules):
         inside = [
-            _inside(array, values)
+            is_inside(array, values)
             for array, values in zip(
                 arrays, (target.prediction_values, target.reference_values), strict=True
             )
@@ -142,7 +142,8 @@ def _values(array: NDArray[Any]) -> set[int]:
     return set(np.unique(array).tolist()) - {0}
 
 
-def _inside(array: NDArray[Any], values: tuple[int, ...]) -> NDArray[np.bool_]:
+def is_inside(array: NDArray[Any], values: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which voxels hold one of the values."""
     return array == values[0] if len(values) == 1 else np.isin(array, values)
 
 

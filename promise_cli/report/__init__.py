@@ -1,0 +1,17 @@
+"""HTML pages that hold all they show in one file and need no network.
+
+`page` is the frame that every page shares, `slices` draws a scan with outlines, `charts` draws numbers.
+"""
+
+from promise_cli.report.evaluation import PicturedCase, render_evaluation
+from promise_cli.report.page import render
+from promise_cli.report.slices import Outline, SlicePicture, draw_slices
+
+__all__ = [
+    "Outline",
+    "PicturedCase",
+    "SlicePicture",
+    "draw_slices",
+    "render",
+    "render_evaluation",
+]
