@@ -1,9 +1,25 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 import os
+import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PREFIX = ".tmp-"
+"""Of what is being written; what is left of it by a killed process may be deleted."""
+
+
+def temporary_of(path: Path) -> Path:
+    """A hidden name beside `path` that no other process has, on this machine or another."""
+    return path.with_name(f"{PREFIX}{secrets.token_hex(4)}-{path.name}")
+
+
+def target_of(temporary: Path) -> str | None:
+    """The name of the file or folder that was being written; None where the name is no temporary one."""
+    parts = temporary.name.split("-", 2)
+    return parts[2] if temporary.name.startswith(PREFIX) and len(parts) == 3 else None
 
 
 @contextmanager
@@ -14,17 +30,44 @@ def whole_file(path: Path) -> Iterator[Path]:
     The bytes are flushed to the disk before the rename, so that a power cut leaves the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    temporary = temporary_of(path)
     try:
         yield temporary
-        with temporary.open("r+b") as written:
-            os.fsync(written.fileno())
+        _flush(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path` that takes its place when the block ends well, and goes otherwise.
+
+    Between the old folder and the new one there is a moment with none.
+    """
+    temporary = temporary_of(path)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for written in temporary.iterdir():
+            _flush(written)
+        if path.exists():
+            old = temporary_of(path)
+            path.replace(old)
+            temporary.replace(path)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _flush(path: Path) -> None:
+    with path.open("r+b") as written:
+        os.fsync(written.fileno())

@@ -3,19 +3,23 @@
 `preprocess_image` is also what prediction does to a scan, so that the two cannot drift apart.
 """
 
-import os
-import shutil
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from promise_cli.atomic import whole_folder
 from promise_cli.dataset import CaseFiles
 from promise_cli.errors import DatasetError, PlanError
+from promise_cli.fingerprint import Histogram
 from promise_cli.grid import Grid
 from promise_cli.plan import Normalisation, Plan, case_key, widened
 from promise_cli.records import load_record, save_record
+from promise_cli.resample import resample, resample_mask, target_grid
+from promise_cli.source import Source, hash_source
 from promise_cli.volume import Volume, read_label, read_volume
 
 FORMAT_VERSION = 1
@@ -30,7 +34,7 @@ class CaseRecord:
     plan_key: str
     """`plan.case_key` of the plan that made the arrays."""
     source_key: str
-    """Size and time of change of image and label when they were read."""
+    """SHA-256 of image and label when they were read."""
     shape: tuple[int, int, int]
     scan_shape: tuple[int, int, int]
     scan_affine: tuple[tuple[float, float, float, float], ...]
@@ -50,89 +54,104 @@ class Case:
     """(N,), flat C-order indices of the target's voxels."""
 
 
-def preprocess_image(volume: Volume, plan: Plan) -> tuple[NDArray[np.float32], Grid]:
+def preprocess_image(
+    volume: Volume, plan: Plan, dtype: DTypeLike = np.float32
+) -> tuple[NDArray[Any], Grid]:
     """Bring a scan to the plan's spacing and normalise it.
+
+    Args:
+        volume: The scan, read with the plan's orientation; whole numbers may be as the file stores them.
+        plan: What to bring it to.
+        dtype: Of the result.
 
     Returns:
         (I, J, K) normalised intensities, and the grid they lie on.
     """
-    from promise_cli.resample import resample, target_grid  # noqa: PLC0415  training needs no SimpleITK
-
     grid = target_grid(volume.grid, plan.spacing)
     numbers = case_normalisation(volume.array, plan.normalisation)
-    image = resample(volume.array, grid.shape)
-    image = np.clip(image, numbers.low, numbers.high)  # a copy: the scan itself stays as it is
-    image -= np.float32(numbers.mean)
-    image /= np.float32(numbers.std)
-    return image, grid
+    low, high = np.float32(numbers.low), np.float32(numbers.high)
+    mean, std = np.float32(numbers.mean), np.float32(numbers.std)
+
+    def normalise(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        np.clip(plane, low, high, out=plane)
+        plane -= mean
+        plane /= std
+        return plane
+
+    return resample(volume.array, grid.shape, normalise, dtype), grid
 
 
-def case_normalisation(array: NDArray[np.float32], planned: Normalisation) -> Normalisation:
+def case_normalisation(array: NDArray[Any], planned: Normalisation) -> Normalisation:
     """The four numbers for one scan: the plan's, or the scan's own where the plan says so."""
     if planned.scheme == "dataset":
         return planned
-    low, high = np.percentile(array, [0.5, 99.5]).tolist()
-    clipped = np.clip(array, low, high)
-    std = float(clipped.std(dtype=np.float64))
+    if array.dtype.kind in "iu":
+        histogram = Histogram.of(array)
+        low, high = histogram.percentiles((0.5, 99.5))
+        mean, std = histogram.clipped(low, high)
+    else:
+        low, high = np.percentile(array, [0.5, 99.5]).tolist()
+        clipped = np.clip(array, low, high)
+        mean, std = float(clipped.mean(dtype=np.float64)), float(clipped.std(dtype=np.float64))
     return Normalisation(
-        scheme="case",
-        low=low,
-        high=widened(low, high),
-        mean=float(clipped.mean(dtype=np.float64)),
-        std=std if std > 0 else 1.0,  # an image of one single value
-    )
+        scheme="case", low=low, high=widened(low, high), mean=mean, std=std if std > 0 else 1.0
+    )  # a deviation of 0: an image of one single value
 
 
-def preprocess_case(files: CaseFiles, plan: Plan, cases_dir: Path) -> None:
+def preprocess_case(
+    files: CaseFiles, plan: Plan, cases_dir: Path, source: Source | None = None
+) -> None:
     """Write one case's folder, whole or not at all.
+
+    The scan is let go before the label is read: at no time are there more than three volumes in memory.
+
+    Args:
+        files: Of the case.
+        plan: What to make.
+        cases_dir: Where the case's folder goes.
+        source: The content of the files where it is known; hashed here otherwise.
 
     Raises:
         DatasetError: Image or label is unreadable, or the target is empty.
     """
-    from promise_cli.resample import resample_mask  # noqa: PLC0415
+    source = source or hash_source(files)
+    with whole_folder(cases_dir / files.case_id) as folder:
+        volume = read_volume(files.image, plan.orientation, keep_integers=True)
+        like = dataclasses.replace(volume, array=np.empty(0))
+        image, grid = preprocess_image(volume, plan, np.float16)
+        del volume
+        np.save(folder / "image.npy", np.ascontiguousarray(image))
+        del image
+        target = _target(files, plan, like, grid)
+        foreground = np.flatnonzero(target).astype(np.int64)
+        if not foreground.size:
+            raise DatasetError(f"{files.label}: the label is empty; run promise-preprocess again")
+        np.save(folder / "target.npy", target.view(np.uint8))
+        np.save(folder / "foreground.npy", foreground)
+        record = CaseRecord(
+            case_id=files.case_id,
+            plan_key=case_key(plan),
+            source_key=source.key,
+            shape=grid.shape,
+            scan_shape=like.grid.shape,
+            scan_affine=tuple((a, b, c, d) for a, b, c, d in like.grid.affine.tolist()),
+            num_foreground=foreground.size,
+        )
+        save_record(record, folder / "case.json")
 
-    source = source_key(files)
-    volume = read_volume(files.image, plan.orientation)
-    image, grid = preprocess_image(volume, plan)
-    scan_grid = volume.grid
-    mask = read_label(files.label, like=volume).array == plan.target_label
-    del volume  # a whole scan in float32
-    if mask.shape != scan_grid.shape:
+
+def _target(files: CaseFiles, plan: Plan, like: Volume, grid: Grid) -> NDArray[np.bool_]:
+    """(I, J, K) on the plan's grid."""
+    label = read_label(files.label, like=like)
+    if label.grid.shape != like.grid.shape:
         raise DatasetError(f"{files.label}: not on the grid of {files.image}; preprocess again")
-    target = resample_mask(mask, grid.shape)
-    foreground = np.flatnonzero(np.ascontiguousarray(target)).astype(np.int64)
-    record = CaseRecord(
-        case_id=files.case_id,
-        plan_key=case_key(plan),
-        source_key=source,
-        shape=grid.shape,
-        scan_shape=scan_grid.shape,
-        scan_affine=tuple((a, b, c, d) for a, b, c, d in scan_grid.affine.tolist()),
-        num_foreground=foreground.size,
-    )
-    if not foreground.size:
-        raise DatasetError(f"{files.label}: the label is empty; run promise-preprocess again")
-    temporary = cases_dir / f".tmp-{os.getpid()}-{files.case_id}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        np.save(temporary / "image.npy", np.ascontiguousarray(image, dtype=np.float16))
-        np.save(temporary / "target.npy", np.ascontiguousarray(target, dtype=np.uint8))
-        np.save(temporary / "foreground.npy", foreground)
-        save_record(record, temporary / "case.json")
-        final, old = cases_dir / files.case_id, cases_dir / f".old-{os.getpid()}-{files.case_id}"
-        if final.exists():
-            final.replace(old)
-        temporary.replace(final)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    return np.ascontiguousarray(resample_mask(label.array == plan.target_label, grid.shape))
 
 
-def is_current(files: CaseFiles, plan: Plan, cases_dir: Path) -> bool:
-    """Whether the case on disk is complete and was made from these files with this plan."""
+def is_current(files: CaseFiles, plan: Plan, cases_dir: Path, source: Source | None = None) -> bool:
+    """Whether the case on disk is complete and was made from files of this content with this plan."""
     record = _sound_record(plan, cases_dir / files.case_id)
-    return record is not None and record.source_key == source_key(files)
+    return record is not None and record.source_key == (source or hash_source(files)).key
 
 
 def made_with(plan: Plan, folder: Path) -> bool:
@@ -154,12 +173,6 @@ def _sound_record(plan: Plan, folder: Path) -> CaseRecord | None:
         and case.foreground.shape == (record.num_foreground,)
     )
     return record if sound else None
-
-
-def source_key(files: CaseFiles) -> str:
-    """Size and time of change of image and label; changes when either file does."""
-    stats = [path.stat() for path in (files.image, files.label)]
-    return "-".join(f"{stat.st_size}.{stat.st_mtime_ns}" for stat in stats)
 
 
 def load_case(cases_dir: Path, case_id: str) -> Case:

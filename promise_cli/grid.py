@@ -40,6 +40,13 @@ class Grid:
         i, j, k = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0)).tolist()
         return i, j, k
 
+    @cached_property
+    def shear_degrees(self) -> float:
+        """By how much two axes miss the right angle at most."""
+        unit = self.affine[:3, :3] / np.array(self.spacing)
+        cosines = np.abs(unit.T @ unit - np.eye(3))
+        return float(np.degrees(np.arcsin(min(1.0, cosines.max()))))
+
     def world(self, ijk: ArrayLike) -> NDArray[np.float64]:
         """Voxel indices `(..., 3)` to RAS millimetres."""
         return np.asarray(ijk, dtype=np.float64) @ self.affine[:3, :3].T + self.affine[:3, 3]
@@ -70,6 +77,6 @@ def format_shape(shape: Sequence[int]) -> str:
     return " x ".join(str(int(n)) for n in shape)
 
 
-def format_spacing(spacing: Sequence[float]) -> str:
+def format_spacing(spacing: Sequence[float] | NDArray[np.float64]) -> str:
     """`0.8 x 0.8 x 2.5 mm`, as messages say it."""
     return " x ".join(f"{value:g}" for value in np.round(spacing, 4)) + " mm"

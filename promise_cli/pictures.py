@@ -1,30 +1,40 @@
 """A picture of one case: three slices through the click, with the outlines of prediction and label."""
 
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.atomic import whole_file
+from promise_cli.bounding_box import bounding_box
 from promise_cli.grid import Spacing
 
 REACH_MM = 45.0
-"""A picture shows this much of the scan on each side of the click."""
+"""A picture shows at least this much of the scan on each side of the click."""
+MARGIN_MM = 10.0
+"""And this much round the mask, where it reaches further."""
+COLOURS = ("tab:orange", "tab:green", "tab:purple", "tab:olive", "tab:pink")
+"""Of the outlines of lesions that are told apart."""
 
 PLANES = (("sagittal", 0), ("coronal", 1), ("axial", 2))
 """Names of the planes across i, j and k of an RAS array."""
 
+SIDES = ("left - right", "posterior - anterior", "inferior - superior")
+"""Where the axes run: not as radiologists hang a film."""
+
 
 def draw_case(
-    image: NDArray[np.float32],
-    prediction: NDArray[np.bool_],
+    image: NDArray[Any],
+    prediction: NDArray[Any],
     label: NDArray[np.bool_] | None,
     click: tuple[int, int, int],
     spacing: Spacing,
     title: str,
     path: Path,
 ) -> None:
-    """Draw the slices through `click` and 45 mm round it as a PNG file, true to scale.
+    """Draw the slices through `click` as a PNG file; the arguments are those of `picture_of_case`.
 
     Args:
         image: (I, J, K), axes RAS.
@@ -35,12 +45,35 @@ def draw_case(
         title: Above the picture.
         path: Appears whole or not at all.
     """
+    drawn = picture_of_case(image, prediction, label, click, spacing, title)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(drawn)
+
+
+def picture_of_case(
+    image: NDArray[Any],
+    prediction: NDArray[Any],
+    label: NDArray[np.bool_] | None,
+    click: tuple[int, int, int],
+    spacing: Spacing,
+    title: str,
+    *,
+    mark: bool = True,
+) -> bytes:
+    """The slices through `click`, with 45 mm round it and all of the mask, as a PNG, true to scale.
+
+    Args:
+        image: (I, J, K), axes RAS.
+        prediction: The same voxels; true, or the values of lesions that are told apart.
+        label: The same voxels, or None where the truth is not known.
+        click: Voxel (i, j, k).
+        spacing: Millimetres along i, j, k.
+        title: Above the picture.
+        mark: Whether the place is a click, which gets a cross.
+    """
     from matplotlib.figure import Figure  # noqa: PLC0415  a second to import
 
-    near = tuple(
-        slice(max(0, index - round(REACH_MM / edge)), index + round(REACH_MM / edge) + 1)
-        for index, edge in zip(click, spacing, strict=True)
-    )
+    near = _near(click, spacing, prediction)
     i, j, k = (index - part.start for index, part in zip(click, near, strict=True))
     click, image, prediction = (i, j, k), image[near], prediction[near]
     label = None if label is None else label[near]
@@ -58,18 +91,44 @@ def draw_case(
             origin="lower",
             aspect=spacing[up] / spacing[right],
         )
-        outlines = [(shown[1], "tab:orange", "prediction")]
+        values = np.unique(prediction[prediction != 0]).tolist() or [1]
+        outlines = [
+            (
+                shown[1] == value,
+                COLOURS[number % len(COLOURS)],
+                "prediction" if len(values) == 1 else f"prediction {value}",
+            )
+            for number, value in enumerate(values)
+        ]
         if label is not None:
             outlines.append((_slice(label, across, click[across]), "tab:cyan", "label"))
         for mask, colour, _ in outlines:
             if mask.any() and not mask.all():
                 axes.contour(mask, levels=[0.5], colors=colour, linewidths=1.2)
-        axes.plot(click[right], click[up], marker="+", color="tab:red", markersize=10)
-        axes.set(title=name, xticks=[], yticks=[])
-    handles = [_key(colour, name) for _, colour, name in outlines] + [_key("tab:red", "click", "+")]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+        if mark:
+            axes.plot(click[right], click[up], marker="+", color="tab:red", markersize=10)
+        axes.set(title=name, xticks=[], yticks=[], xlabel=SIDES[right], ylabel=SIDES[up])
+    handles = [_key(colour, name) for _, colour, name in outlines]
+    handles += [_key("tab:red", "click", "+")] if mark else []
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=100, format="png")
+    return drawn.getvalue()
+
+
+def _near(
+    click: tuple[int, int, int], spacing: Spacing, prediction: NDArray[Any]
+) -> tuple[slice, ...]:
+    """The part of the scan that a picture shows."""
+    box = bounding_box(prediction != 0)
+    spans = []
+    for index, edge, found in zip(click, spacing, box, strict=True):
+        reach, margin = round(REACH_MM / edge), round(MARGIN_MM / edge)
+        lower, upper = index - reach, index + reach + 1
+        if found.stop > found.start:
+            lower, upper = min(lower, found.start - margin), max(upper, found.stop + margin)
+        spans.append(slice(max(0, lower), upper))
+    return tuple(spans)
 
 
 def _slice(array: NDArray[np.generic], across: int, index: int) -> NDArray[np.generic]:

@@ -5,11 +5,10 @@ Changing a plan means preprocessing again: the cases on disk are made with it.
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import Literal
 
-from promise_cli.fingerprint import Fingerprint
+from promise_cli.fingerprint import Fingerprint, is_ct
 from promise_cli.grid import Spacing
 from promise_cli.records import record_to_json
 from promise_cli.volume import Orientation
@@ -81,9 +80,7 @@ def make_plan(fingerprint: Fingerprint) -> Plan:
         spacing=(1.0, 1.0, 1.0),
         patch_size=128,
         normalisation=Normalisation(
-            scheme="dataset"
-            if re.search(r"\bCT\b", fingerprint.modality, re.IGNORECASE)
-            else "case",
+            scheme="dataset" if is_ct(fingerprint.modality) else "case",
             low=low,
             high=widened(low, high),
             mean=foreground.mean,

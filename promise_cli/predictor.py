@@ -1,34 +1,32 @@
-"""A trained network applied to one scan and its clicks: window in, mask on the scan's own grid out."""
+"""Trained networks ready for scans: from Python, and for `promise-predict`.
 
+predictor = Predictor.load("results/Task07_Pancreas/fold_0/checkpoint_best.pt")
+session = predictor.open("scan.nii.gz")
+mask = session.click((256, 301, 42))
+mask = session.click((270, 301, 42), foreground=False)
+mask = session.undo()
+"""
+
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from promise_cli.case import preprocess_image
 from promise_cli.checkpoint import build_model, load_checkpoint
-from promise_cli.device import choose_device
+from promise_cli.device import Precision, choose_device, choose_precision
 from promise_cli.errors import CheckpointError
 from promise_cli.model import ProMISe
-from promise_cli.patches import Patch
+from promise_cli.neighbours import MAX_WINDOWS
+from promise_cli.networks import MAX_STATES, Networks
 from promise_cli.plan import Plan
-from promise_cli.prompts import Click, locate_clicks
-from promise_cli.resample import resample_window
-from promise_cli.volume import Volume
+from promise_cli.prompts import Click
+from promise_cli.session import Prediction, Seconds, Session
+from promise_cli.volume import Volume, read_volume
 
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """One target in one scan."""
-
-    mask: NDArray[np.bool_]
-    """(I, J, K) on the scan's grid in the plan's orientation."""
-    window: Patch
-    """On the plan's grid."""
-    clicks_outside_window: int
+__all__ = ["MAX_WINDOWS", "Prediction", "Predictor", "Seconds", "Session"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,16 +36,34 @@ class Predictor:
     plan: Plan
     models: tuple[ProMISe, ...]
     device: torch.device
+    """As asked for; `networks.device` is where they are."""
     checkpoints: tuple[Path, ...]
+    precision: Precision = "fp32"
+    tta: bool = False
+    """Average over all mirrorings of a window too: eight times the work."""
 
     @classmethod
-    def load(cls, checkpoints: Sequence[Path], device: str = "auto") -> "Predictor":
-        """Rebuild the networks from their checkpoints.
+    def load(
+        cls,
+        checkpoints: Path | str | Sequence[Path | str],
+        device: str = "auto",
+        precision: str = "auto",
+        *,
+        tta: bool = False,
+    ) -> "Predictor":
+        """Rebuild the networks from one or more checkpoints.
+
+        Args:
+            checkpoints: Files of promise-train, or those that the paper's authors published.
+            device: auto, cpu, cuda or mps.
+            precision: auto, fp32 or bf16.
+            tta: Average over mirrorings.
 
         Raises:
             CheckpointError: A checkpoint is unusable, or the plans differ.
         """
-        loaded = [(path, load_checkpoint(path)) for path in checkpoints]
+        given = [checkpoints] if isinstance(checkpoints, Path | str) else checkpoints
+        loaded = [(Path(path), load_checkpoint(Path(path))) for path in given]
         plan = loaded[0][1].plan
         for path, checkpoint in loaded[1:]:
             if checkpoint.plan != plan:
@@ -56,48 +72,60 @@ class Predictor:
                 )
         chosen = choose_device(device)
         models = tuple(build_model(checkpoint, path).to(chosen) for path, checkpoint in loaded)
-        return cls(plan, models, chosen, tuple(checkpoints))
+        multiplied = choose_precision(precision, chosen, loaded[0][1].model_config.encoder)
+        paths = tuple(path for path, _ in loaded)
+        return cls(plan, models, chosen, paths, multiplied, tta)
 
-    def predict(self, scan: Volume, clicks: Sequence[Click], where: str) -> Prediction:
-        """Segment what the clicks mean, in one window round them (paper, section 3: testing).
+    @cached_property
+    def networks(self) -> Networks:
+        """The networks where they are now."""
+        return Networks(self.models, self.device, self.checkpoints, self.precision, self.tta)
+
+    def open(
+        self,
+        scan: Path | str | Volume,
+        *,
+        max_windows: int = MAX_WINDOWS,
+        keep_windows: int = MAX_STATES,
+        where: str | None = None,
+        seconds: Seconds | None = None,
+    ) -> Session:
+        """Read a scan and make it ready for clicks.
+
+        Args:
+            scan: A file, or a scan that was read with the plan's orientation.
+            max_windows: For one lesion; 1 is the paper's single window.
+            keep_windows: Encoded windows that are kept for further clicks.
+            where: Names the scan in errors; its path where left out.
+            seconds: Already spent on the scan.
+
+        Raises:
+            VolumeError: The scan cannot be read.
+        """
+        seconds = seconds or Seconds()
+        if not isinstance(scan, Volume):
+            began, path = time.monotonic(), Path(scan)
+            where = where or str(path)
+            scan = read_volume(path, self.plan.orientation, keep_integers=True)
+            seconds.read = time.monotonic() - began
+        name = where or "scan"
+        return Session(
+            self.networks, self.plan, scan, name, max_windows, seconds, keep_windows=keep_windows
+        )
+
+    def predict(
+        self, scan: Volume, clicks: Sequence[Click], where: str, *, max_windows: int = 1
+    ) -> Prediction:
+        """Segment what the clicks mean; by default in one window round them (paper, section 3: testing).
 
         Args:
             scan: Read with the plan's orientation.
-            clicks: Voxel indices of the file as stored; at least one in the foreground.
+            clicks: At least one in the foreground.
             where: Names the case in errors.
+            max_windows: More than 1 follows a lesion beyond the window.
 
         Raises:
             PromptError: A click lies outside the scan.
         """
-        image, grid = preprocess_image(scan, self.plan)
-        located = locate_clicks(clicks, scan.stored_grid, grid, where)
-        size = self.plan.patch_size
-        # The middle of several clicks, as the authors test; one click is its own middle.
-        centre = (located.max(axis=0) + located.min(axis=0)) // 2
-        window = Patch.centred(centre.tolist(), (size, size, size))
-        seen = window.inside(located)
-        labels = np.array([click.label for click in clicks])[seen]
-        probabilities = self._probabilities(
-            window.crop(image), located[seen] - np.array(window.origin), labels
-        )
-        mask = np.zeros(scan.grid.shape, dtype=bool)
-        block, there = resample_window(probabilities, window.origin, grid.shape, scan.grid.shape)
-        mask[there] = block > 0.5
-        return Prediction(mask, window, int((~seen).sum()))
-
-    @torch.inference_mode()
-    def _probabilities(
-        self, image: NDArray[np.float32], clicks: NDArray[np.int64], labels: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Foreground probability (I, J, K) of one window, averaged over the networks."""
-        patch = torch.from_numpy(image)[None, None].to(self.device)
-        points = torch.from_numpy(clicks.astype(np.float32))[None].to(self.device)
-        kinds = torch.from_numpy(labels)[None].to(self.device)
-        total = torch.zeros(patch.shape[2:], device=self.device)
-        for model in self.models:
-            total += model(patch, points, kinds).float().softmax(dim=1)[0, 1]
-        if not torch.isfinite(total).all():
-            raise CheckpointError(
-                f"{self.checkpoints[0]}: the network's output is not finite; are its weights damaged?"
-            )
-        return (total / len(self.models)).cpu().numpy()
+        session = self.open(scan, max_windows=max_windows, keep_windows=1, where=where)
+        return session.prompt(clicks)

@@ -47,21 +47,18 @@ def read_manifest(path: Path) -> Manifest:
         label, name, dataset = (content[key] for key in ("target_label", "target_name", "dataset"))
         labels = content.get("labels")
         masks = {str(case["case_id"]): str(case["mask"]) for case in content["cases"]}
+        values = tuple(int(value) for value in content.get("values", (1,)))
         scans = {
             str(case["case_id"]): Path(case["scan"]) for case in content["cases"] if "scan" in case
         }
-        values = {1} | {
-            int(lesion["value"]) for case in content["cases"] for lesion in case.get("lesions", ())
-        }
     except (KeyError, TypeError, ValueError, AttributeError):
-        label, masks = None, {}
+        label, masks, scans, values = None, {}, {}, ()
     if not isinstance(label, int) or not isinstance(labels, str | None) or not masks:
         raise EvaluationError(
             f"{path}: needs dataset, target_label, target_name, labels, and cases with case_id and"
             " mask; predict again or mend it"
         )
-    # Several lesions of a scan may have values of their own; all of them are the target.
-    target = Target(label, str(name), (label,), tuple(sorted(values)))
+    target = Target(label, str(name), (label,), values or (1,))
     return Manifest(path, str(dataset), target, labels, masks, scans)
 
 

@@ -131,3 +131,34 @@ def trained(tmp_path_factory: pytest.TempPathFactory, preprocessed: Path) -> Pat
     shutil.copytree(preprocessed, root)
     train(TrainRequest(preset="tiny", epochs=1, device="cpu", root=root))
     return root
+
+
+@pytest.fixture(scope="session")
+def bright(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace of balls with a network that outlines them; only to be read."""
+    import shutil
+
+    from tests.standins import teach_bright
+
+    root = tmp_path_factory.mktemp("bright") / "workspace"
+    shutil.copytree(trained, root)
+    for checkpoint in (root / "results").rglob("*.pt"):
+        teach_bright(checkpoint)
+    return root
+
+
+@pytest.fixture
+def balls(bright: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it that is the current folder, with the scans in imgs and a click on each ball in points.json."""
+    import shutil
+
+    from tests.balls import centre
+
+    root = tmp_path / "workspace"
+    shutil.copytree(bright, root)
+    monkeypatch.delenv("PROMISE_ROOT", raising=False)
+    monkeypatch.chdir(root)
+    shutil.copytree("Task98_Balls/imagesTr", "imgs")
+    clicks = {f"ball_00{number}": centre(number) for number in range(1, 7)}
+    Path("points.json").write_text(json.dumps(clicks))
+    return root

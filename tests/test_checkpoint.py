@@ -9,7 +9,7 @@ import torch
 
 from promise_cli.checkpoint import build_model, load_checkpoint, save_checkpoint
 from promise_cli.errors import CheckpointError
-from tests.test_train import RUN
+from tests.test_train.test_command import RUN
 
 
 class _Code:

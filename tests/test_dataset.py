@@ -1,12 +1,14 @@
-"""MSD folders are read as they are found in the wild."""
+"""MSD and nnU-Net folders are read as they are found in the wild."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from promise_cli.dataset import choose_target, read_dataset
 from promise_cli.errors import DatasetError
 from tests.conftest import edit_json, write_case
+from tests.scans import write_dicom
 
 
 def test_an_msd_folder_is_read(dataset: Path) -> None:
@@ -25,15 +27,113 @@ def test_leftovers_of_macos_are_ignored(dataset: Path) -> None:
 
 
 def test_nnunet_folders_without_a_list_are_paired_by_name(dataset: Path) -> None:
-    def as_nnunet(content: dict) -> None:
-        del content["training"], content["modality"]
-        content.update(labels={"background": 0, "tumour": 1}, channel_names={"0": "CT"})
-
-    edit_json(dataset / "dataset.json", as_nnunet)
-    for image in (dataset / "imagesTr").iterdir():
-        image.rename(image.with_name(image.name.replace(".nii.gz", "_0000.nii.gz")))
+    _as_nnunet(dataset)
     read = read_dataset(dataset)
     assert (len(read.cases), read.labels, read.modality) == (6, {1: "tumour"}, "CT")
+
+
+def _as_nnunet(dataset: Path, **more) -> None:
+    """Rename and rewrite an MSD folder as nnU-Net v2 has it."""
+
+    def change(content: dict) -> None:
+        del content["training"], content["modality"]
+        content.update(labels={"background": 0, "tumour": 1}, channel_names={"0": "CT"}, **more)
+
+    edit_json(dataset / "dataset.json", change)
+    for image in (dataset / "imagesTr").iterdir():
+        image.rename(image.with_name(image.name.replace(".nii.gz", "_0000.nii.gz")))
+
+
+def test_files_of_another_ending_are_not_nnunets(dataset: Path) -> None:
+    _as_nnunet(dataset, file_ending=".nii.gz")
+    (dataset / "imagesTr" / "notes.nrrd").write_text("")
+    assert len(read_dataset(dataset).cases) == 6
+
+
+def test_nnunets_list_of_files_is_followed(dataset: Path) -> None:
+    def lists(content: dict) -> None:
+        content["dataset"] = {
+            "one": {
+                "images": ["imagesTr/ball_001.nii.gz"],
+                "label": "labelsTr/ball_001.nii.gz",
+            }
+        }
+        del content["training"]
+
+    edit_json(dataset / "dataset.json", lists)
+    for number in range(2, 7):
+        (dataset / "labelsTr" / f"ball_{number:03d}.nii.gz").unlink()
+    (files,) = read_dataset(dataset).cases
+    assert (files.case_id, files.image.name) == ("one", "ball_001.nii.gz")
+
+
+def test_a_folder_of_dicom_slices_is_an_image(dataset: Path) -> None:
+    image = dataset / "imagesTr" / "ball_001.nii.gz"
+    image.unlink()
+    write_dicom(image.with_name("ball_001"), np.zeros((4, 4, 3), np.int16), np.eye(4))
+    assert read_dataset(dataset).cases[0].image == image.with_name("ball_001")
+    _as_nnunet(dataset)
+    assert read_dataset(dataset).cases[0].image == image.with_name("ball_001")
+
+
+def test_broken_cases_may_be_told_instead_of_refused(dataset: Path) -> None:
+    _remove_image(dataset)
+    _stray_label(dataset)
+    read = read_dataset(dataset, keep_broken=True)
+    assert [files.case_id for files in read.cases] == [f"ball_{n:03d}" for n in (1, 3, 4, 5, 6)]
+    assert list(read.broken) == ["ball_002", "ball_009"]
+
+
+def _second_channel(dataset: Path) -> None:
+    _as_nnunet(dataset)
+    image = dataset / "imagesTr" / "ball_003_0000.nii.gz"
+    image.with_name("ball_003_0001.nii.gz").write_bytes(image.read_bytes())
+
+
+def _no_label_of_nnunet(dataset: Path) -> None:
+    _as_nnunet(dataset)
+    (dataset / "labelsTr" / "ball_004.nii.gz").unlink()
+
+
+def _region(dataset: Path) -> None:
+    edit_json(dataset / "dataset.json", lambda content: content.update(labels={"whole": [1, 2]}))
+
+
+def _no_scan_of_that_ending(dataset: Path) -> None:
+    _as_nnunet(dataset, file_ending=".nrrd")
+
+
+def _two_images(dataset: Path) -> None:
+    edit_json(
+        dataset / "dataset.json",
+        lambda content: (
+            content.update(dataset={"one": {"images": ["a", "b"], "label": "c"}})
+            or content.pop("training")
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_second_channel, "imagesTr/ball_003_0001.nii.gz: channel 2 of case ball_003; a scan here has one channel:"
+         " keep one file a case"),
+        (_no_label_of_nnunet, "imagesTr/ball_004_0000.nii.gz: image without label; add labelsTr/ball_004.nii.gz or"
+         " remove it"),
+        (_region, "dataset.json: label 'whole' is a region of several values [1, 2]; give each label one whole"
+         " number"),
+        (_no_scan_of_that_ending, "imagesTr: no scan ending in .nrrd; scans end in .nii.gz, .nii, .nrrd, .mha or"
+         " .mhd, or are a folder of DICOM slices"),
+        (lambda dataset: _as_nnunet(dataset, file_ending=".png"), "dataset.json: file_ending '.png' is not read;"
+         " scans end in .nii.gz, .nii, .nrrd, .mha or .mhd, or are a folder of DICOM slices"),
+        (_two_images, "dataset.json: case one has 2 images; a scan here has one channel: list one image a case"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_folder_of_nnunet_is_named(dataset: Path, damage, message) -> None:
+    damage(dataset)
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(dataset)
+    assert str(caught.value) == f"{dataset}/{message}"
 
 
 def test_an_unpacked_file_is_found_under_its_other_suffix(dataset: Path) -> None:

@@ -12,7 +12,7 @@ from promise_cli.errors import PromiseError, PromptError, WorkspaceError
 from promise_cli.predict import predict
 from promise_cli.predictions import Failures, Predictions
 from promise_cli.records import load_record
-from tests.test_train import RUN
+from tests.test_train.test_command import RUN
 
 
 def _workspace(trained: Path, tmp_path: Path, clicks: dict) -> tuple[Path, Path, Path]:
@@ -84,10 +84,11 @@ def test_one_bad_case_does_not_stop_the_others(trained: Path, tmp_path: Path) ->
     reasons = {
         f.case_id: f.reason for f in load_record(Failures, folder / "failures.json").failures
     }
-    assert set(reasons) == {"ball_002", "ball_004", "ball_9"}
+    assert set(reasons) == {"ball_002", "ball_004", "ball_9", "ball_005", "ball_006"}
     assert "truncated or damaged" in reasons["ball_002"]
     assert "click (99, 0, 0) lies outside the scan of" in reasons["ball_004"]
     assert "case ball_9 has no scan in" in reasons["ball_9"]
+    assert f"{points}: no click for {images / 'ball_005.nii.gz'}; add one" in reasons["ball_005"]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_missing_things_are_named(trained: Path, tmp_path: Path, preprocessed: P
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(
-        PromptError, match=r"empty: no scan in this folder; scans end in \.nii\.gz or \.nii"
+        PromptError, match=r"empty: no scan in this folder; scans end in \.nii\.gz, \.nii, "
     ):
         predict(empty, points, root=root, device="cpu")
     with pytest.raises(PromiseError, match="no checkpoint of fold 3; trained so far: fold_0"):

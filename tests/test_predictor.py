@@ -12,12 +12,13 @@ from promise_cli.predictor import Predictor
 from promise_cli.prompts import Click
 from promise_cli.volume import Volume, read_volume
 from tests.conftest import OBLIQUE, affine_of, write_nifti
-from tests.test_train import RUN
+from tests.standins import StandIn
+from tests.test_train.test_command import RUN
 from tests.test_volume import ALL_AXES
 
 
-class _BrightNearTheClick(torch.nn.Module):
-    """Stands in for a trained network, so that geometry alone is tested: bright voxels within 5 of a click."""
+class _BrightNearTheClick(StandIn):
+    """Bright voxels within 5 of a click."""
 
     def forward(
         self, patch: torch.Tensor, clicks: torch.Tensor, labels: torch.Tensor
@@ -57,8 +58,8 @@ def test_the_same_physical_click_gives_the_same_mask_in_every_orientation(
     np.testing.assert_allclose(centre, (9, 12, 7), atol=1)
 
 
-class _Everywhere(torch.nn.Module):
-    """Stands in for a network that is equally sure of the foreground everywhere."""
+class _Everywhere(StandIn):
+    """Equally sure of the foreground everywhere."""
 
     def __init__(self, probability: float) -> None:
         super().__init__()

@@ -35,7 +35,7 @@ def test_one_click_or_several_are_read_by_case(tmp_path: Path) -> None:
         ({}, 'expected clicks by case, such as {"case_001": [256, 301, 42]}'),
         (
             {"@schema": "x", "markups": []},
-            'a file of 3D Slicer, which is not read yet; give voxel indices as {"case": [i, j, k]}',
+            "holds nothing; expected a point list of 3D Slicer (Fiducial)",
         ),
         ({"a": [1, 2]}, "case a: expected a click [i, j, k] of three numbers, found [1, 2]"),
         (
@@ -95,15 +95,31 @@ def test_a_fraction_of_a_voxel_goes_to_the_nearest_one() -> None:
     np.testing.assert_array_equal(found, [[1, 3, 9], [0, 0, 0]])
 
 
-@pytest.mark.parametrize("ijk", [(-1, 0, 0), (10, 0, 0), (0, 0, 9.5), (1e9, 0, 0)])
-def test_a_click_outside_the_scan_is_refused(ijk: tuple[float, float, float]) -> None:
-    grid = Grid((10, 10, 10), np.eye(4))
+@pytest.mark.parametrize(
+    ("ijk", "zyx"),
+    [
+        ((-1, 0, 0), "(0, 0, -1)"),
+        ((10, 0, 0), "(0, 0, 10)"),
+        ((0, 0, 9.5), "(10, 0, 0)"),
+        ((1e9, 0, 0), "(0, 0, 1e+09)"),
+    ],
+)
+def test_a_click_outside_the_scan_is_refused_and_told_where_it_would_be_otherwise(
+    ijk: tuple[float, float, float], zyx: str
+) -> None:
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    affine[:3, 3] = (2e9, 2e9, 2e9)
+    grid = Grid((10, 10, 10), affine)
     with pytest.raises(PromptError) as caught:
         locate_clicks([Click(ijk)], grid, grid, "p.json: case a")
     shown = ", ".join(f"{value:g}" for value in ijk)
+    x, y, z = (np.floor(value + 0.5) for value in ijk)
+    lps = f"({2e9 + x:g}, {2e9 + y:g}, {z - 2e9:g})"
+    ras = f"({2e9 - x:g}, {2e9 - y:g}, {z - 2e9:g})"
     assert str(caught.value) == (
-        f"p.json: case a: click ({shown}) lies outside the scan of 10 x 10 x 10 voxels; give voxel"
-        " indices (i, j, k) of the file, counted from 0"
+        f"p.json: case a: click ({shown}) lies outside the scan of 10 x 10 x 10 voxels; as voxel_zyx"
+        f" it would be voxel {zyx}, outside; as LPS it would be voxel {lps}, outside; as RAS it would be voxel"
+        f" {ras}, outside; correct the click or its coordinate system (voxels count from 0)"
     )
 
 

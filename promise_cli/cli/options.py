@@ -28,15 +28,23 @@ class SeveralValues(TyperCommand):
         current = None
         for number, argument in enumerate(args):
             first = number > 0 and args[number - 1] == current
-            if argument.startswith("-"):
+            if argument.startswith("-") and not _is_number(argument):
                 current = argument if argument in repeated else None
             elif current and not first:
-                if argument in repeated[current] or argument.replace(".", "", 1).isdigit():
+                if argument in repeated[current] or _is_number(argument):
                     spread.append(current)
                 else:
                     current = None
             spread.append(argument)
         return super().parse_args(ctx, spread)
+
+
+def _is_number(argument: str) -> bool:
+    try:
+        float(argument)
+    except ValueError:
+        return False
+    return True
 
 
 class Protocol(StrEnum):

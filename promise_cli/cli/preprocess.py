@@ -15,7 +15,10 @@ preprocess_app = make_app()
 @explains_errors
 def preprocess(
     task: Annotated[
-        str, typer.Argument(help="A folder in MSD layout, or its name: Task07_Pancreas, Task07, 7.")
+        str,
+        typer.Argument(
+            help="A folder as MSD or nnU-Net lays it out, or its name: Task07_Pancreas, Task07, 7."
+        ),
     ],
     root: Root = None,
     target_label: Annotated[
@@ -30,11 +33,21 @@ def preprocess(
     ] = None,
     workers: Workers = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Go on without unusable cases.")
+        bool,
+        typer.Option(
+            "--skip-bad", help="Go on without unusable cases; fingerprint.json names them."
+        ),
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Write only this part of the cases, such as 3/16; parts may run at the same time.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Verify a dataset, plan, and write its cases: MSD folder -> preprocessed/<dataset>."""
+    """Verify a dataset, plan, and write its cases: dataset folder -> preprocessed/<dataset>."""
     from promise_cli.console import say
     from promise_cli.preprocess import preprocess as run
 
@@ -45,7 +58,16 @@ def preprocess(
         splits=splits,
         workers=workers,
         skip_bad=skip_bad,
+        shard=shard,
         overwrite=overwrite,
     )
     total = len(done.fingerprint.cases)
     say(f"{done.folder}: {total} cases, {done.num_new} written now")
+    if done.fingerprint.left_out:
+        names = ", ".join(case.case_id for case in done.fingerprint.left_out)
+        say(f"left out as unusable, see fingerprint.json: {names}")
+    if done.num_there < total:
+        say(
+            f"shard {done.shard.number}/{done.shard.count} is done;"
+            f" {total - done.num_there} cases of other shards are not there yet"
+        )

@@ -5,13 +5,16 @@
 
 from promise_cli.report.evaluation import PicturedCase, render_evaluation
 from promise_cli.report.page import render
+from promise_cli.report.prediction import draw_picture, write_report
 from promise_cli.report.slices import Outline, SlicePicture, draw_slices
 
 __all__ = [
     "Outline",
     "PicturedCase",
     "SlicePicture",
+    "draw_picture",
     "draw_slices",
     "render",
     "render_evaluation",
+    "write_report",
 ]

@@ -69,25 +69,23 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
     plan = load_record(Plan, preprocessed / "plans.json")
     split = _read_split(preprocessed, request.fold, plan)
     folder = workspace.results / preprocessed.name / f"fold_{request.fold}"
-    with stop.listening():
-        if not group.is_first:
-            group.wait()  # the first process may have weights to download
-        run = _open_run(request, group, device, workspace, folder, plan, split)
-        if group.is_first:
-            group.wait()
-        _introduce(run, preprocessed.name)
-        _warn_of_large_targets(run, preprocessed)
-        with hold(folder) if group.is_first else nullcontext():
-            try:
-                if not run.is_finished:
-                    _work(request, group, run, preprocessed / "cases", stop)
-            except StoppedError as stopped:
-                if stop.signal is not None:
-                    raise
-                say(str(stopped))  # what was asked for, and no error
-                return folder
+    if not group.is_first:
+        group.wait()  # the first process may have weights to download
+    run = _open_run(request, group, device, workspace, folder, plan, split)
+    if group.is_first:
+        group.wait()
+    _introduce(run, preprocessed.name)
+    _warn_of_large_targets(run, preprocessed)
+    with hold(folder) if group.is_first else nullcontext(), stop.listening():
+        try:
+            if not run.is_finished:
+                _work(request, group, run, preprocessed / "cases", stop)
             if group.is_first:
-                _score(run, preprocessed / "cases")
+                _score(run, preprocessed / "cases", stop)
+        except StoppedError as stopped:
+            if stop.signal is not None:
+                raise
+            say(str(stopped))  # the time is up, which is what was asked for
     return folder
 
 
@@ -201,7 +199,7 @@ def _recorded(training: Training) -> Iterator[None]:
     record("finished")
 
 
-def _score(run: Run, cases_dir: Path) -> None:
+def _score(run: Run, cases_dir: Path, stop: StopRequest) -> None:
     """The fold's test cases, where they are preprocessed."""
     if not run.split.test:
         return
@@ -212,7 +210,7 @@ def _score(run: Run, cases_dir: Path) -> None:
             f" as {absent[0]}; the run is not scored"
         )
         return
-    score_fold(run, cases_dir)
+    score_fold(run, cases_dir, stop)
 
 
 def _read_split(preprocessed: Path, fold: int, plan: Plan) -> Split:

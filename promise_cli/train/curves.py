@@ -90,7 +90,7 @@ def draw_progress(rows: Sequence[EpochLog], title: str, path: Path) -> None:
         *zip(*validated, strict=True),
         color="tab:orange",
         marker=".",
-        label="validation Dice, 1 click",
+        label="validation Dice",
     )
     dice_axes.set(ylabel="Dice", ylim=(0, 1))
     lines = [*loss_axes.get_lines(), *dice_axes.get_lines()]

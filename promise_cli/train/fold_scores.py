@@ -14,6 +14,7 @@ from promise_cli.case import Case, load_case
 from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.console import say, show_table, track
 from promise_cli.device import Precision, autocast
+from promise_cli.errors import StoppedError
 from promise_cli.metrics import score_masks
 from promise_cli.model import ProMISe
 from promise_cli.patches import Patch
@@ -21,12 +22,13 @@ from promise_cli.plan import Plan
 from promise_cli.samples import foreground_voxel, generator
 from promise_cli.scores import CaseScore, Report, Summary, summarize, write_report
 from promise_cli.train.run import BEST, LAST, Run
+from promise_cli.train.stopping import StopRequest
 
 TOLERANCE_MM = 5.0
 """The default of the authors' code."""
 
 
-def score_fold(run: Run, cases_dir: Path) -> Summary:
+def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
     """Write metrics.json and metrics.csv of the fold's test cases into the run's folder, and show them.
 
     The clicks are drawn from the target, seeded by the run's seed and the case: the same for every network.
@@ -34,11 +36,20 @@ def score_fold(run: Run, cases_dir: Path) -> Summary:
     Args:
         run: All of whose epochs are done, with at least one test case.
         cases_dir: The preprocessed cases.
+        stop: Asked between cases.
+
+    Raises:
+        StoppedError: A signal came or the time is up; nothing is written then.
     """
     path = run.folder / (BEST if (run.folder / BEST).exists() else LAST)
     model = build_model(load_checkpoint(path), path).to(run.device)
     scores = []
     for case_id in track(run.split.test, "test cases", len(run.split.test)):
+        if stop.reason is not None:
+            raise StoppedError(
+                f"{run.folder}: stopped by {stop.reason}; all epochs are done, the test cases are not scored: add"
+                " --resume to score them"
+            )
         case = load_case(cases_dir, case_id)
         click = foreground_voxel(case, generator(run.seed, 0, case_id))
         scores.append(_score_case(model, case, click, run.plan, run.device, run.precision))

@@ -52,7 +52,8 @@ class Training:
     def __post_init__(self) -> None:
         run = self.run
         per_epoch = num_steps(len(self.samples), run.samples_per_step)
-        self.watch = Watch(run.config.epochs, per_epoch, run.epoch * per_epoch + run.step)
+        done = run.epoch * per_epoch + run.step
+        self.watch = Watch(run.config.epochs, per_epoch, done, run.config.validation_clicks)
 
 
 def train_epochs(training: Training) -> None:

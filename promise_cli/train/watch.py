@@ -20,14 +20,18 @@ PLAIN_LINE_EVERY_S = 300.0
 class Watch:
     """Tells how the epochs and steps go."""
 
-    def __init__(self, num_epochs: int, steps_per_epoch: int, steps_done: int) -> None:
+    def __init__(
+        self, num_epochs: int, steps_per_epoch: int, steps_done: int, num_clicks: int
+    ) -> None:
         """Before the first step of a call.
 
         Args:
             num_epochs: Of the whole run.
             steps_per_epoch: Of the optimiser.
             steps_done: In calls before.
+            num_clicks: On each validation patch.
         """
+        self.clicks = "one click" if num_clicks == 1 else f"{num_clicks} clicks"
         self.num_epochs, self.steps_per_epoch = num_epochs, steps_per_epoch
         self.first = self.done = steps_done
         self.started = self.last_line = time.monotonic()
@@ -82,7 +86,7 @@ class Watch:
         shown = ""
         if row.validation_dice is not None:
             self.dice = row.validation_dice
-            shown = f", validation Dice {row.validation_dice:.3f} with one click"
+            shown = f", validation Dice {row.validation_dice:.3f} with {self.clicks}"
         left = "" if row.epoch == self.num_epochs else f", {self.time_left()} left"
         say(
             f"epoch {row.epoch}/{self.num_epochs}: loss {row.loss:.4f}{shown} ({row.seconds:.1f} s{left})"

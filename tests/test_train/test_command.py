@@ -1,6 +1,8 @@
 """promise-train leaves a run that can be used, watched and gone on with."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,3 +146,11 @@ def test_cases_of_another_plan_are_refused(preprocessed: Path, tmp_path: Path) -
     ):
         train(TrainRequest(preset="tiny", device="cpu", root=root))
     assert not (root / "results").exists()
+
+
+def test_starting_it_as_a_module_loads_no_torch_before_the_threads_are_set() -> None:
+    code = (
+        "import sys, promise_cli.train, promise_cli.train.__main__; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

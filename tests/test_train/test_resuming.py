@@ -1,5 +1,6 @@
 """A run that was stopped, killed or resumed in any way equals one that was never disturbed."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -115,6 +116,21 @@ def test_when_the_time_is_up_the_run_is_saved_and_it_is_no_error(
     )
     assert load_checkpoint(folder / "checkpoint_last.pt").step == 0
     assert not (folder / "metrics.json").exists()
+
+
+def test_stopped_while_the_test_cases_are_scored_it_scores_them_when_resumed(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "workspace")
+    root = tmp_path / "workspace"
+    before = (root / RUN / "metrics.csv").read_text()
+    for name in ("metrics.json", "metrics.csv"):
+        (root / RUN / name).unlink()
+    request = TrainRequest(resume=True, device="cpu", root=root)
+    train(dataclasses.replace(request, max_hours=1e-9))
+    assert not (root / RUN / "metrics.json").exists()
+    train(request)
+    assert (root / RUN / "metrics.csv").read_text() == before
 
 
 def test_two_reading_processes_give_the_same_run(

@@ -1,0 +1,196 @@
+"""Which image belongs to which label in a dataset's folder, and what is wrong where one lacks its partner."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promise_cli.errors import DatasetError
+from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes
+
+_CHANNEL = re.compile(r"(.+)_(\d{4})")
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """One scan with its label."""
+
+    case_id: str
+    image: Path
+    """A file, or a folder of DICOM slices."""
+    label: Path
+
+
+def find_cases(
+    folder: Path, content: dict[str, Any]
+) -> tuple[tuple[CaseFiles, ...], dict[str, str]]:
+    """Pair images with labels.
+
+    Args:
+        folder: The dataset's.
+        content: Of its dataset.json: `training` (MSD) or `dataset` (nnU-Net) lists the files; where neither stands,
+            they are found by their names.
+
+    Returns:
+        The cases whose files are there, sorted by case id, and what is wrong with the others.
+
+    Raises:
+        DatasetError: No case is listed or found, or the folder cannot be read as one of cases.
+    """
+    if "training" in content:
+        listed = _listed(folder, content["training"])
+    elif "dataset" in content:
+        listed = _listed_by_nnunet(folder, content["dataset"])
+    else:
+        return _found(folder, content)
+    cases: dict[str, CaseFiles] = {}
+    broken: dict[str, str] = {}
+    path = folder / "dataset.json"
+    for files in listed:
+        case = files.case_id
+        if case in ("", ".", ".."):
+            raise DatasetError(f"{files.image}: no name is left for the case; rename the file")
+        if case in cases:
+            broken[case] = f"{path}: case {case} is listed twice in training; list it once"
+        cases[case] = files
+    if not cases:
+        raise DatasetError(f"{path}: training lists no case")
+    for case, files in cases.items():
+        if (problem := _absent(files)) is not None:
+            broken.setdefault(case, problem)
+    broken |= _labels_without_image(folder, cases)
+    return _sorted(cases, broken), dict(sorted(broken.items()))
+
+
+def _listed(folder: Path, training: Any) -> Iterator[CaseFiles]:
+    """MSD's list of images and labels; macOS's leftovers are in some of them."""
+    path = folder / "dataset.json"
+    if not isinstance(training, list):
+        raise DatasetError(f"{path}: training is no list of images and labels; correct it")
+    for entry in training:
+        if not isinstance(entry, dict) or not {"image", "label"} <= set(entry):
+            raise DatasetError(f"{path}: training entry {entry!r} lacks image or label")
+        image, label = (_existing(folder / str(entry[key])) for key in ("image", "label"))
+        if not image.name.startswith("._"):
+            yield CaseFiles(case_id(image), image, label)
+
+
+def _listed_by_nnunet(folder: Path, listed: Any) -> Iterator[CaseFiles]:
+    """nnU-Net's {case: {images: [...], label: ...}}."""
+    path = folder / "dataset.json"
+    if not isinstance(listed, dict):
+        raise DatasetError(f"{path}: dataset is no object of cases; correct it")
+    for case, entry in listed.items():
+        if not isinstance(entry, dict) or not {"images", "label"} <= set(entry):
+            raise DatasetError(f"{path}: case {case} lacks images or label")
+        images = entry["images"]
+        if not isinstance(images, list) or len(images) != 1:
+            count = len(images) if isinstance(images, list) else "no list of"
+            raise DatasetError(
+                f"{path}: case {case} has {count} images; a scan here has one channel: list one image a case"
+            )
+        yield CaseFiles(case, folder / str(images[0]), folder / str(entry["label"]))
+
+
+def _found(folder: Path, content: dict[str, Any]) -> tuple[tuple[CaseFiles, ...], dict[str, str]]:
+    """Cases by the names of their files, as nnU-Net keeps them."""
+    for part in ("imagesTr", "labelsTr"):
+        if not (folder / part).is_dir():
+            raise DatasetError(f"{folder / part}: no such folder")
+    ending = _file_ending(folder, content)
+    images, labels = (
+        _ending_in(ending, find_volumes(folder / part)) for part in ("imagesTr", "labelsTr")
+    )
+    _refuse_channels(images, labels)
+    if not images:
+        raise DatasetError(
+            f"{folder / 'imagesTr'}: no scan{f' ending in {ending}' if ending else ''}; scans end in {FORMATS}"
+        )
+    cases, broken = {}, {}
+    for case, image in images.items():
+        if case in labels:
+            cases[case] = CaseFiles(case, image, labels[case])
+        else:
+            broken[case] = (
+                f"{image}: image without label; add labelsTr/{_label_name(image)} or remove it"
+            )
+    broken |= _labels_without_image(folder, cases)
+    return _sorted(cases, broken), dict(sorted(broken.items()))
+
+
+def _file_ending(folder: Path, content: dict[str, Any]) -> str:
+    """What dataset.json says the files end in; an empty string where it does not say."""
+    ending = content.get("file_ending", "")
+    if not isinstance(ending, str) or (ending and ending.lower() not in SUFFIXES):
+        raise DatasetError(
+            f"{folder / 'dataset.json'}: file_ending {ending!r} is not read; scans end in {FORMATS}"
+        )
+    return ending.lower()
+
+
+def _ending_in(ending: str, found: dict[str, Path]) -> dict[str, Path]:
+    """Files of another ending are not the dataset's, as nnU-Net has it; folders have none."""
+    return {
+        case: path
+        for case, path in found.items()
+        if path.is_dir() or path.name.lower().endswith(ending)
+    }
+
+
+def _refuse_channels(images: dict[str, Path], labels: dict[str, Path]) -> None:
+    """`case_0001` beside `case_0000` is a second channel, unless it has a label of its own."""
+    for name, path in images.items():
+        match = _CHANNEL.fullmatch(name)
+        if match and match[1] in images and name not in labels:
+            raise DatasetError(
+                f"{path}: channel {int(match[2]) + 1} of case {match[1]}; a scan here has one channel: keep one file"
+                " a case"
+            )
+
+
+def _label_name(image: Path) -> str:
+    """What the label of an image is called."""
+    suffix = next((end for end in SUFFIXES if image.name.lower().endswith(end)), ".nii.gz")
+    return image.name if image.is_file() and "_0000" not in image.name else case_id(image) + suffix
+
+
+def _existing(path: Path) -> Path:
+    """The file, or the same one with another suffix, as unpacking or converting leaves it."""
+    if not path.exists():
+        for suffix in ("", *SUFFIXES):
+            other = path.with_name(case_id(path) + suffix)
+            if other.exists():
+                return other
+    return path
+
+
+def _absent(files: CaseFiles) -> str | None:
+    """What is wrong where the image or label of a listed case is not there."""
+    if not files.image.exists():
+        return (
+            f"{files.image}: no such image, but {files.label.name} is listed as its label; add the image or"
+            " take the case out of dataset.json"
+        )
+    if not files.label.exists():
+        return (
+            f"{files.label}: no such label for image {files.image.name}; add the label or take the case out"
+            " of dataset.json"
+        )
+    return None
+
+
+def _labels_without_image(folder: Path, cases: dict[str, CaseFiles]) -> dict[str, str]:
+    labels = folder / "labelsTr"
+    listed = {files.label.name for files in cases.values()}
+    return {
+        case: f"{label}: label without image; add imagesTr/{label.name} or remove the label"
+        for case, label in (find_volumes(labels) if labels.is_dir() else {}).items()
+        if label.name not in listed
+        and case not in cases
+        and not _existing(folder / "imagesTr" / label.name).exists()
+    }
+
+
+def _sorted(cases: dict[str, CaseFiles], broken: dict[str, str]) -> tuple[CaseFiles, ...]:
+    return tuple(cases[case] for case in sorted(cases) if case not in broken)

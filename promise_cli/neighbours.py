@@ -1,0 +1,161 @@
+"""Where to look next: a lesion that reaches a window's border goes on in the window beside it.
+
+The border is open where the mask touches it and, on the other side, the scan goes on with tissue that no window has
+seen. Each further window covers at least one such voxel that was not covered before, so that the search ends.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from promise_cli.fusion import Canvas
+from promise_cli.grid import Shape
+from promise_cli.patches import Patch
+
+Mask = NDArray[np.bool_]
+IsTissue = Callable[[NDArray[np.int64]], Mask]
+"""Of indices `(N, 3)` inside the grid, which are tissue."""
+
+MAX_WINDOWS = 20
+"""For one lesion. A ball of 200 mm takes 9 to 14 windows of 128 mm, by where it is clicked."""
+
+MIN_CONTACT_MM2 = 25.0
+"""A smaller contact of mask and border is left alone: a few voxels at 0.51 are no lesion that goes on."""
+
+NEAR_CLICK = 3
+"""Voxels by which a click may miss the mask that it means."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Contact:
+    """Where the mask leaves one face of a window."""
+
+    window: Patch
+    axis: int
+    side: int
+    """-1 or 1."""
+    beyond: NDArray[np.int64]
+    """(N, 3), the voxels of the grid on the other side."""
+
+
+def part_of_clicks(mask: Mask, clicks: NDArray[np.int64]) -> Mask:
+    """The parts of a mask that hold one of the clicks `(N, 3)`, or lie within three voxels of one."""
+    parts, _ = ndimage.label(mask)
+    meant: set[int] = set()
+    for click in clicks:
+        near = tuple(
+            slice(max(0, index - NEAR_CLICK), max(0, index + NEAR_CLICK + 1)) for index in click
+        )
+        meant |= set(np.unique(parts[near]).tolist())
+    kept: Mask = np.isin(parts, sorted(meant - {0}))
+    return kept
+
+
+def next_window(
+    canvas: Canvas,
+    lesion: Mask,
+    grid_shape: Shape,
+    is_tissue: IsTissue,
+    face_mm2: tuple[float, float, float],
+) -> Patch | None:
+    """The window that covers most of the lesion's open border, or None where it is closed.
+
+    Args:
+        canvas: What was found so far.
+        lesion: On the canvas' block.
+        grid_shape: Of the plan's grid.
+        is_tissue: Tells tissue from air and metal.
+        face_mm2: Area of a voxel's face across each axis.
+    """
+    contacts = list(_contacts(canvas, lesion, grid_shape, is_tissue, face_mm2))
+    if not contacts:
+        return None
+    beyond = np.concatenate([contact.beyond for contact in contacts])
+    best, most = None, 0
+    for candidate in _candidates(contacts, grid_shape):
+        count = int(candidate.inside(beyond).sum())
+        if count > most:
+            best, most = candidate, count
+    if best is None:  # shifted back into the scan, none reached beyond the border
+        largest = max(contacts, key=lambda contact: len(contact.beyond)).beyond
+        middle = largest[np.argmin(((largest - largest.mean(axis=0)) ** 2).sum(axis=1))]
+        best = _into_scan(Patch.centred(middle.tolist(), contacts[0].window.shape), grid_shape)
+    return best
+
+
+def deepest_voxel(mask: Mask) -> tuple[int, int, int]:
+    """The voxel of a mask that is farthest from its surface; of several, the one nearest to the middle of the array.
+
+    The array's own border is no surface.
+    """
+    if mask.all():
+        depth = np.ones(mask.shape, dtype=np.int32)
+    else:
+        depth = ndimage.distance_transform_cdt(mask, metric="taxicab")
+    places = np.argwhere(depth == depth.max())
+    middle = (np.array(mask.shape) - 1) / 2
+    i, j, k = places[np.argmin(((places - middle) ** 2).sum(axis=1))].tolist()
+    return i, j, k
+
+
+def _contacts(
+    canvas: Canvas,
+    lesion: Mask,
+    grid_shape: Shape,
+    is_tissue: IsTissue,
+    face_mm2: tuple[float, float, float],
+) -> Iterator[_Contact]:
+    assert canvas.block is not None
+    covered, corner = canvas.covered, np.array(canvas.block.origin)
+    for window in canvas.windows:
+        there = canvas.place(window)
+        for axis, side in product(range(3), (-1, 1)):
+            face = list(there)
+            last = there[axis].start if side < 0 else there[axis].stop - 1
+            face[axis] = slice(last, last + 1)
+            inside = np.argwhere(lesion[tuple(face)]) + [span.start for span in face]
+            beyond = inside.copy()
+            beyond[:, axis] += side
+            places = beyond + corner
+            in_scan = np.all((places >= 0) & (places < np.array(grid_shape)), axis=1)
+            beyond, places = beyond[in_scan], places[in_scan]
+            in_block = np.all((beyond >= 0) & (beyond < covered.shape), axis=1)
+            seen = np.zeros(len(beyond), dtype=bool)
+            seen[in_block] = covered[tuple(beyond[in_block].T)]
+            places = places[~seen]
+            places = places[is_tissue(places)] if len(places) else places
+            if len(places) * face_mm2[axis] >= MIN_CONTACT_MM2:
+                yield _Contact(window, axis, side, places)
+
+
+def _candidates(contacts: Sequence[_Contact], grid_shape: Shape) -> Iterator[Patch]:
+    """For each window with an open face, windows half an edge further.
+
+    Where both faces of an axis are open, one on each side; where none is, moved to the middle of the contacts. A
+    lesion that leaves a window on all sides is thus followed along the diagonals, with the fewest windows.
+    """
+    for window in dict.fromkeys(contact.window for contact in contacts):
+        own = [contact for contact in contacts if contact.window == window]
+        middle = np.concatenate([contact.beyond for contact in own]).mean(axis=0)
+        shifts: list[list[int]] = []
+        for axis, edge in enumerate(window.shape):
+            open_sides = sorted({contact.side for contact in own if contact.axis == axis})
+            centre = window.origin[axis] + (edge - 1) / 2
+            aside = round(float(np.clip(middle[axis] - centre, -edge / 2, edge / 2)))
+            shifts.append([side * (edge // 2) for side in open_sides] or [aside])
+        for shift in product(*shifts):
+            i, j, k = (start + by for start, by in zip(window.origin, shift, strict=True))
+            yield _into_scan(Patch((i, j, k), window.shape), grid_shape)
+
+
+def _into_scan(window: Patch, grid_shape: Shape) -> Patch:
+    """The window moved so that no part of it is wasted beyond the scan, where the scan is large enough."""
+    i, j, k = (
+        min(max(start, min(0, n - edge)), max(0, n - edge))
+        for start, edge, n in zip(window.origin, window.shape, grid_shape, strict=True)
+    )
+    return Patch((i, j, k), window.shape)

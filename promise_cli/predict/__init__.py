@@ -1,0 +1,5 @@
+"""COMMAND promise-predict: scans + clicks -> masks on each scan's own grid, and what was understood."""
+
+from promise_cli.predict.command import predict, run
+
+__all__ = ["predict", "run"]

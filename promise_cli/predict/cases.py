@@ -1,0 +1,246 @@
+"""One case of promise-predict: read, asked of the networks, written and read back."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_cli.errors import PromptError, VolumeError
+from promise_cli.grid import Spacing
+from promise_cli.predict.inputs import Inputs, mask_name
+from promise_cli.predict.request import PredictRequest
+from promise_cli.predictions import (
+    ClickRecord,
+    LesionRecord,
+    PredictedCase,
+    SecondsRecord,
+    describe_click,
+)
+from promise_cli.prompts import FOREGROUND, ONE_LESION, Click, Lesion, lesions
+from promise_cli.records import record_to_json
+from promise_cli.tissue import tissue_range
+from promise_cli.volume import (
+    Volume,
+    read_label,
+    read_volume,
+    volume_files,
+    write_mask,
+    write_probabilities,
+)
+
+if TYPE_CHECKING:
+    from promise_cli.predictor import Predictor
+    from promise_cli.session import Prediction, Session
+
+PROBABILITIES = "probabilities"
+"""Folder of `--save-prob`, below that of the masks."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the networks found in one case; the scan's voxels are given up by now."""
+
+    like: Volume
+    """The scan without its voxels."""
+    mask: NDArray[np.uint8]
+    """(I, J, K) on the scan's grid, with the lesions' values."""
+    predictions: "dict[Lesion, Prediction]"
+    clicks: tuple[ClickRecord, ...]
+    seconds: SecondsRecord
+    picture: bytes | None
+    """A PNG for the report; None where it is not asked for, or drawn later from the files."""
+
+
+def case_key(
+    request: PredictRequest, checkpoints: Sequence[Path], scan: Path, clicks: Sequence[Click]
+) -> str:
+    """Changes whenever the case's mask might: with the scan's files, its clicks, the networks and the settings."""
+    sources = [*volume_files(scan), *checkpoints]
+    stats = [
+        (str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources
+    ]
+    settings = [request.max_windows, request.tta, request.precision]
+    content = json.dumps([stats, settings, record_to_json(tuple(clicks))])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def is_finished(
+    record: PredictedCase | None, key: str, folder: Path, request: PredictRequest
+) -> bool:
+    """Whether a case need not be done again."""
+    if record is None or record.key != key or not (folder / record.mask).exists():
+        return False
+    if record.mask != mask_name(record.case_id, Path(record.scan), request.same_format):
+        return False
+    there = all((folder / name).exists() for name in record.probabilities)
+    return there and (bool(record.probabilities) or not request.save_prob)
+
+
+class CaseWork:
+    """The three steps of every case."""
+
+    def __init__(
+        self, request: PredictRequest, predictor: "Predictor", inputs: Inputs, folder: Path
+    ) -> None:
+        self.request, self.predictor, self.inputs, self.folder = request, predictor, inputs, folder
+        self.keys: dict[str, str] = {}
+        self.pictures: dict[str, bytes] = {}
+        self.odd: dict[str, str] = {}
+        """Case -> what its user should be asked."""
+
+    def read(self, case: str) -> "Session":
+        """Read a scan and bring it to the networks' grid."""
+        from promise_cli.predictor import Seconds  # noqa: PLC0415  torch is slow to import
+
+        began = time.monotonic()
+        path = self.inputs.scans[case]
+        scan = read_volume(path, self.predictor.plan.orientation, keep_integers=True)
+        seconds = Seconds(read=time.monotonic() - began)
+        return self.predictor.open(
+            scan,
+            max_windows=self.request.max_windows,
+            keep_windows=1 if len(lesions(self.inputs.clicks[case])) < 2 else 2,
+            where=f"{self.inputs.where}: case {case}",
+            seconds=seconds,
+        )
+
+    def segment(self, case: str, session: "Session") -> Found:
+        """Ask the networks for each lesion of a case.
+
+        Raises:
+            PromptError: No click lies in the single window that was asked for.
+        """
+        clicks, scan = self.inputs.clicks[case], session.scan
+        predictions: dict[Lesion, Prediction] = {}
+        for lesion, its in lesions(clicks).items():
+            predictions[lesion] = session.prompt(its)
+            unseen = predictions[lesion].clicks_outside_window
+            if unseen == len(its):
+                raise PromptError(
+                    f"{session.where}: its {unseen} clicks lie outside the single window between them; leave out"
+                    " --single-window, or give one click"
+                )
+        if not clicks:
+            predictions[ONE_LESION] = session.slide()
+        mask = _merge(predictions, scan)
+        records = tuple(describe_click(click, scan, mask) for click in clicks)
+        self._ask(case, clicks, records, scan)
+        picture = None
+        if self.request.report and self.predictor.plan.orientation == "RAS":
+            from promise_cli.report import draw_picture  # noqa: PLC0415  matplotlib is slow to import
+
+            picture = draw_picture(scan, mask, records, case)
+        spent = session.seconds
+        return Found(
+            like=scan.without_array(),
+            mask=mask,
+            predictions=predictions,
+            clicks=records,
+            seconds=SecondsRecord(
+                read=round(spent.read, 3),
+                resample=round(spent.resample, 3),
+                network=round(spent.network, 3),
+                write=0.0,
+            ),
+            picture=picture,
+        )
+
+    def write(self, case: str, found: Found) -> PredictedCase:
+        """Write a case's mask, and its probabilities where asked for; the mask is read back and compared.
+
+        Raises:
+            VolumeError: What was read back is not what was written.
+        """
+        began = time.monotonic()
+        name = mask_name(case, self.inputs.scans[case], self.request.same_format)
+        write_mask(found.mask, found.like, self.folder / name)
+        _check_written(found.mask, found.like, self.folder / name)
+        probabilities = self._write_probabilities(case, found) if self.request.save_prob else ()
+        if found.picture is not None:
+            self.pictures[case] = found.picture
+        counts = np.bincount(found.mask.ravel(order="K"), minlength=256)
+        spacing = found.like.grid.spacing
+        all_windows = [window for of in found.predictions.values() for window in of.windows]
+        return PredictedCase(
+            case_id=case,
+            scan=str(self.inputs.scans[case]),
+            mask=name,
+            probabilities=probabilities,
+            key=self.keys[case],
+            clicks=found.clicks,
+            lesions=tuple(
+                LesionRecord(
+                    value=lesion.value,
+                    name=lesion.name,
+                    num_voxels=int(counts[lesion.value]),
+                    volume_ml=_millilitres(counts[lesion.value], spacing),
+                )
+                for lesion in found.predictions
+            ),
+            windows=tuple(window.origin for window in all_windows),
+            closed=all(of.closed for of in found.predictions.values()),
+            num_voxels=int(counts[1:].sum()),
+            volume_ml=_millilitres(counts[1:].sum(), spacing),
+            clicks_outside_window=sum(
+                of.clicks_outside_window for of in found.predictions.values()
+            ),
+            seconds=SecondsRecord(
+                read=found.seconds.read,
+                resample=found.seconds.resample,
+                network=found.seconds.network,
+                write=round(time.monotonic() - began, 3),
+            ),
+        )
+
+    def _write_probabilities(self, case: str, found: Found) -> tuple[str, ...]:
+        names = []
+        for lesion, prediction in found.predictions.items():
+            suffix = "" if lesion.number == 1 else f"_{lesion.number}"
+            name = f"{PROBABILITIES}/{case}{suffix}.nii.gz"
+            whole = np.zeros(found.like.grid.shape, dtype=np.float32)
+            whole[prediction.place] = prediction.probabilities
+            write_probabilities(whole, found.like, self.folder / name)
+            names.append(name)
+        return tuple(names)
+
+    def _ask(
+        self, case: str, clicks: Sequence[Click], records: Sequence[ClickRecord], scan: Volume
+    ) -> None:
+        """Note where a foreground click lies on air or metal, and what it would lie on otherwise."""
+        from promise_cli.predict.doubt import doubt_click  # noqa: PLC0415
+
+        limits = tissue_range(self.predictor.plan.normalisation)
+        for click, record in zip(clicks, records, strict=True):
+            if click.label == FOREGROUND and not limits[0] <= record.intensity <= limits[1]:
+                self.odd.setdefault(case, doubt_click(click, record, scan, limits))
+
+
+def _merge(predictions: "dict[Lesion, Prediction]", scan: Volume) -> NDArray[np.uint8]:
+    """One mask of all lesions; where two claim a voxel, the surer one has it."""
+    mask = np.zeros(scan.grid.shape, dtype=np.uint8)
+    surest = np.zeros(scan.grid.shape, dtype=np.float32) if len(predictions) > 1 else None
+    for lesion, prediction in predictions.items():
+        claimed = prediction.probabilities > 0.5
+        if surest is not None:
+            part = surest[prediction.place]
+            claimed &= prediction.probabilities > part
+            part[claimed] = prediction.probabilities[claimed]
+        mask[prediction.place][claimed] = lesion.value
+    return mask
+
+
+def _check_written(mask: NDArray[np.uint8], like: Volume, path: Path) -> None:
+    back = read_label(path, like=like)
+    apart = back.grid.distance_mm(like.grid)
+    if apart > 0.01 * min(like.grid.spacing) or not np.array_equal(back.array, mask):
+        raise VolumeError(f"{path}: reads back differently than it was written; check the disk")
+
+
+def _millilitres(num_voxels: int, spacing: Spacing) -> float:
+    return round(int(num_voxels) * float(np.prod(spacing)) / 1000, 4)

@@ -1,0 +1,214 @@
+"""COMMAND promise-predict: scans + clicks -> a mask on each scan's own grid, and what was understood."""
+
+import dataclasses
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promise_cli.console import fail, say, track
+from promise_cli.errors import PromiseError, PromptError, WorkspaceError
+from promise_cli.predict.cases import CaseWork, case_key, is_finished
+from promise_cli.predict.inputs import Inputs, check_output, gather_inputs, write_clicks
+from promise_cli.predict.relay import relay
+from promise_cli.predict.request import PredictRequest
+from promise_cli.predict.summary import show_failures, show_new, show_rest
+from promise_cli.predictions import (
+    Failure,
+    PredictedCase,
+    Predictions,
+    add_case,
+    begin,
+    earlier_cases,
+    labels_dir,
+    now,
+    renew,
+    save_failures,
+)
+from promise_cli.workspace import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from promise_cli.predictor import Predictor
+
+
+def predict(images: Path, prompts: Path | None = None, **options: object) -> bool:
+    """Segment what the clicks on each scan mean; a case that cannot be done does not stop the others.
+
+    Args:
+        images: A scan or a folder of scans.
+        prompts: A file or folder of clicks.
+        options: The other fields of `PredictRequest`.
+
+    Returns:
+        Whether all cases of the prompt file were done.
+
+    Raises:
+        PromiseError: Nothing can be done at all; nothing was written then.
+    """
+    return run(PredictRequest(images=images, prompts=prompts, **options))  # type: ignore[arg-type]
+
+
+def run(request: PredictRequest) -> bool:
+    """As `predict`, for a request."""
+    workspace = open_workspace(request.root)
+    inputs = gather_inputs(request)
+    folder = request.output or workspace.predictions / inputs.name
+    check_output(folder, inputs.scans, request.same_format)
+    if not inputs.attempted:
+        say("nothing to do: this shard has no case")
+        return True
+    if len(inputs.failures) == len(inputs.attempted):
+        raise _all_failed(request, folder, inputs)
+    if request.write_points is not None:
+        write_clicks(request, inputs)
+    try:
+        checkpoints = workspace.find_runs(request.run_dir, request.folds)
+    except WorkspaceError as error:
+        if request.write_points is None or request.run_dir or request.folds:
+            raise
+        say(f"{error}. The clicks are written; nothing was predicted")
+        return not inputs.failures
+    return _predict(request, workspace, inputs, folder, checkpoints)
+
+
+def _predict(
+    request: PredictRequest,
+    workspace: Workspace,
+    inputs: Inputs,
+    folder: Path,
+    checkpoints: tuple[Path, ...],
+) -> bool:
+    failed = {failure.case_id for failure in inputs.failures}
+    earlier = earlier_cases(folder, checkpoints, inputs.attempted)
+    by_case = {case.case_id: case for case in earlier}
+    keys = {
+        case: case_key(request, checkpoints, inputs.scans[case], clicks)
+        for case, clicks in inputs.clicks.items()
+        if case not in failed
+    }
+    finished = [
+        case
+        for case, key in keys.items()
+        if not request.overwrite and is_finished(by_case.get(case), key, folder, request)
+    ]
+    todo = [case for case in keys if case not in finished]
+    kept = tuple(case for case in earlier if case.case_id not in inputs.attempted)
+    listed = (*kept, *(by_case[case] for case in finished))
+    done: list[PredictedCase] = []
+    pictures: dict[str, bytes] = {}
+    if todo:
+        done, pictures = _work(request, workspace, inputs, folder, checkpoints, todo, keys, listed)
+    elif finished:
+        renew(folder, listed)
+    if not done and not finished:
+        raise _all_failed(request, folder, inputs)
+    attempted = inputs.attempted if request.shard else None
+    left_out = [] if request.auto else _without_click(inputs, {case.case_id for case in kept})
+    save_failures(folder, [*inputs.failures, *(left_out if inputs.failures else [])], attempted)
+    if request.report:
+        from promise_cli.report import write_report  # noqa: PLC0415
+
+        write_report(folder, pictures)
+    show_rest(folder, done, len(kept), len(finished), left_out)
+    show_failures(inputs.failures)
+    return not inputs.failures
+
+
+def _work(
+    request: PredictRequest,
+    workspace: Workspace,
+    inputs: Inputs,
+    folder: Path,
+    checkpoints: tuple[Path, ...],
+    todo: Sequence[str],
+    keys: dict[str, str],
+    listed: tuple[PredictedCase, ...],
+) -> tuple[list[PredictedCase], dict[str, bytes]]:
+    """Predict case by case; every finished one is on disk and listed before the one after the next begins."""
+    from promise_cli.predictor import Predictor  # noqa: PLC0415  the cheap checks come first
+
+    predictor = Predictor.load(checkpoints, request.device, request.precision, tta=request.tta)
+    known = {*inputs.clicks, *(case.case_id for case in listed)}
+    without = tuple(case for case in inputs.without_click if case not in known)
+    result = _record(request, workspace, inputs, predictor, listed, without)
+    begin(folder, result)
+    work = CaseWork(request, predictor, inputs, folder)
+    work.keys = keys
+    done = []
+    steps = relay(todo, work.read, work.segment, work.write)
+    for case, outcome in track(steps, "predicting", len(todo)):
+        if isinstance(outcome, Exception):
+            inputs.failures.append(Failure(case_id=case, reason=_reason(outcome)))
+            continue
+        add_case(folder, _on(result, predictor), outcome)
+        done.append(outcome)
+    show_new(folder, done, work.odd)
+    return done, work.pictures
+
+
+def _record(
+    request: PredictRequest,
+    workspace: Workspace,
+    inputs: Inputs,
+    predictor: "Predictor",
+    listed: tuple[PredictedCase, ...],
+    without_click: tuple[str, ...],
+) -> Predictions:
+    """The record before its first new case."""
+    plan, paths = predictor.plan, tuple(str(path) for path in predictor.checkpoints)
+    windows = "one window" if request.max_windows == 1 else f"up to {request.max_windows} windows"
+    say(
+        f"network: {', '.join(paths)} on {predictor.device} in {predictor.precision}; {plan.dataset}, target"
+        f" {plan.target_label} ({plan.target_name}), {windows} of {plan.patch_size} voxels a lesion"
+    )
+    values = {lesion.value for case in listed for lesion in case.lesions}
+    return Predictions(
+        created=now(),
+        dataset=plan.dataset,
+        target_label=plan.target_label,
+        target_name=plan.target_name,
+        labels=labels_dir(workspace, plan.dataset),
+        checkpoints=paths,
+        prompts=inputs.where,
+        device=str(predictor.device),
+        precision=predictor.precision,
+        max_windows=request.max_windows,
+        tta=request.tta,
+        values=tuple(sorted(values)) or (1,),
+        cases=listed,
+        without_click=without_click,
+    )
+
+
+def _on(result: Predictions, predictor: "Predictor") -> Predictions:
+    """The record with the device that the networks are on by now."""
+    networks = predictor.networks
+    return dataclasses.replace(result, device=str(networks.device), precision=networks.precision)
+
+
+def _without_click(inputs: Inputs, listed: set[str]) -> list[Failure]:
+    return [
+        Failure(case_id=case, reason=f"{inputs.where}: no click for {inputs.scans[case]}; add one")
+        for case in inputs.without_click
+        if case not in listed
+    ]
+
+
+def _reason(error: Exception) -> str:
+    """One line; a mistake of the program is told with its place, and does not stop the other cases either."""
+    if isinstance(error, PromiseError | OSError | MemoryError) or "out of memory" in str(error):
+        return " ".join(str(error).split()) or type(error).__name__
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"unexpected {type(error).__name__} in {Path(last.filename).name}:{last.lineno}:"
+        f" {' '.join(str(error).split())}; please report it"
+    )
+
+
+def _all_failed(request: PredictRequest, folder: Path, inputs: Inputs) -> PromiseError:
+    """All but the last reason are shown at once; the last becomes the error that ends the command."""
+    if request.shard:  # of many; the others should not lose sight of these cases
+        save_failures(folder, inputs.failures, inputs.attempted)
+    for failure in inputs.failures[:-1]:
+        fail(failure.reason)
+    return PromptError(inputs.failures[-1].reason)

@@ -1,0 +1,34 @@
+"""A click on air or metal: what to ask its user."""
+
+from promise_cli.predictions import ClickRecord
+from promise_cli.prompts import Click, format_point, locate_clicks, other_readings
+from promise_cli.volume import Volume
+
+
+def doubt_click(
+    click: Click, record: ClickRecord, scan: Volume, limits: tuple[float, float]
+) -> str:
+    """A question about the coordinate system, with the voxels and intensities of its other readings.
+
+    Args:
+        click: As it was given.
+        record: As it was understood.
+        scan: With its voxels.
+        limits: The lowest and highest intensity of tissue.
+    """
+    low, high = limits
+    kind = "air" if record.intensity < low else "metal"
+    others = []
+    for space, voxel in other_readings(click, scan.stored_grid).items():
+        if voxel is not None:
+            there = tuple(locate_clicks([Click(voxel)], scan.stored_grid, scan.grid, "")[0])
+            value = float(scan.array[there])
+            fits = "tissue" if low <= value <= high else "no tissue"
+            others.append(
+                f"as {space} it would be voxel {format_point(voxel)} of {value:g}, {fits}"
+            )
+    readings = f" ({'; '.join(others)})" if others else ""
+    return (
+        f"the click {format_point(click.point)} {click.space} lies on {record.intensity:g}, which looks like {kind}"
+        f" (targets' surroundings have {low:g} to {high:g}); is the coordinate system right?{readings}"
+    )

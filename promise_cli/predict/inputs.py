@@ -1,0 +1,194 @@
+"""Which scans there are, what was clicked on them, and what of it cannot be: seen from headers alone."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from promise_cli.console import say
+from promise_cli.errors import PromiseError, PromptError
+from promise_cli.grid import Grid
+from promise_cli.predict.request import PredictRequest
+from promise_cli.predictions import RECORD, Failure
+from promise_cli.prompts import (
+    Click,
+    Gathered,
+    gather_prompts,
+    locate_clicks,
+    unknown_case,
+    write_markups,
+    write_points,
+)
+from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, read_grid
+
+FOLDER_RECORD = "points.json"
+"""Our own file where clicks are written into a folder."""
+
+
+@dataclass
+class Inputs:
+    """Scans and clicks by case."""
+
+    name: str
+    """Of the predictions."""
+    where: str
+    """Names the clicks in messages."""
+    scans: dict[str, Path]
+    clicks: dict[str, tuple[Click, ...]]
+    """Of the cases to do; none for one that is looked at as a whole."""
+    attempted: set[str]
+    """All cases of this call, those that cannot be done included."""
+    without_click: tuple[str, ...]
+    failures: list[Failure] = field(default_factory=list)
+    grids: dict[str, Grid] = field(default_factory=dict)
+    """Of the scans' files, as far as they could be read."""
+
+
+def gather_inputs(request: PredictRequest) -> Inputs:
+    """Find scans and clicks, and note what cannot be done.
+
+    Raises:
+        PromptError: There is no scan, or no clicks can be read.
+    """
+    scans, single = _find_scans(request.images)
+    where, gathered = _gather_clicks(request, scans)
+    if single and any(case in scans for case in (*gathered.clicks, *gathered.broken)):
+        # One prompt file may serve many scans.
+        for found in (gathered.clicks, gathered.broken):
+            for case in [case for case in found if case not in scans]:
+                del found[case]
+    clicks = dict(gathered.clicks)
+    named = {*clicks, *gathered.broken}
+    unclicked = tuple(case for case in scans if case not in named)
+    if request.auto:
+        clicks |= dict.fromkeys(unclicked, ())
+        unclicked = ()
+    cases = [*clicks, *gathered.broken]
+    if request.shard:
+        cases = request.shard.share(cases)
+    inputs = Inputs(
+        _name(request.images),
+        where,
+        scans,
+        {case: clicks[case] for case in cases if case in clicks},
+        set(cases),
+        unclicked,
+    )
+    _check(inputs, request, gathered, cases)
+    return inputs
+
+
+def mask_name(case: str, scan: Path, same_format: bool) -> str:
+    """Name of a case's mask: `.nii.gz`, or what the scan's file is where a single file can hold a mask."""
+    suffix = next((end for end in SUFFIXES if scan.name.lower().endswith(end)), ".nii.gz")
+    suffix = {".mhd": ".mha", ".seg.nrrd": ".nrrd"}.get(suffix, suffix)
+    return f"{case}{suffix}" if same_format and scan.is_file() else f"{case}.nii.gz"
+
+
+def check_output(folder: Path, scans: dict[str, Path], same_format: bool) -> None:
+    """Refuse a folder in which a mask would replace a scan.
+
+    Raises:
+        PromptError: It would, or the folder is a file or holds masks of another origin.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise PromptError(f"{folder}: masks need a folder, found a file; give another -o")
+    theirs = {path.resolve() for path in scans.values()}
+    theirs |= {path.absolute() for path in scans.values()}
+    for case, path in scans.items():
+        mask = folder / mask_name(case, path, same_format)
+        if mask.absolute() in theirs or mask.resolve() in theirs:
+            raise PromptError(
+                f"{mask}: a mask would replace this scan; give another folder with -o"
+            )
+        if mask.exists() and not (folder / RECORD).exists():
+            raise PromptError(
+                f"{mask}: there already, and not made by promise-predict; give another folder with -o"
+            )
+
+
+def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
+    """Write the clicks of all cases that can be done to `--write-points`: our JSON, `.mrk.json`, or a folder of both.
+
+    Raises:
+        PromptError: The file is there already, or one `.mrk.json` is asked for several cases.
+    """
+    path = request.write_points
+    assert path is not None
+    failed = {failure.case_id for failure in inputs.failures}
+    clicks = {case: its for case, its in inputs.clicks.items() if its and case not in failed}
+    note = f"converted from {Path(inputs.where).name} by promise-predict"
+    files: dict[Path, str | None] = {path: None}
+    if path.name.lower().endswith(".mrk.json"):
+        if len(clicks) != 1:
+            raise PromptError(
+                f"{path}: one .mrk.json holds one case, found {len(clicks)}; give a folder or a .json"
+            )
+        files = {path: next(iter(clicks))}
+    elif path.suffix.lower() != ".json":
+        files = {path / FOLDER_RECORD: None} | {path / f"{case}.mrk.json": case for case in clicks}
+    for file in files:
+        same = request.prompts is not None and file.resolve() == request.prompts.resolve()
+        if same or (file.exists() and not request.overwrite):
+            raise PromptError(f"{file}: there already; name another, or give --overwrite")
+    for file, case in files.items():
+        if case is None:
+            write_points(file, clicks, inputs.grids, note)
+        else:
+            write_markups(file, clicks[case], inputs.grids[case])
+    say(f"clicks of {len(clicks)} cases written to {path}")
+
+
+def _gather_clicks(request: PredictRequest, scans: dict[str, Path]) -> tuple[str, Gathered]:
+    if request.prompts is not None:
+        return str(request.prompts), gather_prompts(
+            request.prompts, space=request.space, scans=scans
+        )
+    gathered = Gathered("--point" if request.points else "--auto")
+    if request.points:
+        if len(scans) != 1:
+            raise PromptError(
+                f"--point: means one scan, {request.images} holds {len(scans)}; give one scan, or a file with -p"
+            )
+        space = request.space or "voxel"
+        gathered.add(
+            next(iter(scans)), tuple(Click(point, space=space) for point in request.points)
+        )
+    return gathered.where, gathered
+
+
+def _check(
+    inputs: Inputs, request: PredictRequest, gathered: Gathered, cases: Collection[str]
+) -> None:
+    for case in cases:
+        if case in gathered.broken:
+            inputs.failures.append(Failure(case_id=case, reason=gathered.broken[case]))
+            continue
+        path = inputs.scans.get(case)
+        if path is None:
+            where = Path(inputs.where)
+            reason = unknown_case(where, case, inputs.scans, request.images)
+            inputs.failures.append(Failure(case_id=case, reason=reason))
+            continue
+        try:
+            inputs.grids[case] = grid = read_grid(path)
+            if inputs.clicks[case]:
+                locate_clicks(inputs.clicks[case], grid, grid, f"{inputs.where}: case {case}")
+        except PromiseError as error:
+            inputs.failures.append(Failure(case_id=case, reason=str(error)))
+
+
+def _find_scans(images: Path) -> tuple[dict[str, Path], bool]:
+    """Scans by case, and whether a single one was named."""
+    if not images.exists():
+        raise PromptError(f"{images}: no such scan or folder")
+    if not images.is_dir():
+        return {case_id(images): images}, True
+    scans = find_volumes(images)
+    if not scans:
+        raise PromptError(f"{images}: no scan in this folder; scans end in {FORMATS}")
+    return scans, list(scans.values()) == [images]
+
+
+def _name(images: Path) -> str:
+    """Of the predictions of a folder or scan; a link keeps its own name."""
+    return images.absolute().name if images.is_dir() else case_id(images)

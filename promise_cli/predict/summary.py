@@ -1,0 +1,89 @@
+"""What promise-predict tells its user at the end: what was understood, what looks odd, what is missing."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from promise_cli.console import fail, say, show_table, warn
+from promise_cli.predictions import Failure, PredictedCase
+
+_MOST_NAMES = 5
+
+
+def show_new(folder: Path, cases: Sequence[PredictedCase], odd: Mapping[str, str]) -> None:
+    """A row for each finished case, and a warning for each that looks odd."""
+    if not cases:
+        return
+    rows = []
+    for case in cases:
+        click = case.clicks[0] if case.clicks else None
+        voxel = ", ".join(str(index) for index in click.voxel) if click else "none"
+        place = ", ".join(f"{value:.1f}" for value in click.lps_mm) if click else ""
+        rows.append(
+            (
+                case.case_id,
+                f"({voxel})" if click else voxel,
+                f"({place})" if click else place,
+                f"{click.intensity:g}" if click else "",
+                str(len(case.windows)),
+                f"{case.volume_ml:.2f}",
+                ("yes" if case.holds_its_clicks else "no") if click else "",
+            )
+        )
+    columns = ("case", "click (i, j, k)", "LPS mm", "intensity", "windows", "ml", "in mask")
+    show_table(f"masks in {folder}", columns, rows)
+    for case in cases:
+        _warn(case, odd.get(case.case_id))
+
+
+def _warn(case: PredictedCase, question: str | None) -> None:
+    if question:
+        warn(f"{case.case_id}: {question}")
+    if case.num_voxels == 0:
+        warn(f"{case.case_id}: the mask is empty; is the click where it should be?")
+    elif not case.holds_its_clicks:
+        warn(f"{case.case_id}: the click lies outside the mask; is it where it should be?")
+    if case.clicks_outside_window:
+        warn(
+            f"{case.case_id}: {case.clicks_outside_window} clicks lie outside the window and were not used"
+        )
+    if not case.closed:
+        warn(
+            f"{case.case_id}: after {len(case.windows)} windows the mask still goes on beyond; look at it, and"
+            " raise --max-windows where the lesion is so wide"
+        )
+
+
+def show_rest(
+    folder: Path,
+    cases: Sequence[PredictedCase],
+    num_kept: int,
+    num_finished: int,
+    without_click: Sequence[Failure],
+) -> None:
+    """What was left as it is."""
+    wide = [case.case_id for case in cases if len(case.windows) > max(1, len(case.lesions))]
+    if wide:
+        say(
+            f"followed beyond one window: {_names(wide)}; the paper's protocol takes one (--single-window)"
+        )
+    if num_finished:
+        say(
+            f"{num_finished} cases were finished before, with the same clicks, and stay; --overwrite does them again"
+        )
+    if num_kept:
+        say(
+            f"{num_kept} masks of an earlier call with this network stay listed in {folder / 'predictions.json'}"
+        )
+    if without_click:
+        say(f"scans without a click, left out: {_names([case.case_id for case in without_click])}")
+
+
+def show_failures(failures: Sequence[Failure]) -> None:
+    """One line for each case without a mask, and how many there are."""
+    for failure in failures:
+        fail(failure.reason)
+
+
+def _names(names: Sequence[str]) -> str:
+    dots = ", ..." if len(names) > _MOST_NAMES else ""
+    return f"{len(names)} ({', '.join(names[:_MOST_NAMES])}{dots})"

@@ -1,0 +1,47 @@
+"""Clicks: read from the files of several tools, carried to voxels, written, and drawn for training."""
+
+from promise_cli.prompts.click import (
+    BACKGROUND,
+    FOREGROUND,
+    ONE_LESION,
+    PADDING,
+    SPACES,
+    Click,
+    Lesion,
+    Space,
+    lesions,
+)
+from promise_cli.prompts.draw import draw_clicks
+from promise_cli.prompts.gather import Gathered
+from promise_cli.prompts.places import (
+    format_point,
+    locate_clicks,
+    nearest_voxel,
+    other_readings,
+    unknown_case,
+)
+from promise_cli.prompts.read import gather_prompts, read_prompts
+from promise_cli.prompts.write import write_markups, write_points
+
+__all__ = [
+    "BACKGROUND",
+    "FOREGROUND",
+    "ONE_LESION",
+    "PADDING",
+    "SPACES",
+    "Click",
+    "Gathered",
+    "Lesion",
+    "Space",
+    "draw_clicks",
+    "format_point",
+    "gather_prompts",
+    "lesions",
+    "locate_clicks",
+    "nearest_voxel",
+    "other_readings",
+    "read_prompts",
+    "unknown_case",
+    "write_markups",
+    "write_points",
+]

@@ -1,0 +1,47 @@
+"""Clicks drawn from a target, for training."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_cli.prompts.click import BACKGROUND, FOREGROUND, PADDING
+
+
+def draw_clicks(
+    target: NDArray[np.uint8],
+    rng: np.random.Generator,
+    num_foreground: int,
+    num_background: int,
+    *,
+    anywhere: bool = False,
+    repeat: bool = False,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Draw clicks uniformly from the target and from its background (paper, section 3).
+
+    Args:
+        target: (I, J, K), 0 or 1, after augmentation.
+        rng: The patch's own generator.
+        num_foreground: Drawn without repetition where the target has as many voxels; none where it is empty.
+        num_background: Likewise from label 0.
+        anywhere: Draw the background clicks from the whole patch, as the authors' code does.
+        repeat: Draw with repetition, as the authors' code does.
+
+    Returns:
+        Clicks `(N, 3)` in voxels of the patch, and their labels `(N,)`; N is always the sum of the two numbers, filled
+        up with padding clicks.
+    """
+    clicks = np.zeros((num_foreground + num_background, 3), dtype=np.float32)
+    labels = np.full(num_foreground + num_background, PADDING, dtype=np.int64)
+    background = np.arange(target.size) if anywhere else np.flatnonzero(target == 0)
+    filled = 0
+    for label, voxels, number in (
+        (FOREGROUND, np.flatnonzero(target), num_foreground),
+        (BACKGROUND, background, num_background),
+    ):
+        if voxels.size and number:
+            chosen = rng.choice(voxels, size=number, replace=repeat or voxels.size < number)
+            clicks[filled : filled + number] = np.stack(
+                np.unravel_index(chosen, target.shape), axis=1
+            )
+            labels[filled : filled + number] = label
+            filled += number
+    return clicks, labels

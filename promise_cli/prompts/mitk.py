@@ -1,0 +1,77 @@
+"""Point sets of MITK (`.mps`), in millimetres of ITK's LPS.
+
+Each time step may carry a geometry, whose matrix and offset turn a point into world coordinates.
+"""
+
+from xml.etree import ElementTree as ET
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_cli.errors import PromptError
+from promise_cli.prompts.click import Click, Space
+from promise_cli.prompts.values import LIMIT, parse_coordinate, shorten, shown
+
+
+def parse_point_set(content: bytes, where: str, space: Space | None) -> tuple[Click, ...]:
+    """All points of the only time step that has any, as foreground clicks.
+
+    Raises:
+        PromptError: No point set, a damaged number, no point, or points at several times; or it contradicts `space`.
+    """
+    if space not in (None, "LPS"):
+        raise PromptError(
+            f"{where}: MITK counts in LPS, but --space says {space}; leave out --space"
+        )
+    steps = [
+        step for step in _root(content, where).iter("time_series") if step.find("point") is not None
+    ]
+    if len(steps) != 1:
+        found = f"points at {len(steps)} times" if steps else "no point"
+        raise PromptError(f"{where}: holds {found}; expected a point set of one time step")
+    matrix, offset = _geometry(steps[0], where)
+    clicks = []
+    for number, point in enumerate(steps[0].iter("point"), 1):
+        place = np.array(
+            [_number(point.findtext(axis), where, f"point {number}") for axis in "xyz"]
+        )
+        with np.errstate(all="ignore"):
+            x, y, z = (matrix @ place + offset).tolist()
+        if not max(abs(x), abs(y), abs(z)) <= LIMIT:
+            raise PromptError(f"{where}: point {number} lies nowhere; correct the Geometry3D")
+        clicks.append(Click((x, y, z), space="LPS"))
+    return tuple(clicks)
+
+
+def _root(content: bytes, where: str) -> ET.Element:
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # could expand without end
+        raise PromptError(f"{where}: has a DOCTYPE, which MITK never writes; save the points again")
+    try:
+        root = ET.fromstring(content.strip())
+    except (ET.ParseError, ValueError, LookupError) as error:
+        raise PromptError(
+            f"{where}: not readable as XML ({error}); save the points again"
+        ) from None
+    if root.tag != "point_set_file":
+        raise PromptError(f"{where}: a file of <{shorten(root.tag)}>, no MITK point set")
+    return root
+
+
+def _geometry(step: ET.Element, where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    matrix, offset = np.eye(3), np.zeros(3)
+    rotation, shift = step.find("Geometry3D/IndexToWorld"), step.find("Geometry3D/Offset")
+    if rotation is not None:
+        for row in range(3):
+            for column in range(3):
+                name = f"m_{row}_{column}"
+                matrix[row, column] = _number(rotation.get(name), where, f"IndexToWorld {name}")
+    if shift is not None:
+        offset = np.array([_number(shift.get(axis), where, f"Offset {axis}") for axis in "xyz"])
+    return matrix, offset
+
+
+def _number(text: str | None, where: str, what: str) -> float:
+    value = parse_coordinate(text or "")
+    if value is None:
+        raise PromptError(f"{where}: {what}: expected a number, found {shown(text)}")
+    return value

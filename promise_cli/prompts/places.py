@@ -1,0 +1,118 @@
+"""From a click's coordinate system to voxels, and what to tell about a click outside its scan."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from promise_cli.errors import PromptError
+from promise_cli.grid import LPS_FROM_RAS, Grid, format_shape
+from promise_cli.prompts.click import SPACES, Click, Space
+from promise_cli.prompts.values import shorten
+
+_TIE = 1e-6
+"""A click on the border of two voxels goes to the upper one, also where its millimetres were rounded."""
+
+
+def voxel_of(point: ArrayLike, space: Space, stored: Grid) -> NDArray[np.float64]:
+    """A point as (fractional) voxel index (i, j, k) of the scan's file."""
+    given = np.asarray(point, dtype=np.float64)
+    if space == "voxel":
+        return given
+    if space == "voxel_zyx":
+        return given[::-1].copy()
+    with np.errstate(all="ignore"):  # what overflows lies outside
+        return stored.ijk(given * LPS_FROM_RAS if space == "LPS" else given)
+
+
+def point_of(ijk: ArrayLike, space: Space, stored: Grid) -> NDArray[np.float64]:
+    """A voxel index of the scan's file as a point; undoes `voxel_of`."""
+    index = np.asarray(ijk, dtype=np.float64)
+    if space == "voxel":
+        return index
+    if space == "voxel_zyx":
+        return index[::-1].copy()
+    world = stored.world(index)
+    return world * LPS_FROM_RAS if space == "LPS" else world
+
+
+def nearest_voxel(point: ArrayLike, space: Space, stored: Grid) -> tuple[int, int, int] | None:
+    """The voxel of the scan's file that holds a point, or None where it lies outside."""
+    nearest = _nearest(voxel_of(point, space, stored))
+    if not (np.all(nearest >= 0) and np.all(nearest < np.array(stored.shape))):
+        return None
+    i, j, k = (int(index) for index in nearest)
+    return i, j, k
+
+
+def locate_clicks(
+    clicks: Iterable[Click], stored: Grid, grid: Grid, where: str
+) -> NDArray[np.int64]:
+    """Voxel indices `(N, 3)` on `grid` of clicks on a scan.
+
+    Args:
+        clicks: Each in its own coordinate system.
+        stored: The grid of the scan's file.
+        grid: Any grid over the same extent.
+        where: Names the case in errors.
+
+    Raises:
+        PromptError: A click lies outside the scan.
+    """
+    found = []
+    for click in clicks:
+        voxel = nearest_voxel(click.point, click.space, stored)
+        if voxel is None:
+            raise PromptError(f"{where}: {_outside(click, stored)}")
+        ijk = _nearest(grid.ijk(stored.world(voxel))).astype(np.int64)
+        found.append(np.clip(ijk, 0, np.array(grid.shape) - 1))
+    return np.stack(found)
+
+
+def other_readings(click: Click, stored: Grid) -> dict[Space, tuple[int, int, int] | None]:
+    """The voxel that the same three numbers would mean in each other coordinate system; None is outside."""
+    return {
+        space: nearest_voxel(click.point, space, stored) for space in SPACES if space != click.space
+    }
+
+
+def format_point(point: Iterable[float]) -> str:
+    """`(12, 40.5, 7)`, as messages say it."""
+    return f"({', '.join(f'{value:g}' for value in point)})"
+
+
+def unknown_case(path: Path, case: str, known: Iterable[str], folder: Path) -> str:
+    """What to tell about a case of the prompt file that has no scan."""
+    hint = near_names(case, known)
+    return f"{path}: case {shorten(case)} has no scan in {folder}{hint}; correct the name or add the scan"
+
+
+def near_names(case: str, known: Iterable[str]) -> str:
+    """`; nearest names: ...`, or nothing where none is near."""
+    near = difflib.get_close_matches(case, list(known), n=3, cutoff=0.3)
+    return f"; nearest names: {', '.join(near)}" if near else ""
+
+
+def _nearest(ijk: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A half rounds up, as people do."""
+    return np.floor(ijk + (0.5 + _TIE))
+
+
+def _outside(click: Click, stored: Grid) -> str:
+    given = format_point(click.point)
+    if click.space == "voxel":
+        place = f"click {given} lies outside"
+    else:
+        meant = format_point(_nearest(voxel_of(click.point, click.space, stored)))
+        place = f"click {given} {click.space} is voxel {meant}, outside"
+    others = []
+    for space, voxel in other_readings(click, stored).items():
+        there = _nearest(voxel_of(click.point, space, stored)) if voxel is None else voxel
+        side = "outside" if voxel is None else "inside"
+        others.append(f"as {space} it would be voxel {format_point(there)}, {side}")
+    return (
+        f"{place} the scan of {format_shape(stored.shape)} voxels; {'; '.join(others)};"
+        " correct the click or its coordinate system (voxels count from 0)"
+    )

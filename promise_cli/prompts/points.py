@@ -1,0 +1,209 @@
+"""`promise-points`: the project's own click file, in its short form and its full one.
+
+`points.schema.json` beside this file says the same as a JSON Schema; a test holds the two together.
+"""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promise_cli.errors import PromptError
+from promise_cli.prompts.click import (
+    FOREGROUND,
+    MAX_VALUE,
+    ONE_LESION,
+    SPACES,
+    Click,
+    Lesion,
+    Space,
+)
+from promise_cli.prompts.gather import Gathered
+from promise_cli.prompts.values import (
+    BACKGROUND_WORDS,
+    FOREGROUND_WORDS,
+    is_coordinate,
+    parse_label,
+    shorten,
+    shown,
+)
+from promise_cli.volume import case_id, is_volume_file
+
+FORMAT, VERSION = "promise-points", 1
+
+_TOP = ("format", "version", "space", "cases", "note")
+_CASE = ("space", "points", "objects", "file", "note")
+_OBJECT = ("name", "value", "points", "note")
+_POINT = ("xyz", "label", "note")
+
+ReadFile = Callable[[str, str], tuple[Click, ...]]
+"""From a case and the name of a click file beside this one to its clicks."""
+
+
+@dataclass(frozen=True)
+class _Case:
+    """Where in the file we are."""
+
+    space: Space
+    where: str
+
+    def refuse(self, message: str) -> PromptError:
+        return PromptError(f"{self.where}: {message}")
+
+
+def parse_points(content: Any, where: str, space: Space | None, read_file: ReadFile) -> Gathered:
+    """The clicks of a parsed JSON file, by case.
+
+    Args:
+        content: What the file holds.
+        where: Names the file in errors.
+        space: For points of which the file does not say it; None: `voxel`.
+        read_file: Reads the click file that a case refers to.
+
+    Raises:
+        PromptError: The file as a whole is not in either form.
+    """
+    if not isinstance(content, dict) or not content:
+        raise PromptError(
+            f'{where}: expected clicks by case, such as {{"case_001": [256, 301, 42]}}'
+        )
+    gathered = Gathered(where)
+    if not (isinstance(content.get("format"), str) or isinstance(content.get("cases"), dict)):
+        for key, value in content.items():
+            _gather(gathered, key, value, space or "voxel", _short_case)
+        return gathered
+    _check_keys(content, _TOP, where)
+    for key, expected in (("format", FORMAT), ("version", VERSION)):
+        found = content.get(key)
+        if found != expected or isinstance(found, bool):
+            raise PromptError(
+                f'{where}: the full form needs "format": "{FORMAT}" and "version": {VERSION}, found'
+                f" {key} {shown(found)}"
+            )
+    chosen = _space(content, None, where)
+    if chosen and space and chosen != space:
+        raise PromptError(
+            f"{where}: says space {chosen}, --space says {space}; leave out --space or correct the file"
+        )
+    cases = content.get("cases")
+    if not isinstance(cases, dict) or not cases:
+        raise PromptError(f"{where}: cases must name at least one case, found {shown(cases)}")
+    _note(content, where)
+
+    def full_case(value: Any, case: _Case, name: str) -> tuple[Click, ...]:
+        return _full_case(value, case, name, read_file)
+
+    for key, value in cases.items():
+        _gather(gathered, key, value, chosen or space or "voxel", full_case)
+    return gathered
+
+
+def _gather(
+    gathered: Gathered,
+    key: str,
+    value: Any,
+    space: Space,
+    parse: Callable[[Any, _Case, str], tuple[Click, ...]],
+) -> None:
+    name = case_id(Path(key)) if is_volume_file(Path(key)) else key.removesuffix("_0000")
+    with gathered.case(name):
+        clicks = parse(value, _Case(space, f"{gathered.where}: case {shorten(name)}"), name)
+        gathered.add(name, clicks)
+
+
+def _short_case(value: Any, case: _Case, name: str) -> tuple[Click, ...]:
+    if name == "markups":
+        raise case.refuse("this name belongs to 3D Slicer's files; use the full form")
+    return _points(value, case, ONE_LESION)
+
+
+def _full_case(value: Any, case: _Case, name: str, read_file: ReadFile) -> tuple[Click, ...]:
+    if not isinstance(value, dict) or "xyz" in value:
+        return _points(value, case, ONE_LESION)
+    _check_keys(value, _CASE, case.where)
+    _note(value, case.where)
+    given = [key for key in ("points", "objects", "file") if key in value]
+    if len(given) != 1:
+        raise case.refuse(
+            f"needs one of points, objects and file, found {' and '.join(given) or 'none'}"
+        )
+    case = _Case(_space(value, case.space, case.where) or case.space, case.where)
+    if "file" in value:
+        if not isinstance(value["file"], str) or not value["file"]:
+            raise case.refuse(f"file must be a name, found {shown(value['file'])}")
+        if "space" in value:
+            raise case.refuse("space goes with points; a file says its own")
+        return read_file(name, value["file"])
+    if "points" in value:
+        return _points(value["points"], case, ONE_LESION)
+    found = value["objects"]
+    if not isinstance(found, list) or not found:
+        raise case.refuse(f"objects must be a list, found {shown(found)}")
+    return tuple(
+        click for number, item in enumerate(found, 1) for click in _object(item, number, case)
+    )
+
+
+def _object(item: Any, number: int, case: _Case) -> tuple[Click, ...]:
+    case = _Case(case.space, f"{case.where}: object {number}")
+    if not isinstance(item, dict) or "points" not in item:
+        raise case.refuse(f'expected {{"value": 1, "points": [...]}}, found {shown(item)}')
+    _check_keys(item, _OBJECT, case.where)
+    _note(item, case.where)
+    name, value = item.get("name", ""), item.get("value", number)
+    if not isinstance(name, str):
+        raise case.refuse(f"name must be text, found {shown(name)}")
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+    if not whole or not 1 <= value <= MAX_VALUE:
+        raise case.refuse(
+            f"value must be a whole number from 1 to {MAX_VALUE}, found {shown(value)}"
+        )
+    return _points(item["points"], case, Lesion(int(value), name, number))
+
+
+def _points(value: Any, case: _Case, lesion: Lesion) -> tuple[Click, ...]:
+    several = isinstance(value, list) and value and isinstance(value[0], list | dict)
+    clicks = tuple(_point(point, case, lesion) for point in (value if several else [value]))
+    if not any(click.label == FOREGROUND for click in clicks):
+        raise case.refuse("all clicks are background; add one on the target")
+    return clicks
+
+
+def _point(point: Any, case: _Case, lesion: Lesion) -> Click:
+    xyz, label = point, FOREGROUND
+    if isinstance(point, dict):
+        _check_keys(point, _POINT, case.where)
+        _note(point, case.where)
+        xyz, given = point.get("xyz"), point.get("label", FOREGROUND)
+        words = (*FOREGROUND_WORDS, *BACKGROUND_WORDS)
+        parsed = parse_label(given)
+        if parsed is None or (isinstance(given, str) and given not in words):
+            raise case.refuse(
+                f"label must be 1, 0, true, false or one of {', '.join(words)}, found"
+                f" {shown(given)}"
+            )
+        label = parsed
+    if not isinstance(xyz, list) or len(xyz) != 3 or not all(map(is_coordinate, xyz)):
+        raise case.refuse(f"expected a click [i, j, k] of three numbers, found {shown(point)}")
+    return Click((float(xyz[0]), float(xyz[1]), float(xyz[2])), label, case.space, lesion)
+
+
+def _space(content: dict[str, Any], default: Space | None, where: str) -> Space | None:
+    given = content.get("space", default)
+    if "space" not in content or (isinstance(given, str) and given in SPACES):
+        return given
+    raise PromptError(f"{where}: unknown space {shown(given)}; use one of {', '.join(SPACES)}")
+
+
+def _note(content: dict[str, Any], where: str) -> None:
+    if not isinstance(content.get("note", ""), str):
+        raise PromptError(f"{where}: note must be text, found {shown(content['note'])}")
+
+
+def _check_keys(content: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in content:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"use {', '.join(known)}"
+            raise PromptError(f"{where}: unknown field {shown(key)}; {hint}")

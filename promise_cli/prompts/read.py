@@ -1,0 +1,157 @@
+"""A click file of any kind, or a folder of them, to clicks by case.
+
+The coordinate system comes from the file or from the caller; it is never guessed.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from promise_cli.errors import PlanError, PromptError
+from promise_cli.prompts.click import Click, Space
+from promise_cli.prompts.gather import Gathered
+from promise_cli.prompts.mitk import parse_point_set
+from promise_cli.prompts.places import near_names
+from promise_cli.prompts.points import parse_points
+from promise_cli.prompts.slicer import is_markups, parse_fcsv, parse_markups
+from promise_cli.prompts.table import parse_table
+from promise_cli.prompts.values import shorten
+from promise_cli.records import load_json
+from promise_cli.volume import case_id
+
+SUFFIXES = (".mrk.json", ".json", ".fcsv", ".mps", ".csv", ".tsv")
+
+
+def read_prompts(
+    path: Path, *, space: Space | None = None, scans: Collection[str] = ()
+) -> dict[str, tuple[Click, ...]]:
+    """Read all clicks of a file or folder.
+
+    Args:
+        path: Our JSON, a file of 3D Slicer (`.mrk.json`, `.fcsv`) or MITK (`.mps`), a table (`.csv`, `.tsv`), or a
+            folder of such files.
+        space: Coordinate system of points whose file does not say it.
+        scans: Case ids that exist. A file that names no scan belongs to the scan of its own name, or to the only one.
+
+    Raises:
+        PromptError: A file is missing, damaged or of another kind, or something in it is no click.
+    """
+    gathered = gather_prompts(path, space=space, scans=scans)
+    for reason in gathered.broken.values():
+        raise PromptError(reason)
+    return gathered.clicks
+
+
+def gather_prompts(
+    path: Path, *, space: Space | None = None, scans: Collection[str] = ()
+) -> Gathered:
+    """As `read_prompts`; a case whose clicks cannot be used is listed instead of ending it.
+
+    Raises:
+        PromptError: There is nothing to read, or a single file cannot be read at all.
+    """
+    if not path.is_dir():
+        return _read_file(path, space, scans, alone=True)
+    files = [entry for entry in sorted(path.iterdir()) if _kind(entry) and entry.is_file()]
+    if not files:
+        raise PromptError(
+            f"{path}: no click file in this folder; they end in {', '.join(SUFFIXES)}"
+        )
+    gathered = Gathered(str(path))
+    for file in files:
+        try:
+            gathered.merge(_read_file(file, space, scans, alone=len(files) == 1))
+        except PromptError as error:
+            gathered.spoil(_stem(file), str(error))
+    return gathered
+
+
+def _read_file(path: Path, space: Space | None, scans: Collection[str], *, alone: bool) -> Gathered:
+    kind = _kind(path)
+    if not path.exists():
+        raise PromptError(f"{path}: no such file")
+    if kind is None:
+        raise PromptError(f"{path}: no click file; they end in {', '.join(SUFFIXES)}")
+    where = str(path)
+    if kind in (".csv", ".tsv"):
+        return parse_table(_text(path), where, space, _only_case(path, scans, alone=alone))
+    if kind in (".json", ".mrk.json"):
+        content = _json(path)
+        if not is_markups(content):
+
+            def read_beside(case: str, name: str) -> tuple[Click, ...]:
+                return _read_clicks(path.parent / name, case, space)
+
+            return parse_points(content, where, space, read_beside)
+    case = _only_case(path, scans, alone=alone)
+    if case is None:
+        raise PromptError(
+            f"{path}: which scan is it for? Name it after its scan, such as"
+            f" {next(iter(scans))}{kind}{near_names(_stem(path), scans)}"
+        )
+    gathered = Gathered(where)
+    gathered.add(case, _read_clicks(path, case, space))
+    return gathered
+
+
+def _read_clicks(path: Path, case: str, space: Space | None) -> tuple[Click, ...]:
+    """The clicks of one case from a file that holds no other."""
+    kind, where = _kind(path), str(path)
+    if kind == ".fcsv":
+        return parse_fcsv(_text(path), where, space)
+    if kind == ".mps":
+        return parse_point_set(_bytes(path), where, space)
+    if kind in (".csv", ".tsv"):
+        gathered = parse_table(_text(path), where, space, case)
+        for reason in gathered.broken.values():
+            raise PromptError(reason)
+        if set(gathered.clicks) != {case}:
+            raise PromptError(f"{where}: holds clicks of other cases than {shorten(case)}")
+        return gathered.clicks[case]
+    if kind in (".json", ".mrk.json"):
+        content = _json(path)
+        if is_markups(content):
+            return parse_markups(content, where, space)
+    raise PromptError(f"{where}: no file of one case's clicks; use .mrk.json, .fcsv, .mps or .csv")
+
+
+def _only_case(path: Path, scans: Collection[str], *, alone: bool) -> str | None:
+    """The case of a file that names none: that of its name, or the only one; None where neither fits."""
+    stem = _stem(path)
+    if stem in scans or not scans:
+        return stem
+    return next(iter(scans)) if alone and len(scans) == 1 else None
+
+
+def _kind(path: Path) -> str | None:
+    if path.name.startswith("."):
+        return None
+    return next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
+
+
+def _stem(path: Path) -> str:
+    """The case that a file's name means: `liver_3.nii.gz.mrk.json` -> `liver_3`."""
+    return case_id(Path(path.name[: -len(_kind(path) or "") or None]))
+
+
+def _json(path: Path) -> Any:
+    try:
+        return load_json(path)
+    except PlanError as error:
+        raise PromptError(" ".join(str(error).split())) from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return _bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PromptError(f"{path}: no text in UTF-8 ({error.reason}); save it again") from None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PromptError(
+            f"{path}: not readable ({error.strerror}); check the path and its permissions"
+        ) from None

@@ -1,0 +1,179 @@
+"""Tables of clicks (`.csv`, `.tsv`): napari's points, 3D Slicer's control points, and plain ones.
+
+The names of the columns say what the numbers mean: `l,p,s` and `r,a,s` are millimetres, `i,j,k` a voxel; of `x,y,z` and
+napari's `axis-0,axis-1,axis-2` a column `space` or the option `--space` must say it.
+"""
+
+import csv
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise_cli.errors import PromptError
+from promise_cli.prompts.click import (
+    FOREGROUND,
+    MAX_VALUE,
+    ONE_LESION,
+    SPACES,
+    Click,
+    Lesion,
+    Space,
+)
+from promise_cli.prompts.gather import Gathered
+from promise_cli.prompts.values import label_of_name, parse_coordinate, parse_label, shown
+from promise_cli.volume import case_id, is_volume_file
+
+_AXES: dict[tuple[str, str, str], Space | None] = {
+    ("i", "j", "k"): "voxel",
+    ("l", "p", "s"): "LPS",
+    ("r", "a", "s"): "RAS",
+    ("x", "y", "z"): None,
+    ("axis-0", "axis-1", "axis-2"): None,
+}
+_OWN = ("case", "label", "space", "object", "value")
+_SLICER = ("l", "p", "s"), ("r", "a", "s")
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What the first line says."""
+
+    names: list[str]
+    axes: tuple[str, str, str]
+    space: Space | None
+    """Of all rows; None where each row or the user must say it."""
+    decimal_comma: bool
+
+    @property
+    def from_slicer(self) -> bool:
+        """Slicer's `label` is a name, and its `defined` tells whether a point was set."""
+        return self.axes in _SLICER and "case" not in self.names
+
+
+def parse_table(text: str, where: str, space: Space | None, only_case: str | None) -> Gathered:
+    """The clicks of a table, by its column `case`, or all for `only_case` where it has none.
+
+    Raises:
+        PromptError: The first line does not name the columns, or no column and no name says which scan is meant.
+    """
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    try:
+        rows = [
+            row
+            for row in csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+            if any(row)
+        ]
+    except csv.Error as error:
+        raise PromptError(f"{where}: not readable as a table ({error})") from None
+    columns = _columns(rows[0] if rows else [], where, delimiter == ";")
+    if columns.space and space and columns.space != space:
+        raise PromptError(
+            f"{where}: its columns {', '.join(columns.axes)} count in {columns.space}, but --space says"
+            f" {space}; leave out --space"
+        )
+    gathered = Gathered(where)
+    if "case" not in columns.names and only_case is None:
+        raise PromptError(f"{where}: no column 'case' says which scan each click belongs to")
+    by_case: dict[str, list[Click]] = {}
+    for number, row in enumerate(rows[1:], 2):
+        cells = dict(zip(columns.names, (cell.strip() for cell in row), strict=False))
+        name = cells.get("case", only_case or "")
+        name = case_id(Path(name)) if is_volume_file(Path(name)) else name.removesuffix("_0000")
+        with gathered.case(name):
+            click = _click(cells, columns, f"{where}: row {number}", space, by_case.get(name, []))
+            by_case.setdefault(name, []).extend([click] if click else [])
+    for name, clicks in by_case.items():
+        if name not in gathered.broken:
+            with gathered.case(name):
+                gathered.add(name, tuple(clicks))
+    if not gathered.clicks and not gathered.broken:
+        raise PromptError(f"{where}: holds no click")
+    return gathered
+
+
+def _columns(first: Sequence[str], where: str, decimal_comma: bool) -> _Columns:
+    names = [name.strip().lower() for name in first]
+    axes = [triple for triple in _AXES if set(triple) <= set(names)]
+    if len(axes) != 1 or "axis-3" in names:
+        raise PromptError(
+            f"{where}: the first line must name the columns case and one of i,j,k / x,y,z / l,p,s /"
+            f" r,a,s / axis-0,axis-1,axis-2, found {shown(', '.join(names))}"
+        )
+    twice = [name for name in names if name and names.count(name) > 1]
+    if twice:
+        raise PromptError(f"{where}: two columns are named {shown(twice[0])}; keep one")
+    for name in names:
+        near = difflib.get_close_matches(name, _OWN, n=1, cutoff=0.75)
+        if near and name not in _OWN:
+            raise PromptError(
+                f"{where}: column {shown(name)} is not known; did you mean {near[0]!r}?"
+            )
+    return _Columns(names, axes[0], _AXES[axes[0]], decimal_comma)
+
+
+def _click(
+    cells: dict[str, str], columns: _Columns, where: str, asked: Space | None, before: list[Click]
+) -> Click | None:
+    """One row, or None for a point of Slicer's that was never set."""
+    if columns.from_slicer and cells.get("defined", "1") == "0":
+        return None
+    numbers = [
+        parse_coordinate(cells.get(axis, ""), decimal_comma=columns.decimal_comma)
+        for axis in columns.axes
+    ]
+    if None in numbers:
+        found = shown([cells.get(axis) for axis in columns.axes])
+        raise PromptError(f"{where}: expected numbers as {', '.join(columns.axes)}, found {found}")
+    x, y, z = (value for value in numbers if value is not None)
+    space = _space(cells, columns, where, asked)
+    label = _label(cells, columns, where)
+    return Click((x, y, z), label, space, _lesion(cells, where, before))
+
+
+def _space(cells: dict[str, str], columns: _Columns, where: str, asked: Space | None) -> Space:
+    given = cells.get("space", "")
+    named = next((space for space in SPACES if space.lower() == given.lower()), None)
+    if given and named is None:
+        raise PromptError(f"{where}: unknown space {shown(given)}; use one of {', '.join(SPACES)}")
+    chosen = {space for space in (named, columns.space, asked) if space is not None}
+    if len(chosen) > 1:
+        raise PromptError(f"{where}: {' and '.join(sorted(chosen))} contradict each other")
+    if not chosen:
+        raise PromptError(
+            f"{where}: nothing says what {', '.join(columns.axes)} count; add a column 'space' or give"
+            f" --space with one of {', '.join(SPACES)}"
+        )
+    return chosen.pop()
+
+
+def _label(cells: dict[str, str], columns: _Columns, where: str) -> int:
+    given = cells.get("label", "")
+    if columns.from_slicer:
+        return label_of_name(given, cells.get("description"))
+    label = parse_label(given) if given else FOREGROUND
+    if label is None:
+        raise PromptError(
+            f"{where}: label must be 1 or 0, foreground or background, found {shown(given)}"
+        )
+    return label
+
+
+def _lesion(cells: dict[str, str], where: str, before: list[Click]) -> Lesion:
+    name, value = cells.get("object", ""), cells.get("value", "")
+    if not name and not value:
+        return ONE_LESION
+    known = list(dict.fromkeys(click.lesion for click in before))
+    same = [lesion for lesion in known if lesion.name == (name or value)]
+    number = same[0].number if same else len(known) + 1
+    number_of_name = name if name.isdecimal() and 1 <= int(name[:9]) <= MAX_VALUE else str(number)
+    text = value or (str(same[0].value) if same else number_of_name)
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_VALUE:
+        raise PromptError(
+            f"{where}: value must be a whole number from 1 to {MAX_VALUE}, found {shown(text)}"
+        )
+    if same and same[0].value != int(text):
+        raise PromptError(
+            f"{where}: object {shown(name)} has value {text} here and {same[0].value} before; give it one"
+        )
+    return Lesion(int(text), name or value, number)

@@ -1,0 +1,332 @@
+"""One scan that is open for clicks: click, look, click again, take back.
+
+What the networks make of a window before any click is kept, so that a further click in it is cheap.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_cli.case import preprocess_image
+from promise_cli.errors import PromptError
+from promise_cli.fusion import Canvas, Volume32
+from promise_cli.grid import Shape
+from promise_cli.neighbours import MAX_WINDOWS, deepest_voxel, next_window, part_of_clicks
+from promise_cli.networks import MAX_STATES, EncodedWindow, Networks
+from promise_cli.patches import Patch
+from promise_cli.plan import Plan
+from promise_cli.prompts import (
+    BACKGROUND,
+    FOREGROUND,
+    ONE_LESION,
+    Click,
+    Lesion,
+    Space,
+    locate_clicks,
+)
+from promise_cli.resample import resample_window
+from promise_cli.tissue import is_tissue
+from promise_cli.volume import Volume, as_stored
+
+MIN_TISSUE = 0.01
+"""A window with a smaller share of tissue is passed over where no click says that something is there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What was found in one scan for one lesion."""
+
+    probabilities: Volume32
+    """Of the foreground, on the part of the scan's grid that the windows saw."""
+    place: tuple[slice, slice, slice]
+    """Where that part lies in the scan; outside, the probability is 0."""
+    scan_shape: Shape
+    windows: tuple[Patch, ...]
+    """On the plan's grid, in the order in which they were looked at."""
+    clicks_outside_window: int = 0
+    """Clicks that no window saw and that were not used."""
+    closed: bool = True
+    """Whether the mask ends inside the windows; False where their number was used up before."""
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """(I, J, K) on the scan's grid in the plan's orientation."""
+        mask = np.zeros(self.scan_shape, dtype=bool)
+        mask[self.place] = self.probabilities > 0.5
+        return mask
+
+    @property
+    def window(self) -> Patch:
+        """The first one."""
+        return self.windows[0]
+
+
+@dataclass
+class Seconds:
+    """Where the time of a case went."""
+
+    read: float = 0.0
+    resample: float = 0.0
+    network: float = 0.0
+    write: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """What one click led to."""
+
+    clicks: tuple[Click, ...]
+    clicked_windows: tuple[Patch, ...]
+    prediction: Prediction
+
+
+@dataclass(eq=False)
+class Session:
+    """A scan, the clicks on it so far, and what they mean.
+
+    Made by `Predictor.open`. Masks are given as the file stores the scan, in which a click's voxel is `mask[i, j, k]`.
+    """
+
+    networks: Networks
+    plan: Plan
+    scan: Volume
+    """Read with the plan's orientation."""
+    where: str = "scan"
+    """Names the case in errors."""
+    max_windows: int = MAX_WINDOWS
+    """For one lesion; 1 is the paper's single window."""
+    seconds: Seconds = field(default_factory=Seconds)
+    keep_windows: int = MAX_STATES
+    """Encoded windows that are kept for further clicks, where memory lasts for so many."""
+    _steps: list[_Step] = field(default_factory=list)
+    _encoded: OrderedDict[tuple[int, int, int], EncodedWindow] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        began = time.monotonic()
+        self._image, self.grid = preprocess_image(self.scan, self.plan)
+        self.seconds.resample += time.monotonic() - began
+
+    @property
+    def clicks(self) -> tuple[Click, ...]:
+        """All that count now."""
+        return self._steps[-1].clicks if self._steps else ()
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """What the clicks so far mean; None without any."""
+        return self._steps[-1].prediction if self._steps else None
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """(I, J, K) as the file stores the scan; empty without clicks."""
+        if self.prediction is None:
+            return np.zeros(self.scan.stored_grid.shape, dtype=bool)
+        return as_stored(self.prediction.mask, self.scan)
+
+    def click(
+        self,
+        point: tuple[float, float, float],
+        *,
+        foreground: bool = True,
+        space: Space = "voxel",
+        lesion: Lesion = ONE_LESION,
+    ) -> NDArray[np.bool_]:
+        """Add a click and give the mask of all clicks so far.
+
+        A click inside a window that earlier clicks were seen in uses it again; another opens one round itself.
+
+        Args:
+            point: Three numbers; voxel (i, j, k) of the file, unless `space` says otherwise.
+            foreground: On the target, or beside it on what is none.
+            space: `voxel`, `voxel_zyx`, `LPS` or `RAS`.
+            lesion: Only noted down.
+
+        Raises:
+            PromptError: The click lies outside the scan, or the first one is in the background.
+        """
+        new = Click(point, FOREGROUND if foreground else BACKGROUND, space, lesion)
+        earlier = self._steps[-1].clicked_windows if self._steps else ()
+        self._predict((*self.clicks, new), earlier)
+        return self.mask
+
+    def undo(self) -> NDArray[np.bool_]:
+        """Take the last click back and give the mask of those before it; nothing is computed.
+
+        Raises:
+            PromptError: There is no click.
+        """
+        if not self._steps:
+            raise PromptError(f"{self.where}: no click to take back")
+        self._steps.pop()
+        return self.mask
+
+    def reset(self) -> None:
+        """Forget all clicks; encoded windows are kept for those to come."""
+        self._steps.clear()
+
+    def prompt(self, clicks: Sequence[Click]) -> Prediction:
+        """What these clicks mean, all at once, instead of any before.
+
+        The window lies round the middle of the foreground clicks, as the authors test; clicks that do not fit into one
+        window get several, unless only one is allowed.
+
+        Raises:
+            PromptError: A click lies outside the scan, or none is in the foreground.
+        """
+        self.reset()
+        return self._predict(tuple(clicks), ())
+
+    def slide(self) -> Prediction:
+        """Look at the whole scan without a click, in windows that overlap by half. The paper does not do so."""
+        canvas = Canvas()
+        for window in self._windows_over_scan():
+            canvas.add(window, self._ask(window, np.zeros((0, 3), np.int64), np.zeros(0, np.int64)))
+        return self._back_to_scan(canvas, canvas.fused(), 0, closed=True)
+
+    def _predict(self, clicks: tuple[Click, ...], earlier: tuple[Patch, ...]) -> Prediction:
+        located = locate_clicks(clicks, self.scan.stored_grid, self.grid, self.where)
+        labels = np.array([click.label for click in clicks])
+        foreground = located[labels == FOREGROUND]
+        if not len(foreground):
+            raise PromptError(f"{self.where}: all clicks are background; add one on the target")
+        windows = self._place_windows(foreground, earlier)
+        canvas = Canvas()
+        for window in windows:
+            canvas.add(window, self._ask(window, located, labels))
+        prediction = self._follow(canvas, windows, located, labels)
+        self._steps.append(_Step(clicks, windows, prediction))
+        return prediction
+
+    def _place_windows(
+        self, foreground: NDArray[np.int64], earlier: tuple[Patch, ...]
+    ) -> tuple[Patch, ...]:
+        """Windows for the foreground clicks; those that are there stay where they are."""
+        if self.max_windows == 1 and not (earlier and earlier[0].inside(foreground).all()):
+            return (self._window_round(foreground),)
+        windows = list(earlier)
+        groups: list[NDArray[np.int64]] = []
+        for click in foreground:
+            if any(window.inside(click[None])[0] for window in windows):
+                continue
+            for number, group in enumerate(groups):
+                joined = np.vstack([group, click])
+                if (np.ptp(joined, axis=0) <= self.plan.patch_size - 2).all():
+                    groups[number] = joined
+                    break
+            else:
+                groups.append(click[None])
+        return (*windows, *(self._window_round(group) for group in groups))
+
+    def _window_round(self, clicks: NDArray[np.int64]) -> Patch:
+        size = self.plan.patch_size
+        centre = (clicks.max(axis=0) + clicks.min(axis=0)) // 2
+        return Patch.centred(centre.tolist(), (size, size, size))
+
+    def _follow(
+        self,
+        canvas: Canvas,
+        windows: tuple[Patch, ...],
+        located: NDArray[np.int64],
+        labels: NDArray[np.int64],
+    ) -> Prediction:
+        """Look into neighbouring windows until the lesion under the clicks is closed."""
+        unseen = ~np.any([window.inside(located) for window in windows], axis=0)
+        fused = canvas.fused()
+        if self.max_windows == 1:
+            return self._back_to_scan(canvas, fused, int(unseen.sum()), closed=True)
+        face_mm2 = self._face_mm2()
+        while True:
+            assert canvas.block is not None
+            corner = np.array(canvas.block.origin)
+            lesion = part_of_clicks(fused > 0.5, located[labels == FOREGROUND] - corner)
+            window = next_window(canvas, lesion, self.grid.shape, self._is_tissue, face_mm2)
+            if window is None or len(canvas.windows) >= self.max_windows:
+                break
+            there = canvas.block
+            overlap = lesion[canvas.place_within(window)]
+            found = deepest_voxel(overlap) if overlap.any() else None
+            prompts, kinds = located, labels
+            if found is not None:
+                start = np.maximum(np.subtract(window.origin, there.origin), 0) + corner
+                prompts = np.vstack([located, start + found])
+                kinds = np.append(labels, FOREGROUND)
+            canvas.add(window, self._ask(window, prompts, kinds))
+            fused = canvas.fused()
+        if len(canvas.windows) > len(
+            windows
+        ):  # beyond the clicks' own windows only what hangs together with them
+            asked = np.zeros(fused.shape, dtype=bool)
+            for own in windows:
+                asked[canvas.place(own)] = True
+            fused[(fused > 0.5) & ~lesion & ~asked] = 0
+        return self._back_to_scan(canvas, fused, int(unseen.sum()), closed=window is None)
+
+    def _ask(
+        self, window: Patch, located: NDArray[np.int64], labels: NDArray[np.int64]
+    ) -> Volume32:
+        """The networks' answer in one window, to those of the clicks that lie in it."""
+        encoded = self._encoded.pop(window.origin, None) or EncodedWindow(window.crop(self._image))
+        self._encoded[window.origin] = encoded
+        while len(self._encoded) > max(
+            1, min(self.keep_windows, MAX_STATES // self.networks.states_per_window)
+        ):
+            self._encoded.popitem(last=False)
+        seen = window.inside(located)
+        began = time.monotonic()
+        found = self.networks.probabilities(
+            encoded, located[seen] - np.array(window.origin), labels[seen]
+        )
+        self.seconds.network += time.monotonic() - began
+        return found
+
+    def _back_to_scan(
+        self, canvas: Canvas, fused: Volume32, unseen: int, *, closed: bool
+    ) -> Prediction:
+        began = time.monotonic()
+        assert canvas.block is not None
+        block, place = resample_window(
+            fused, canvas.block.origin, self.grid.shape, self.scan.grid.shape
+        )
+        self.seconds.resample += time.monotonic() - began
+        return Prediction(block, place, self.scan.grid.shape, tuple(canvas.windows), unseen, closed)
+
+    def _is_tissue(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """By the intensities of the scan itself, at the voxels that hold those of the plan's grid."""
+        ratio = np.array(self.scan.grid.shape) / np.array(self.grid.shape)
+        nearest = np.minimum(
+            ((places + 0.5) * ratio).astype(np.int64), np.array(self.scan.grid.shape) - 1
+        )
+        return is_tissue(self.scan.array[tuple(nearest.T)], self.plan.normalisation)
+
+    def _face_mm2(self) -> tuple[float, float, float]:
+        i, j, k = self.grid.spacing
+        return j * k, i * k, i * j
+
+    def _windows_over_scan(self) -> list[Patch]:
+        """Windows that overlap by half and cover the scan; those of air alone are left out."""
+        size = self.plan.patch_size
+        starts = []
+        for n in self.grid.shape:
+            count = max(1, -(-(n - size) // (size // 2)) + 1)
+            last = n - size
+            starts.append(
+                [round(last * number / (count - 1)) for number in range(count)]
+                if count > 1
+                else [last // 2]
+            )
+        windows = [Patch((i, j, k), (size, size, size)) for i, j, k in product(*starts)]
+        return [window for window in windows if self._holds_tissue(window)] or windows[:1]
+
+    def _holds_tissue(self, window: Patch) -> bool:
+        """Seen on every fourth voxel."""
+        lines = [
+            np.arange(max(start, 0), min(start + edge, n), 4)
+            for start, edge, n in zip(window.origin, window.shape, self.grid.shape, strict=True)
+        ]
+        places = np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1).reshape(-1, 3)
+        return bool(len(places)) and float(self._is_tissue(places).mean()) >= MIN_TISSUE

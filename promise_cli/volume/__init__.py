@@ -1,0 +1,45 @@
+"""Scans and labels as arrays on a grid, whatever the file's format, and masks back on the scan's own grid.
+
+A scan is stored with its axes in any order and direction. `read_volume` turns it to the closest RAS+ order, axes
+(i, j, k) with k through-plane for an axial scan, and remembers how, so that `write_mask` undoes it exactly. The same
+scan gives the same array and affine as NIfTI (`nifti`), NRRD, MetaImage (`itk`) or a folder of DICOM slices (`dicom`).
+"""
+
+from promise_cli.volume.names import (
+    FORMATS,
+    SUFFIXES,
+    case_id,
+    find_volumes,
+    is_volume_file,
+    volume_files,
+)
+from promise_cli.volume.read import (
+    Orientation,
+    Volume,
+    open_stored,
+    read_grid,
+    read_label,
+    read_volume,
+)
+from promise_cli.volume.stored import SPACING_MM, Stored
+from promise_cli.volume.write import as_stored, write_mask, write_probabilities
+
+__all__ = [
+    "FORMATS",
+    "SPACING_MM",
+    "SUFFIXES",
+    "Orientation",
+    "Stored",
+    "Volume",
+    "as_stored",
+    "case_id",
+    "find_volumes",
+    "is_volume_file",
+    "open_stored",
+    "read_grid",
+    "read_label",
+    "read_volume",
+    "volume_files",
+    "write_mask",
+    "write_probabilities",
+]

@@ -1,0 +1,180 @@
+"""A folder of DICOM slices as one scan, through SimpleITK.
+
+The slices are set in order by their position in the patient, never by name or number. The affine is that of the
+positions themselves, so that the slices of a tilted gantry, which lie askew, stay where they were taken.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813
+from numpy.typing import NDArray
+
+from promise_cli.errors import VolumeError
+from promise_cli.grid import LPS_FROM_RAS, Grid, format_shape
+from promise_cli.volume.itk import itk_reason, ras_affine
+from promise_cli.volume.names import dicom_files
+from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
+
+POSITION_TOLERANCE = 0.02
+"""How far a slice may lie from its place in the lattice, as a share of the distance between slices."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Slice:
+    path: Path
+    series: str
+    description: str
+    size: tuple[int, ...]
+    frame: NDArray[np.float64]
+    """(3, 2), LPS millimetres from one column to the next and from one row to the next."""
+    position: NDArray[np.float64]
+    """(3,), LPS millimetres of the first voxel."""
+    reader: Any
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """Unit vector across the slice."""
+        normal = np.cross(self.frame[:, 0], self.frame[:, 1])
+        return normal / np.linalg.norm(normal)
+
+
+def open_dicom(folder: Path) -> Stored:
+    """Read the headers of a folder's slices.
+
+    Raises:
+        VolumeError: The folder holds no series or several, slices are missing, doubled or of several kinds.
+    """
+    files = dicom_files(folder)
+    if not files:
+        raise VolumeError(f"{folder}: a folder without DICOM slices; give a scan or such a folder")
+    slices = [_read_slice(path) for path in files]
+    _check_series(folder, slices)
+    first = slices[0]
+    if len(slices) == 1:
+        channels = first.reader.GetNumberOfComponents()
+        shape = spatial_shape((*first.size, *([channels] if channels > 1 else [])), folder)
+        grid = stored_grid(shape, ras_affine(first.reader, first.reader.GetSpacing()), folder)
+    else:
+        slices.sort(key=lambda one: float(one.position @ first.normal))
+        grid = _lattice(folder, slices)
+    paths = [str(one.path) for one in slices]
+    return Stored(
+        folder,
+        grid,
+        header_for(grid),
+        np.dtype(np.float32),
+        lambda dtype: _load(folder, paths, dtype).reshape(grid.shape),
+        shear_note(grid),
+    )
+
+
+def _read_slice(path: Path) -> _Slice:
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        frame = np.array(reader.GetDirection()).reshape(3, 3)[:, :2] * reader.GetSpacing()[:2]
+    except (RuntimeError, ValueError) as error:
+        reason = itk_reason(error)
+        raise VolumeError(
+            f"{path}: not readable as a DICOM slice ({reason}); export the series again or take the file out"
+        ) from None
+
+    def tag(key: str) -> str:
+        return reader.GetMetaData(key).strip() if reader.HasMetaDataKey(key) else ""
+
+    size = reader.GetSize()
+    return _Slice(
+        path,
+        tag("0020|000e"),
+        tag("0008|103e"),
+        size,
+        frame,
+        np.array(reader.GetOrigin()[:3], dtype=np.float64),
+        reader,
+    )
+
+
+def _check_series(folder: Path, slices: list[_Slice]) -> None:
+    series = Counter(one.series for one in slices)
+    if len(series) > 1:
+        names = {one.series: one.description for one in slices}
+        shown = "; ".join(
+            f"{uid} '{names[uid]}' with {count} slices" for uid, count in sorted(series.items())
+        )
+        raise VolumeError(
+            f"{folder}: holds {len(series)} DICOM series ({shown}); keep one of them in the folder"
+        )
+    first = slices[0]
+    for one in slices[1:]:
+        if one.size != first.size:
+            raise VolumeError(
+                f"{folder}: slices of different size ({first.path.name} of {format_shape(first.size[:2])},"
+                f" {one.path.name} of {format_shape(one.size[:2])}); keep those of one kind"
+            )
+        if not np.allclose(one.frame, first.frame, rtol=0, atol=1e-3 * np.abs(first.frame).max()):
+            raise VolumeError(
+                f"{folder}: slices of different spacing or direction ({first.path.name}, {one.path.name};"
+                " a scout view?); keep those of one kind"
+            )
+    if len(slices) > 1 and first.size[2:] != (1,):
+        raise VolumeError(
+            f"{folder}: {len(slices)} files of {first.size[2]} frames each; keep one of them"
+        )
+
+
+def _lattice(folder: Path, slices: list[_Slice]) -> Grid:
+    """The grid of slices that are in order, if they lie at even distances along one line."""
+    first = slices[0]
+    positions = np.array([one.position for one in slices])
+    steps = np.diff(positions @ first.normal)
+    for number in np.flatnonzero(steps < 1e-3):
+        raise VolumeError(
+            f"{folder}: {slices[number].path.name} and {slices[number + 1].path.name} lie at the same place;"
+            " keep one of the two"
+        )
+    step = float(np.median(steps))
+    gaps = np.flatnonzero(steps > 1.5 * step)
+    if gaps.size:
+        missing = int(np.rint(steps[gaps] / step - 1).sum())
+        before, after = (slices[gaps[0] + n].path.name for n in (0, 1))
+        raise VolumeError(
+            f"{folder}: {missing} of {len(slices) + missing} slices are missing (the first between {before} and"
+            f" {after}, {steps[gaps[0]]:.4g} mm apart instead of {step:.4g}); export the series again"
+        )
+    across = (positions[-1] - positions[0]) / (len(slices) - 1)
+    place = positions[0] + np.arange(len(slices))[:, None] * across
+    away = float(np.linalg.norm(positions - place, axis=1).max())
+    if away > max(POSITION_TOLERANCE * step, 0.01):
+        raise VolumeError(
+            f"{folder}: the slices lie unevenly, up to {away:.3g} mm from even distances of {step:.4g} mm;"
+            " resample the scan to even slices"
+        )
+    channels = first.reader.GetNumberOfComponents()
+    shape = spatial_shape(
+        (*first.size[:2], len(slices), *([channels] if channels > 1 else [])), folder
+    )
+    affine = np.eye(4)
+    affine[:3, :3] = LPS_FROM_RAS[:, None] * np.column_stack([first.frame, across])
+    affine[:3, 3] = LPS_FROM_RAS * positions[0]
+    return stored_grid(shape, affine, folder)
+
+
+def _load(folder: Path, paths: list[str], dtype: type[np.float32] | None) -> NDArray[Any]:
+    reader = sitk.ImageSeriesReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileNames(paths)
+    reader.SetOutputPixelType(sitk.sitkFloat32)  # each slice may have its own rescale slope
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise VolumeError(
+            f"{folder}: truncated or damaged ({itk_reason(error)}); export the series again"
+        ) from None
+    array = sitk.GetArrayFromImage(image).T
+    return array if dtype is None else array.astype(dtype, copy=False)

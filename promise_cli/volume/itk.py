@@ -1,0 +1,108 @@
+"""NRRD and MetaImage, through SimpleITK."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813
+from numpy.typing import NDArray
+
+from promise_cli.errors import VolumeError
+from promise_cli.grid import LPS_FROM_RAS, Grid, format_spacing
+from promise_cli.volume.metaimage import check_meta_data, read_meta_header
+from promise_cli.volume.packed import check_packed_nrrd
+from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
+
+sitk.ProcessObject.GlobalWarningDisplayOff()  # our own messages say what matters
+
+
+def open_itk(path: Path) -> Stored:
+    """Read the header of a NRRD or MetaImage file.
+
+    Raises:
+        VolumeError: As `open_stored`.
+    """
+    kind = "NRRD" if path.name.lower().endswith(".nrrd") else "MetaImage"
+    try:
+        meta = read_meta_header(path) if kind == "MetaImage" else None
+    except (OSError, ValueError) as error:
+        raise VolumeError(
+            f"{path}: not readable as {kind} ({error}); copy or export it again"
+        ) from None
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("NrrdImageIO" if kind == "NRRD" else "MetaImageIO")
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise VolumeError(
+            f"{path}: not readable as {kind} ({itk_reason(error)}); copy or export it again"
+        ) from None
+    channels = reader.GetNumberOfComponents()
+    shape = spatial_shape((*reader.GetSize(), *([channels] if channels > 1 else [])), path)
+    spacing = np.array(reader.GetSpacing()[:3])
+    if not (np.isfinite(spacing).all() and (spacing > 0).all()):
+        raise VolumeError(
+            f"{path}: the header says voxels of {format_spacing(spacing)}, which cannot be; correct it"
+        )
+    grid = stored_grid(shape, ras_affine(reader, spacing), path)
+    notes = shear_note(grid)
+    if kind == "NRRD" and "NRRD_space" not in reader.GetMetaDataKeys():
+        notes += ("no field 'space' says how the scan lies; left and right are a guess",)
+    dtype = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).dtype
+
+    def load(dtype: type[np.float32] | None) -> NDArray[Any]:
+        if meta is None:
+            check_packed_nrrd(path)
+        else:
+            check_meta_data(path, meta)
+        return _load(path, reader, dtype)
+
+    return Stored(path, grid, header_for(grid), dtype, load, notes)
+
+
+def itk_reason(error: Exception) -> str:
+    """The last sentence of ITK's message, without its source lines and addresses."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (
+        re.sub(r"^.*\(0x[0-9a-f]+\): ", "", lines[-1]).rstrip(".") if lines else "no reason given"
+    )
+
+
+def ras_affine(reader: Any, spacing: NDArray[np.float64]) -> NDArray[np.float64]:
+    """ITK counts left and posterior as positive."""
+    dimension = reader.GetDimension()
+    direction = np.array(reader.GetDirection()).reshape(dimension, dimension)[:3, :3]
+    affine = np.eye(4)
+    affine[:3, :3] = LPS_FROM_RAS[:, None] * direction * spacing
+    affine[:3, 3] = LPS_FROM_RAS * np.array(reader.GetOrigin()[:3])
+    return affine
+
+
+def _load(path: Path, reader: Any, dtype: type[np.float32] | None) -> NDArray[Any]:
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise VolumeError(
+            f"{path}: truncated or damaged ({itk_reason(error)}); copy or download it again"
+        ) from None
+    array = sitk.GetArrayFromImage(image).T
+    array = array.reshape(array.shape[:3])
+    return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def write_itk(stored: NDArray[Any], grid: Grid, path: Path) -> None:
+    """Write an array (I, J, K) as the file's axes have it, packed; the format is chosen by the suffix.
+
+    Raises:
+        VolumeError: The grid's axes are sheared, which these formats cannot say.
+    """
+    if shear_note(grid):
+        raise VolumeError(f"{path.name}: sheared axes cannot be written so; write NIfTI")
+    image = sitk.GetImageFromArray(np.ascontiguousarray(stored.T))
+    spacing = np.array(grid.spacing)
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin((LPS_FROM_RAS * grid.affine[:3, 3]).tolist())
+    image.SetDirection((LPS_FROM_RAS[:, None] * grid.affine[:3, :3] / spacing).ravel().tolist())
+    sitk.WriteImage(image, str(path), useCompression=True)

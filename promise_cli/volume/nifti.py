@@ -1,0 +1,116 @@
+"""NIfTI: `.nii` and `.nii.gz`, through nibabel."""
+
+import gzip
+import logging
+import math
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
+from numpy.typing import NDArray
+
+from promise_cli.errors import VolumeError
+from promise_cli.grid import Grid, format_spacing
+from promise_cli.volume.packed import unpack
+from promise_cli.volume.stored import Stored, shear_note, spatial_shape, stored_grid
+
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # our own message says what matters
+
+_READ_ERRORS = (
+    ImageFileError,
+    HeaderDataError,
+    WrapStructError,
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+)
+SPACING_TOLERANCE = 1e-3
+"""By how much, as a share, the header's spacing may differ from the affine's before it is worth a note."""
+
+
+def open_nifti(path: Path) -> Stored:
+    """Read the header of a NIfTI file.
+
+    Raises:
+        VolumeError: As `open_stored`.
+    """
+    try:
+        image = nib.load(path)
+        pixdim = _written_spacing(path)
+    except _READ_ERRORS as error:
+        raise VolumeError(
+            f"{path}: not readable as NIfTI ({error}); copy or export it again"
+        ) from None
+    if not isinstance(image, nib.Nifti1Image):
+        raise VolumeError(f"{path}: holds {type(image).__name__}, not NIfTI; convert it to .nii.gz")
+    dtype = image.get_data_dtype()
+    if dtype.kind not in "biuf":
+        raise VolumeError(f"{path}: holds {dtype} values, not one number a voxel; convert it")
+    shape = spatial_shape(image.shape, path)
+    if not (np.isfinite(pixdim).all() and (pixdim > 0).all()):
+        raise VolumeError(
+            f"{path}: the header says voxels of {format_spacing(pixdim)}, which cannot be; correct its pixdim"
+        )
+    grid = stored_grid(shape, image.affine, path)
+    return Stored(
+        path,
+        grid,
+        image.header,
+        dtype if _is_unscaled(image) else np.dtype(np.float64),
+        lambda dtype: _load(image, path, dtype).reshape(shape),
+        (*shear_note(grid), *_notes(image.header, grid, pixdim)),
+    )
+
+
+def _written_spacing(path: Path) -> NDArray[np.float64]:
+    """The header's three spacings as they stand in the file: nibabel mends zero and negative ones silently."""
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rb") as file:
+        start = file.read(540)
+    kind = nib.Nifti2Header if start[4:7] in (b"n+2", b"ni2") else nib.Nifti1Header
+    header = kind(start[: kind.template_dtype.itemsize], check=False)
+    return np.asarray(header["pixdim"][1:4], dtype=np.float64)
+
+
+def _notes(header: nib.Nifti1Header, grid: Grid, pixdim: NDArray[np.float64]) -> tuple[str, ...]:
+    notes = []
+    if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
+        notes.append("neither sform nor qform says how the scan lies; left and right are a guess")
+    if not np.allclose(pixdim, grid.spacing, rtol=SPACING_TOLERANCE, atol=0):
+        notes.append(
+            f"the header says voxels of {format_spacing(pixdim)}, its affine {format_spacing(grid.spacing)};"
+            " the affine is taken"
+        )
+    return tuple(notes)
+
+
+def _is_unscaled(image: nib.Nifti1Image) -> bool:
+    return bool(image.dataobj.slope == 1 and image.dataobj.inter == 0)
+
+
+def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) -> NDArray[Any]:
+    try:
+        if path.name.lower().endswith(".gz"):
+            # nibabel stops after the last voxel and never meets the checksum at the end of the file.
+            proxy = image.dataobj
+            num_bytes = math.prod(image.shape) * proxy.dtype.itemsize
+            content = unpack(path, proxy.offset + num_bytes)
+            if _is_unscaled(image):
+                voxels = content[proxy.offset :].view(proxy.dtype)
+                voxels = voxels.reshape(image.shape, order="F")
+                with np.errstate(all="ignore"):
+                    return voxels if dtype is None else voxels.astype(dtype, copy=False)
+            image = type(image).from_stream(BytesIO(content.data))
+        with np.errstate(all="ignore"):  # what overflows is found and named by the caller
+            return np.asanyarray(image.dataobj, dtype=dtype)
+    except (*_READ_ERRORS, MemoryError) as error:
+        raise VolumeError(
+            f"{path}: truncated or damaged ({error}); copy or download it again"
+        ) from None

@@ -1,0 +1,156 @@
+"""Scans and labels in one axis order, and what undoes it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import nibabel as nib
+import numpy as np
+from nibabel import orientations
+from numpy.typing import NDArray
+
+from promise_cli.errors import VolumeError
+from promise_cli.grid import Grid
+from promise_cli.volume.names import FORMATS, SUFFIXES
+from promise_cli.volume.nifti import open_nifti
+from promise_cli.volume.stored import Stored
+
+Orientation = Literal["RAS", "as_stored"]
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An array on a grid, and where it came from."""
+
+    array: NDArray[Any]
+    """(I, J, K)."""
+    grid: Grid
+    """Of `array`, in the orientation that was asked for."""
+    stored_grid: Grid
+    """Of the file."""
+    axes: NDArray[np.float64]
+    """nibabel's orientation transform (3, 2): from the file's axes to those of `array`."""
+    header: nib.Nifti1Header
+    """The file's header, or one made for its grid where the file is no NIfTI."""
+    notes: tuple[str, ...] = ()
+    """What is odd about the file's geometry and need not be mended."""
+
+    def without_array(self) -> "Volume":
+        """What is needed to write on this grid, without the voxels' memory."""
+        return replace(self, array=np.empty(0, self.array.dtype))
+
+
+def open_stored(path: Path) -> Stored:
+    """Read a file's header.
+
+    Raises:
+        VolumeError: The file is missing, unreadable, not 3D, or its geometry cannot be.
+    """
+    if not path.exists():
+        raise VolumeError(f"{path}: no such file")
+    name = path.name.lower()
+    if path.is_dir():
+        from promise_cli.volume.dicom import open_dicom  # noqa: PLC0415  NIfTI needs no SimpleITK
+
+        return open_dicom(path)
+    if name.endswith((".nii.gz", ".nii")):
+        return open_nifti(path)
+    if name.endswith(SUFFIXES):
+        from promise_cli.volume.itk import open_itk  # noqa: PLC0415
+
+        return open_itk(path)
+    raise VolumeError(f"{path}: not a scan; scans and labels end in {FORMATS}")
+
+
+def read_grid(path: Path) -> Grid:
+    """The grid of a file as stored, from its header alone."""
+    return open_stored(path).grid
+
+
+def read_volume(
+    path: Path, orientation: Orientation = "RAS", *, keep_integers: bool = False
+) -> Volume:
+    """Read a scan's intensities.
+
+    Args:
+        path: A file, or a folder of DICOM slices.
+        orientation: Axis order of the array.
+        keep_integers: Leave whole numbers as the file stores them, which takes half the memory; otherwise, and for
+            all others, the array is float32.
+
+    Raises:
+        VolumeError: The file is missing, unreadable, truncated, not 3D, or holds NaN or infinity.
+    """
+    stored = open_stored(path)
+    whole = keep_integers and stored.dtype.kind in "iu"
+    array = stored.load(None if whole else np.float32)
+    bad = 0 if whole else count_odd(array)
+    if bad:
+        raise VolumeError(
+            f"{path}: {bad} voxels are NaN or infinite; repair or leave out this scan"
+        )
+    return _oriented(array, stored, orientation)
+
+
+def count_odd(array: NDArray[Any]) -> int:
+    """How many voxels are NaN or infinite; plane by plane, since a mask of all would be another volume."""
+    if array.dtype.kind != "f":
+        return 0
+    planes = array.T if array.flags.f_contiguous else array
+    return sum(int(plane.size - np.count_nonzero(np.isfinite(plane))) for plane in planes)
+
+
+def read_label(path: Path, orientation: Orientation = "RAS", like: Volume | None = None) -> Volume:
+    """Read a label or mask as whole numbers, without a float copy where the file stores integers.
+
+    Args:
+        path: The file.
+        orientation: Axis order of the array.
+        like: Turn the axes as this scan's were turned instead: two affines that differ by rounding may otherwise be
+            turned differently where axes lie near 45 degrees.
+
+    Raises:
+        VolumeError: As `read_volume`, or a value is no whole number.
+    """
+    if path.is_dir():
+        raise VolumeError(f"{path}: a folder; a label is one file, such as {path.name}.nii.gz")
+    stored = open_stored(path)
+    array = whole_numbers(stored.load(None), path)
+    return _oriented(array, stored, orientation, None if like is None else like.axes)
+
+
+def whole_numbers(array: NDArray[Any], path: Path) -> NDArray[Any]:
+    """A label's values as integers.
+
+    Raises:
+        VolumeError: A value is no whole number, or too large for a label.
+    """
+    if np.issubdtype(array.dtype, np.integer):
+        return array
+    if not (np.isfinite(array).all() and np.abs(array).max() < 2**31):
+        raise VolumeError(
+            f"{path}: holds NaN, infinity or huge numbers; a label holds small whole numbers"
+        )
+    whole = np.rint(array)
+    if not np.array_equal(whole, array):
+        bad = array[whole != array].flat[0]
+        raise VolumeError(
+            f"{path}: a label must hold whole numbers, found {bad:g}; is this an image?"
+        )
+    return whole.astype(np.int32)
+
+
+def _oriented(
+    array: NDArray[Any],
+    stored: Stored,
+    orientation: Orientation,
+    axes: NDArray[np.float64] | None = None,
+) -> Volume:
+    if axes is None:
+        axes = orientations.io_orientation(
+            stored.grid.affine if orientation == "RAS" else np.eye(4)
+        )
+    affine = stored.grid.affine @ orientations.inv_ornt_aff(axes, stored.grid.shape)
+    array = orientations.apply_orientation(array, axes)
+    shape = (array.shape[0], array.shape[1], array.shape[2])
+    return Volume(array, Grid(shape, affine), stored.grid, axes, stored.header, stored.notes)

@@ -1,0 +1,59 @@
+"""Masks and probabilities back on the scan's own grid."""
+
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel import orientations
+from numpy.typing import NDArray
+
+from promise_cli.atomic import whole_file
+from promise_cli.grid import format_shape
+from promise_cli.volume.read import Volume
+
+
+def as_stored(array: NDArray[Any], like: Volume) -> NDArray[Any]:
+    """An array (I, J, K) on `like.grid` with its axes as the file of `like` stores them."""
+    if array.shape != like.grid.shape:
+        raise ValueError(
+            f"{format_shape(array.shape)} voxels for a scan of {format_shape(like.grid.shape)}"
+        )
+    back = orientations.ornt_transform(orientations.io_orientation(np.eye(4)), like.axes)
+    stored: NDArray[Any] = orientations.apply_orientation(array, back)
+    return stored
+
+
+def write_mask(mask: NDArray[np.bool_] | NDArray[np.uint8], like: Volume, path: Path) -> None:
+    """Write a mask as uint8 on the grid of the file that `like` was read from.
+
+    Args:
+        mask: (I, J, K) on `like.grid`.
+        like: The scan; its axes, affine, sform, qform and units become the mask's.
+        path: Ends in `.nii.gz`, `.nii`, `.nrrd` or `.mha`; appears whole or not at all.
+    """
+    _write(as_stored(mask.astype(np.uint8), like), like, path)
+
+
+def write_probabilities(probabilities: NDArray[np.float32], like: Volume, path: Path) -> None:
+    """Write probabilities as float32, otherwise as `write_mask`."""
+    _write(as_stored(probabilities.astype(np.float32), like), like, path)
+
+
+def _write(stored: NDArray[Any], like: Volume, path: Path) -> None:
+    if not path.name.lower().endswith((".nii.gz", ".nii")):
+        from promise_cli.volume.itk import write_itk  # noqa: PLC0415  NIfTI needs no SimpleITK
+
+        with whole_file(path) as temporary:
+            write_itk(stored, like.stored_grid, temporary)
+        return
+    header = like.header.copy()
+    header.extensions.clear()  # may hold the patient's name
+    header.set_data_dtype(stored.dtype)
+    header.set_slope_inter(1, 0)
+    header["cal_min"] = header["cal_max"] = 0
+    with whole_file(path) as temporary:
+        nib.save(
+            nib.Nifti1Image(np.ascontiguousarray(stored), like.stored_grid.affine, header),
+            temporary,
+        )

@@ -1,0 +1,62 @@
+"""How much memory and how many cores this process may use, which in a batch job is less than the machine has."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+_MEMBERSHIP, _MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+
+def usable_cores() -> int:
+    """Cores that the scheduler gives this process."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """Bytes that can still be used: of the machine, or of the job's control group where that is less."""
+    return max(0, min([psutil.virtual_memory().available, *free_in_groups()]))
+
+
+def free_in_groups(membership: Path = _MEMBERSHIP, mount: Path = _MOUNT) -> Iterator[int]:
+    """What each control group round this process, of either version, leaves free of its limit."""
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:  # not Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, names = mount, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            root = mount / "memory"
+        else:
+            continue
+        group = root / path.lstrip("/")
+        for folder in (group, *group.parents):
+            if (free := _free(folder, *names)) is not None:
+                yield free
+            if folder == root:
+                break
+
+
+def _free(folder: Path, limit_name: str, used_name: str, cache_name: str) -> int | None:
+    """None where the group has no limit."""
+    try:
+        limit = int((folder / limit_name).read_text())
+        used = int((folder / used_name).read_text())
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):  # no such group, or "max"
+        return None
+    return limit - (
+        used - int(stat.get(cache_name, 0))
+    )  # what files left behind is given up when asked for
+
+
+def format_bytes(number: float) -> str:
+    """`3.2 GB`, as messages say it."""
+    return f"{number / 1e9:.1f} GB" if number >= 1e8 else f"{number / 1e6:.0f} MB"

@@ -1,0 +1,102 @@
+"""Scans in every format, written for tests: the same array and affine as NIfTI, NRRD, MetaImage or DICOM slices."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813
+from numpy.typing import NDArray
+
+from promise_cli.grid import LPS_FROM_RAS
+
+SERIES = "1.2.826.0.1.3680043.2.1125.1.1"
+
+
+def itk_image(array: NDArray, affine: NDArray[np.float64]) -> sitk.Image:
+    """An array (I, J, K) on a RAS affine as an ITK image."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((LPS_FROM_RAS[:, None] * affine[:3, :3] / spacing).ravel().tolist())
+    image.SetOrigin((LPS_FROM_RAS * affine[:3, 3]).tolist())
+    return image
+
+
+def write_itk(path: Path, array: NDArray, affine: NDArray[np.float64]) -> Path:
+    """Write `.nrrd`, `.mha` or `.mhd`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(itk_image(array, affine), str(path), useCompression=path.suffix == ".nrrd")
+    return path
+
+
+def write_dicom(
+    folder: Path,
+    array: NDArray[np.int16],
+    affine: NDArray[np.float64],
+    *,
+    series: str = SERIES,
+    description: str = "thorax",
+    rescale: Sequence[tuple[float, float]] = ((1.0, 0.0),),
+    names: Mapping[int, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Path:
+    """Write one file a slice, under names whose order is none of the slices' places.
+
+    Args:
+        folder: Made where it is missing.
+        array: (I, J, K), the numbers as stored in the files.
+        affine: Voxel to RAS millimetres; its third column may lean, as a tilted gantry's does.
+        series: SeriesInstanceUID.
+        description: SeriesDescription.
+        rescale: Slope and intercept of each slice, repeated over the slices.
+        names: File names by slice; the slices left out of it are not written.
+        tags: More DICOM tags.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    order = np.random.default_rng(0).permutation(array.shape[2])
+    names = names or {k: f"IM{order[k]:04d}.dcm" for k in range(array.shape[2])}
+    columns = affine[:3, :3] * LPS_FROM_RAS[:, None]
+    spacing = np.linalg.norm(columns, axis=0)
+    frame = columns / spacing
+    for k, name in names.items():
+        place = LPS_FROM_RAS * (affine[:3, :3] @ [0, 0, k] + affine[:3, 3])
+        image = sitk.GetImageFromArray(np.ascontiguousarray(array[:, :, k].T)[None])
+        image.SetSpacing([float(spacing[0]), float(spacing[1]), float(spacing[2])])
+        slope, intercept = rescale[k % len(rescale)]
+        header = {
+            "0008|0060": "CT",
+            "0008|0008": "DERIVED\\SECONDARY\\AXIAL",
+            "0008|0016": "1.2.840.10008.5.1.4.1.1.2",
+            "0008|0018": f"{series}.{k + 1}",
+            "0008|103e": description,
+            "0020|000d": f"{SERIES}.9",
+            "0020|000e": series,
+            "0020|0013": str(int(order[k]) + 1),
+            "0020|0032": "\\".join(f"{value:.9g}" for value in place),
+            "0020|0037": "\\".join(f"{value:.9g}" for value in frame[:, :2].T.ravel()),
+            "0028|1052": "0",
+            "0028|1053": "1",
+            **(tags or {}),
+        }
+        for tag, value in header.items():
+            image.SetMetaData(tag, value)
+        writer = sitk.ImageFileWriter()
+        writer.KeepOriginalImageUIDOn()
+        writer.SetImageIO("GDCMImageIO")
+        writer.SetFileName(str(folder / name))
+        writer.Execute(image)
+        _rescale(folder / name, slope, intercept)
+    return folder
+
+
+def _rescale(path: Path, slope: float, intercept: float) -> None:
+    """Set what a reader does to the stored numbers; SimpleITK's writer would undo it in the numbers."""
+    content = path.read_bytes()
+    for element, number in ((b"\x52\x10", intercept), (b"\x53\x10", slope)):
+        text = f"{number:g}".encode()
+        text += b" " * (len(text) % 2)
+        start = content.index(b"\x28\x00" + element) + 4  # implicit VR: tag, length, value
+        length = int.from_bytes(content[start : start + 4], "little")
+        rest = content[start + 4 + length :]
+        content = content[:start] + len(text).to_bytes(4, "little") + text + rest
+    path.write_bytes(content)

@@ -1,0 +1,143 @@
+"""Files as 3D Slicer, MITK and napari write them are read, each in its own coordinate system."""
+
+from pathlib import Path
+
+import pytest
+
+from promise_cli.errors import PromptError
+from promise_cli.prompts import BACKGROUND, FOREGROUND, Click, read_prompts
+
+FILES = Path(__file__).parent / "files"
+LPS = ((-12.4, 88.1, -310.0), (-3.0, 80.2, -312.5))
+
+
+def _rounded(clicks: tuple[Click, ...]) -> list[tuple[tuple[float, ...], int, str]]:
+    return [(tuple(round(x, 9) for x in c.point), c.label, c.space) for c in clicks]
+
+
+@pytest.mark.parametrize(
+    "name", ["slicer_5.mrk.json", "slicer_5.fcsv", "slicer_4_11.fcsv", "slicer_table.csv"]
+)
+def test_slicers_points_are_lps_and_those_never_set_are_left_out(name: str) -> None:
+    (clicks,) = read_prompts(FILES / name).values()
+    assert _rounded(clicks) == [(LPS[0], FOREGROUND, "LPS"), (LPS[1], BACKGROUND, "LPS")]
+
+
+def test_slicer_before_4_11_counts_ras() -> None:
+    (clicks,) = read_prompts(FILES / "slicer_4_10.fcsv").values()
+    assert _rounded(clicks) == [
+        ((12.4, -88.1, -310.0), FOREGROUND, "RAS"),
+        ((3.0, -80.2, -312.5), BACKGROUND, "RAS"),
+    ]
+
+
+def test_slicer_3_names_no_coordinate_system_and_is_asked() -> None:
+    with pytest.raises(
+        PromptError,
+        match="no line '# CoordinateSystem = LPS' says how it counts; give --space LPS or RAS",
+    ):
+        read_prompts(FILES / "slicer_3.fcsv")
+    (clicks,) = read_prompts(FILES / "slicer_3.fcsv", space="RAS").values()
+    assert _rounded(clicks)[0] == ((12.4, -88.1, -310.0), FOREGROUND, "RAS")
+
+
+def test_mitks_points_are_lps() -> None:
+    (clicks,) = read_prompts(FILES / "mitk.mps").values()
+    assert _rounded(clicks) == [(point, FOREGROUND, "LPS") for point in LPS]
+
+
+def test_mitks_geometry_moves_its_points(tmp_path: Path) -> None:
+    text = (FILES / "mitk.mps").read_text().replace('m_0_0="1"', 'm_0_0="0" m_9="1"')
+    text = text.replace('m_0_1="0"', 'm_0_1="2"').replace('Vector3D" x="0"', 'Vector3D" x="5"')
+    (tmp_path / "a.mps").write_text(text)
+    (clicks,) = read_prompts(tmp_path / "a.mps").values()
+    assert clicks[1].point == (2 * 80.2 + 5, 80.2, -312.5)
+
+
+def test_naparis_axes_need_a_word_about_their_order() -> None:
+    with pytest.raises(
+        PromptError,
+        match="row 2: nothing says what axis-0, axis-1, axis-2 count; add a column 'space' or give --space",
+    ):
+        read_prompts(FILES / "napari.csv")
+    (clicks,) = read_prompts(FILES / "napari.csv", space="voxel_zyx").values()
+    assert clicks[0] == Click((42, 301, 256), space="voxel_zyx")
+
+
+@pytest.mark.parametrize(
+    "name", ["slicer_5.mrk.json", "slicer_4_11.fcsv", "slicer_table.csv", "mitk.mps"]
+)
+def test_a_file_that_says_its_coordinate_system_is_not_overruled(name: str) -> None:
+    assert read_prompts(FILES / name, space="LPS") == read_prompts(FILES / name)
+    with pytest.raises(PromptError, match="but --space says RAS; leave out --space"):
+        read_prompts(FILES / name, space="RAS")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('"LPS"', '"scanner"'), "unknown coordinateSystem 'scanner'; it must be LPS or RAS"),
+        (('"mm"', '"inch"'), "unknown coordinateUnits 'inch'; it must be mm"),
+        (('"Fiducial"', '"Line"'), r"holds Line; expected a point list of 3D Slicer \(Fiducial\)"),
+        (("-310.0", '"x"'), r"point 1: position must be three numbers, found \[-12.40.*, 'x'\]"),
+        (('"F-1"', '"negative"'), "all clicks are background; add one on the target"),
+        (('"defined"', '"preview"'), "holds no point that was set; place one on the target"),
+    ],
+)
+def test_a_damaged_file_of_slicer_is_one_line(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    path = tmp_path / "a.mrk.json"
+    path.write_text((FILES / "slicer_5.mrk.json").read_text().replace(*change))
+    with pytest.raises(PromptError, match=message) as caught:
+        read_prompts(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_micrometres_become_millimetres(tmp_path: Path) -> None:
+    path = tmp_path / "a.mrk.json"
+    text = (FILES / "slicer_5.mrk.json").read_text().replace('"mm"', '["um", "UCUM", "micrometer"]')
+    path.write_text(text)
+    assert read_prompts(path)["a"][1].point == pytest.approx((-0.003, 0.0802, -0.3125))
+
+
+def test_several_point_lists_are_several_lesions_and_share_the_background(tmp_path: Path) -> None:
+    path = tmp_path / "a.mrk.json"
+    lists = [
+        f'{{"type": "Fiducial", "name": "{name}", "controlPoints": [{{"position": [{x}, 0, 0]}}]}}'
+        for x, name in enumerate(("left", "Background", "right"))
+    ]
+    path.write_text(f'{{"@schema": "x", "markups": [{", ".join(lists)}]}}')
+    clicks = read_prompts(path)["a"]
+    assert [(c.lesion.name, c.lesion.value, c.point[0], c.label) for c in clicks] == [
+        ("left", 1, 0, FOREGROUND),
+        ("left", 1, 1, BACKGROUND),
+        ("right", 2, 2, FOREGROUND),
+        ("right", 2, 1, BACKGROUND),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<points/>", "a file of <points>, no MITK point set"),
+        (b"<point_set_file>", "not readable as XML"),
+        (b"<!DOCTYPE x><point_set_file/>", "has a DOCTYPE, which MITK never writes"),
+        (b"<point_set_file/>", "holds no point; expected a point set of one time step"),
+        (
+            b"<point_set_file><time_series><point><x>1</x></point></time_series></point_set_file>",
+            "point 1: expected a number, found None",
+        ),
+        (
+            b"<point_set_file>"
+            + 2 * b"<time_series><point><x>1</x></point></time_series>"
+            + b"</point_set_file>",
+            "holds points at 2 times; expected a point set of one time step",
+        ),
+    ],
+)
+def test_a_damaged_point_set_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "a.mps"
+    path.write_bytes(content)
+    with pytest.raises(PromptError, match=message):
+        read_prompts(path)

@@ -1,0 +1,167 @@
+"""Whatever stops promise-preprocess, and whoever works beside it, the result is the same bytes."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from promise_cli.preprocess import preprocess
+from tests.conftest import edit_json, write_dataset
+
+COMMAND = str(Path(sys.executable).with_name("promise-preprocess"))
+KILLS = 6
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """All that the command left, hidden files too."""
+    folder = root / "preprocessed"
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def start(root: Path, *options: str) -> subprocess.Popen[str]:
+    """Begin the command in a process group of its own."""
+    return subprocess.Popen(
+        [COMMAND, "98", "--root", str(root), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONWARNINGS": "error"},
+    )
+
+
+def finish(process: subprocess.Popen[str], status: int = 0) -> str:
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == status, output
+    return output
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace of eight cases, preprocessed undisturbed; only to be read."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    write_dataset(root / "Task98_Balls", 8)
+    preprocess("98", root=root, workers=0)
+    return root
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, expected: Path) -> Path:
+    """The same dataset in a workspace of its own."""
+    shutil.copytree(expected / "Task98_Balls", tmp_path / "Task98_Balls")
+    return tmp_path
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_killed_at_any_instant_and_started_again_it_leaves_the_same_bytes(
+    fresh: Path, expected: Path, workers: str
+) -> None:
+    rng = random.Random(7)
+    for _ in range(KILLS):
+        process = start(fresh, "--workers", workers)
+        time.sleep(rng.uniform(0.25, 1.4 if workers == "2" else 0.8))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    finish(start(fresh, "--workers", workers))
+    assert tree(fresh) == tree(expected)
+
+
+def test_killed_between_two_renames_it_starts_again(fresh: Path, expected: Path) -> None:
+    """The old folder of a case is moved away before the new one takes its place."""
+    preprocess("98", root=fresh, workers=0)
+    cases = fresh / "preprocessed" / "Task98_Balls" / "cases"
+    (cases / "ball_001").rename(cases / ".tmp-0123abcd-ball_001")
+    shutil.copytree(cases / "ball_002", cases / ".tmp-4567abcd-ball_002")
+    (cases.parent / ".tmp-89abcdef-plans.json").write_text("{")
+    assert preprocess("98", root=fresh, workers=0).num_new == 1
+    assert tree(fresh) == tree(expected)
+
+
+def test_shards_at_once_leave_what_one_command_leaves(fresh: Path, expected: Path) -> None:
+    shards = [start(fresh, "--workers", "0", "--shard", f"{n}/3") for n in (1, 2, 3)]
+    for shard in shards:
+        finish(shard)
+    assert tree(fresh) == tree(expected)
+
+
+def test_shards_one_after_the_other_leave_what_one_command_leaves(
+    fresh: Path, expected: Path
+) -> None:
+    done = [preprocess("98", root=fresh, workers=0, shard=f"{n}/3") for n in (2, 3, 1)]
+    assert [one.num_new for one in done] == [3, 2, 3]
+    assert [one.num_there for one in done] == [3, 5, 8]
+    assert tree(fresh) == tree(expected)
+
+
+def test_one_shard_tells_what_is_not_there_yet(fresh: Path) -> None:
+    output = finish(start(fresh, "--workers", "0", "--shard", "1/3"))
+    assert output.splitlines()[-1] == (
+        "shard 1/3 is done; 5 cases of other shards are not there yet"
+    )
+
+
+def test_two_commands_at_once_do_no_harm(fresh: Path, expected: Path) -> None:
+    options = [("--workers", "0"), ("--workers", "2"), ("--workers", "0", "--overwrite")]
+    commands = [start(fresh, *more) for more in options]
+    for command in commands:
+        finish(command)
+    assert tree(fresh) == tree(expected)
+
+
+def test_a_plan_changed_by_another_command_stops_this_one(fresh: Path) -> None:
+    """What it would write fits the old plan only."""
+    from promise_cli.case_jobs import make_cases
+    from promise_cli.dataset import read_dataset
+    from promise_cli.errors import DatasetError
+    from promise_cli.survey import survey_dataset
+
+    done = preprocess("98", root=fresh, workers=0, shard="1/8")
+    edit_json(done.folder / "plans.json", lambda plan: plan.update(spacing=[2.0, 2.0, 2.0]))
+    dataset = read_dataset(fresh / "Task98_Balls")
+    cases = survey_dataset(dataset, 1, fresh / ".preprocessing", workers=0).usable
+    with pytest.raises(DatasetError) as caught:
+        make_cases(cases[1:2], done.plan, done.folder, fresh, workers=0, overwrite=False)
+    assert str(caught.value) == (
+        f"{done.folder}/plans.json: was changed while this command worked; let one command end, then run it again"
+    )
+
+
+def test_ctrl_c_is_one_line_and_the_next_run_goes_on(fresh: Path, expected: Path) -> None:
+    process = start(fresh, "--workers", "2")
+    measured = fresh / ".preprocessing" / "Task98_Balls" / "measured"
+    while not (measured.is_dir() and any(measured.iterdir())):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to all processes
+    output = finish(process, status=1)
+    assert output.splitlines()[-1] == "error: stopped; what was finished is kept"
+    assert "Traceback" not in output
+    finish(start(fresh, "--workers", "0"))
+    assert tree(fresh) == tree(expected)
+
+
+def test_a_case_is_read_once_however_often_the_command_runs(fresh: Path) -> None:
+    preprocess("98", root=fresh, workers=0)
+    for path in (fresh / "Task98_Balls" / "imagesTr").iterdir():
+        os.utime(path, ns=(10**18, 10**18))  # touched: hashed again, and the same
+    assert preprocess("98", root=fresh, workers=0).num_new == 0
+
+
+def test_a_scan_whose_time_was_set_back_is_noticed(fresh: Path) -> None:
+    preprocess("98", root=fresh, workers=0)
+    path = fresh / "Task98_Balls" / "imagesTr" / "ball_003.nii.gz"
+    before, content = path.stat(), (path.with_name("ball_004.nii.gz")).read_bytes()
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other = fresh / "Task98_Balls" / "labelsTr" / "ball_004.nii.gz"
+    (fresh / "Task98_Balls" / "labelsTr" / "ball_003.nii.gz").write_bytes(other.read_bytes())
+    assert preprocess("98", root=fresh, workers=0).num_new == 1

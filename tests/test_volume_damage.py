@@ -1,0 +1,195 @@
+"""A damaged scan or label of any format is named in one line, with what was found and what to do."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+
+from promise_cli.errors import VolumeError
+from promise_cli.volume import read_grid, read_label, read_volume
+from tests.conftest import affine_of, write_nifti
+from tests.scans import itk_image, write_dicom, write_itk
+
+ARRAY = np.random.default_rng(0).integers(-1000, 1000, (7, 6, 5)).astype(np.int16)
+AFFINE = affine_of("LPS", (0.7, 0.8, 2.5), (-101.25, 33.5, 7.125))
+
+
+def _missing_slices(path: Path) -> None:
+    write_dicom(path, np.repeat(ARRAY, 2, axis=2), AFFINE, names=_names(0, 1, 2, 4, 5, 8, 9))
+
+
+def _names(*slices: int) -> dict[int, str]:
+    return {k: f"s{k}.dcm" for k in slices}
+
+
+def _doubled_slice(path: Path) -> None:
+    write_dicom(path, ARRAY, AFFINE, names=_names(*range(5)))
+    write_dicom(path, ARRAY, AFFINE, names={3: "s3_copy.dcm"})
+
+
+def _two_series(path: Path) -> None:
+    write_dicom(path, ARRAY, AFFINE, series="1.2.3", description="lung", names=_names(0, 1, 2))
+    write_dicom(path, ARRAY, AFFINE, series="1.2.4", description="bone", names={3: "x", 4: "y"})
+
+
+def _scout(path: Path) -> None:
+    write_dicom(path, ARRAY, AFFINE, names=_names(0, 1, 2))
+    write_dicom(path, ARRAY, affine_of("PIR", (0.7, 0.8, 2.5), (0, 0, 0)), names={3: "scout.dcm"})
+
+
+def _two_sizes(path: Path) -> None:
+    write_dicom(path, ARRAY, AFFINE, names=_names(0, 1, 2))
+    write_dicom(path, ARRAY[:5], AFFINE, names={3: "small.dcm"})
+
+
+def _uneven(path: Path) -> None:
+    write_dicom(path, ARRAY, AFFINE, names=_names(0, 1, 2, 3))
+    moved = AFFINE.copy()
+    moved[2, 3] += 0.5
+    write_dicom(path, ARRAY, moved, names={4: "moved.dcm"})
+
+
+def _torn_slice(path: Path) -> None:
+    write_dicom(path, ARRAY, AFFINE, names=_names(*range(5)))
+    torn = path / "s2.dcm"
+    torn.write_bytes(torn.read_bytes()[:-40])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.mkdir(),
+         ": a folder without DICOM slices; give a scan or such a folder"),
+        (_missing_slices,
+         ": 3 of 10 slices are missing (the first between s2.dcm and s4.dcm, 5 mm apart instead of 2.5);"
+         " export the series again"),
+        (_doubled_slice, ": s3.dcm and s3_copy.dcm lie at the same place; keep one of the two"),
+        (_two_series,
+         ": holds 2 DICOM series (1.2.3 'lung' with 3 slices; 1.2.4 'bone' with 2 slices); keep one of them in"
+         " the folder"),
+        (_scout,
+         ": slices of different spacing or direction (s0.dcm, scout.dcm; a scout view?); keep those of one kind"),
+        (_two_sizes,
+         ": slices of different size (s0.dcm of 7 x 6, small.dcm of 5 x 6); keep those of one kind"),
+        (_uneven,
+         ": the slices lie unevenly, up to 0.375 mm from even distances of 2.5 mm; resample the scan to even"
+         " slices"),
+        (_torn_slice,
+         "/s2.dcm: not readable as a DICOM slice (Cannot read requested file); export the series again or take"
+         " the file out"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_dicom_folder_is_said_in_one_line(
+    tmp_path: Path, damage, message: str
+) -> None:
+    damage(tmp_path / "scan")
+    with pytest.raises(VolumeError) as caught:
+        read_volume(tmp_path / "scan")
+    assert str(caught.value) == f"{tmp_path / 'scan'}{message}"
+
+
+def test_a_folder_is_no_label(tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "case_1", ARRAY, AFFINE)
+    with pytest.raises(
+        VolumeError, match=r"a folder; a label is one file, such as case_1\.nii\.gz"
+    ):
+        read_label(folder)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 1
+    path.write_bytes(content)
+
+
+def _respace(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(re.sub(rb"ElementSpacing = .*", b"ElementSpacing = -0.7 0.8 0", content))
+
+
+def _packed(path: Path) -> None:
+    sitk.WriteImage(itk_image(ARRAY, AFFINE), str(path), useCompression=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("scan.mha", _cut, "truncated or damaged (320 of 420 bytes); copy or download it again"),
+        ("scan.mha", _respace, "the header says voxels of -0.7 x 0.8 x 0 mm, which cannot be; correct it"),
+        ("packed.mha", _flip,
+         "truncated or damaged (Error -3 while decompressing data: incorrect data check); copy or download it"
+         " again"),
+        ("packed.mha", _cut, "truncated or damaged (the packed data end too soon); copy or download it again"),
+        ("scan.mhd", lambda path: path.with_suffix(".raw").unlink(),
+         "its voxels are in scan.raw, which is missing; add it"),
+        ("scan.mha", lambda path: path.write_text("no scan"),
+         "not readable as MetaImage (no NDims in the header); copy or export it again"),
+        ("scan.nrrd", lambda path: path.write_text("no scan"),
+         'not readable as NRRD ([nrrd] _nrrdRead: couldn\'t parse "no scan" as magic or beginning of any'
+         " recognized format); copy or export it again"),
+        ("scan.nrrd", _flip,
+         "truncated or damaged (Error -3 while decompressing data: incorrect data check); copy or download it"
+         " again"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_nrrd_or_metaimage_is_said_in_one_line(
+    tmp_path: Path, name: str, damage, message: str
+) -> None:
+    path = write_itk(tmp_path / name, ARRAY, AFFINE)
+    if "packed" in name:
+        _packed(path)
+    damage(path)
+    with pytest.raises(VolumeError) as caught:
+        read_volume(path)
+    assert str(caught.value).replace(f"{tmp_path}/", "") == f"{name}: {message}"
+
+
+@pytest.mark.parametrize("name", ["scan.nrrd", "scan.mha"])
+def test_more_channels_than_one_are_refused_and_one_is_read(tmp_path: Path, name: str) -> None:
+    image = itk_image(ARRAY, AFFINE)
+    for several in (sitk.JoinSeries([image, image]), sitk.Compose([image, image])):
+        sitk.WriteImage(several, str(tmp_path / name))
+        with pytest.raises(
+            VolumeError, match="expected a 3D scan with one channel, found 7 x 6 x 5 x 2; extract"
+        ):
+            read_volume(tmp_path / name)
+    sitk.WriteImage(sitk.JoinSeries([image]), str(tmp_path / name))
+    np.testing.assert_array_equal(read_volume(tmp_path / name, "as_stored").array, ARRAY)
+
+
+def _patch(path: Path, offset: int, value: bytes) -> Path:
+    content = bytearray(path.read_bytes())
+    content[offset : offset + len(value)] = value
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.0, "0"), (-0.8, "-0.8"), (np.nan, "nan")])
+def test_a_spacing_that_cannot_be_is_refused(tmp_path: Path, value: float, shown: str) -> None:
+    """nibabel itself takes 1 for 0 and drops the sign."""
+    path = write_nifti(tmp_path / "scan.nii", ARRAY, AFFINE)
+    _patch(path, 80, np.float32(value).tobytes())  # pixdim[1]
+    with pytest.raises(VolumeError) as caught:
+        read_grid(path)
+    assert str(caught.value) == (
+        f"{path}: the header says voxels of {shown} x 0.8 x 2.5 mm, which cannot be; correct its pixdim"
+    )
+
+
+def test_what_is_odd_about_a_header_is_noted(tmp_path: Path) -> None:
+    path = write_nifti(tmp_path / "scan.nii", ARRAY, AFFINE)
+    _patch(path, 80, np.float32(1.4).tobytes())
+    assert read_volume(path).notes == (
+        "the header says voxels of 1.4 x 0.8 x 2.5 mm, its affine 0.7 x 0.8 x 2.5 mm; the affine is taken",
+    )
+    path = write_nifti(tmp_path / "scan.nii", ARRAY, AFFINE)
+    _patch(path, 252, b"\0\0\0\0")  # qform_code, sform_code
+    assert read_volume(path).notes == (
+        "neither sform nor qform says how the scan lies; left and right are a guess",
+    )

@@ -1,0 +1,157 @@
+"""Work is shared: within memory, over shards, beside other commands, and past a process that dies."""
+
+import itertools
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from promise_cli.errors import PromiseError
+from promise_cli.work import Death, Job, Shard, claim, read_shard, run_jobs
+from promise_cli.work.memory import free_in_groups, free_memory, usable_cores
+
+
+def _jobs(items: list, peak: int = 0) -> list[Job]:
+    return [Job(item, str(item), peak) for item in items]
+
+
+def _square(number: int) -> int:
+    return number * number
+
+
+def _die(item: tuple[int, str]) -> int:
+    number, how = item
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "segfault":
+        signal.raise_signal(signal.SIGSEGV)
+    if how == "memory":
+        raise MemoryError
+    if how == "error":
+        raise ValueError(f"{number} is odd")
+    return number
+
+
+def _die_once(item: tuple[int, str]) -> int:
+    number, marker = item
+    if marker and not Path(marker).exists():
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def _note_time(_: str) -> tuple[float, float]:
+    begin = time.monotonic()
+    time.sleep(0.2)
+    return begin, time.monotonic()
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_results_come_in_the_order_of_the_jobs(workers: int) -> None:
+    assert run_jobs(_square, _jobs(list(range(7))), workers, "x") == [n * n for n in range(7)]
+    assert run_jobs(_square, [], workers, "x") == []
+
+
+def test_a_process_that_dies_takes_only_its_own_job_along(capsys) -> None:
+    items = [(1, ""), (2, "killed"), (3, ""), (4, "segfault"), (5, "memory"), (6, "")]
+    jobs = [Job(item, f"case_{item[0]}", 3 * 10**9) for item in items]
+    results = run_jobs(_die, jobs, 2, "x")
+    assert results[::2][:2] == [1, 3]
+    assert results[5] == 6
+    assert [results[n].reason for n in (1, 3, 4)] == ["SIGKILL", "SIGSEGV", "want of memory"]
+    text = str(results[1])
+    assert text.startswith(
+        "case case_2: the process that worked on it died of SIGKILL, also alone; it needs about 3.0 GB"
+    )
+    assert text.endswith("work where there is more, or leave the case out with --skip-bad")
+    assert (
+        "warning: case case_2: its process died of SIGKILL; tried again alone"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_job_whose_process_died_once_is_done_when_it_is_alone(tmp_path: Path) -> None:
+    items = [(1, ""), (2, str(tmp_path / "died")), (3, "")]
+    assert run_jobs(_die_once, _jobs(items), 2, "x") == [1, 2, 3]
+    assert (tmp_path / "died").exists()
+
+
+def test_in_this_process_want_of_memory_is_told_the_same_way() -> None:
+    results = run_jobs(_die, _jobs([(1, "memory"), (2, "")]), 0, "x")
+    assert isinstance(results[0], Death)
+    assert results[1] == 2
+
+
+def test_an_exception_in_a_process_ends_the_work_and_names_the_case() -> None:
+    with pytest.raises(ValueError, match="2 is odd") as caught:
+        run_jobs(_die, _jobs([(1, ""), (2, "error"), (3, "")]), 2, "x")
+    assert caught.value.__notes__ == ["while working on case (2, 'error')"]
+
+
+def test_jobs_that_do_not_fit_into_memory_together_are_done_one_after_the_other() -> None:
+    large = int(0.7 * free_memory())
+    spans = sorted(run_jobs(_note_time, _jobs(["a", "b", "c"], peak=large), 3, "x"))
+    assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(spans))
+    beyond = 100 * free_memory()  # one is always at work
+    assert len(run_jobs(_note_time, _jobs(["a"], peak=beyond), 2, "x")) == 1
+
+
+def test_the_limit_of_a_control_group_counts(tmp_path: Path) -> None:
+    job = tmp_path / "mount" / "slurm" / "job"
+    job.mkdir(parents=True)
+    (tmp_path / "cgroup").write_text("0::/slurm/job\n")
+    for folder, limit in ((job, "max"), (job.parent, "1000")):
+        (folder / "memory.max").write_text(limit + "\n")
+        (folder / "memory.current").write_text("700\n")
+        (folder / "memory.stat").write_text("anon 600\ninactive_file 100\n")
+    assert list(free_in_groups(tmp_path / "cgroup", tmp_path / "mount")) == [400]
+    assert list(free_in_groups(tmp_path / "none", tmp_path)) == []
+    assert 0 < free_memory() < 2**50
+    assert usable_cores() >= 1
+
+
+def test_the_first_version_of_control_groups_is_read_too(tmp_path: Path) -> None:
+    job = tmp_path / "mount" / "memory" / "slurm"
+    job.mkdir(parents=True)
+    (tmp_path / "cgroup").write_text("7:cpu:/other\n6:memory:/slurm\n")
+    (job / "memory.limit_in_bytes").write_text("1000\n")
+    (job / "memory.usage_in_bytes").write_text("300\n")
+    (job / "memory.stat").write_text("total_inactive_file 50\n")
+    assert list(free_in_groups(tmp_path / "cgroup", tmp_path / "mount")) == [750]
+
+
+@pytest.mark.parametrize("count", [1, 3, 16])
+def test_shards_share_nothing_and_hold_all(count: int) -> None:
+    items = list(range(11))
+    shares = [Shard(number, count).share(items) for number in range(1, count + 1)]
+    assert sorted(item for share in shares for item in share) == items
+    for number in range(1, count + 1):
+        order = Shard(number, count).own_first(items)
+        assert sorted(order) == items
+        assert order[: len(shares[number - 1])] == shares[number - 1]
+
+
+@pytest.mark.parametrize("text", ["0/16", "17/16", "3", "3/0", "a/b", "-1/4", "1/2/3", ""])
+def test_a_shard_that_is_none_is_refused(text: str) -> None:
+    assert read_shard("3/16") == Shard(3, 16)
+    assert read_shard(None) == Shard(1, 1)
+    with pytest.raises(PromiseError) as caught:
+        read_shard(text)
+    assert str(caught.value) == (
+        f"--shard {text}: no part of a job; count from 1, such as 3/16 for the third of sixteen"
+    )
+
+
+def _try_claim(path: str) -> bool | None:
+    with claim(Path(path), wait=False) as held:
+        return held
+
+
+def test_what_one_process_works_on_another_leaves_alone(tmp_path: Path) -> None:
+    path = tmp_path / "locks" / "case_1"
+    with claim(path) as held:
+        assert held
+        assert run_jobs(_try_claim, _jobs([str(path)]), 1, "x") == [False]
+    assert run_jobs(_try_claim, _jobs([str(path)]), 1, "x") == [True]
