@@ -11,16 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from promise_cli.atomic import write_text
 from promise_cli.console import track
 from promise_cli.errors import EvaluationError
-from promise_cli.pairs import missing_error, pair_cases
-from promise_cli.report import render_evaluation
+from promise_cli.pairs import Pairing, missing_error, pair_cases
+from promise_cli.report import PAGE, is_evaluation, write_evaluation
 from promise_cli.scores import (
     FURTHER_METRICS,
     FurtherMetric,
     Report,
     compare,
+    refuse_foreign_summary,
+    report_files,
     show_report,
     summarize,
     write_report,
@@ -100,6 +101,8 @@ def evaluate(
     folder = output or pairing.folder
     if folder.exists() and not folder.is_dir():
         raise EvaluationError(f"{folder}: results need a folder, found a file; give another -o")
+    if nnunet:
+        refuse_foreign_summary(folder)
     other = (
         None
         if compare_with is None
@@ -114,6 +117,7 @@ def evaluate(
         predictions=str(pairing.predictions),
         labels=str(pairing.labels),
         output=str(folder),
+        files=(*report_files(nnunet=nnunet), *([PAGE] if page else [])),
         protocol=protocol,
         tolerances_mm=rules.tolerances_mm,
         empty_policy=empty,
@@ -125,12 +129,18 @@ def evaluate(
         comparison=None if other is None else compare(cases, other, str(compare_with)),
         cases=tuple(cases),
     )
+    _write(report, pairing, folder, nnunet=nnunet, page=page)
+    return report
+
+
+def _write(report: Report, pairing: Pairing, folder: Path, *, nnunet: bool, page: bool) -> None:
+    """Write all files; a page of an earlier evaluation, whose numbers hold no longer, does not stay."""
     files = {pair.case_id: (pair.prediction, pair.label) for pair in pairing.pairs}
     write_report(report, folder, files if nnunet else None)
     if page:
-        pictured = picture_worst(pairing, report.summary, cases)
-        write_text(folder / "report.html", render_evaluation(report, pictured))
-    return report
+        write_evaluation(report, picture_worst(pairing, report.summary, report.cases), folder)
+    elif (folder / PAGE).is_file() and is_evaluation(folder / PAGE):
+        (folder / PAGE).unlink()
 
 
 def choose_tolerances(

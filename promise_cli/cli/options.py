@@ -13,13 +13,28 @@ def make_app() -> typer.Typer:
     return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
+class FurtherMetric(StrEnum):
+    """What may be measured beside Dice and NSD."""
+
+    HD95 = "hd95"
+    ASSD = "assd"
+    PRECISION = "precision"
+    RECALL = "recall"
+    VOLUME_DIFFERENCE = "volume_difference"
+    ALL = "all"
+
+
+WORDS: dict[str, tuple[str, ...]] = {"--metrics": tuple(FurtherMetric)}
+"""What may follow an option more than once, beside numbers."""
+
+
 class SeveralValues(TyperCommand):
     """Lets an option that may be repeated take several numbers or choices: `-f 0 1 2` means `-f 0 -f 1 -f 2`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Write the option's name before each further number, or each further word of its choices."""
         repeated = {
-            name: tuple(getattr(getattr(option, "type", None), "choices", ()))
+            name: WORDS.get(name, ())
             for option in self.params
             if getattr(option, "multiple", False)
             for name in option.opts
@@ -52,17 +67,6 @@ class Protocol(StrEnum):
 
     PROMISE = "promise"
     MSD = "msd"
-
-
-class FurtherMetric(StrEnum):
-    """What may be measured beside Dice and NSD."""
-
-    HD95 = "hd95"
-    ASSD = "assd"
-    PRECISION = "precision"
-    RECALL = "recall"
-    VOLUME_DIFFERENCE = "volume_difference"
-    ALL = "all"
 
 
 class Format(StrEnum):

@@ -3,14 +3,22 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from markupsafe import Markup
 
+from promise_cli.atomic import write_text
 from promise_cli.report.charts import box_plot
 from promise_cli.report.page import render
 from promise_cli.report.slices import SlicePicture
 from promise_cli.scores import FAILURE_DICE, CaseScore, Report, metrics_of, statistics_of, values_of
 from promise_cli.scores.markdown import comparison_method
+
+PAGE = "report.html"
+GENERATOR = "promise-evaluate"
+"""What the page says wrote it, by which it is known again."""
+EARLIER_PAGE = "prediction.html"
+"""What the page of promise-predict is called from then on."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
     return render(
         "evaluation.html",
         title=f"Scores of {report.dataset or report.predictions}",
+        generator=GENERATOR,
         tool=report.tool,
         report=report,
         metrics=metrics,
@@ -78,6 +87,21 @@ def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
         failure_dice=FAILURE_DICE,
         comparison_method=comparison_method(report.comparison) if report.comparison else "",
     )
+
+
+def write_evaluation(report: Report, pictured: Sequence[PicturedCase], folder: Path) -> None:
+    """Write report.html; a page of that name by promise-predict is kept as prediction.html."""
+    text = render_evaluation(report, pictured)
+    there = folder / PAGE
+    if there.is_file() and not is_evaluation(there):
+        there.replace(folder / EARLIER_PAGE)
+    write_text(there, text)
+
+
+def is_evaluation(page: Path) -> bool:
+    """Whether a page is one that `write_evaluation` wrote."""
+    with page.open(encoding="utf-8", errors="replace") as file:
+        return f'content="{GENERATOR}"' in file.read(2000)
 
 
 def _by_case(report: Report, pictured: Sequence[PicturedCase]) -> dict[str, _Case]:

@@ -2,7 +2,7 @@
 
 from promise_cli.scores.compare import PairedScores, compare, read_scores, scores_by_case
 from promise_cli.scores.comparison import Comparison, LabelComparison, MetricComparison
-from promise_cli.scores.files import write_report
+from promise_cli.scores.files import report_files, write_report
 from promise_cli.scores.metric import (
     FURTHER_METRICS,
     FurtherMetric,
@@ -11,6 +11,7 @@ from promise_cli.scores.metric import (
     statistics_of,
     values_of,
 )
+from promise_cli.scores.nnunet import refuse_foreign_summary
 from promise_cli.scores.record import (
     FAILURE_DICE,
     CaseScore,
@@ -39,6 +40,8 @@ __all__ = [
     "compare",
     "metrics_of",
     "read_scores",
+    "refuse_foreign_summary",
+    "report_files",
     "scores_by_case",
     "show_report",
     "statistics_of",

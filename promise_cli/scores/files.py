@@ -12,7 +12,7 @@ from promise_cli.errors import EvaluationError
 from promise_cli.records import save_record
 from promise_cli.scores.markdown import to_markdown
 from promise_cli.scores.metric import metrics_of, values_of
-from promise_cli.scores.nnunet import Files, to_nnunet
+from promise_cli.scores.nnunet import NNUNET_FILE, Files, to_nnunet
 from promise_cli.scores.record import CaseScore, Report
 
 
@@ -32,12 +32,17 @@ def write_report(report: Report, folder: Path, nnunet_files: Files | None = None
         write_text(folder / "metrics.md", to_markdown(report))
         if nnunet_files is not None:
             text = json.dumps(to_nnunet(report, nnunet_files), indent=4)
-            write_text(folder / "summary.json", text + "\n")
+            write_text(folder / NNUNET_FILE, text + "\n")
         save_record(report, folder / "metrics.json")
     except OSError as error:
         raise EvaluationError(
             f"{folder}: cannot be written to ({error.strerror}); name another folder with -o"
         ) from None
+
+
+def report_files(*, nnunet: bool) -> tuple[str, ...]:
+    """The names of the files that `write_report` writes."""
+    return ("metrics.json", "metrics.csv", "metrics.md", *([NNUNET_FILE] if nnunet else []))
 
 
 def to_csv(cases: Sequence[CaseScore]) -> str:

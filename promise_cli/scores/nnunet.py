@@ -5,8 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from promise_cli.errors import EvaluationError
+from promise_cli.records import load_json
 from promise_cli.scores.record import CaseScore, Report
 
+NNUNET_FILE = "summary.json"
 KEYS = ("Dice", "FN", "FP", "IoU", "TN", "TP", "n_pred", "n_ref")
 
 
@@ -15,7 +18,7 @@ Files = Mapping[str, tuple[Path | None, Path]]
 
 
 def to_nnunet(report: Report, files: Files) -> dict[str, Any]:
-    """`foreground_mean`, `mean` by label, and `metric_per_case`; NaN as nnU-Net's JSON has it.
+    """`foreground_mean`, `mean` by label, and `metric_per_case`; NaN as nnU-Net's JSON has it. `tool` is ours.
 
     Dice and IoU are NaN where both masks are empty and are left out of the means, whatever `--empty` says, since that
     is nnU-Net's rule.
@@ -33,6 +36,7 @@ def to_nnunet(report: Report, files: Files) -> dict[str, Any]:
         for label in labels
     }
     return {
+        "tool": report.tool,
         "foreground_mean": {key: _mean([row[key] for row in mean.values()]) for key in KEYS},
         "mean": mean,
         "metric_per_case": [
@@ -45,6 +49,22 @@ def to_nnunet(report: Report, files: Files) -> dict[str, Any]:
             for prediction, reference in [files[case_id]]
         ],
     }
+
+
+def refuse_foreign_summary(folder: Path) -> None:
+    """Refuse to replace a summary.json that nnU-Net itself wrote.
+
+    Raises:
+        EvaluationError: There is one.
+    """
+    path = folder / NNUNET_FILE
+    if not path.exists():
+        return
+    content = load_json(path)
+    if not isinstance(content, dict) or not str(content.get("tool")).startswith("promise_cli"):
+        raise EvaluationError(
+            f"{path}: there already, and not written by promise-evaluate; name another folder with -o"
+        )
 
 
 def _row(case: CaseScore, missing_policy: str) -> dict[str, float]:

@@ -95,6 +95,8 @@ class Report:
     predictions: str
     labels: str
     output: str
+    files: tuple[str, ...] = ("metrics.json", "metrics.csv", "metrics.md")
+    """What belongs to this evaluation, in the folder `output`."""
     protocol: str
     tolerances_mm: tuple[float, ...]
     empty_policy: str

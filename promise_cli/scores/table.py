@@ -1,7 +1,6 @@
 """Scores on the screen: each case, the summary, the comparison, and by which rules they came about."""
 
 import math
-from pathlib import Path
 
 from promise_cli.console import say, show_table
 from promise_cli.scores.comparison import Comparison
@@ -58,8 +57,7 @@ def _show_rules(report: Report) -> None:
             f"prediction missing: --missing {report.missing_policy}, which touched"
             f" {report.missing_cases} cases"
         )
-    folder = Path(report.output)
-    say(f"written: {folder / 'metrics.json'}, metrics.csv and metrics.md")
+    say(f"written into {report.output}: {', '.join(report.files)}")
 
 
 def _case_row(case: CaseScore, metrics: tuple[Metric, ...], several: bool) -> list[str]:
@@ -121,7 +119,7 @@ def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> Non
 
 
 def _range(ends: tuple[float, float], metric: Metric) -> str:
-    return f"{_number(ends[0], metric)} - {_number(ends[1], metric)}"
+    return f"{_number(ends[0], metric)} to {_number(ends[1], metric)}"
 
 
 def _number(value: float, metric: Metric) -> str:
