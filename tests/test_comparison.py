@@ -65,6 +65,11 @@ def test_where_nothing_varies_there_is_no_t_test(shift):
     assert found.wilcoxon_method == ("all sign changes" if shift else "none")
 
 
+def test_one_difference_among_equal_pairs_is_tested_exactly():
+    found = compare_pairs([0.5, 0.6, 0.7], [0.5, 0.6, 0.6])
+    assert (found.wilcoxon_method, found.wilcoxon_p) == ("exact", 1.0)
+
+
 def test_one_pair_and_none_are_no_test():
     one, none = compare_pairs([0.5], [0.25]), compare_pairs([math.nan], [0.25])
     assert (one.n, one.mean_difference) == (1, 0.25)

@@ -138,6 +138,7 @@ def _wilcoxon(difference: NDArray[np.float64]) -> tuple[float, float, WilcoxonMe
     if len(moved) == 0:
         return math.nan, math.nan, "none"
     plain = len(moved) == len(difference) and len(np.unique(np.abs(moved))) == len(moved)
+    plain = plain or len(moved) == 1  # whose sign alone scipy does not change
     method: WilcoxonMethod
     if plain and len(moved) <= MOST_EXACT:
         method, how = "exact", "exact"
