@@ -24,7 +24,20 @@ class FurtherMetric(StrEnum):
     ALL = "all"
 
 
-WORDS: dict[str, tuple[str, ...]] = {"--metrics": tuple(FurtherMetric)}
+class Strategy(StrEnum):
+    """Where a simulated person clicks."""
+
+    RANDOM = "random"
+    CENTRE = "centre"
+    BOUNDARY = "boundary"
+    MARGIN = "margin"
+    LARGEST_ERROR = "largest-error"
+
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "--metrics": tuple(FurtherMetric),
+    "--strategies": tuple(Strategy),
+}
 """What may follow an option more than once, beside numbers."""
 
 
