@@ -41,10 +41,10 @@ def dilate(source: Mask, runs: NDArray[np.int64], offset: Index, shape: Index) -
     near = np.zeros(shape[0] * rows * words, dtype=_WORD)
     begin = margin + top * rows * words
     reached = 0
-    for run in np.unique(runs[runs >= 0]).tolist():
+    for run, columns in _columns(runs):
         _widen(bits, reached, run)
         reached = run
-        for a, b in _columns(runs == run):
+        for a, b in columns:
             shift = begin + (a * rows + b) * words
             np.bitwise_or(near, bits[shift : shift + near.size], out=near)
     j = offset[1] - first[1]
@@ -52,16 +52,17 @@ def dilate(source: Mask, runs: NDArray[np.int64], offset: Index, shape: Index) -
     return _unpack(found, offset[2] - first[2], shape[2])
 
 
-def _columns(where: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """The offsets (a, b) that `where` marks for a, b >= 0, with both signs and none twice."""
-    return sorted(
-        {
-            (sign_a * a, sign_b * b)
-            for a, b in np.argwhere(where).tolist()
-            for sign_a in (-1, 1)
-            for sign_b in (-1, 1)
-        }
-    )
+def _columns(runs: NDArray[np.int64]) -> list[tuple[int, list[tuple[int, int]]]]:
+    """By run, ascending: the offsets (a, b) that reach so far, with both signs and none twice."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for a, row in enumerate(runs.tolist()):
+        for b, run in enumerate(row):
+            if run >= 0:
+                signed = [(a, b), (-a, b)] if a else [(a, b)]
+                found.setdefault(run, []).extend(signed)
+                if b:
+                    found[run].extend((c, -b) for c, _ in signed)
+    return sorted(found.items())
 
 
 def _widen(bits: Words, reached: int, run: int) -> None:

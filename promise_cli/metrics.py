@@ -1,15 +1,17 @@
-"""Dice and normalised surface Dice (NSD) of two masks, exact."""
+"""Dice, normalised surface Dice (NSD) and distances of two masks, exact."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.bounding_box import Crop, count_common, crop_mask, memory_order
+from promise_cli.bounding_box import count_common, crop_mask, memory_order
+from promise_cli.distances import Distances, measure_distances
 from promise_cli.grid import Spacing, format_shape
-from promise_cli.surface import count_near, extract_surface, make_ball
+from promise_cli.surface import Surface, count_near, extract_surface, make_ball
 from promise_cli.surface_area import surface_areas
 
 
@@ -23,6 +25,10 @@ class Scores:
     """0 to 1, one for each tolerance; NaN when both masks are empty, 0 when one is."""
     prediction_voxels: int
     reference_voxels: int
+    common_voxels: int = 0
+    """In both masks."""
+    distances: Distances | None = None
+    """None where a mask is empty, or where they were not asked for."""
 
 
 def dice(prediction: NDArray[Any], reference: NDArray[Any]) -> float:
@@ -66,8 +72,17 @@ def score_masks(
     reference: NDArray[Any],
     spacing: Spacing,
     tolerances_mm: Sequence[float],
+    *,
+    with_distances: bool = False,
 ) -> Scores:
     """Dice and NSD at once, so that each mask is searched only once; arguments as `nsd`.
+
+    Args:
+        prediction: As for `nsd`.
+        reference: As for `nsd`.
+        spacing: As for `nsd`.
+        tolerances_mm: As for `nsd`.
+        with_distances: Measure HD95 and ASSD too.
 
     Raises:
         ValueError: The arrays differ in shape or are not 3D, or a spacing or tolerance is no
@@ -81,18 +96,30 @@ def score_masks(
     if min(voxels) == 0:
         nothing = 0.0 if max(voxels) else math.nan
         return Scores(nothing, (nothing,) * len(tolerances_mm), *voxels)
-    overlap = 2 * count_common(*crops) / sum(voxels)
-    return Scores(overlap, _surface_overlap(crops, spacing, axes, tolerances_mm), *voxels)
+    common = count_common(*crops)
+    surfaces = extract_surface(crops[0]), extract_surface(crops[1])
+    areas = surface_areas((spacing[axes[0]], spacing[axes[1]], spacing[axes[2]]))
+    return Scores(
+        dice=2 * common / sum(voxels),
+        nsd=_surface_overlap(*surfaces, areas, spacing, axes, tolerances_mm),
+        prediction_voxels=voxels[0],
+        reference_voxels=voxels[1],
+        common_voxels=common,
+        distances=measure_distances(*surfaces, spacing, axes, areas) if with_distances else None,
+    )
 
 
 def _surface_overlap(
-    crops: tuple[Crop, Crop], spacing: Spacing, axes: list[int], tolerances_mm: Sequence[float]
+    a: Surface,
+    b: Surface,
+    areas: NDArray[np.float64],
+    spacing: Spacing,
+    axes: list[int],
+    tolerances_mm: Sequence[float],
 ) -> tuple[float, ...]:
-    """NSD of two masks that are not empty; `axes` are the scan's axes that the crops' axes are."""
-    areas = surface_areas((spacing[axes[0]], spacing[axes[1]], spacing[axes[2]]))
-    a, b = extract_surface(crops[0]), extract_surface(crops[1])
+    """NSD of two masks that are not empty; `axes` are the scan's axes that the surfaces' axes are."""
     whole = (a.counts() + b.counts()) @ areas
-    limit = max(max(crop.stop) for crop in crops)
+    limit = max(*a.stop, *b.stop)
     values = []
     for tolerance_mm in tolerances_mm:
         ball = make_ball(spacing, tolerance_mm, axes, limit)

@@ -1,5 +1,6 @@
 """Which prediction belongs to which label."""
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from promise_cli.targets import (
     read_manifest,
     read_targets,
 )
-from promise_cli.volume import case_id, find_volumes, is_volume_file
+from promise_cli.volume import SUFFIXES, case_id, find_volumes, is_volume_file
 from promise_cli.workspace import Workspace
 
 _EXPECTED = "expected a folder of .nii.gz masks, one such file, or an MSD folder with labelsTr"
@@ -28,6 +29,8 @@ class Pair:
     prediction: Path | None
     """None where there is no such file."""
     label: Path
+    scan: Path | None = None
+    """What was segmented, where it is known; it is only shown."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ def _manifest_of(predictions: Path) -> Manifest | None:
     masks = {case: mask for case, mask in manifest.masks.items() if mask == predictions.name}
     if not masks:
         return None
-    return Manifest(path, manifest.dataset, manifest.target, manifest.labels, masks)
+    return dataclasses.replace(manifest, masks=masks)
 
 
 def _labels_of(predictions: Path, manifest: Manifest | None, workspace: Workspace) -> Path:
@@ -166,7 +169,8 @@ def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing
         prediction = folder / mask
         if case not in there:
             raise _without_label(prediction, labels)
-        pairs.append(Pair(case, prediction if prediction.exists() else None, there[case]))
+        scan = _find_scan(case, there[case], manifest.scans.get(case))
+        pairs.append(Pair(case, prediction if prediction.exists() else None, there[case], scan))
     notes = []
     if len(there) > len(pairs):
         notes.append(
@@ -195,12 +199,24 @@ def _pair_folders(predictions: Path, labels: Path) -> Pairing:
     for case, path in predicted.items():
         if case not in there:
             raise _without_label(path, labels)
-    pairs = tuple(Pair(case, predicted.get(case), path) for case, path in sorted(there.items()))
+    pairs = tuple(
+        Pair(case, predicted.get(case), path, _find_scan(case, path, None))
+        for case, path in sorted(there.items())
+    )
     folder = labels if labels.is_dir() else labels.parent
     described = find_dataset_json(folder)
     targets = None if described is None else read_targets(described)
     dataset = None if described is None else described.parent.resolve().name
     return Pairing(predictions, labels, pairs, targets, targets is not None, dataset)
+
+
+def _find_scan(case: str, label: Path, listed: Path | None) -> Path | None:
+    """The scan that predictions.json names, or the one in `imagesTr` beside `labelsTr`."""
+    folder = label.parent.resolve()
+    images = folder.parent / folder.name.replace("labels", "images", 1)
+    names = [f"{case}{channel}{suffix}" for suffix in SUFFIXES for channel in ("", "_0000")]
+    candidates = [images / name for name in names] if images != folder else []
+    return next((path for path in (listed, *candidates) if path and path.is_file()), None)
 
 
 def _files(path: Path) -> dict[str, Path]:

@@ -32,6 +32,8 @@ class Manifest:
     labels: str | None
     masks: dict[str, str]
     """Case id -> file name beside predictions.json."""
+    scans: dict[str, Path]
+    """Case id -> the scan as it was named then; it may be gone."""
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -46,15 +48,18 @@ def read_manifest(path: Path) -> Manifest:
         labels = content.get("labels")
         masks = {str(case["case_id"]): str(case["mask"]) for case in content["cases"]}
         values = tuple(int(value) for value in content.get("values", (1,)))
+        scans = {
+            str(case["case_id"]): Path(case["scan"]) for case in content["cases"] if "scan" in case
+        }
     except (KeyError, TypeError, ValueError, AttributeError):
-        label, masks, values = None, {}, ()
+        label, masks, scans, values = None, {}, {}, ()
     if not isinstance(label, int) or not isinstance(labels, str | None) or not masks:
         raise EvaluationError(
             f"{path}: needs dataset, target_label, target_name, labels, and cases with case_id and"
             " mask; predict again or mend it"
         )
     target = Target(label, str(name), (label,), values or (1,))
-    return Manifest(path, str(dataset), target, labels, masks)
+    return Manifest(path, str(dataset), target, labels, masks, scans)
 
 
 def read_targets(path: Path) -> tuple[Target, ...]:

@@ -48,6 +48,7 @@ def test_four_lines_leave_a_network_masks_and_scores(tmp_path: Path) -> None:
             "log.csv",
             "metrics.csv",
             "metrics.json",
+            "metrics.md",
             "progress.png",
             "run.json",
         )

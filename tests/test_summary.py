@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from promise_cli.scores import CaseScore, summarize
-from promise_cli.summary import bootstrap_interval, describe
+from promise_cli.scores.statistics import bootstrap_interval, describe
 
 DICE = [0.812, 0.455, 0.731, 0, 0.668, 0.902, 0.540, 0.777, 0.633, 0.815]
 OTHER = [0.795, 0.401, 0.742, 0, 0.590, 0.893, 0.512, 0.705, 0.650, 0.760]
@@ -20,6 +20,8 @@ def score(case_id, label, dice):
         nsd={"5.0": dice / 2},
         reference_voxels=1,
         prediction_voxels=1,
+        common_voxels=1,
+        scan_voxels=1,
         reference_ml=0.001,
         prediction_ml=0.001,
         spacing=(1.0, 1.0, 1.0),

@@ -1,20 +1,25 @@
 """`promise-evaluate`: its arguments."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from promise_cli.cli.conduct import explains_errors
+from promise_cli.cli.conduct import explains_errors, share_cores
 from promise_cli.cli.options import (
+    Device,
     EmptyPolicy,
+    Format,
+    FurtherMetric,
     MissingPolicy,
     Protocol,
     Root,
     SeveralValues,
+    Strategy,
     Workers,
     make_app,
 )
+from promise_cli.errors import EvaluationError
 
 evaluate_app = make_app()
 
@@ -51,16 +56,86 @@ def evaluate(
     protocol: Annotated[
         Protocol, typer.Option(help="promise: 5 mm; msd: the task's own tolerance.")
     ] = Protocol.PROMISE,
+    metrics: Annotated[
+        list[FurtherMetric] | None,
+        typer.Option("--metrics", metavar="METRIC ...", help=f"Also: {', '.join(FurtherMetric)}."),
+    ] = None,
     empty: Annotated[
         EmptyPolicy, typer.Option(help="What a metric is where both masks are empty.")
     ] = EmptyPolicy.NAN,
     missing: Annotated[
         MissingPolicy, typer.Option(help="What becomes of a case without prediction.")
     ] = MissingPolicy.ERROR,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OTHER", help="Test against another set: its masks, or its metrics.json."
+        ),
+    ] = None,
+    formats: Annotated[
+        list[Format] | None,
+        typer.Option("--format", help="nnunet: also write nnU-Net's summary.json."),
+    ] = None,
+    page: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write report.html with the worst cases.")
+    ] = True,
+    clicks: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="N ...",
+            help="Predict a fold's test cases with so many simulated clicks and score them.",
+        ),
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option("-f", "--fold", help="Of the run, with --clicks.")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Draws of clicks a case, with --clicks.")] = 1,
+    strategies: Annotated[
+        list[Strategy] | None,
+        typer.Option(
+            "--strategies",
+            metavar="STRATEGY ...",
+            help=f"Where to click: {', '.join(Strategy)}.",
+            show_default="random",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the clicks.")] = 0,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "-m",
+            "--model",
+            help="A run's folder or a checkpoint, with --clicks.",
+            show_default="the only run",
+        ),
+    ] = None,
+    device: Device = "auto",
     workers: Workers = None,
     root: Root = None,
 ) -> None:
     """Score masks against labels: Dice and NSD per case and in summary."""
+    if clicks:
+        if predictions or labels or compare or metrics or formats:
+            raise EvaluationError(
+                "--clicks predicts a fold's test cases itself; leave out PREDICTIONS, LABELS, --compare, --metrics and"
+                " --format"
+            )
+        _study(
+            clicks=tuple(clicks),
+            trials=trials,
+            strategies=tuple(strategy.value for strategy in strategies or [Strategy.RANDOM]),
+            seed=seed,
+            tolerances_mm=tuple(tolerance or ()),
+            protocol=protocol.value,
+            fold=fold,
+            run=model,
+            device=device,
+            root=root,
+            output=output,
+        )
+        return
+    if fold is not None or model is not None or strategies:
+        raise EvaluationError("--fold, --model and --strategies go with --clicks N; add it")
     from promise_cli.evaluate import evaluate as run
     from promise_cli.evaluate import show_report
 
@@ -73,6 +148,21 @@ def evaluate(
         protocol=protocol.value,
         empty=empty.value,
         missing=missing.value,
+        metrics=[metric.value for metric in metrics or ()],
+        compare_with=compare,
+        page=page,
+        nnunet=Format.NNUNET in (formats or ()),
         workers=workers,
     )
     show_report(report)
+
+
+def _study(*, output: Path | None, **options: Any) -> None:
+    """Simulated clicks need the network, which nothing else here loads."""
+    share_cores()
+    from promise_cli.click_study import StudyRequest, show_study, study_clicks, write_study
+
+    study = study_clicks(StudyRequest(**options))
+    folder = output or Path(study.checkpoints[0]).parent / "clicks"
+    write_study(study, folder)
+    show_study(study, folder)

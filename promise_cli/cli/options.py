@@ -13,13 +13,41 @@ def make_app() -> typer.Typer:
     return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
+class FurtherMetric(StrEnum):
+    """What may be measured beside Dice and NSD."""
+
+    HD95 = "hd95"
+    ASSD = "assd"
+    PRECISION = "precision"
+    RECALL = "recall"
+    VOLUME_DIFFERENCE = "volume_difference"
+    ALL = "all"
+
+
+class Strategy(StrEnum):
+    """Where a simulated person clicks."""
+
+    RANDOM = "random"
+    CENTRE = "centre"
+    BOUNDARY = "boundary"
+    MARGIN = "margin"
+    LARGEST_ERROR = "largest-error"
+
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "--metrics": tuple(FurtherMetric),
+    "--strategies": tuple(Strategy),
+}
+"""What may follow an option more than once, beside numbers."""
+
+
 class SeveralValues(TyperCommand):
-    """Lets an option that may be repeated take several numbers: `-f 0 1 2` means `-f 0 -f 1 -f 2`."""
+    """Lets an option that may be repeated take several numbers or choices: `-f 0 1 2` means `-f 0 -f 1 -f 2`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Write the option's name before each further number."""
+        """Write the option's name before each further number, or each further word of its choices."""
         repeated = {
-            name
+            name: WORDS.get(name, ())
             for option in self.params
             if getattr(option, "multiple", False)
             for name in option.opts
@@ -31,7 +59,7 @@ class SeveralValues(TyperCommand):
             if argument.startswith("-") and not _is_number(argument):
                 current = argument if argument in repeated else None
             elif current and not first:
-                if _is_number(argument):
+                if argument in repeated[current] or _is_number(argument):
                     spread.append(current)
                 else:
                     current = None
@@ -52,6 +80,12 @@ class Protocol(StrEnum):
 
     PROMISE = "promise"
     MSD = "msd"
+
+
+class Format(StrEnum):
+    """Whose files may be written beside our own."""
+
+    NNUNET = "nnunet"
 
 
 class EmptyPolicy(StrEnum):

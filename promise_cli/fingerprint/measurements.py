@@ -6,6 +6,7 @@ one folder together.
 
 import hashlib
 import json
+import signal
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from promise_cli.fingerprint.measurement import CaseFingerprint, Measurement, ve
 from promise_cli.fingerprint.source import Source, hash_source, is_unchanged
 from promise_cli.fingerprint.verification import Problem, error_of
 from promise_cli.records import record_from_json, record_to_json
-from promise_cli.work import claim
+from promise_cli.work import claim, signals_held
 
 VERSION = 1
 """Raise it where a case would be measured or judged in another way."""
@@ -136,7 +137,9 @@ class Measurements:
             variance=target.variance,
         )
         text = json.dumps(record_to_json(record))
-        with whole_file(self._path(measured.files)) as temporary:
+        path = self._path(measured.files)
+        # zipfile complains aloud when it is torn from its work
+        with signals_held(signal.SIGINT, signal.SIGTERM), whole_file(path) as temporary:
             np.savez(temporary, record=np.array(text), values=target.values, counts=target.counts)
 
 

@@ -123,6 +123,8 @@ def _score_case(
         nsd={f"{TOLERANCE_MM}": measured.nsd[0]},
         reference_voxels=measured.reference_voxels,
         prediction_voxels=measured.prediction_voxels,
+        common_voxels=measured.common_voxels,
+        scan_voxels=reference.size,
         reference_ml=measured.reference_voxels * voxel_ml,
         prediction_ml=measured.prediction_voxels * voxel_ml,
         spacing=plan.spacing,

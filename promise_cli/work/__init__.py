@@ -1,13 +1,14 @@
 """How work on many cases is shared: processes within memory, commands beside each other, shards of a job.
 
-`memory` says how much there is, `pool` runs jobs in processes, `claim` keeps two commands off one case, and `shard` is
-one part of a job that several machines do.
+`memory` says how much there is, `pool` runs jobs in processes, `claim` keeps two commands off one case, `shard` is
+one part of a job that several machines do, and `signals` keeps what must not be cut short.
 """
 
 from promise_cli.work.claim import claim
 from promise_cli.work.memory import format_bytes, free_memory, usable_cores
 from promise_cli.work.pool import Death, Job, run_jobs
 from promise_cli.work.shard import Shard, read_shard
+from promise_cli.work.signals import signals_held
 
 __all__ = [
     "Death",
@@ -18,5 +19,6 @@ __all__ = [
     "free_memory",
     "read_shard",
     "run_jobs",
+    "signals_held",
     "usable_cores",
 ]

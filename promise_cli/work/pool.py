@@ -2,9 +2,8 @@
 
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -12,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from promise_cli.console import track, warn
 from promise_cli.work.memory import format_bytes, free_memory, usable_cores
+from promise_cli.work.signals import signals_held
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -89,7 +89,7 @@ class _Worker:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
-        with _no_interrupt():
+        with signals_held(signal.SIGINT):  # a terminal sends it to all; the command itself decides
             self.process.start()
         theirs.close()  # so that the connection ends with the process
         self.number: int | None = None
@@ -192,29 +192,6 @@ class _Pool(Generic[T, R]):
                 worker.process.terminate()
         while self.workers:
             self.workers.pop().end()
-
-
-@contextmanager
-def _no_interrupt() -> Iterator[None]:
-    """Let a process begin undisturbed: Ctrl-C waits until it has, and never reaches the process itself.
-
-    A terminal sends it to all processes, and the command itself is to decide. A signal that is blocked stays so in a
-    new process; but other threads of this one may still get it, which is why its handler waits too.
-    """
-    main = threading.current_thread() is threading.main_thread()
-    if not (main and hasattr(signal, "pthread_sigmask")):  # Windows has none
-        yield
-        return
-    came: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler or signal.default_int_handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    if came:
-        signal.raise_signal(signal.SIGINT)
 
 
 def _serve(connection: "Connection[Any, Any]", function: Callable[[Any], Any]) -> None:

@@ -1,0 +1,120 @@
+"""A study on the screen and on the disk: clicks.json, clicks.csv, clicks.md and report.html."""
+
+import csv
+import io
+import math
+from pathlib import Path
+
+from promise_cli.atomic import write_text
+from promise_cli.click_study.page import render_clicks
+from promise_cli.click_study.record import ClickStudy, Curve
+from promise_cli.console import say, show_table
+from promise_cli.errors import EvaluationError
+from promise_cli.records import save_record
+
+FILES = ("clicks.json", "clicks.csv", "clicks.md", "report.html")
+
+
+def write_study(study: ClickStudy, folder: Path) -> None:
+    """Write all files, each whole or not at all.
+
+    Raises:
+        EvaluationError: The folder cannot be written to.
+    """
+    try:
+        write_text(folder / "clicks.csv", to_csv(study))
+        write_text(folder / "clicks.md", to_markdown(study))
+        write_text(folder / "report.html", render_clicks(study))
+        save_record(study, folder / "clicks.json")
+    except OSError as error:
+        raise EvaluationError(
+            f"{folder}: cannot be written to ({error.strerror}); name another folder with -o"
+        ) from None
+
+
+def show_study(study: ClickStudy, folder: Path) -> None:
+    """Print scores against clicks, and what they sum up to."""
+    cases = len({trial.case_id for trial in study.trials})
+    show_table(
+        f"{study.dataset}, fold {study.fold}: {cases} test cases, {study.num_trials} trials each",
+        _header(study),
+        [row for curve in study.curves for row in _rows(curve)],
+    )
+    for curve in study.curves:
+        say(f"{curve.strategy}: {_sums(curve)}")
+    if study.without_target:
+        say(f"without the target, left out: {', '.join(study.without_target)}")
+    tolerances = ", ".join(f"{tolerance:g}" for tolerance in study.tolerances_mm)
+    say(f"protocol {study.protocol}: NSD at a tolerance of {tolerances} mm; seed {study.seed}")
+    say(f"written into {folder}: {', '.join(FILES)}")
+
+
+def to_csv(study: ClickStudy) -> str:
+    """One row for a case, strategy, trial and number of clicks."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(
+        ["case_id", "strategy", "trial", "clicks", "dice"]
+        + [f"nsd_{tolerance}mm" for tolerance in study.tolerances_mm]
+        + ["prediction_voxels", "outside_window"]
+    )
+    for trial in study.trials:
+        for score in trial.scores:
+            table.writerow(
+                [trial.case_id, trial.strategy, trial.trial, score.clicks, repr(score.dice)]
+                + [repr(value) for value in score.nsd.values()]
+                + [score.prediction_voxels, score.outside_window]
+            )
+    return text.getvalue()
+
+
+def to_markdown(study: ClickStudy) -> str:
+    """The table of the screen, for a paper."""
+    header = _header(study)
+    rows = [row for curve in study.curves for row in _rows(curve)]
+    table = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    cases = len({trial.case_id for trial in study.trials})
+    lines = ["| " + " | ".join(row) + " |" for row in table]
+    notes = [f"{curve.strategy}: {_sums(curve)}." for curve in study.curves]
+    method = (
+        f"{study.tool}: {cases} test cases of fold {study.fold} of {study.dataset}, {study.num_trials} trials each,"
+        f" seed {study.seed}. A case counts once, with the mean over its trials; the interval is that of the mean over"
+        " cases by the bootstrap; within: mean over cases of the SD over trials."
+    )
+    return "\n".join([f"# Clicks on {study.dataset}", "", *lines, "", *notes, "", method]) + "\n"
+
+
+def _header(study: ClickStudy) -> list[str]:
+    metrics = ["Dice", *(f"NSD {tolerance:g} mm" for tolerance in study.tolerances_mm)]
+    columns = [f"{name}{what}" for name in metrics for what in ("", " 95 %", " within")]
+    return ["strategy", "clicks", *columns]
+
+
+def _rows(curve: Curve) -> list[list[str]]:
+    rows = []
+    for point in curve.points:
+        row = [curve.strategy, str(point.clicks)]
+        spreads = (point.dice_sd_within, *point.nsd_sd_within.values())
+        for of, within in zip((point.dice, *point.nsd.values()), spreads, strict=True):
+            row += [
+                f"{_number(of.mean)} ± {_number(of.sd)}",
+                f"{_number(of.interval[0])} to {_number(of.interval[1])}",
+                _number(within),
+            ]
+        rows.append(row)
+    return rows
+
+
+def _sums(curve: Curve) -> str:
+    """AUC and clicks needed, in words."""
+    areas = [f"AUC Dice {_number(curve.auc_dice.mean)}"]
+    areas += [f"NSD {float(key):g} mm {_number(of.mean)}" for key, of in curve.auc_nsd.items()]
+    needed = [
+        f"NoC@{round(100 * need.dice)} {need.mean:.2f} ({need.failures} of {need.trials} never)"
+        for need in curve.clicks_needed
+    ]
+    return "; ".join([*areas, *needed])
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,206 @@
+"""The test cases of a fold, predicted with simulated clicks and scored on their scans' own grids."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_cli.checkpoint import Checkpoint, load_checkpoint
+from promise_cli.click_study.curves import make_curves
+from promise_cli.click_study.draw import draw_clicks, generator, largest_error
+from promise_cli.click_study.record import (
+    ClickStudy,
+    SimulatedClick,
+    Strategy,
+    Trial,
+    TrialScore,
+)
+from promise_cli.click_study.request import StudyRequest
+from promise_cli.console import track
+from promise_cli.dataset import CaseFiles, read_dataset
+from promise_cli.errors import EvaluationError
+from promise_cli.grid import Spacing, format_shape
+from promise_cli.metrics import score_masks
+from promise_cli.plan import Plan
+from promise_cli.predictions import labels_dir
+from promise_cli.predictor import Prediction, Predictor, Session
+from promise_cli.prompts import BACKGROUND, FOREGROUND, Click
+from promise_cli.scoring import header_spacing
+from promise_cli.splits import splits_of_dataset
+from promise_cli.tolerances import choose_tolerances
+from promise_cli.volume import as_stored, read_label, read_volume
+from promise_cli.workspace import Workspace, open_workspace
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """One test case, ready for clicks."""
+
+    case_id: str
+    session: Session
+    target: Mask
+    """(I, J, K) as the file stores it."""
+    spacing: Spacing
+    """Of the label's header."""
+    through: int
+    """The axis of the file across the slices."""
+
+
+def study_clicks(request: StudyRequest) -> ClickStudy:
+    """Predict each test case with each strategy, trial and number of clicks, and score it.
+
+    Raises:
+        WorkspaceError: There is no run, or no dataset.
+        CheckpointError: The checkpoint is unusable.
+        EvaluationError: The fold has no test case, or a label does not fit its scan.
+    """
+    workspace = open_workspace(request.root)
+    folds = () if request.fold is None else (request.fold,)
+    (path,) = workspace.find_runs(request.run, folds)
+    checkpoint = load_checkpoint(path)
+    dataset = checkpoint.plan.dataset
+    tolerances = choose_tolerances(request.protocol, request.tolerances_mm, dataset)
+    cases = _test_cases(checkpoint, path, request, workspace)
+    predictor = Predictor.load(path, request.device)
+    plan = predictor.plan
+    trials: list[Trial] = []
+    empty: list[str] = []
+    for files in track(cases, "clicks", len(cases)):
+        case = _open(files, plan, predictor)
+        if not case.target.any():
+            empty.append(files.case_id)
+            continue
+        for strategy in request.strategies:
+            numbers = range(request.trials)
+            trials += [_try(case, strategy, number, request, tolerances) for number in numbers]
+    if not trials:
+        raise EvaluationError(f"{path}: no test case holds label {plan.target_label}")
+    return ClickStudy(
+        command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        dataset=plan.dataset,
+        fold=checkpoint.fold,
+        checkpoints=(str(path),),
+        device=str(predictor.device),
+        target_label=plan.target_label,
+        target_name=plan.target_name,
+        protocol=request.protocol,
+        tolerances_mm=tolerances,
+        seed=request.seed,
+        num_clicks=request.numbers,
+        num_trials=request.trials,
+        strategies=request.strategies,
+        without_target=tuple(empty),
+        curves=make_curves(trials, request.strategies),
+        trials=tuple(trials),
+    )
+
+
+def _test_cases(
+    checkpoint: Checkpoint, path: Path, request: StudyRequest, workspace: Workspace
+) -> list[CaseFiles]:
+    """The scans and labels of the fold's test cases, sorted by case id."""
+    name = checkpoint.plan.dataset
+    labels = labels_dir(workspace, name)
+    folder = (
+        workspace.find_raw_dataset(name) if labels is None else (workspace.root / labels).parent
+    )
+    files = {case.case_id: case for case in read_dataset(folder, keep_broken=True).cases}
+    wanted = checkpoint.split.test
+    if not wanted:  # a checkpoint of the paper's authors knows no fold
+        wanted = splits_of_dataset(name, sorted(files)).folds[request.fold or 0].test
+    if not wanted:
+        raise EvaluationError(f"{path}: its fold has no test case; choose another run or fold")
+    gone = [case for case in wanted if case not in files]
+    if gone:
+        raise EvaluationError(
+            f"{folder}: test case {gone[0]} of {path} is not there; add its scan and label"
+        )
+    return [files[case] for case in sorted(wanted)]
+
+
+def _open(files: CaseFiles, plan: Plan, predictor: Predictor) -> _Case:
+    scan = read_volume(files.image, plan.orientation)
+    label = read_label(files.label, "as_stored")
+    if label.array.shape != scan.stored_grid.shape:
+        raise EvaluationError(
+            f"{files.label}: {format_shape(label.array.shape)} voxels, but {files.image} has"
+            f" {format_shape(scan.stored_grid.shape)}; correct the dataset"
+        )
+    directions = np.abs(label.stored_grid.affine[2, :3]) / label.stored_grid.spacing
+    return _Case(
+        case_id=files.case_id,
+        session=predictor.open(scan, max_windows=1, where=files.case_id),
+        target=label.array == plan.target_label,
+        spacing=header_spacing(label),
+        through=int(directions.argmax()),
+    )
+
+
+def _try(
+    case: _Case,
+    strategy: Strategy,
+    trial: int,
+    request: StudyRequest,
+    tolerances: tuple[float, ...],
+) -> Trial:
+    rng = generator(request.seed, case.case_id, strategy, trial)
+    run = _correct if strategy == "largest-error" else _click_at_once
+    clicks: tuple[SimulatedClick, ...] = ()
+    scores = []
+    steps = run(case, strategy, rng, request.numbers)
+    for number, (made, prediction) in zip(request.numbers, steps, strict=True):
+        clicks = made
+        mask = as_stored(prediction.mask, case.session.scan)
+        found = score_masks(mask, case.target, case.spacing, tolerances)
+        scores.append(
+            TrialScore(
+                clicks=number,
+                dice=found.dice,
+                nsd={str(mm): value for mm, value in zip(tolerances, found.nsd, strict=True)},
+                prediction_voxels=found.prediction_voxels,
+                outside_window=prediction.clicks_outside_window,
+            )
+        )
+    return Trial(
+        case_id=case.case_id, strategy=strategy, trial=trial, clicks=clicks, scores=tuple(scores)
+    )
+
+
+_Step = tuple[tuple[SimulatedClick, ...], Prediction]
+
+
+def _click_at_once(
+    case: _Case, strategy: Strategy, rng: np.random.Generator, numbers: Sequence[int]
+) -> Iterator[_Step]:
+    """All clicks of a number in one prompt, as the paper tests ten."""
+    clicks = draw_clicks(strategy, case.target, case.through, rng, numbers[-1])
+    for number in numbers:
+        yield clicks, case.session.prompt([_as_click(click) for click in clicks[:number]])
+
+
+def _correct(
+    case: _Case, _: Strategy, rng: np.random.Generator, numbers: Sequence[int]
+) -> Iterator[_Step]:
+    """One click after another, each on what the mask before it has wrong; none where nothing is."""
+    session = case.session
+    session.reset()
+    clicks: tuple[SimulatedClick, ...] = ()
+    for number in range(1, numbers[-1] + 1):
+        click = largest_error(case.target, session.mask, case.spacing, rng)
+        if click is not None:
+            session.click(click.voxel, int(click.foreground))
+            clicks = (*clicks, click)
+        if number in numbers:
+            assert session.prediction is not None
+            yield clicks, session.prediction
+
+
+def _as_click(click: SimulatedClick) -> Click:
+    return Click(click.voxel, FOREGROUND if click.foreground else BACKGROUND)

@@ -1,0 +1,35 @@
+"""HTML pages that hold all they show in one file and need no network.
+
+`page` is the frame that every page shares, `slices` draws a scan with outlines, `charts` draws numbers.
+"""
+
+from promise_cli.report.charts import Curve, box_plot, line_chart
+from promise_cli.report.evaluation import (
+    GENERATOR,
+    PAGE,
+    PicturedCase,
+    is_evaluation,
+    render_evaluation,
+    write_evaluation,
+)
+from promise_cli.report.page import render
+from promise_cli.report.prediction import draw_picture, write_report
+from promise_cli.report.slices import Outline, SlicePicture, draw_slices
+
+__all__ = [
+    "GENERATOR",
+    "PAGE",
+    "Curve",
+    "Outline",
+    "PicturedCase",
+    "SlicePicture",
+    "box_plot",
+    "draw_picture",
+    "draw_slices",
+    "is_evaluation",
+    "line_chart",
+    "render",
+    "render_evaluation",
+    "write_evaluation",
+    "write_report",
+]

@@ -1,0 +1,120 @@
+"""`report.html`: scores as a page to look through, with the worst cases in slices."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from markupsafe import Markup
+
+from promise_cli.atomic import write_text
+from promise_cli.report.charts import box_plot
+from promise_cli.report.page import render
+from promise_cli.report.slices import SlicePicture
+from promise_cli.scores import FAILURE_DICE, CaseScore, Report, metrics_of, statistics_of, values_of
+from promise_cli.scores.markdown import comparison_method
+
+PAGE = "report.html"
+GENERATOR = "promise-evaluate"
+"""What the page says wrote it, by which it is known again."""
+EARLIER_PAGE = "prediction.html"
+"""What the page of promise-predict is called from then on."""
+
+
+@dataclass(frozen=True)
+class PicturedCase:
+    """A label of a case with its slices."""
+
+    case_id: str
+    label: int | str
+    pictures: tuple[SlicePicture, ...]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What the page says of one case."""
+
+    case_id: str
+    anchor: str
+    scores: list[CaseScore] = field(default_factory=list)
+    pictures: list[tuple[str, tuple[SlicePicture, ...]]] = field(default_factory=list)
+    """By the label's name."""
+
+    @property
+    def lowest(self) -> float:
+        """Of its Dice; NaN where no label has one."""
+        return min((s.dice for s in self.scores if not math.isnan(s.dice)), default=math.nan)
+
+
+def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
+    """The whole page.
+
+    Args:
+        report: The scores.
+        pictured: Slices of some cases, the worst first.
+    """
+    metrics = metrics_of(report.cases[0])
+    labels = report.summary.labels
+    cases = _by_case(report, pictured)
+    charts = [
+        box_plot(
+            {
+                label.name: {
+                    case.case_id: values_of(case)[metric.key]
+                    for case in report.cases
+                    if case.label == label.label
+                }
+                for label in labels
+            },
+            metric.title,
+        )
+        for metric in metrics
+    ]
+    return render(
+        "evaluation.html",
+        title=f"Scores of {report.dataset or report.predictions}",
+        generator=GENERATOR,
+        tool=report.tool,
+        report=report,
+        metrics=metrics,
+        summaries=[*labels, *([report.summary.overall] if len(labels) > 1 else [])],
+        statistics_of=statistics_of,
+        values_of=values_of,
+        charts=[Markup(chart) for chart in charts],  # escaped where they are drawn
+        cases=sorted(cases.values(), key=_rank),
+        worst=[case for case in cases.values() if case.pictures],
+        anchors={case.case_id: case.anchor for case in cases.values()},
+        failure_dice=FAILURE_DICE,
+        comparison_method=comparison_method(report.comparison) if report.comparison else "",
+    )
+
+
+def write_evaluation(report: Report, pictured: Sequence[PicturedCase], folder: Path) -> None:
+    """Write report.html; a page of that name by promise-predict is kept as prediction.html."""
+    text = render_evaluation(report, pictured)
+    there = folder / PAGE
+    if there.is_file() and not is_evaluation(there):
+        there.replace(folder / EARLIER_PAGE)
+    write_text(there, text)
+
+
+def is_evaluation(page: Path) -> bool:
+    """Whether a page is one that `write_evaluation` wrote."""
+    with page.open(encoding="utf-8", errors="replace") as file:
+        return f'content="{GENERATOR}"' in file.read(2000)
+
+
+def _by_case(report: Report, pictured: Sequence[PicturedCase]) -> dict[str, _Case]:
+    cases: dict[str, _Case] = {}
+    for score in report.cases:
+        anchor = f"case-{len(cases) + 1}"
+        cases.setdefault(score.case_id, _Case(score.case_id, anchor)).scores.append(score)
+    names = {label.label: label.name for label in report.summary.labels}
+    for found in pictured:
+        cases[found.case_id].pictures.append((names[found.label], found.pictures))
+    return cases
+
+
+def _rank(case: _Case) -> tuple[bool, float, str]:
+    """Cases with slices first, then by Dice."""
+    return not case.pictures, case.lowest if case.lowest == case.lowest else math.inf, case.case_id

@@ -1,0 +1,128 @@
+"""Pair two sets of scores by case and label, and test every metric that both hold."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from promise_cli.errors import EvaluationError
+from promise_cli.records import load_json
+from promise_cli.scores.comparison import (
+    Comparison,
+    LabelComparison,
+    MetricComparison,
+    compare_pairs,
+    holm,
+)
+from promise_cli.scores.metric import values_of
+from promise_cli.scores.record import SCHEMA_VERSION, CaseScore
+
+PairedScores = Mapping[tuple[str, str], Mapping[str, float]]
+"""Values by metric's key, by case id and label."""
+
+SETTINGS = {
+    "tolerances_mm": "--tolerance",
+    "empty_policy": "--empty",
+    "missing_policy": "--missing",
+}
+"""What must be the same in two sets that are compared, and the option that sets it."""
+
+
+def scores_by_case(cases: Sequence[CaseScore]) -> PairedScores:
+    """The scores as `compare` takes them."""
+    return {(case.case_id, str(case.label)): values_of(case) for case in cases}
+
+
+def read_scores(path: Path, settings: Mapping[str, Any]) -> PairedScores:
+    """The scores of a metrics.json.
+
+    Args:
+        path: Of the file.
+        settings: What `SETTINGS` names, as they are in the set to compare with.
+
+    Raises:
+        EvaluationError: The file was written by another version or with other settings, or is damaged.
+    """
+    content = load_json(path)
+    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
+        raise EvaluationError(
+            f"{path}: no metrics.json of schema version {SCHEMA_VERSION}; evaluate those predictions again"
+        )
+    for name, option in SETTINGS.items():
+        if content.get(name) != settings[name]:
+            raise EvaluationError(
+                f"{path}: made with {name} {content.get(name)}, here it is {settings[name]}; evaluate both with"
+                f" the same {option}"
+            )
+    try:
+        return {
+            (str(case["case_id"]), str(case["label"])): {
+                "dice": _value(case["dice"]),
+                **{f"nsd_{key}mm": _value(value) for key, value in case["nsd"].items()},
+                **{key: _value(value) for key, value in case.get("further", {}).items()},
+            }
+            for case in content["cases"]
+        }
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise EvaluationError(
+            f"{path}: needs cases with case_id, label, dice and nsd; evaluate those predictions again"
+        ) from None
+
+
+def compare(cases: Sequence[CaseScore], others: PairedScores, other: str) -> Comparison:
+    """Test these scores against others of the same cases.
+
+    Args:
+        cases: This set; its labels and metrics are compared.
+        others: The other set; it may hold further labels and metrics.
+        other: Where that was found.
+
+    Raises:
+        EvaluationError: A case is in one set alone, or the other lacks a label.
+    """
+    own = scores_by_case(cases)
+    _refuse_unpaired(own, others, other)
+    first = next(iter(own))
+    keys = [key for key in own[first] if key in others[first]]
+    found: dict[tuple[str, str], MetricComparison] = {}
+    names = {str(case.label): (case.label, case.name) for case in cases}
+    for label in names:
+        pairs = [pair for pair in own if pair[1] == label]
+        for key in keys:
+            found[label, key] = compare_pairs(
+                [own[pair][key] for pair in pairs], [others[pair][key] for pair in pairs]
+            )
+    t = holm({place: test.t_p for place, test in found.items()})
+    w = holm({place: test.wilcoxon_p for place, test in found.items()})
+    corrected = {
+        place: dataclasses.replace(test, t_p_holm=t[place], wilcoxon_p_holm=w[place])
+        for place, test in found.items()
+    }
+    return Comparison(
+        other=other,
+        tests=sum(not math.isnan(test.t_p) for test in found.values()),
+        labels=tuple(
+            LabelComparison(
+                label=label, name=name, metrics={key: corrected[text, key] for key in keys}
+            )
+            for text, (label, name) in names.items()
+        ),
+    )
+
+
+def _refuse_unpaired(own: PairedScores, others: PairedScores, other: str) -> None:
+    labels = {label for _, label in own}
+    alone = [(pair, other) for pair in own if pair not in others]
+    alone += [(pair, "this set") for pair in others if pair not in own and pair[1] in labels]
+    if alone:
+        (case_id, label), where = alone[0]
+        more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
+        raise EvaluationError(
+            f"--compare: case {case_id}, label {label}{more}: no score in {where}; both sets must hold the same cases"
+            " and labels"
+        )
+
+
+def _value(value: float | None) -> float:
+    return math.nan if value is None else float(value)

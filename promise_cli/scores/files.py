@@ -1,0 +1,63 @@
+"""What evaluation leaves on the disk: metrics.json, metrics.csv, metrics.md, and nnU-Net's summary.json."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from promise_cli.atomic import write_text
+from promise_cli.errors import EvaluationError
+from promise_cli.records import save_record
+from promise_cli.scores.markdown import to_markdown
+from promise_cli.scores.metric import metrics_of, values_of
+from promise_cli.scores.nnunet import NNUNET_FILE, Files, to_nnunet
+from promise_cli.scores.record import CaseScore, Report
+
+
+def write_report(report: Report, folder: Path, nnunet_files: Files | None = None) -> None:
+    """Write metrics.json, metrics.csv and metrics.md, each whole or not at all.
+
+    Args:
+        report: All scores.
+        folder: Where to; made where it is missing.
+        nnunet_files: Prediction and label of each case: writes nnU-Net's summary.json too.
+
+    Raises:
+        EvaluationError: The folder cannot be written to.
+    """
+    try:
+        write_text(folder / "metrics.csv", to_csv(report.cases))
+        write_text(folder / "metrics.md", to_markdown(report))
+        if nnunet_files is not None:
+            text = json.dumps(to_nnunet(report, nnunet_files), indent=4)
+            write_text(folder / NNUNET_FILE, text + "\n")
+        save_record(report, folder / "metrics.json")
+    except OSError as error:
+        raise EvaluationError(
+            f"{folder}: cannot be written to ({error.strerror}); name another folder with -o"
+        ) from None
+
+
+def report_files(*, nnunet: bool) -> tuple[str, ...]:
+    """The names of the files that `write_report` writes."""
+    return ("metrics.json", "metrics.csv", "metrics.md", *([NNUNET_FILE] if nnunet else []))
+
+
+def to_csv(cases: Sequence[CaseScore]) -> str:
+    """One row for a case and label; a value that does not exist is an empty cell."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(
+        ["case_id", "label", "name", "status"]
+        + [metric.key for metric in metrics_of(cases[0])]
+        + ["reference_voxels", "prediction_voxels", "reference_ml", "prediction_ml"]
+    )
+    for case in cases:
+        table.writerow(
+            [case.case_id, case.label, case.name, case.status]
+            + ["" if math.isnan(value) else repr(value) for value in values_of(case).values()]
+            + [case.reference_voxels, case.prediction_voxels, case.reference_ml, case.prediction_ml]
+        )
+    return text.getvalue()

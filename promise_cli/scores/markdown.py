@@ -1,0 +1,134 @@
+"""Scores as Markdown tables for a paper: mean and spread by label, the comparison, and how they were computed."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from promise_cli.scores.comparison import Comparison
+from promise_cli.scores.metric import Metric, metrics_of, statistics_of
+from promise_cli.scores.record import LabelSummary, Report
+from promise_cli.scores.statistics import Statistics
+
+
+def to_markdown(report: Report) -> str:
+    """The whole of `metrics.md`."""
+    labels = report.summary.labels
+    parts = [
+        f"# Scores of {_text(report.dataset or report.predictions)}",
+        _summary_table([*labels, *([report.summary.overall] if len(labels) > 1 else [])]),
+        _method(report),
+    ]
+    if report.comparison is not None:
+        parts += [
+            f"## Compared with {_text(report.comparison.other)}",
+            _comparison_table(report.comparison, metrics_of(report.cases[0])),
+            comparison_method(report.comparison),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison_method(comparison: Comparison) -> str:
+    """How the tests were made, in words."""
+    methods = sorted(
+        {
+            test.wilcoxon_method
+            for label in comparison.labels
+            for test in label.metrics.values()
+            if test.wilcoxon_method != "none"
+        }
+    )
+    return (
+        "Difference: this set minus the other, with the 95 % interval by Student's t and by the bootstrap; two-tailed"
+        " paired t-test; Wilcoxon's signed-rank test without zeros"
+        f" ({', '.join(methods) or 'no difference to rank'}); dz: mean difference over its standard deviation;"
+        f" Holm's correction over {comparison.tests} tests of each kind."
+    )
+
+
+def _summary_table(summaries: Sequence[LabelSummary]) -> str:
+    header = ["label", "metric", "n", "mean ± SD", "95 % interval", "median (quartiles)", "range"]
+    rows = [
+        [
+            _text(summary.name),
+            metric.title,
+            *_statistics(statistics_of(summary)[metric.key], metric),
+        ]
+        for summary in summaries
+        for metric in metrics_of(summary)
+    ]
+    return _table(header, rows, left=2)
+
+
+def _statistics(found: Statistics, metric: Metric) -> list[str]:
+    def show(value: float) -> str:
+        return _number(value, metric.decimals - 1)
+
+    return [
+        str(found.n),
+        f"{show(found.mean)} ± {show(found.sd)}",
+        f"{show(found.interval[0])} to {show(found.interval[1])}",
+        f"{show(found.median)} ({show(found.quartiles[0])} to {show(found.quartiles[1])})",
+        f"{show(found.minimum)} to {show(found.maximum)}",
+    ]
+
+
+def _method(report: Report) -> str:
+    tolerances = ", ".join(f"{value:g}" for value in report.tolerances_mm)
+    failures = ", ".join(
+        f"{_text(label.name)} {label.failures} of {label.dice.n}" for label in report.summary.labels
+    )
+    return (
+        f"{report.tool}, protocol {report.protocol}: Dice, and NSD at {tolerances} mm by surfel area as"
+        " google-deepmind/surface-distance defines it, spacing as the header stores it. SD with n - 1; the interval is"
+        f" that of the mean by {report.bootstrap.samples} bootstrap samples of the cases (percentiles, seed"
+        f" {report.bootstrap.seed}). Both masks empty: {report.empty_policy}, {report.empty_cases} scores; predictions"
+        f" missing: {report.missing_policy}, {report.missing_cases} cases. Dice below 0.1: {failures}."
+    )
+
+
+def _comparison_table(comparison: Comparison, metrics: Sequence[Metric]) -> str:
+    header = ["label", "metric", "n", "mean", "other", "difference (t; bootstrap)"]
+    header += ["t-test p (Holm)", "Wilcoxon p (Holm)", "dz"]
+    rows = []
+    for label in comparison.labels:
+        for metric in metrics:
+            test = label.metrics.get(metric.key)
+            if test is None:
+                continue
+            places = metric.decimals - 1
+            intervals = "; ".join(
+                f"{_number(low, places)} to {_number(high, places)}"
+                for low, high in (test.interval_t, test.interval)
+            )
+            rows.append(
+                [
+                    _text(label.name),
+                    metric.title,
+                    str(test.n),
+                    _number(test.mean, places),
+                    _number(test.other_mean, places),
+                    f"{_number(test.mean_difference, places)} ({intervals})",
+                    f"{format_p(test.t_p)} ({format_p(test.t_p_holm)})",
+                    f"{format_p(test.wilcoxon_p)} ({format_p(test.wilcoxon_p_holm)})",
+                    _number(test.effect_size, 2),
+                ]
+            )
+    return _table(header, rows, left=2)
+
+
+def format_p(p: float) -> str:
+    """Three places, as papers print it."""
+    return "-" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
+    lines = [header, ["---" if n < left else "---:" for n in range(len(header))], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _number(value: float, places: int) -> str:
+    return "-" if math.isnan(value) else f"{value:.{places}f}"
+
+
+def _text(name: str) -> str:
+    """A name that cannot break out of its cell."""
+    return " ".join(name.replace("|", "\\|").split())

@@ -1,0 +1,94 @@
+"""Scores as nnU-Net v2 writes them, for tools that read its `summary.json`."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from promise_cli.errors import EvaluationError
+from promise_cli.records import load_json
+from promise_cli.scores.record import CaseScore, Report
+
+NNUNET_FILE = "summary.json"
+KEYS = ("Dice", "FN", "FP", "IoU", "TN", "TP", "n_pred", "n_ref")
+
+
+Files = Mapping[str, tuple[Path | None, Path]]
+"""Prediction, where there is one, and label of each case."""
+
+
+def to_nnunet(report: Report, files: Files) -> dict[str, Any]:
+    """`foreground_mean`, `mean` by label, and `metric_per_case`; NaN as nnU-Net's JSON has it. `tool` is ours.
+
+    Dice and IoU are NaN where both masks are empty and are left out of the means, whatever `--empty` says, since that
+    is nnU-Net's rule.
+    """
+    by_case: dict[str, list[CaseScore]] = {}
+    for case in report.cases:
+        by_case.setdefault(case.case_id, []).append(case)
+    labels = [summary.label for summary in report.summary.labels if summary.label is not None]
+    rows = {(case.case_id, case.label): _row(case, report.missing_policy) for case in report.cases}
+    mean = {
+        _key(label): {
+            key: _mean([row[key] for (_, other), row in rows.items() if other == label])
+            for key in KEYS
+        }
+        for label in labels
+    }
+    return {
+        "tool": report.tool,
+        "foreground_mean": {key: _mean([row[key] for row in mean.values()]) for key in KEYS},
+        "mean": mean,
+        "metric_per_case": [
+            {
+                "metrics": {_key(score.label): rows[case_id, score.label] for score in scores},
+                "prediction_file": None if prediction is None else str(prediction),
+                "reference_file": str(reference),
+            }
+            for case_id, scores in by_case.items()
+            for prediction, reference in [files[case_id]]
+        ],
+    }
+
+
+def refuse_foreign_summary(folder: Path) -> None:
+    """Refuse to replace a summary.json that nnU-Net itself wrote.
+
+    Raises:
+        EvaluationError: There is one.
+    """
+    path = folder / NNUNET_FILE
+    if not path.exists():
+        return
+    content = load_json(path)
+    if not isinstance(content, dict) or not str(content.get("tool")).startswith("promise_cli"):
+        raise EvaluationError(
+            f"{path}: there already, and not written by promise-evaluate; name another folder with -o"
+        )
+
+
+def _row(case: CaseScore, missing_policy: str) -> dict[str, float]:
+    both, reference, prediction = case.common_voxels, case.reference_voxels, case.prediction_voxels
+    union = reference + prediction - both
+    skipped = case.status == "prediction_missing" and missing_policy == "skip"
+    return {
+        "Dice": math.nan if skipped or not union else 2 * both / (reference + prediction),
+        "FN": reference - both,
+        "FP": prediction - both,
+        "IoU": math.nan if skipped or not union else both / union,
+        "TN": case.scan_voxels - union,
+        "TP": both,
+        "n_pred": prediction,
+        "n_ref": reference,
+    }
+
+
+def _key(label: int | str) -> str:
+    """nnU-Net names a region by its values: `(1, 2)`."""
+    text = str(label)
+    return f"({', '.join(text.split('+'))})" if "+" in text else text
+
+
+def _mean(values: Sequence[float]) -> float:
+    present = [value for value in values if not math.isnan(value)]
+    return sum(present) / len(present) if present else math.nan

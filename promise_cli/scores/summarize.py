@@ -1,0 +1,67 @@
+"""Scores of cases -> statistics for each label and over all."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from promise_cli.scores.record import (
+    FAILURE_DICE,
+    NUM_WORST,
+    CaseScore,
+    LabelSummary,
+    Summary,
+)
+from promise_cli.scores.statistics import describe
+
+
+def summarize(cases: Sequence[CaseScore]) -> Summary:
+    """Statistics for each label and for all together; `cases` holds at least one."""
+    names = {case.label: case.name for case in cases}
+    labels = tuple(
+        _summarize(label, name, [[case] for case in cases if case.label == label])
+        for label, name in names.items()
+    )
+    by_case: dict[str, list[CaseScore]] = {}
+    for case in cases:
+        by_case.setdefault(case.case_id, []).append(case)
+    return Summary(
+        overall=_summarize(None, "all labels", list(by_case.values())),
+        labels=labels,
+        foreground_mean_dice=_mean(label.dice.mean for label in labels),
+        foreground_mean_nsd={
+            key: _mean(label.nsd[key].mean for label in labels) for key in cases[0].nsd
+        },
+    )
+
+
+def _summarize(
+    label: int | str | None, name: str, groups: Sequence[Sequence[CaseScore]]
+) -> LabelSummary:
+    """Statistics over groups of scores, each of which counts once with its mean."""
+    dice = [_mean(score.dice for score in group) for group in groups]
+    ranked = sorted(
+        (value, group[0].case_id)
+        for value, group in zip(dice, groups, strict=True)
+        if not math.isnan(value)
+    )
+    first = groups[0][0]
+    return LabelSummary(
+        label=label,
+        name=name,
+        failures=sum(value < FAILURE_DICE for value in dice),
+        worst_cases=tuple(case_id for _, case_id in ranked[:NUM_WORST]),
+        dice=describe(dice),
+        nsd={
+            key: describe([_mean(score.nsd[key] for score in group) for group in groups])
+            for key in first.nsd
+        },
+        further={
+            key: describe([_mean(score.further[key] for score in group) for group in groups])
+            for key in first.further
+        },
+    )
+
+
+def _mean(values: Iterable[float]) -> float:
+    """Mean of what is not NaN; NaN where nothing is left."""
+    present = [value for value in values if not math.isnan(value)]
+    return sum(present) / len(present) if present else math.nan

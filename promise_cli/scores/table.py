@@ -1,0 +1,126 @@
+"""Scores on the screen: each case, the summary, the comparison, and by which rules they came about."""
+
+import math
+
+from promise_cli.console import say, show_table
+from promise_cli.scores.comparison import Comparison
+from promise_cli.scores.markdown import comparison_method, format_p
+from promise_cli.scores.metric import Metric, metrics_of, statistics_of, values_of
+from promise_cli.scores.record import CaseScore, LabelSummary, Report
+
+COMPARISON_COLUMNS = (
+    *("", "n", "mean", "other", "difference", "95 % interval"),
+    *("t-test p", "Holm", "Wilcoxon p", "Holm", "dz"),
+)
+
+
+def show_report(report: Report) -> None:
+    """Print the scores of each case, the summary, and by which rules they came about."""
+    for note in report.notes:
+        say(note)
+    metrics = metrics_of(report.cases[0])
+    several = len(report.summary.labels) > 1
+    show_table(
+        "Cases",
+        [
+            "case",
+            *(["label"] if several else []),
+            *(metric.title for metric in metrics),
+            "label ml",
+            "mask ml",
+            "status",
+        ],
+        [_case_row(case, metrics, several) for case in report.cases],
+    )
+    for summary in (*report.summary.labels, *([report.summary.overall] if several else [])):
+        show_table(
+            f"Summary: {summary.name}",
+            ["", *(metric.title for metric in metrics)],
+            _summary_rows(summary, metrics),
+        )
+        if summary.dice.n > 1:
+            say(f"lowest Dice: {', '.join(summary.worst_cases)}")
+    if report.comparison is not None:
+        _show_comparison(report.comparison, metrics)
+    _show_rules(report)
+
+
+def _show_rules(report: Report) -> None:
+    tolerances = ", ".join(f"{tolerance:g}" for tolerance in report.tolerances_mm)
+    say(f"protocol {report.protocol}: NSD at a tolerance of {tolerances} mm")
+    say(
+        f"both masks empty: --empty {report.empty_policy}, which touched {report.empty_cases} of"
+        f" {len(report.cases)} scores"
+    )
+    if report.missing_cases:
+        say(
+            f"prediction missing: --missing {report.missing_policy}, which touched"
+            f" {report.missing_cases} cases"
+        )
+    say(f"written into {report.output}: {', '.join(report.files)}")
+
+
+def _case_row(case: CaseScore, metrics: tuple[Metric, ...], several: bool) -> list[str]:
+    values = values_of(case)
+    return [
+        case.case_id,
+        *([case.name] if several else []),
+        *(_number(values[metric.key], metric) for metric in metrics),
+        f"{case.reference_ml:.2f}",
+        f"{case.prediction_ml:.2f}",
+        case.status.replace("_", " "),
+    ]
+
+
+def _summary_rows(summary: LabelSummary, metrics: tuple[Metric, ...]) -> list[list[str]]:
+    """One row a statistic, one column a metric."""
+    found = statistics_of(summary)
+    columns = [(found[metric.key], metric) for metric in metrics]
+    return [
+        ["cases", *(str(of.n) for of, _ in columns)],
+        ["without a value", *(str(of.excluded) for of, _ in columns)],
+        ["mean", *(_number(of.mean, metric) for of, metric in columns)],
+        ["95 % interval", *(_range(of.interval, metric) for of, metric in columns)],
+        ["SD", *(_number(of.sd, metric) for of, metric in columns)],
+        ["median", *(_number(of.median, metric) for of, metric in columns)],
+        ["quartiles", *(_range(of.quartiles, metric) for of, metric in columns)],
+        ["range", *(_range((of.minimum, of.maximum), metric) for of, metric in columns)],
+        ["failures (Dice < 0.1)", str(summary.failures), *("" for _ in columns[1:])],
+    ]
+
+
+def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> None:
+    rows = []
+    for label in comparison.labels:
+        for metric in metrics:
+            test = label.metrics.get(metric.key)
+            if test is not None:
+                rows.append(
+                    [
+                        f"{label.name}: {metric.title}",
+                        str(test.n),
+                        _number(test.mean, metric),
+                        _number(test.other_mean, metric),
+                        _number(test.mean_difference, metric),
+                        _range(test.interval, metric),
+                        format_p(test.t_p),
+                        format_p(test.t_p_holm),
+                        format_p(test.wilcoxon_p),
+                        format_p(test.wilcoxon_p_holm),
+                        "-" if math.isnan(test.effect_size) else f"{test.effect_size:.2f}",
+                    ]
+                )
+    show_table(
+        f"Compared with {comparison.other}",
+        COMPARISON_COLUMNS,
+        rows,
+    )
+    say(comparison_method(comparison))
+
+
+def _range(ends: tuple[float, float], metric: Metric) -> str:
+    return f"{_number(ends[0], metric)} to {_number(ends[1], metric)}"
+
+
+def _number(value: float, metric: Metric) -> str:
+    return "-" if math.isnan(value) else f"{value:.{metric.decimals}f}"

@@ -1,0 +1,21 @@
+"""Cases -> scores: files read, grids checked, policies applied, over processes."""
+
+from promise_cli.scoring.case import ScoredCase, header_spacing, score_case
+from promise_cli.scoring.cases import complete_labels, score_cases
+from promise_cli.scoring.other import score_other
+from promise_cli.scoring.rules import EmptyPolicy, MissingPolicy, Rules, make_score
+from promise_cli.scoring.worst import picture_worst
+
+__all__ = [
+    "EmptyPolicy",
+    "MissingPolicy",
+    "Rules",
+    "ScoredCase",
+    "complete_labels",
+    "header_spacing",
+    "make_score",
+    "picture_worst",
+    "score_case",
+    "score_cases",
+    "score_other",
+]

@@ -1,0 +1,71 @@
+"""The scores of another set of predictions of the same cases: read, or scored now."""
+
+import dataclasses
+from pathlib import Path
+
+from promise_cli.console import track
+from promise_cli.errors import EvaluationError
+from promise_cli.pairs import Pairing, missing_error, pair_cases
+from promise_cli.scores import PairedScores, read_scores, scores_by_case
+from promise_cli.scoring.cases import complete_labels, score_cases
+from promise_cli.scoring.rules import Rules
+from promise_cli.volume import find_volumes
+from promise_cli.workspace import Workspace
+
+METRICS = "metrics.json"
+
+
+def score_other(
+    other: Path, pairing: Pairing, rules: Rules, workspace: Workspace, workers: int | None
+) -> PairedScores:
+    """Scores by the same rules, and against the same labels, as this set's.
+
+    Args:
+        other: A folder of masks or one mask, which are scored now; a metrics.json, or a folder with nothing else.
+        pairing: This set.
+        rules: For both.
+        workspace: Where labels are looked for.
+        workers: Processes.
+
+    Raises:
+        EvaluationError: The other set holds other cases, or was scored by other rules.
+        WorkspaceError: There is nothing.
+    """
+    record = other if other.suffix == ".json" else other / METRICS
+    if record.is_file() and (record == other or not find_volumes(other)):
+        settings = {
+            "tolerances_mm": list(rules.tolerances_mm),
+            "empty_policy": rules.empty,
+            "missing_policy": rules.missing,
+        }
+        return read_scores(record, settings)
+    found = _same_cases(pair_cases(other, pairing.labels, workspace), pairing)
+    lacking = missing_error(found)
+    if lacking is not None and rules.missing == "error":
+        raise lacking
+    if found.predictions.resolve() == pairing.predictions.resolve():
+        raise EvaluationError(
+            f"--compare {other}: these are the same predictions; name another set"
+        )
+    own = dataclasses.replace(rules, targets=found.targets, whole_label=found.whole_label)
+    scored = track(score_cases(found.pairs, own, workers), "scoring other", len(found.pairs))
+    return scores_by_case(complete_labels(list(scored), own))
+
+
+def _same_cases(found: Pairing, pairing: Pairing) -> Pairing:
+    """The other set with the cases of this one, which it must hold and no others."""
+    wanted = {pair.case_id for pair in pairing.pairs}
+    for pair in found.pairs:
+        if pair.prediction is not None and pair.case_id not in wanted:
+            raise EvaluationError(
+                f"{pair.prediction}: case {pair.case_id} is not in {pairing.predictions}; both sets must hold the"
+                " same cases"
+            )
+    kept = tuple(pair for pair in found.pairs if pair.case_id in wanted)
+    lacking = sorted(wanted - {pair.case_id for pair in kept})
+    if lacking:
+        raise EvaluationError(
+            f"{found.predictions}: case {lacking[0]} of {pairing.predictions} is not in it; both sets must hold the"
+            " same cases"
+        )
+    return dataclasses.replace(found, pairs=kept)

@@ -1,0 +1,69 @@
+"""The worst cases as slices, for the page that shows the scores."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from promise_cli.errors import PromiseError
+from promise_cli.pairs import Pair, Pairing
+from promise_cli.report import Outline, PicturedCase, SlicePicture, draw_slices
+from promise_cli.scores import CaseScore, Summary
+from promise_cli.scoring.case import is_inside, target_of_value
+from promise_cli.targets import Target
+from promise_cli.volume import Volume, read_label, read_volume
+
+NUM_PICTURED = 6
+"""Cases and labels with slices; each costs the reading of a scan."""
+
+
+def picture_worst(
+    pairing: Pairing, summary: Summary, cases: Sequence[CaseScore]
+) -> tuple[PicturedCase, ...]:
+    """Slices of the cases with the lowest Dice, each label in turn.
+
+    A scan that is not there or does not fit leaves the outlines alone; a case with nothing to show is left out.
+    """
+    pairs = {pair.case_id: pair for pair in pairing.pairs}
+    targets = {target.label: target for target in pairing.targets or ()}
+    for case in cases:
+        if case.label not in targets:
+            targets[case.label] = target_of_value(int(case.label))
+    chosen = list(_choose(summary))[:NUM_PICTURED]
+    with ThreadPoolExecutor(2) as threads:  # unpacking and numpy's loops let the other thread work
+        drawn = threads.map(lambda one: _draw(pairs[one[0]], targets[one[1]]), chosen)
+        return tuple(
+            PicturedCase(case_id, label, pictures)
+            for (case_id, label), pictures in zip(chosen, drawn, strict=True)
+            if pictures
+        )
+
+
+def _choose(summary: Summary) -> Iterator[tuple[str, int | str]]:
+    for row in zip_longest(*(label.worst_cases for label in summary.labels)):
+        for case_id, label in zip(row, summary.labels, strict=True):
+            if case_id is not None and label.label is not None:
+                yield case_id, label.label
+
+
+def _draw(pair: Pair, target: Target) -> tuple[SlicePicture, ...]:
+    scan = _read_scan(pair.scan)
+    label = read_label(pair.label, like=scan)
+    if scan is not None and scan.array.shape != label.array.shape:
+        scan, label = None, read_label(pair.label)
+    reference = is_inside(label.array, target.reference_values)
+    prediction = np.zeros_like(reference)
+    if pair.prediction is not None:
+        found = read_label(pair.prediction, like=scan or label)
+        prediction = is_inside(found.array, target.prediction_values)
+    outlines = (Outline("prediction", prediction), Outline("label", reference))
+    return draw_slices(None if scan is None else scan.array, outlines, label.grid.spacing)
+
+
+def _read_scan(path: Path | None) -> Volume | None:
+    try:
+        return None if path is None else read_volume(path)
+    except PromiseError:
+        return None

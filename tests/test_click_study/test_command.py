@@ -1,0 +1,187 @@
+"""promise-evaluate --clicks on balls, with a network that outlines what is bright."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from promise_cli.cli import evaluate_app
+from promise_cli.metrics import dice
+from tests.chromium import needs_chromium, opened
+
+CLICKS = Path("results/Task98_Balls/fold_0/clicks")
+
+
+def run(*arguments):
+    return CliRunner().invoke(
+        evaluate_app, ["--fold", "0", "--device", "cpu", *map(str, arguments)]
+    )
+
+
+def study():
+    return json.loads((CLICKS / "clicks.json").read_text())
+
+
+def target(case_id):
+    return np.asanyarray(nib.load(f"Task98_Balls/labelsTr/{case_id}.nii.gz").dataobj) > 0
+
+
+def test_the_test_cases_of_the_fold_are_clicked_and_scored(balls):
+    strategies = ("random", "centre", "boundary", "margin", "largest-error")
+    done = run("--clicks", 1, 2, 5, "--trials", 2, "--strategies", *strategies)
+    assert done.exit_code == 0, done.stderr
+    found = study()
+    splits = json.loads((balls / "preprocessed/Task98_Balls/splits.json").read_text())
+    assert sorted({trial["case_id"] for trial in found["trials"]}) == splits["folds"][0]["test"]
+    assert found["num_clicks"] == [1, 2, 5]
+    assert [curve["strategy"] for curve in found["curves"]] == list(strategies)
+    assert len(found["trials"]) == len(splits["folds"][0]["test"]) * 2 * 5
+    for trial in found["trials"]:
+        inside = target(trial["case_id"])
+        assert [score["clicks"] for score in trial["scores"]] == [1, 2, 5]
+        for click in trial["clicks"]:
+            assert inside[tuple(click["voxel"])] == click["foreground"]
+        assert trial["scores"][0]["dice"] > 0.9
+    assert "strategy" in done.stdout
+    assert "NoC@85" in done.stdout
+    with (CLICKS / "clicks.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(found["trials"]) * 3
+    assert rows[0]["dice"] == repr(found["trials"][0]["scores"][0]["dice"])
+    assert sorted(path.name for path in CLICKS.iterdir()) == [
+        "clicks.csv",
+        "clicks.json",
+        "clicks.md",
+        "report.html",
+    ]
+
+
+@pytest.mark.usefixtures("balls")
+def test_the_same_seed_gives_the_same_clicks_and_another_gives_others(tmp_path):
+    found = []
+    for number, arguments in enumerate(
+        (
+            ("--clicks", 1, 3, "--trials", 2),
+            ("--clicks", 3, "--strategies", "margin", "random", "--trials", 3),
+            ("--clicks", 3, "--seed", 7),
+        )
+    ):
+        folder = tmp_path / str(number)
+        assert run(*arguments, "-o", folder).exit_code == 0
+        trials = json.loads((folder / "clicks.json").read_text())["trials"]
+        found.append(
+            {
+                (trial["case_id"], trial["trial"]): (trial["clicks"], trial["scores"][-1]["dice"])
+                for trial in trials
+                if trial["strategy"] == "random"
+            }
+        )
+    first, more, other = found
+    assert {key: more[key] for key in first} == first
+    assert other[next(iter(other))] != first[next(iter(other))]
+
+
+@pytest.mark.usefixtures("balls")
+def test_a_score_is_that_of_promise_predict_with_the_same_click():
+    """The same mask, on the scan's own grid, as the command for a person's click writes."""
+    from promise_cli.cli import predict_app
+
+    assert run("--clicks", 1).exit_code == 0
+    trial = study()["trials"][0]
+    case = trial["case_id"]
+    Path("one.json").write_text(json.dumps({case: trial["clicks"][0]["voxel"]}))
+    done = CliRunner().invoke(
+        predict_app,
+        [
+            "-i",
+            f"imgs/{case}.nii.gz",
+            "-p",
+            "one.json",
+            "-o",
+            "out",
+            "--device",
+            "cpu",
+            "--single-window",
+        ],
+    )
+    assert done.exit_code == 0, done.stderr
+    mask = np.asanyarray(nib.load(f"out/{case}.nii.gz").dataobj) > 0
+    assert dice(mask, target(case)) == trial["scores"][0]["dice"]
+
+
+@pytest.mark.usefixtures("balls")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--clicks", 0), "--clicks 0: use numbers from 1 to 100"),
+        (("--clicks", 101), "--clicks 101: use numbers from 1 to 100"),
+        (("--clicks", 1, "--trials", 0), "--trials 0: use 1 or more"),
+        ((), "--fold, --model and --strategies go with --clicks N; add it"),
+        (
+            ("--clicks", 1, "--compare", "x"),
+            "--clicks predicts a fold's test cases itself; leave out PREDICTIONS, LABELS, --compare, --metrics and"
+            " --format",
+        ),
+        (
+            ("--clicks", 1, "--protocol", "msd"),
+            "--protocol msd: no tolerance with a source for Task98_Balls; known are Task03_Liver 7 mm, Task07_Pancreas"
+            " 5 mm, Task10_Colon 4 mm; use --tolerance",
+        ),
+        (
+            ("--clicks", 1, "-f", 3),
+            "results: no checkpoint of fold 3; trained so far: fold_0",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(arguments, message):
+    done = run(*arguments)
+    assert (done.exit_code, done.stderr) == (1, f"error: {message}\n")
+    assert not CLICKS.exists()
+
+
+@pytest.mark.usefixtures("balls")
+def test_a_test_case_that_is_gone_is_named():
+    case = json.loads(Path("preprocessed/Task98_Balls/splits.json").read_text())["folds"][0][
+        "test"
+    ][0]
+    Path(f"Task98_Balls/labelsTr/{case}.nii.gz").unlink()
+    done = run("--clicks", 1)
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"error: Task98_Balls: test case {case} of results/Task98_Balls/fold_0/checkpoint_best.pt is not there; add"
+        " its scan and label\n"
+    )
+
+
+def test_evaluating_masks_still_loads_no_torch():
+    code = (
+        "import sys; from promise_cli.cli import evaluate_app; from typer.testing import CliRunner;"
+        "CliRunner().invoke(evaluate_app, ['nowhere', 'neither']); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@needs_chromium
+@pytest.mark.usefixtures("balls")
+def test_the_page_shows_curves_and_sorts_its_cases(tmp_path):
+    assert run("--clicks", 1, 3, "--strategies", "random", "largest-error").exit_code == 0
+    with opened(CLICKS / "report.html", tmp_path) as driver:
+        assert driver.get_log("browser") == []
+        charts = driver.find_elements("css selector", "svg.chart")
+        assert len(charts) == 2
+        assert len(charts[0].find_elements("css selector", "polyline")) == 2
+        head = driver.find_elements("css selector", "#case-table th button")[1]
+        head.click()
+        shown = [
+            row.find_elements("tag name", "td")[1].text
+            for row in driver.find_elements("css selector", "#case-table tbody tr")
+        ]
+        assert shown == sorted(shown)
+        assert {"random", "largest-error"} == set(shown)

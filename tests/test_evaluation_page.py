@@ -1,0 +1,141 @@
+"""report.html of promise-evaluate as a person uses it: without a network, sorting, searching, opening a case."""
+
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from promise_cli.evaluate import evaluate
+from tests.chromium import needs_chromium, opened
+from tests.conftest import affine_of, write_nifti
+
+HOSTILE = "<b onclick=alert(1)>x"
+NAMES = {"1": "tumour & <i>oedema</i>", "2": "organ"}
+
+
+def box(start, size=8):
+    array = np.zeros((40, 36, 20), dtype=np.uint8)
+    i, j, k = start
+    array[i : i + size, j : j + size, k : k + size] = 1
+    return array
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Six cases of two labels: the tumour moves further from case to case, and is nowhere in the last."""
+    root = tmp_path_factory.mktemp("page")
+    affine = affine_of("LPS", (1.0, 1.0, 3.0), (0, 0, 0))
+    rng = np.random.default_rng(0)
+    for number, case in enumerate(["c_10", "c_9", HOSTILE, "c_2", "c_1"]):
+        organ = 2 * box((20, 20, 2))
+        label, mask = box((6, 6, 4)) + organ, box((6 + 2 * number, 6, 4)) + organ
+        scan = rng.normal(0, 20, label.shape) + 400 * (label == 1)
+        write_nifti(root / "labelsTr" / f"{case}.nii.gz", label, affine)
+        write_nifti(root / "imagesTr" / f"{case}_0000.nii.gz", scan.astype(np.int16), affine)
+        write_nifti(root / "masks" / f"{case}.nii.gz", mask, affine)
+    for folder in ("labelsTr", "masks"):
+        write_nifti(root / folder / "none.nii.gz", np.zeros((40, 36, 20), np.uint8), affine)
+    (root / "dataset.json").write_text(json.dumps({"labels": NAMES}))
+    evaluate(root / "masks", root, metrics=["hd95"], compare_with=None, workers=0)
+    return root / "masks" / "report.html"
+
+
+def column(driver, number):
+    rows = driver.find_elements("css selector", "#case-table tbody tr")
+    return [row.find_elements("tag name", "td")[number].text for row in rows if row.is_displayed()]
+
+
+def test_the_page_is_one_file_that_asks_for_nothing(page):
+    text = page.read_text(encoding="utf-8")
+    assert "http" not in re.sub(r"data:image/jpeg;base64,[^\"]+", "", text).replace(
+        "http-equiv", ""
+    )
+    assert re.findall(r"(?:src|href)=\"(?!data:image/jpeg;base64,|#)", text) == []
+    assert HOSTILE not in text
+    assert "<i>oedema" not in text
+
+
+@needs_chromium
+def test_the_page_runs_without_an_error_and_without_a_network(page, tmp_path):
+    with opened(page, tmp_path) as driver:
+        assert driver.get_log("browser") == []
+        asked = driver.execute_script(
+            "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+        )
+        assert [name for name in asked if not name.startswith("data:")] == []
+        assert "onclick" in driver.find_element("id", "case-table").text
+        assert len(driver.find_elements("css selector", "svg.chart")) == 3
+        points = driver.find_elements("css selector", "svg.chart")[0].find_elements(
+            "css selector", "circle.case"
+        )
+        assert len(points) == 10
+
+
+@needs_chromium
+def test_a_click_on_a_column_sorts_by_it_and_a_second_click_turns_the_order(page, tmp_path):
+    with opened(page, tmp_path) as driver:
+        heads = driver.find_elements("css selector", "#case-table th")
+        names = [head.text for head in heads]
+        dice = names.index("Dice")
+        heads[dice].find_element("tag name", "button").click()
+        values = column(driver, dice)
+        assert values == [*sorted(values[:-2], key=float), "-", "-"]
+        assert float(values[0]) == 0.0
+        assert heads[dice].get_attribute("aria-sort") == "ascending"
+        heads[dice].find_element("tag name", "button").click()
+        values = column(driver, dice)
+        assert values == [*sorted(values[:-2], key=float, reverse=True), "-", "-"]
+        heads[0].find_element("tag name", "button").click()
+        cases = column(driver, 0)
+        assert [case for case in cases if case.startswith("c_")][::2] == [
+            "c_1",
+            "c_2",
+            "c_9",
+            "c_10",
+        ]
+        assert heads[dice].get_attribute("aria-sort") is None
+
+
+@needs_chromium
+def test_the_search_leaves_the_rows_that_hold_its_words(page, tmp_path):
+    with opened(page, tmp_path) as driver:
+        field = driver.find_element("css selector", "input[type=search]")
+        field.send_keys("c_1 organ")
+        assert column(driver, 0) == ["c_1", "c_10"]
+        field.clear()
+        field.send_keys("nothing of the kind")
+        assert column(driver, 0) == []
+
+
+@needs_chromium
+def test_a_click_on_a_case_opens_it_with_slices_and_outlines(page, tmp_path):
+    with opened(page, tmp_path) as driver:
+        link = driver.find_element("link text", "c_1")
+        details = driver.find_element("id", link.get_attribute("href").split("#")[1])
+        figures = details.find_elements("tag name", "figure")
+        assert not figures[0].is_displayed()
+        link.click()
+        driver.implicitly_wait(2)
+        assert figures[0].is_displayed()
+        assert [figure.text.split(" at ")[0] for figure in figures[:3]] == [
+            "axial",
+            "coronal",
+            "sagittal",
+        ]
+        picture = figures[0].find_element("css selector", "svg.slice")
+        shown = imread(io.BytesIO(picture.screenshot_as_png))[..., :3]
+        for colour in ([1.0, 0.549, 0.102], [0.094, 0.773, 0.851]):
+            assert (np.abs(shown - colour).max(axis=-1) < 0.1).sum() > 50
+        grey = (np.ptp(shown, axis=-1) < 0.05) & (shown[..., 0] > 0.8)
+        assert grey.mean() > 0.005
+
+
+@needs_chromium
+def test_the_worst_case_stands_first_and_one_without_a_value_last(page, tmp_path):
+    with opened(page, tmp_path) as driver:
+        names = [element.text for element in driver.find_elements("tag name", "summary")]
+        assert names[0] == "c_1: Dice 0.0000"
+        assert names[-1] == "none: Dice -"

@@ -1,0 +1,97 @@
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from promise_cli.report import Outline, draw_slices
+from promise_cli.report.charts import Curve, box_plot, line_chart
+from promise_cli.report.slices import outline_path
+
+SPACING = (1.0, 1.0, 2.0)
+
+
+def cube(start, size=6, shape=(120, 110, 60)):
+    mask = np.zeros(shape, dtype=bool)
+    mask[tuple(slice(first, first + size) for first in start)] = True
+    return mask
+
+
+def decode(picture):
+    data = base64.b64decode(picture.image.split(",")[1])
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def test_slices_are_hung_as_radiologists_do():
+    """A bright corner at the patient's right, front and top is at the left and top of axial and coronal slices."""
+    mask = cube((57, 52, 27))
+    image = np.where(np.indices(mask.shape)[0] > 60, 100.0, 0.0)
+    image[:, 55:] += 50
+    axial, coronal, sagittal = draw_slices(image, [Outline("label", mask)], SPACING)
+    assert [(p.plane, p.left, p.top) for p in (axial, coronal, sagittal)] == [
+        ("axial", "R", "A"),
+        ("coronal", "R", "S"),
+        ("sagittal", "A", "S"),
+    ]
+    found = decode(axial)
+    assert found.shape == (axial.rows, axial.columns)
+    assert found[2, 2] > found[2, -3]
+    assert found[2, 2] > found[-3, 2]
+    assert decode(sagittal)[0, 2] > decode(sagittal)[0, -3]
+
+
+def test_slices_go_where_the_two_masks_differ_most():
+    label = cube((50, 50, 10), 12)
+    prediction = label.copy()
+    prediction[50:62, 50:62, 20] = False
+    axial, _, _ = draw_slices(
+        None, [Outline("prediction", prediction), Outline("label", label)], SPACING
+    )
+    assert axial.position_mm == 20 * SPACING[2]
+    assert axial.image is None
+    assert [name for name, _ in axial.outlines] == ["label"]
+
+
+def test_a_picture_is_cut_round_the_masks_and_true_to_scale():
+    axial, coronal, _ = draw_slices(None, [Outline("label", cube((57, 52, 27)))], SPACING)
+    assert (axial.width_mm, axial.height_mm) == (80.0, 80.0)
+    assert (coronal.rows, coronal.height_mm) == (40, 80.0)
+
+
+def test_masks_without_a_voxel_have_no_picture():
+    assert draw_slices(None, [Outline("label", cube((0, 0, 0), 0))], SPACING) == ()
+
+
+@pytest.mark.parametrize(
+    ("mask", "path"),
+    [
+        ([[0, 0], [0, 0]], ""),
+        ([[1]], "M0 0h1M0 1h1M0 0v1M1 0v1"),
+        ([[1, 1], [0, 1]], "M0 0h2M0 1h1M1 2h1M0 0v1M1 1v1M2 0v2"),
+    ],
+)
+def test_an_outline_runs_along_the_edges_of_the_voxels(mask, path):
+    assert outline_path(np.array(mask, dtype=bool)) == path
+
+
+def test_a_box_plot_has_every_case_and_escapes_names():
+    drawn = box_plot({"a<b": {"case <1>": 0.5, "c2": 0.7, "c3": float("nan")}}, "Dice")
+    assert drawn.count("<circle") == 2
+    assert "case &lt;1&gt;: 0.5000" in drawn
+    assert "a&lt;b" in drawn
+    assert ">0.25<" in drawn
+
+
+def test_charts_without_values_or_with_one_are_drawn():
+    assert "<circle" not in box_plot({"a": {}}, "Dice")
+    assert box_plot({"a": {"c": 12.0}}, "HD95 (mm)").count("<circle") == 1
+    assert box_plot({"a": {"c": -0.5, "d": 0.5}}, "Volume difference").count("<circle") == 2
+
+
+def test_a_curve_has_its_points_and_its_band():
+    curve = Curve("random", (1, 2, 5), (0.5, 0.6, 0.65), ((0.4, 0.6), (0.5, 0.7), (0.6, 0.7)))
+    drawn = line_chart([curve], "Dice", "clicks")
+    assert drawn.count("<circle") == 3
+    assert drawn.count("<polygon") == 1
+    assert drawn.count("<polyline") == 1
