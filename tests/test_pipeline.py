@@ -60,6 +60,8 @@ def test_four_lines_leave_a_network_masks_and_scores(tmp_path: Path) -> None:
         "predictions.json",
         "metrics.json",
         "metrics.csv",
+        "metrics.md",
+        "report.html",
     }
     metrics = json.loads((predictions / "metrics.json").read_text())
     assert metrics["protocol"] == "promise"

@@ -19,7 +19,7 @@ from promise_cli.predictions import (
 from promise_cli.records import load_record, save_record
 from promise_cli.work import claim
 
-STALE = ("metrics.json", "metrics.csv", "report.html")
+STALE = ("metrics.json", "metrics.csv", "metrics.md", "report.html", "prediction.html")
 """What was made from masks and is wrong as soon as they change."""
 
 

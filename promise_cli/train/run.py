@@ -22,6 +22,8 @@ from promise_cli.train.curves import EpochLog, draw_progress, save_log
 from promise_cli.work import claim
 
 LAST, BEST = "checkpoint_last.pt", "checkpoint_best.pt"
+METRICS = ("metrics.json", "metrics.csv", "metrics.md")
+"""Of the fold's test cases, at the end."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -86,7 +88,7 @@ class Run:
 
     def _save_last(self, checkpoint: Checkpoint) -> None:
         if self.replaces:
-            for name in (LAST, BEST, "log.csv", "progress.png", "metrics.json", "metrics.csv"):
+            for name in (LAST, BEST, "log.csv", "progress.png", *METRICS):
                 (self.folder / name).unlink(missing_ok=True)
             self.replaces = False
         save_record(self.config, self.folder / "config.json")

@@ -141,8 +141,6 @@ def something_else_packed():
     LABEL.write_bytes(gzip.compress(b"no scan"))
 
 
-@refuses(
-    "masks/a.nii.gz: not readable as NIfTI (the file is empty); copy or export it again"
-)
+@refuses("masks/a.nii.gz: not readable as NIfTI (the file is empty); copy or export it again")
 def file_of_no_bytes():
     MASK.write_bytes(b"")

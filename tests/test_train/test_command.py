@@ -22,6 +22,7 @@ def test_every_file_is_there(trained: Path) -> None:
         "log.csv",
         "metrics.csv",
         "metrics.json",
+        "metrics.md",
         "progress.png",
         "run.json",
     }
