@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from promise_cli.bounding_box import Box, bounding_box
 from promise_cli.grid import Spacing
 
 MARGIN_MM = 25.0
@@ -72,15 +73,22 @@ def draw_slices(
     Returns:
         Three pictures; none where all masks are empty.
     """
-    masks = [outline.mask for outline in outlines]
-    union = np.logical_or.reduce(masks)
-    if not union.any():
+    filled = [box for outline in outlines if _is_filled(box := bounding_box(outline.mask))]
+    if not filled:
         return ()
+    i, j, k = (
+        _around([span[axis] for span in filled], spacing[axis], outlines[0].mask.shape[axis])
+        for axis in range(3)
+    )
+    box = (i, j, k)
+    masks = [outline.mask[box] for outline in outlines]
+    union = np.logical_or.reduce(masks)
     differing = masks[0] ^ masks[1] if len(masks) > 1 else union
     centre = [_fullest(differing if differing.any() else union, axis) for axis in range(3)]
-    box = tuple(_around(union, axis, spacing[axis]) for axis in range(3))
-    greys = None if image is None else _to_greys(image, box)
-    return tuple(_draw(plane, greys, outlines, spacing, centre, box) for plane in _PLANES)
+    greys = None if image is None else _to_greys(image[box])
+    cut = [Outline(outline.name, mask) for outline, mask in zip(outlines, masks, strict=True)]
+    first = [span.start for span in box]
+    return tuple(_draw(plane, greys, cut, spacing, centre, first) for plane in _PLANES)
 
 
 def _draw(
@@ -89,31 +97,31 @@ def _draw(
     outlines: Sequence[Outline],
     spacing: Spacing,
     centre: list[int],
-    box: tuple[slice, ...],
+    first: list[int],
 ) -> SlicePicture:
+    """One plane of what is shown already; `first` is where that begins in the scan."""
     name, across, column, row, left, top = plane
-    index = centre[across]
 
-    def cut(array: NDArray[Any], at: int) -> NDArray[Any]:
-        flat = np.take(array, at, axis=across)  # the two other axes in ascending order: column, row
+    def cut(array: NDArray[Any]) -> NDArray[Any]:
+        at = tuple(centre[across] if axis == across else slice(None) for axis in range(3))
+        flat: NDArray[Any] = array[at]  # the two other axes in ascending order: column, row
         return flat.T[::-1, ::-1]
 
-    columns, rows = (box[axis].stop - box[axis].start for axis in (column, row))
-    inside = index - box[across].start
+    columns, rows = (outlines[0].mask.shape[axis] for axis in (column, row))
     return SlicePicture(
         plane=name,
         left=left,
         top=top,
-        position_mm=index * spacing[across],
+        position_mm=(first[across] + centre[across]) * spacing[across],
         width_mm=columns * spacing[column],
         height_mm=rows * spacing[row],
         columns=columns,
         rows=rows,
-        image=None if greys is None else _to_jpeg(cut(greys, inside)),
+        image=None if greys is None else _to_jpeg(cut(greys)),
         outlines=tuple(
             (outline.name, path)
             for outline in outlines
-            if (path := outline_path(cut(outline.mask[box], inside)))
+            if (path := outline_path(cut(outline.mask)))
         ),
     )
 
@@ -139,19 +147,21 @@ def _fullest(mask: NDArray[np.bool_], axis: int) -> int:
     return int(np.count_nonzero(mask, axis=others).argmax())
 
 
-def _around(mask: NDArray[np.bool_], axis: int, step: float) -> slice:
-    """What a picture shows along an axis."""
-    others = tuple(other for other in range(3) if other != axis)
-    filled = np.flatnonzero(mask.any(axis=others))
-    first, last = int(filled[0]), int(filled[-1])
-    extent = max((last + 1 - first) * step + 2 * MARGIN_MM, LEAST_MM)
-    middle, half = (first + last + 1) / 2, extent / step / 2
-    return slice(max(0, round(middle - half)), min(mask.shape[axis], round(middle + half)))
+def _is_filled(box: Box) -> bool:
+    return box[0].stop > box[0].start
 
 
-def _to_greys(image: NDArray[Any], box: tuple[slice, ...]) -> NDArray[np.uint8]:
-    """Intensities between the 1st and 99th percentile of what is shown, as 0 to 255."""
-    shown = np.asarray(image[box], dtype=np.float32)
+def _around(spans: Sequence[slice], step: float, size: int) -> slice:
+    """What a picture shows along an axis of so many voxels."""
+    first, stop = min(span.start for span in spans), max(span.stop for span in spans)
+    extent = max((stop - first) * step + 2 * MARGIN_MM, LEAST_MM)
+    middle, half = (first + stop) / 2, extent / step / 2
+    return slice(max(0, round(middle - half)), min(size, round(middle + half)))
+
+
+def _to_greys(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Intensities between the 1st and 99th percentile as 0 to 255."""
+    shown = np.asarray(image, dtype=np.float32)
     low, high = np.percentile(shown, (1, 99)).tolist()
     scaled = (shown - low) / max(high - low, 1e-6) * 255
     greys: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
