@@ -16,6 +16,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 T = TypeVar("T")
 
@@ -25,8 +26,8 @@ PIPED_WIDTH = 160
 REPORT_SECONDS = 60.0
 """How often progress is written into a file or a pipe."""
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 def say(message: str) -> None:
@@ -95,12 +96,13 @@ def _report(items: Iterable[T], description: str, total: int) -> Iterator[T]:
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; the first column is text, the others are numbers set to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    # As text: names of cases and folders may hold what rich takes for markup.
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=number > 0)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell) for cell in row))
     if out.is_terminal:
         out.print(table)
     else:
-        Console(highlight=False, width=PIPED_WIDTH).print(table)
+        Console(highlight=False, emoji=False, width=PIPED_WIDTH).print(table)

@@ -81,8 +81,12 @@ def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:
         raise DatasetError(
             f"{dataset.name}: no label '{asked}'; --target-label takes one of: {shown}"
         )
-    named = [value for value, name in dataset.labels.items() if TUMOUR_WORDS.search(name)]
-    value = named[0] if len(named) == 1 else max(dataset.labels)
+    # nnU-Net's `ignore` marks voxels that nobody judged.
+    judged = {value: name for value, name in dataset.labels.items() if name.lower() != "ignore"}
+    if not judged:
+        raise DatasetError(f"{dataset.folder / 'dataset.json'}: labels names nothing but 'ignore'")
+    named = [value for value, name in judged.items() if TUMOUR_WORDS.search(name)]
+    value = named[0] if len(named) == 1 else max(judged)
     return value, dataset.labels[value]
 
 

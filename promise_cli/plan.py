@@ -14,6 +14,7 @@ from promise_cli.records import record_to_json
 from promise_cli.volume import Orientation
 
 FORMAT_VERSION = 1
+LARGEST_PATCH = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +60,15 @@ class Plan:
     """Whose target the numbers above were measured in; for information."""
 
     def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise ValueError(
+                f"format_version {self.format_version}, this version of promise_cli reads {FORMAT_VERSION}"
+            )
         if not 0.05 <= min(self.spacing) <= max(self.spacing) <= 50:
             raise ValueError(f"spacing must lie between 0.05 and 50 mm, found {self.spacing}")
-        if self.patch_size < 8 or self.patch_size % 4:
+        if not 8 <= self.patch_size <= LARGEST_PATCH or self.patch_size % 4:
             raise ValueError(
-                f"patch_size must be a multiple of 4 from 8 on, found {self.patch_size}"
+                f"patch_size must be a multiple of 4 from 8 to {LARGEST_PATCH}, found {self.patch_size}"
             )
         if self.target_label < 1:
             raise ValueError(f"target_label must be at least 1, found {self.target_label}")

@@ -99,6 +99,8 @@ class PredictedCase:
     scan: str
     mask: str
     """File beside predictions.json."""
+    mask_bytes: int = 0
+    """Its size; a mask that was cut or emptied since is made again."""
     probabilities: tuple[str, ...]
     """Files beside predictions.json, one a lesion; none unless asked for."""
     key: str

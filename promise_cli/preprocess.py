@@ -84,7 +84,9 @@ def preprocess(
         if not overwrite:  # another command, such as another shard, may have planned meanwhile
             kept = _kept_plan(folder)
             _target(dataset, str(target[0]), kept, folder)
-        plan = kept or make_plan(fingerprint)
+        plan = make_plan(fingerprint)
+        if kept is not None:
+            plan = _check_kept(kept, plan, folder / "plans.json")
         replace = overwrite or splits is not None
         folds = _save_splits(folds, folder / "splits.json", ids, replace=replace)
         save_record(fingerprint, folder / "fingerprint.json")
@@ -139,6 +141,31 @@ def _target(
             f" {asked}; add --overwrite to plan anew"
         )
     return choose_target(dataset, str(kept.target_label))
+
+
+def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
+    """The kept plan, unless it now means another label; what else has moved under it is told.
+
+    Raises:
+        PlanError: Its target's value bears another name in the dataset.
+    """
+    if kept.target_name != fresh.target_name:
+        raise PlanError(
+            f"{path}: planned for target {kept.target_label} named {kept.target_name}, which dataset.json now names"
+            f" {fresh.target_name}; correct one of them, or add --overwrite to plan anew"
+        )
+    theirs, ours = kept.normalisation, fresh.normalisation
+    if kept.modality != fresh.modality:
+        warn(
+            f"{path}: planned for {kept.modality or 'no modality'}, dataset.json now says"
+            f" {fresh.modality or 'none'}; kept: --overwrite plans anew"
+        )
+    elif theirs.scheme == "dataset" and not (theirs.low < ours.high and ours.low < theirs.high):
+        warn(
+            f"{path}: clips to {theirs.low:g} to {theirs.high:g}, but the target now measures {ours.low:g} to"
+            f" {ours.high:g}; kept: --overwrite plans anew"
+        )
+    return kept
 
 
 def _save_splits(folds: Splits, path: Path, usable: Sequence[str], *, replace: bool) -> Splits:

@@ -117,7 +117,7 @@ class Session:
 
         Raises:
             PromptError: The click lies outside the scan, or the first one is in the background.
-            ValueError: The label is neither.
+            ValueError: The label or the space is none of these.
         """
         if label not in (FOREGROUND, BACKGROUND):
             raise ValueError(f"label {label}; 1 is foreground, 0 background")

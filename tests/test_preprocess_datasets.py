@@ -7,6 +7,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from promise_cli.dataset import choose_target, read_dataset
+from promise_cli.errors import PlanError
 from promise_cli.preprocess import preprocess
 from tests.conftest import edit_json, write_dataset
 from tests.scans import write_dicom, write_itk
@@ -104,3 +106,38 @@ def test_all_that_is_wrong_stands_in_one_table(dataset: Path, tmp_path: Path, ca
         "  ball_006  warning   imagesTr/ball_006.nii.gz: intensities from 0 to 255 in a CT scan: windowed or shifted"
         " instead of HU?",
     ]
+
+
+def test_a_kept_plan_whose_label_has_another_name_now_is_refused(
+    dataset: Path, tmp_path: Path
+) -> None:
+    preprocess(str(dataset), root=tmp_path, workers=0)
+    edit_json(
+        dataset / "dataset.json",
+        lambda content: content.update(labels={"0": "background", "1": "pancreas"}),
+    )
+    with pytest.raises(PlanError) as caught:
+        preprocess(str(dataset), root=tmp_path, workers=0)
+    assert "planned for target 1 named tumour, which dataset.json now names pancreas" in str(
+        caught.value
+    )
+
+
+def test_a_kept_plan_of_another_modality_is_told(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preprocess(str(dataset), root=tmp_path, workers=0)
+    edit_json(dataset / "dataset.json", lambda content: content.update(modality={"0": "MRI"}))
+    preprocess(str(dataset), root=tmp_path, workers=0)
+    assert (
+        "planned for CT, dataset.json now says MRI; kept: --overwrite plans anew"
+        in capsys.readouterr().err
+    )
+
+
+def test_voxels_that_nobody_judged_are_no_target(dataset: Path) -> None:
+    edit_json(
+        dataset / "dataset.json",
+        lambda content: content.update(labels={"background": 0, "organ": 1, "ignore": 2}),
+    )
+    assert choose_target(read_dataset(dataset), None) == (1, "organ")

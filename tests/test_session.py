@@ -175,3 +175,10 @@ def test_a_trained_network_answers_the_same_at_once_and_click_by_click(trained: 
     np.testing.assert_array_equal(again.prediction.probabilities, step_by_step)
     assert session.seconds.network > 0
     assert session.seconds.read > 0
+
+
+@pytest.mark.parametrize("space", ["ras", "ijk", "Voxel"])
+def test_a_space_that_is_none_is_refused(tmp_path: Path, space: str) -> None:
+    session = predictor_of(40, PerfectWindow()).open(_write(tmp_path))
+    with pytest.raises(ValueError, match=f"space '{space}'; use one of voxel, voxel_zyx, LPS, RAS"):
+        session.click(LESIONS[0], space=space)

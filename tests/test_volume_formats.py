@@ -133,3 +133,12 @@ def test_the_files_of_a_scan_are_known(tmp_path: Path) -> None:
     assert volume_files(scan) == [scan, tmp_path / "scan.raw"]
     folder = write_dicom(tmp_path / "scan", ARRAY, AFFINE)
     assert len(volume_files(folder)) == ARRAY.shape[2]
+
+
+def test_the_voxels_of_a_detached_nrrd_belong_to_its_files(tmp_path: Path) -> None:
+    path, data = tmp_path / "a.nrrd", tmp_path / "b.raw"
+    path.write_text(
+        "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 1 1 1\nencoding: raw\ndata file: b.raw\n"
+    )
+    data.write_bytes(b"0")
+    assert volume_files(path) == [path, data]

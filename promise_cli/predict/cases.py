@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from promise_cli.bounding_box import bounding_box
 from promise_cli.errors import PromptError, VolumeError
-from promise_cli.grid import Spacing
 from promise_cli.predict.inputs import Inputs, mask_name
 from promise_cli.predict.record import RecordFile
 from promise_cli.predict.request import PredictRequest
@@ -71,7 +70,9 @@ def case_key(
     """Changes whenever the case's mask might: with the scan's files, its clicks, the networks and the settings."""
     sources = [*volume_files(scan), *checkpoints]
     stats = [
-        (str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources
+        (str(path.absolute()), of.st_size, of.st_mtime_ns, of.st_ctime_ns, of.st_ino)
+        for path in sources
+        for of in (path.stat(),)
     ]
     settings = [request.max_windows, request.tta, request.precision]
     content = json.dumps([stats, settings, record_to_json(tuple(clicks))])
@@ -82,7 +83,9 @@ def is_finished(
     record: PredictedCase | None, key: str, scan: Path, folder: Path, request: PredictRequest
 ) -> bool:
     """Whether a case need not be done again."""
-    if record is None or record.key != key or not (folder / record.mask).exists():
+    if record is None or record.key != key or not (folder / record.mask).is_file():
+        return False
+    if (folder / record.mask).stat().st_size != record.mask_bytes:
         return False
     if record.mask != mask_name(record.case_id, scan, request.same_format):
         return False
@@ -189,12 +192,13 @@ class CaseWork:
         if found.picture is not None:
             self.pictures[case] = found.picture
         counts = np.bincount(found.mask[bounding_box(found.mask)].ravel(), minlength=256)
-        spacing = found.like.grid.spacing
+        voxel_ml = found.like.grid.voxel_ml
         all_windows = [window for of in found.predictions.values() for window in of.windows]
         case_record = PredictedCase(
             case_id=case,
             scan=str(self.inputs.scans[case]),
             mask=name,
+            mask_bytes=(self.folder / name).stat().st_size,
             probabilities=probabilities,
             key=self.keys[case],
             clicks=found.clicks,
@@ -203,14 +207,14 @@ class CaseWork:
                     value=lesion.value,
                     name=lesion.name,
                     num_voxels=int(counts[lesion.value]),
-                    volume_ml=_millilitres(counts[lesion.value], spacing),
+                    volume_ml=_millilitres(counts[lesion.value], voxel_ml),
                 )
                 for lesion in found.predictions
             ),
             windows=tuple(window.origin for window in all_windows),
             closed=all(of.closed for of in found.predictions.values()),
             num_voxels=int(counts[1:].sum()),
-            volume_ml=_millilitres(counts[1:].sum(), spacing),
+            volume_ml=_millilitres(counts[1:].sum(), voxel_ml),
             clicks_outside_window=sum(
                 of.clicks_outside_window for of in found.predictions.values()
             ),
@@ -273,5 +277,5 @@ def _check_written(mask: NDArray[np.uint8], like: Volume, path: Path) -> None:
         raise VolumeError(f"{path}: reads back differently than it was written; check the disk")
 
 
-def _millilitres(num_voxels: int, spacing: Spacing) -> float:
-    return round(int(num_voxels) * float(np.prod(spacing)) / 1000, 4)
+def _millilitres(num_voxels: int, voxel_ml: float) -> float:
+    return round(int(num_voxels) * voxel_ml, 4)

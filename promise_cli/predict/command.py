@@ -196,8 +196,8 @@ def _reason(error: Exception) -> str:
 
 def _all_failed(request: PredictRequest, folder: Path, inputs: Inputs) -> PromiseError:
     """All but the last reason are shown at once; the last becomes the error that ends the command."""
-    if request.shard:  # of many; the others should not lose sight of these cases
-        save_failures(folder, inputs.failures, inputs.attempted)
+    if request.shard or folder.is_dir():  # who looks there, or does another shard, should know
+        save_failures(folder, inputs.failures, inputs.attempted if request.shard else None)
     for failure in inputs.failures[:-1]:
         fail(failure.reason)
     return PromptError(inputs.failures[-1].reason)

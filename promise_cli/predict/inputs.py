@@ -1,10 +1,11 @@
 """Which scans there are, what was clicked on them, and what of it cannot be: seen from headers alone."""
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from promise_cli.console import say
+from promise_cli.console import say, warn
 from promise_cli.errors import PromiseError, PromptError
 from promise_cli.grid import Grid
 from promise_cli.predict.request import PredictRequest
@@ -13,6 +14,7 @@ from promise_cli.prompts import (
     Click,
     Gathered,
     gather_prompts,
+    lesions,
     locate_clicks,
     unknown_case,
     write_markups,
@@ -92,6 +94,7 @@ def check_output(folder: Path, images: Path, scans: dict[str, Path], same_format
     """
     if folder.exists() and not folder.is_dir():
         raise PromptError(f"{folder}: masks need a folder, found a file; give another -o")
+    _check_writable(folder)
     if images.is_dir() and folder.resolve() == images.resolve():
         shown = next(iter(scans.values()))
         raise PromptError(
@@ -109,6 +112,17 @@ def check_output(folder: Path, images: Path, scans: dict[str, Path], same_format
             raise PromptError(
                 f"{mask}: there already, and not made by promise-predict; give another folder with -o"
             )
+
+
+def _check_writable(folder: Path) -> None:
+    """Before the networks work for nothing."""
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise PromptError(
+            f"{folder}: masks cannot be written there ({there} is no folder to write in); give another -o"
+        )
 
 
 def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
@@ -143,6 +157,16 @@ def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
         else:
             write_markups(file, clicks[case], inputs.grids[case])
     say(f"clicks of {len(clicks)} cases written to {path}")
+    valued = [case for case in files.values() if case and not _are_numbered(clicks[case])]
+    if valued:
+        warn(
+            f"{path}: Slicer's files hold no output values; read back, the lesions of {len(valued)} cases, such as"
+            f" {valued[0]}, get 1, 2, ... in order: write .json to keep their own"
+        )
+
+
+def _are_numbered(clicks: tuple[Click, ...]) -> bool:
+    return all(lesion.value == number for number, lesion in enumerate(lesions(clicks), 1))
 
 
 def _gather_clicks(request: PredictRequest, scans: dict[str, Path]) -> tuple[str, Gathered]:

@@ -37,8 +37,7 @@ class RecordFile:
             attempted: Cases of this call; others that came meanwhile, from another shard, stay.
             checkpoints: Of this call's networks.
         """
-        if not self.folder.exists():
-            return
+        self.folder.mkdir(parents=True, exist_ok=True)
         with claim(_lock(self.folder)):
             for name in STALE:
                 (self.folder / name).unlink(missing_ok=True)
@@ -47,8 +46,7 @@ class RecordFile:
                 mine = attempted | {case.case_id for case in self.result.cases}
                 others = tuple(case for case in there.cases if case.case_id not in mine)
                 self.result = dataclasses.replace(self.result, cases=(*others, *self.result.cases))
-            if (self.folder / RECORD).exists():
-                self._save()
+            self._save()  # first of all, so that what a kill leaves is known to be ours
 
     def add(self, case: PredictedCase, *, device: str, precision: str) -> None:
         """List a finished case, beside those that this call or another process listed before."""
@@ -125,7 +123,8 @@ def save_failures(folder: Path, failures: Sequence[Failure], attempted: Set[str]
                 others = load_record(Failures, path).failures
             except PlanError as error:
                 warn(f"{error}; what it lists is forgotten")
-        kept = [failure for failure in others if failure.case_id not in (attempted or ())]
+        known = {*(attempted or ()), *(failure.case_id for failure in failures)}
+        kept = [failure for failure in others if failure.case_id not in known]
         if kept or failures:
             save_record(Failures(failures=(*kept, *failures)), path)
         else:
@@ -135,7 +134,8 @@ def save_failures(folder: Path, failures: Sequence[Failure], attempted: Set[str]
 def _is_of(record: Predictions, checkpoints: Sequence[Path]) -> bool:
     """Whether a record was made with these networks as they are now."""
     created = datetime.fromisoformat(record.created).timestamp()
-    same = record.checkpoints == tuple(str(path) for path in checkpoints)
+    theirs = tuple(Path(path).resolve() for path in record.checkpoints)
+    same = theirs == tuple(path.resolve() for path in checkpoints)
     return same and created > max(path.stat().st_mtime for path in checkpoints)
 
 

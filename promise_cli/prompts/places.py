@@ -18,6 +18,8 @@ _TIE = 1e-6
 
 def voxel_of(point: ArrayLike, space: Space, stored: Grid) -> NDArray[np.float64]:
     """A point as (fractional) voxel index (i, j, k) of the scan's file."""
+    if space not in SPACES:
+        raise ValueError(f"space {space!r}; use one of {', '.join(SPACES)}")
     given = np.asarray(point, dtype=np.float64)
     if space == "voxel":
         return given

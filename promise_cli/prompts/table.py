@@ -81,6 +81,11 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
         name = cells.get("case", only_case or "")
         name = case_id(Path(name)) if is_volume_file(Path(name)) else name.removesuffix("_0000")
         with gathered.case(name):
+            if any(cell.strip() for cell in row[len(columns.names) :]):
+                raise PromptError(
+                    f"{where}: row {number}: {len(row)} cells for {len(columns.names)} columns; write decimals with a"
+                    " point, or part the cells by semicolons"
+                )
             if not name:
                 raise PromptError(f"{where}: row {number}: the column 'case' is empty")
             click = _click(cells, columns, f"{where}: row {number}", space, by_case.get(name, []))

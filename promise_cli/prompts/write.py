@@ -10,6 +10,7 @@ from promise_cli.grid import Grid
 from promise_cli.prompts.click import BACKGROUND, ONE_LESION, Click, Lesion, Space, lesions
 from promise_cli.prompts.places import point_of, voxel_of
 from promise_cli.prompts.points import FORMAT, VERSION
+from promise_cli.prompts.values import label_of_name
 
 _SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
@@ -41,7 +42,10 @@ def write_points(
 
 
 def write_markups(path: Path, clicks: tuple[Click, ...], stored: Grid) -> None:
-    """Write one case's clicks as point lists of 3D Slicer, one for each lesion, in LPS millimetres."""
+    """Write one case's clicks as point lists of 3D Slicer, one for each lesion, in LPS millimetres.
+
+    Slicer's files hold no output values: read back, the lesions of a case get 1, 2, ... in order.
+    """
     markups = [
         _point_list(lesion, its, stored, number)
         for number, (lesion, its) in enumerate(lesions(clicks).items(), 1)
@@ -80,6 +84,8 @@ def _point_list(
     lesion: Lesion, clicks: tuple[Click, ...], stored: Grid, number: int
 ) -> dict[str, Any]:
     name = lesion.name or ("clicks" if lesion == ONE_LESION else f"clicks {number}")
+    if label_of_name(name) == BACKGROUND:  # read back, the list would mean the opposite
+        name = f"lesion {name}"
     space: Space = "LPS"
     points = []
     for count, click in enumerate(clicks, 1):

@@ -11,6 +11,7 @@ SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd")
 FORMATS = ".nii.gz, .nii, .nrrd, .mha or .mhd, or are a folder of DICOM slices"
 """As messages name them."""
 
+_NRRD_DATA = re.compile(rb"^data ?file:\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 _MHD_DATA = re.compile(rb"^ElementDataFile\s*=\s*(.+?)\s*$", re.MULTILINE)
 
 
@@ -67,9 +68,16 @@ def volume_files(path: Path) -> list[Path]:
     """All files that a scan's voxels and geometry come from, for one that need not be readable."""
     if path.is_dir():
         return dicom_files(path)
-    if path.name.lower().endswith(".mhd") and path.is_file():
+    name = path.name.lower()
+    if name.endswith((".mhd", ".nrrd")) and path.is_file():
         with path.open("rb") as file:
-            named = _MHD_DATA.search(file.read(65536))
+            head = file.read(65536)
+        # NRRD parts its header from voxels in the same file by an empty line.
+        named = (
+            _MHD_DATA.search(head)
+            if name.endswith(".mhd")
+            else _NRRD_DATA.search(head.replace(b"\r\n", b"\n").partition(b"\n\n")[0])
+        )
         data = path.parent / named[1].decode(errors="replace") if named else path
         if data != path and data.is_file():
             return [path, data]

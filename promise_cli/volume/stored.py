@@ -14,6 +14,8 @@ from promise_cli.grid import Grid, Shape, format_shape, format_spacing
 
 SPACING_MM = (1e-3, 100.0)
 """What a voxel's edge may measure; beyond, the header's units are wrong."""
+LONGEST = 32767
+"""Voxels of an axis, as NIfTI counts, in which masks are written."""
 SHEAR_DEGREES = 0.05
 """Axes that miss the right angle by more are worth a note; below, it is the header's rounding."""
 
@@ -54,6 +56,10 @@ def stored_grid(shape: Shape, affine: ArrayLike, path: Path) -> Grid:
     Raises:
         VolumeError: It has no volume, or voxels of an impossible size.
     """
+    if max(shape) > LONGEST:
+        raise VolumeError(
+            f"{path}: {format_shape(shape)} voxels; an axis of more than {LONGEST} cannot be, repair the header"
+        )
     try:
         grid = Grid(shape, np.asarray(affine, dtype=np.float64))
     except ValueError as error:

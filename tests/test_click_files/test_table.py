@@ -96,3 +96,11 @@ def test_what_is_no_table_of_clicks_is_one_line(tmp_path: Path, text: str, messa
         _read(tmp_path, text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_row_with_more_cells_than_columns_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text("case,i,j,k\nx,1,5,2,3\n")
+    with pytest.raises(PromptError) as caught:
+        read_prompts(path)
+    assert "row 2: 5 cells for 4 columns; write decimals with a point" in str(caught.value)

@@ -68,3 +68,10 @@ def test_a_point_list_of_slicer_leads_to_the_same_voxels(tmp_path: Path) -> None
     np.testing.assert_allclose(
         markup["controlPoints"][0]["position"], _lps((30, 20, 10)), atol=1e-6
     )
+
+
+def test_a_lesion_whose_name_says_background_stays_a_lesion_in_slicers_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.mrk.json"
+    clicks = (Click((1, 2, 3), lesion=Lesion(1, "bg node", 1)),)
+    write_markups(path, clicks, STORED)
+    assert [click.label for click in read_prompts(path)["a"]] == [1]

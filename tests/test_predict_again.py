@@ -1,0 +1,136 @@
+"""Predicting again in a folder: what a killed call left, what was damaged since, and networks named in another way."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from promise_cli.errors import PromptError
+from promise_cli.predict import predict
+from promise_cli.predictions import Failures, Predictions
+from promise_cli.records import load_record
+from tests.conftest import RUN, write_nifti
+
+KILLED_AFTER_THE_FIRST_MASK = """
+import os, signal, sys
+from pathlib import Path
+from promise_cli.predict import cases, predict
+written = cases._check_written
+def check_and_die(*given):
+    written(*given)
+    os.kill(os.getpid(), signal.SIGKILL)
+cases._check_written = check_and_die
+predict(Path(sys.argv[1]), Path(sys.argv[2]), root=Path(sys.argv[3]), device="cpu")
+"""
+
+
+@pytest.fixture
+def place(trained: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Root, scans and clicks on two of them."""
+    root = tmp_path / "workspace"
+    shutil.copytree(trained, root)
+    points = tmp_path / "points.json"
+    points.write_text(json.dumps({"ball_001": [14, 13, 10], "ball_002": [14, 13, 10]}))
+    return root, root / "Task98_Balls" / "imagesTr", points
+
+
+def _record(root: Path) -> Predictions:
+    return load_record(Predictions, root / "predictions" / "imagesTr" / "predictions.json")
+
+
+def test_killed_after_its_first_mask_it_goes_on(place: tuple[Path, Path, Path]) -> None:
+    root, images, points = place
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_AFTER_THE_FIRST_MASK, *map(str, (images, points, root))],
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert (root / "predictions" / "imagesTr" / "ball_001.nii.gz").exists()
+    assert predict(images, points, root=root, device="cpu")
+    assert [case.case_id for case in _record(root).cases] == ["ball_001", "ball_002"]
+
+
+def test_a_mask_that_was_emptied_is_made_again(place: tuple[Path, Path, Path]) -> None:
+    root, images, points = place
+    predict(images, points, root=root, device="cpu")
+    mask = root / "predictions" / "imagesTr" / "ball_001.nii.gz"
+    before = np.asanyarray(nib.load(mask).dataobj).copy()
+    mask.write_bytes(b"")
+    predict(images, points, root=root, device="cpu")
+    np.testing.assert_array_equal(np.asanyarray(nib.load(mask).dataobj), before)
+
+
+def test_a_network_named_by_another_path_is_the_same(
+    place: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    root, images, points = place
+    predict(images, points, root=root, device="cpu")
+    monkeypatch.chdir(root)
+    other = points.with_name("other.json")
+    other.write_text(json.dumps({"ball_003": [14, 13, 10]}))
+    predict(Path("Task98_Balls/imagesTr"), other, root=Path(), device="cpu")
+    assert "of another network" not in capsys.readouterr().err
+    assert {case.case_id for case in _record(root).cases} == {"ball_001", "ball_002", "ball_003"}
+
+
+def test_where_all_fails_an_existing_folder_says_so(place: tuple[Path, Path, Path]) -> None:
+    root, images, points = place
+    predict(images, points, root=root, device="cpu")
+    points.write_text(json.dumps({"ball_001": [999, 13, 10]}))
+    with pytest.raises(PromptError, match="outside"):
+        predict(images, points, root=root, device="cpu")
+    path = root / "predictions" / "imagesTr" / "failures.json"
+    assert [failure.case_id for failure in load_record(Failures, path).failures] == ["ball_001"]
+
+
+def test_a_place_that_is_no_folder_is_found_before_the_network_works(
+    place: tuple[Path, Path, Path],
+) -> None:
+    root, images, points = place
+    (root / "file").write_text("")
+    with pytest.raises(PromptError) as caught:
+        predict(images, points, root=root, output=root / "file" / "x", device="cpu")
+    assert str(caught.value) == (
+        f"{root}/file/x: masks cannot be written there ({root}/file is no folder to write in); give another -o"
+    )
+
+
+def test_leaning_axes_make_less_volume(place: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    root, _, points = place
+    affine = np.array([[1, 0, 0.6, 0], [0, 1, 0, 0], [0, 0, 0.8, 0], [0, 0, 0, 1.0]])
+    image = np.random.default_rng(0).normal(50, 20, (30, 30, 30)).astype(np.int16)
+    scan = write_nifti(tmp_path / "ball_001.nii.gz", image, affine)
+    predict(scan, points, root=root, output=tmp_path / "out", run_dir=root / RUN, device="cpu")
+    (case,) = load_record(Predictions, tmp_path / "out" / "predictions.json").cases
+    assert case.volume_ml == pytest.approx(0.8 * case.num_voxels / 1000, abs=1e-3)
+
+
+def test_a_scan_of_an_impossible_size_does_not_stop_the_others(
+    place: tuple[Path, Path, Path],
+) -> None:
+    root, images, points = place
+    header = "NDims = 3\nDimSize = 99999 9 9\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+    path = images / "big.mha"
+    path.write_bytes(header.encode())
+    os.truncate(path, 17_000_000)
+    points.write_text(json.dumps({"ball_001": [14, 13, 10], "big": [1, 1, 1]}))
+    assert not predict(images, points, root=root, device="cpu")
+    assert [case.case_id for case in _record(root).cases] == ["ball_001"]
+    (failure,) = [
+        failure
+        for failure in load_record(
+            Failures, root / "predictions" / "imagesTr" / "failures.json"
+        ).failures
+        if failure.case_id == "big"
+    ]
+    assert failure.reason == (
+        f"{path}: 99999 x 9 x 9 voxels; an axis of more than 32767 cannot be, repair the header"
+    )
