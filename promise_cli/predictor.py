@@ -25,7 +25,7 @@ from promise_cli.plan import Plan
 from promise_cli.predictions import Prediction
 from promise_cli.prompts import Click
 from promise_cli.session import Seconds, Session
-from promise_cli.volume import Volume, read_volume
+from promise_cli.volume import Volume, is_oriented, read_volume
 
 __all__ = ["MAX_WINDOWS", "Prediction", "Predictor", "Seconds", "Session"]
 
@@ -107,6 +107,7 @@ class Predictor:
 
         Raises:
             VolumeError: The scan cannot be read.
+            ValueError: It was read with another orientation than the plan's.
         """
         seconds = seconds or Seconds()
         if not isinstance(scan, Volume):
@@ -114,6 +115,10 @@ class Predictor:
             where = where or str(path)
             scan = read_volume(path, self.plan.orientation, keep_integers=True)
             seconds.read = time.monotonic() - began
+        if not is_oriented(scan, self.plan.orientation):
+            raise ValueError(
+                f"the plan takes scans read with orientation {self.plan.orientation!r}"
+            )
         name = where or "scan"
         return Session(
             self.networks, self.plan, scan, name, max_windows, seconds, keep_windows=keep_windows

@@ -104,6 +104,8 @@ def _read_splits(path: Path) -> Splits:
             fold["test"] = fold["val"]
             fold["val"] = []
     splits: Splits = record_from_json(Splits, content, str(path))
+    if not splits.folds:
+        raise PlanError(f"{path}: holds no fold; give at least one")
     return splits
 
 

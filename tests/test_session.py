@@ -182,3 +182,9 @@ def test_a_space_that_is_none_is_refused(tmp_path: Path, space: str) -> None:
     session = predictor_of(40, PerfectWindow()).open(_write(tmp_path))
     with pytest.raises(ValueError, match=f"space '{space}'; use one of voxel, voxel_zyx, LPS, RAS"):
         session.click(LESIONS[0], space=space)
+
+
+def test_a_scan_read_with_another_orientation_is_refused(tmp_path: Path) -> None:
+    scan = read_volume(_write(tmp_path, "PIR"), "as_stored")
+    with pytest.raises(ValueError, match="takes scans read with orientation 'RAS'"):
+        predictor_of(40, PerfectWindow()).open(scan)

@@ -185,6 +185,8 @@ def _without_click(inputs: Inputs, listed: set[str]) -> list[Failure]:
 
 def _reason(error: Exception) -> str:
     """One line; a mistake of the program is told with its place, and does not stop the other cases either."""
+    if isinstance(error, OSError) and not isinstance(error, PromiseError) and error.filename:
+        return f"{error.filename}: {error.strerror or error}; check permissions and free space"
     if isinstance(error, PromiseError | OSError | MemoryError) or "memory" in str(error).lower():
         return " ".join(str(error).split()) or type(error).__name__
     last = traceback.extract_tb(error.__traceback__)[-1]

@@ -16,6 +16,7 @@ from promise_cli.volume.names import (
 from promise_cli.volume.read import (
     Orientation,
     Volume,
+    is_oriented,
     open_stored,
     read_grid,
     read_label,
@@ -34,6 +35,7 @@ __all__ = [
     "as_stored",
     "case_id",
     "find_volumes",
+    "is_oriented",
     "is_volume_file",
     "open_stored",
     "read_grid",

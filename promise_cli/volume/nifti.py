@@ -94,12 +94,32 @@ def _notes(header: nib.Nifti1Header, grid: Grid, pixdim: NDArray[np.float64]) ->
     notes = []
     if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
         notes.append("neither sform nor qform says how the scan lies; left and right are a guess")
+    unit = header.get_xyzt_units()[0]
+    if unit not in ("mm", "unknown"):
+        notes.append(
+            f"the header counts in {unit}; its numbers are taken as millimetres all the same"
+        )
     if not np.allclose(pixdim, grid.spacing, rtol=SPACING_TOLERANCE, atol=0):
         notes.append(
             f"the header says voxels of {format_spacing(pixdim)}, its affine {format_spacing(grid.spacing)};"
             " the affine is taken"
         )
+    elif int(header["sform_code"]) > 0 and int(header["qform_code"]) > 0 and not shear_note(grid):
+        # A qform cannot hold a shear, so beside one it must differ.
+        apart = _distance_of_qform(header, grid)
+        if apart > max(1.0, min(grid.spacing)):
+            notes.append(
+                f"sform and qform differ by up to {apart:.3g} mm; the sform is taken, other programs may take the other"
+            )
     return tuple(notes)
+
+
+def _distance_of_qform(header: nib.Nifti1Header, grid: Grid) -> float:
+    """Millimetres between the corners of both; infinite where the qform is none."""
+    try:
+        return Grid(grid.shape, header.get_qform()).distance_mm(grid)
+    except (HeaderDataError, ValueError):
+        return math.inf
 
 
 def _is_unscaled(image: nib.Nifti1Image) -> bool:

@@ -92,6 +92,12 @@ def read_volume(
     return _oriented(array, stored, orientation)
 
 
+def is_oriented(volume: Volume, orientation: Orientation) -> bool:
+    """Whether a volume was read with this orientation."""
+    wanted = volume.stored_grid.affine if orientation == "RAS" else np.eye(4)
+    return bool(np.array_equal(volume.axes, orientations.io_orientation(wanted)))
+
+
 def count_odd(array: NDArray[Any]) -> int:
     """How many voxels are NaN or infinite; plane by plane, since a mask of all would be another volume."""
     if array.dtype.kind != "f":

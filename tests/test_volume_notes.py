@@ -1,0 +1,36 @@
+"""What is odd about a header and need not be mended is told."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from promise_cli.volume import read_volume
+from tests.conftest import affine_of
+
+
+def _notes(tmp_path: Path, *, unit: str = "mm", qform: np.ndarray | None = None) -> tuple[str, ...]:
+    affine = affine_of("LPS", (1, 1, 2), (5, 6, 7))
+    image = nib.Nifti1Image(np.zeros((8, 9, 10), np.int16), affine)
+    image.set_sform(affine, 1)
+    image.set_qform(affine if qform is None else qform, 1)
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "scan.nii.gz")
+    return read_volume(tmp_path / "scan.nii.gz").notes
+
+
+def test_a_plain_header_needs_no_note(tmp_path: Path) -> None:
+    assert _notes(tmp_path) == ()
+    assert _notes(tmp_path, unit="unknown") == ()
+
+
+def test_other_units_than_millimetres_are_told(tmp_path: Path) -> None:
+    assert _notes(tmp_path, unit="micron") == (
+        "the header counts in micron; its numbers are taken as millimetres all the same",
+    )
+
+
+def test_a_qform_that_lies_elsewhere_is_told(tmp_path: Path) -> None:
+    (note,) = _notes(tmp_path, qform=affine_of("RAS", (1, 1, 2), (5, 6, 7)))
+    assert note.startswith("sform and qform differ by up to ")
+    assert note.endswith(" mm; the sform is taken, other programs may take the other")
