@@ -13,7 +13,7 @@ from promise_cli.fingerprint import Fingerprint, make_fingerprint
 from promise_cli.grid import format_shape, format_spacing
 from promise_cli.plan import Plan, make_plan
 from promise_cli.records import load_record, save_record
-from promise_cli.splits import Splits, splits_of_dataset
+from promise_cli.splits import Splits, splits_of_dataset, without_cases
 from promise_cli.survey import Survey, survey_dataset
 from promise_cli.work import Shard, claim, read_shard
 from promise_cli.workspace import open_workspace
@@ -78,7 +78,8 @@ def preprocess(
     source = _source(dataset, workspace.root)
     fingerprint = make_fingerprint(dataset, source, target, survey.measured, survey.left_out)
     ids = [case.case_id for case in fingerprint.cases]
-    folds = splits_of_dataset(dataset.name, ids, splits)
+    left_out = [case.case_id for case in survey.left_out]
+    folds = splits_of_dataset(dataset.name, ids, splits, left_out)
     with claim(scratch / "locks" / "plan"):
         sweep(folder, scratch)
         if not overwrite:  # another command, such as another shard, may have planned meanwhile
@@ -88,7 +89,7 @@ def preprocess(
         if kept is not None:
             plan = _check_kept(kept, plan, folder / "plans.json")
         replace = overwrite or splits is not None
-        folds = _save_splits(folds, folder / "splits.json", ids, replace=replace)
+        folds = _save_splits(folds, folder / "splits.json", ids, left_out, replace=replace)
         save_record(fingerprint, folder / "fingerprint.json")
         save_record(plan, folder / "plans.json")
     _show_plan(plan, fingerprint, kept=kept is not None)
@@ -168,10 +169,16 @@ def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
     return kept
 
 
-def _save_splits(folds: Splits, path: Path, usable: Sequence[str], *, replace: bool) -> Splits:
-    """Keep folds whose cases are all there: they may be the user's own, or have trained networks already."""
+def _save_splits(
+    folds: Splits, path: Path, usable: Sequence[str], left_out: Sequence[str], *, replace: bool
+) -> Splits:
+    """Keep folds whose cases are all there: they may be the user's own, or have trained networks already.
+
+    Cases that are left out since they cannot be used now leave the kept folds too.
+    """
     if path.exists() and not replace:
-        kept = load_record(Splits, path)
+        found = load_record(Splits, path)
+        kept = without_cases(found, left_out)
         usable_ids = set(usable)
         gone = sorted(kept.case_ids - usable_ids)
         if gone:
@@ -182,6 +189,10 @@ def _save_splits(folds: Splits, path: Path, usable: Sequence[str], *, replace: b
         new = sorted(usable_ids - kept.case_ids)
         if new:
             warn(f"{path}: kept; {len(new)} cases are in none of its folds, such as {new[0]}")
+        if kept is not found:
+            named = sorted(found.case_ids - kept.case_ids)
+            warn(f"{path}: bad cases leave its folds: {', '.join(named)}")
+            save_record(kept, path)
         return kept
     save_record(folds, path)
     return folds

@@ -1,7 +1,7 @@
 """Which cases train, validate and test: five folds of 0.7 / 0.1 / 0.2, whose test sets share no case."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -67,26 +67,41 @@ def make_splits(case_ids: Iterable[str], seed: int = 0) -> tuple[Split, ...]:
     return tuple(folds)
 
 
-def splits_of_dataset(dataset: str, case_ids: Sequence[str], file: Path | None = None) -> Splits:
+def splits_of_dataset(
+    dataset: str,
+    case_ids: Sequence[str],
+    file: Path | None = None,
+    left_out: Collection[str] = (),
+) -> Splits:
     """The folds of a dataset: from `file` where one is given, the published ones, or our own.
 
     Args:
         dataset: Folder name, such as `Task07_Pancreas`.
         case_ids: The usable cases.
         file: Ours (`splits.json`) or nnU-Net's (`splits_final.json`, whose val cases then also test).
+        left_out: Cases of the dataset that cannot be used; the file may name them.
 
     Raises:
         PlanError: The file is damaged.
         DatasetError: The file names a case that the dataset lacks.
     """
     if file is not None:
-        return _check_known(_read_splits(file), case_ids, file)
+        return _check_known(without_cases(_read_splits(file), left_out), case_ids, file)
     if dataset in PUBLISHED:
         published = _published(dataset)
         known = published.case_ids
         if known >= set(case_ids):
             return _only(published, set(case_ids), absent=len(known) - len(set(case_ids)))
     return Splits("five folds of 0.7 / 0.1 / 0.2 by a hash of the case ids", make_splits(case_ids))
+
+
+def without_cases(splits: Splits, left_out: Collection[str]) -> Splits:
+    """The same folds without some cases, and a source that says how many of them were there."""
+    gone = splits.case_ids & set(left_out)
+    if not gone:
+        return splits
+    kept = _only(splits, splits.case_ids - gone, absent=0)
+    return Splits(f"{splits.source}; left out as bad: {', '.join(sorted(gone))}", kept.folds)
 
 
 def _published(dataset: str) -> Splits:

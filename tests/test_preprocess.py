@@ -96,6 +96,32 @@ def test_a_bad_case_may_be_skipped_and_is_then_in_no_fold(dataset: Path, tmp_pat
     assert done.num_new == 5
 
 
+def test_a_case_gone_bad_later_may_be_skipped_and_leaves_the_kept_folds(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = preprocess(str(dataset), root=tmp_path, workers=0).folder
+    edit_json(folder / "splits.json", lambda content: content.update(source="mine"))
+    before = load_record(Splits, folder / "splits.json")
+    _empty_label(dataset)
+    assert preprocess(str(dataset), root=tmp_path, workers=0, skip_bad=True).num_new == 0
+    after = load_record(Splits, folder / "splits.json")
+    assert after.source == "mine; left out as bad: ball_002"
+    assert after.case_ids == before.case_ids - {"ball_002"}
+    assert [set(fold.test) for fold in after.folds] == [
+        set(fold.test) - {"ball_002"} for fold in before.folds
+    ]
+    assert "splits.json: bad cases leave its folds: ball_002" in capsys.readouterr().err
+
+
+def test_a_file_of_folds_may_name_a_case_that_is_skipped(dataset: Path, tmp_path: Path) -> None:
+    folder = preprocess(str(dataset), root=tmp_path, workers=0).folder
+    mine = tmp_path / "mine.json"
+    mine.write_bytes((folder / "splits.json").read_bytes())
+    _empty_label(dataset)
+    preprocess(str(dataset), root=tmp_path, workers=0, skip_bad=True, splits=mine)
+    assert "ball_002" not in load_record(Splits, folder / "splits.json").case_ids
+
+
 def test_cases_left_out_are_recorded_with_the_reason(dataset: Path, tmp_path: Path) -> None:
     _empty_label(dataset)
     (dataset / "imagesTr" / "ball_005.nii.gz").unlink()
