@@ -55,12 +55,16 @@ def read_dataset(folder: Path, *, keep_broken: bool = False) -> Dataset:
             f"{path}: expected an object with labels and training, found {type(content).__name__}"
         )
     modality = content.get("modality", content.get("channel_names", {}))
-    first = next(iter(modality.values()), "") if isinstance(modality, dict) else str(modality)
+    first = next(iter(modality.values()), "") if isinstance(modality, dict) else modality
+    if not isinstance(first, str):
+        raise DatasetError(
+            f"{path}: modality {first!r} is no name; write for example {{'0': 'CT'}}"
+        )
     labels = read_labels(path, content)
     cases, broken = find_cases(folder, content)
     if broken and not keep_broken:
         raise DatasetError(next(iter(broken.values())))
-    return Dataset(folder.absolute().name, folder, str(first), labels, cases, broken)
+    return Dataset(folder.absolute().name, folder, first, labels, cases, broken)
 
 
 def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:

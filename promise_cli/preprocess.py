@@ -141,6 +141,11 @@ def _target(
             f"{folder / 'plans.json'}: planned for target {kept.target_label} ({kept.target_name}), asked for"
             f" {asked}; add --overwrite to plan anew"
         )
+    if kept.target_label not in dataset.labels:
+        raise PlanError(
+            f"{folder / 'plans.json'}: target_label {kept.target_label} is no label of dataset.json; correct it, or add"
+            " --overwrite to plan anew"
+        )
     return choose_target(dataset, str(kept.target_label))
 
 

@@ -21,6 +21,16 @@ R = TypeVar("R")
 _NUMBERS = re.compile(r"\[\n[^\[\]{}\"]*\]")
 """A list of numbers, which reads best on one line."""
 
+_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    tuple: "a list",
+    dict: "an object",
+}
+"""JSON's words for Python's types."""
+
 
 def save_record(record: Any, path: Path) -> None:
     """Write a dataclass instance as indented JSON, whole or not at all. NaN becomes null."""
@@ -100,8 +110,9 @@ def record_from_json(expected: Any, value: Any, where: str) -> Any:
         return _finite(value, where)
     if isinstance(expected, type) and type(value) is expected:
         return value
-    name = getattr(expected, "__name__", None) if origin is None else origin.__name__
-    raise PlanError(f"{where}: expected {name or expected}, found {value!r}")
+    raise PlanError(
+        f"{where}: expected {_NAMES.get(origin or expected, expected)}, found {value!r}"
+    )
 
 
 def _finite(value: float, where: str) -> float:

@@ -101,9 +101,9 @@ class Workspace:
             found = self._of_folds(found, folds, place)
         elif len(found) > 1:
             shown = ", ".join(str(path.relative_to(place)) for path in found)
-            raise WorkspaceError(
-                f"{place}: several runs fit ({shown}); choose with -m RUN or -f FOLD"
-            )
+            one_dataset = len({path.parent for path in found}) == 1
+            how = "-m RUN or -f FOLD" if one_dataset else f"-m RUN, such as -m {found[0]}"
+            raise WorkspaceError(f"{place}: several runs fit ({shown}); choose with {how}")
         datasets = sorted({path.parent.name for path in found})
         if len(datasets) > 1:
             raise WorkspaceError(

@@ -178,8 +178,12 @@ def test_a_bad_option_ends_in_exactly_this_line(dataset: Path, options, line: st
         ({"spacing": [1, 1]}, "spacing: expected 3 values, found 2"),
         ({"spacing": [0, 1, 1]}, "spacing must lie between 0.05 and 50 mm, found (0.0, 1.0, 1.0)"),
         ({"patch_size": 127}, "patch_size must be a multiple of 4 from 8 to 512, found 127"),
-        ({"patch_size": "128"}, "patch_size: expected int, found '128'"),
+        ({"patch_size": "128"}, "patch_size: expected a whole number, found '128'"),
         ({"target_label": 0}, "target_label must be at least 1, found 0"),
+        (
+            {"target_label": 7},
+            "target_label 7 is no label of dataset.json; correct it, or add --overwrite to plan anew",
+        ),
     ],
 )
 def test_a_mistake_in_a_plan_ends_in_exactly_this_line(

@@ -126,6 +126,8 @@ def _two_images(dataset: Path) -> None:
          " .mhd, or are a folder of DICOM slices"),
         (lambda dataset: _as_nnunet(dataset, file_ending=".png"), "dataset.json: file_ending '.png' is not read;"
          " scans end in .nii.gz, .nii, .nrrd, .mha or .mhd, or are a folder of DICOM slices"),
+        (lambda dataset: _as_nnunet(dataset, modality=5), "dataset.json: modality 5 is no name; write for example"
+         " {'0': 'CT'}"),
         (_two_images, "dataset.json: case one has 2 images; a scan here has one channel: list one image a case"),
     ],
 )  # fmt: skip

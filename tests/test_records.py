@@ -57,12 +57,12 @@ def test_nan_is_written_as_null() -> None:
         (lambda c: c.update(cuont=2), "unknown field 'cuont'; did you mean 'count'?"),
         (lambda c: c.pop("spacing"), "missing field 'spacing'; add it or recreate the file"),
         (lambda c: c.update(spacing=[1, 2]), "spacing: expected 3 values, found 2"),
-        (lambda c: c.update(spacing=["a", 2, 3]), "spacing[0]: expected float, found 'a'"),
-        (lambda c: c.update(count=True), "count: expected int, found True"),
+        (lambda c: c.update(spacing=["a", 2, 3]), "spacing[0]: expected a number, found 'a'"),
+        (lambda c: c.update(count=True), "count: expected a whole number, found True"),
         (lambda c: c.update(count=0), "count must be at least 1, found 0"),
         (lambda c: c["inner"][1].update(kind="c"), "inner[1]: kind: found 'c'; use one of a, b"),
-        (lambda c: c.update(inner={}), "inner: expected tuple, found {}"),
-        (lambda c: c.update(score="high"), "score: expected float, found 'high'"),
+        (lambda c: c.update(inner={}), "inner: expected a list, found {}"),
+        (lambda c: c.update(score="high"), "score: expected a number, found 'high'"),
     ],
 )
 def test_a_mistake_in_a_file_is_named(tmp_path: Path, change, message: str) -> None:

@@ -1,6 +1,7 @@
 """A damaged scan or label of any format is named in one line, with what was found and what to do."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,16 @@ def _respace(path: Path) -> None:
     path.write_bytes(re.sub(rb"ElementSpacing = .*", b"ElementSpacing = -0.7 0.8 0", content))
 
 
+def _header(name: str, value: str) -> Callable[[Path], object]:
+    line, wanted = f"{name} = .*".encode(), f"{name} = {value}".encode()
+    return lambda path: path.write_bytes(re.sub(line, wanted, path.read_bytes()))
+
+
+def _picture(path: Path) -> None:
+    """In colour, as a screenshot is."""
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((5, 6, 3), np.uint8), isVector=True), str(path))
+
+
 def _packed(path: Path) -> None:
     sitk.WriteImage(itk_image(ARRAY, AFFINE), str(path), useCompression=True)
 
@@ -130,6 +141,17 @@ def _packed(path: Path) -> None:
          "its voxels are in scan.raw, which is missing; add it"),
         ("scan.mha", lambda path: path.write_text("no scan"),
          "not readable as MetaImage (no NDims in the header); copy or export it again"),
+        ("scan.mha", _header("DimSize", "4 -4 4"),
+         "DimSize is '4 -4 4', where whole numbers above 0 are needed; repair the header"),
+        ("scan.mha", _header("DimSize", "4 4.5 4"),
+         "DimSize is '4 4.5 4', where whole numbers above 0 are needed; repair the header"),
+        ("scan.mha", _header("DimSize", "4 4"), "DimSize holds 2 numbers for NDims = 3; repair the header"),
+        ("scan.mha", _header("NDims", "x"),
+         "NDims is 'x', where whole numbers above 0 are needed; repair the header"),
+        ("scan.mha", _header("ElementSpacing", "1 one 1"),
+         "ElementSpacing is '1 one 1', where numbers are needed; repair the header"),
+        ("scan.mha", _picture, "a flat picture of 6 x 5 pixels; give a 3D scan with one channel"),
+        ("scan.nrrd", _picture, "a flat picture of 6 x 5 pixels; give a 3D scan with one channel"),
         ("scan.nrrd", lambda path: path.write_text("no scan"),
          'not readable as NRRD ([nrrd] _nrrdRead: couldn\'t parse "no scan" as magic or beginning of any'
          " recognized format); copy or export it again"),

@@ -104,6 +104,8 @@ def test_folds_of_two_datasets_are_not_mixed(in_folder: Path) -> None:
         WorkspaceError, match=r"runs of several datasets fit \(Task07_Pancreas, Task10_Colon\)"
     ):
         workspace.find_runs(None, (0,))
+    with pytest.raises(WorkspaceError, match=r"choose with -m RUN, such as -m \S*/fold_0$"):
+        workspace.find_runs(None, ())
 
 
 def test_the_root_is_the_option_else_the_variable_else_here(

@@ -57,15 +57,7 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
     Raises:
         PromptError: The first line does not name the columns, or no column and no name says which scan is meant.
     """
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    try:
-        rows = [
-            row
-            for row in csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
-            if any(row)
-        ]
-    except csv.Error as error:
-        raise PromptError(f"{where}: not readable as a table ({error})") from None
+    rows, delimiter = _rows(text, where)
     columns = _columns(rows[0] if rows else [], where, delimiter == ";")
     if columns.space and space and columns.space != space:
         raise PromptError(
@@ -97,6 +89,18 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
     if not gathered.clicks and not gathered.broken:
         raise PromptError(f"{where}: holds no click")
     return gathered
+
+
+def _rows(text: str, where: str) -> tuple[list[list[str]], str]:
+    """Those that are not empty, and what parts their cells."""
+    if text[:4].lower() == "sep=":  # Excel's own first line
+        text = text.partition("\n")[2]
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    try:
+        reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+        return [row for row in reader if any(row)], delimiter
+    except csv.Error as error:
+        raise PromptError(f"{where}: not readable as a table ({error})") from None
 
 
 def _columns(first: Sequence[str], where: str, decimal_comma: bool) -> _Columns:

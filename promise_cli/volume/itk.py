@@ -9,7 +9,7 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
-from promise_cli.grid import LPS_FROM_RAS, Grid, format_spacing
+from promise_cli.grid import LPS_FROM_RAS, Grid, format_shape, format_spacing
 from promise_cli.volume.metaimage import check_meta_data, read_meta_header
 from promise_cli.volume.packed import check_packed_nrrd
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
@@ -41,7 +41,12 @@ def open_itk(path: Path) -> Stored:
             f"{path}: not readable as {kind} ({itk_reason(error)}); copy or export it again"
         ) from None
     channels = reader.GetNumberOfComponents()
-    shape = spatial_shape((*reader.GetSize(), *([channels] if channels > 1 else [])), path)
+    size = reader.GetSize()
+    if len(size) < 3:
+        raise VolumeError(
+            f"{path}: a flat picture of {format_shape(size)} pixels; give a 3D scan with one channel"
+        )
+    shape = spatial_shape((*size, *([channels] if channels > 1 else [])), path)
     spacing = np.array(reader.GetSpacing()[:3])
     if not (np.isfinite(spacing).all() and (spacing > 0).all()):
         raise VolumeError(

@@ -37,8 +37,8 @@ def read_meta_header(path: Path) -> MetaHeader:
     """Read the header's lines.
 
     Raises:
-        VolumeError: Fields that every MetaImage has are missing, a spacing is not positive, or the file of the
-            voxels is missing.
+        VolumeError: Fields that every MetaImage has are missing or no numbers, a spacing is not positive, or the
+            file of the voxels is missing.
     """
     fields: dict[str, str] = {}
     with path.open("rb") as file:
@@ -50,6 +50,7 @@ def read_meta_header(path: Path) -> MetaHeader:
             raise VolumeError(
                 f"{path}: not readable as MetaImage (no {name} in the header); copy or export it again"
             )
+    _check_numbers(path, fields)
     spacing = fields.get("ElementSpacing", fields.get("ElementSize", ""))
     if any(not float(value) > 0 for value in spacing.split()):
         raise VolumeError(
@@ -61,7 +62,38 @@ def read_meta_header(path: Path) -> MetaHeader:
     data = path.parent / name
     if not data.is_file():
         raise VolumeError(f"{path}: its voxels are in {data}, which is missing; add it")
-    return MetaHeader(fields, data, int(fields.get("HeaderSize", "0")))
+    return MetaHeader(fields, data, int(float(fields.get("HeaderSize", "0"))))
+
+
+def _check_numbers(path: Path, fields: dict[str, str]) -> None:
+    """Refuse what ITK would complain of line by line on the terminal, or read as something else."""
+    counts: dict[str, list[str]] = {
+        name: fields[name].split()
+        for name in ("NDims", "DimSize", "ElementNumberOfChannels")
+        if name in fields
+    }
+    for name, words in counts.items():
+        if not words or not all(word.isdecimal() and int(word) > 0 for word in words):
+            raise VolumeError(
+                f"{path}: {name} is {' '.join(words)!r}, where whole numbers above 0 are needed; repair the header"
+            )
+    if len(counts["DimSize"]) != int(counts["NDims"][0]):
+        raise VolumeError(
+            f"{path}: DimSize holds {len(counts['DimSize'])} numbers for NDims = {counts['NDims'][0]}; repair the"
+            " header"
+        )
+    for name in ("ElementSpacing", "ElementSize", "HeaderSize"):
+        if not all(_is_number(word) for word in fields.get(name, "").split()):
+            raise VolumeError(
+                f"{path}: {name} is {fields[name]!r}, where numbers are needed; repair the header"
+            )
+
+
+def _is_number(word: str) -> bool:
+    try:
+        return math.isfinite(float(word))
+    except ValueError:
+        return False
 
 
 def check_meta_data(path: Path, header: MetaHeader) -> None:

@@ -1,5 +1,7 @@
 """Scans and labels in one axis order, and what undoes it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +11,7 @@ import numpy as np
 from nibabel import orientations
 from numpy.typing import NDArray
 
-from promise_cli.errors import VolumeError
+from promise_cli.errors import PromiseError, VolumeError
 from promise_cli.grid import Grid
 from promise_cli.volume.names import FORMATS, SUFFIXES, case_id
 from promise_cli.volume.nifti import open_nifti
@@ -44,10 +46,22 @@ def open_stored(path: Path) -> Stored:
     """Read a file's header.
 
     Raises:
-        VolumeError: The file is missing, unreadable, not 3D, or its geometry cannot be.
+        VolumeError: The file is missing, unreadable, not 3D, or its geometry cannot be; so does the load that is
+            returned.
     """
     if not path.exists():
         raise VolumeError(f"{path}: no such file")
+    with _told(path):
+        stored = _open(path)
+
+    def load(dtype: type[np.float32] | None) -> NDArray[Any]:
+        with _told(path):
+            return stored.load(dtype)
+
+    return replace(stored, load=load)
+
+
+def _open(path: Path) -> Stored:
     name = path.name.lower()
     if path.is_dir():
         from promise_cli.volume.dicom import open_dicom  # noqa: PLC0415  NIfTI needs no SimpleITK
@@ -60,6 +74,22 @@ def open_stored(path: Path) -> Stored:
 
         return open_itk(path)
     raise VolumeError(f"{path}: not a scan; scans and labels end in {FORMATS}")
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Name the file in whatever a library raises over it, so that one odd file among many is one line."""
+    try:
+        yield
+    except (PromiseError, MemoryError):
+        raise
+    except OSError as error:
+        raise VolumeError(
+            f"{path}: {error.strerror or error}; check its permissions and the disk"
+        ) from None
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise VolumeError(f"{path}: not readable ({reason}); copy or export it again") from error
 
 
 def read_grid(path: Path) -> Grid:

@@ -47,6 +47,7 @@ def test_the_names_of_the_columns_say_the_coordinate_system(
 def test_a_german_spreadsheet_is_read_too(tmp_path: Path) -> None:
     text = "\ufeffcase;i;j;k\r\na;1,5;2;3\r\n"
     assert _read(tmp_path, text) == {"a": (Click((1.5, 2, 3)),)}
+    assert _read(tmp_path, f"sep=;\r\n{text[1:]}") == {"a": (Click((1.5, 2, 3)),)}
 
 
 def test_a_table_without_cases_belongs_to_the_scan_of_its_name(tmp_path: Path) -> None:
