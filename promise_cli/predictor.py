@@ -19,12 +19,12 @@ from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.device import Precision, choose_device, choose_precision
 from promise_cli.errors import CheckpointError
 from promise_cli.model import ProMISe
-from promise_cli.neighbours import MAX_WINDOWS
-from promise_cli.networks import MAX_STATES, Networks
 from promise_cli.plan import Plan
 from promise_cli.predictions import Prediction
 from promise_cli.prompts import Click
-from promise_cli.session import Seconds, Session
+from promise_cli.session.neighbours import MAX_WINDOWS
+from promise_cli.session.networks import MAX_STATES, Networks
+from promise_cli.session.session import Seconds, Session
 from promise_cli.volume import Volume, is_oriented, read_volume
 
 __all__ = ["MAX_WINDOWS", "Prediction", "Predictor", "Seconds", "Session"]

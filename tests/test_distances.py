@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from promise_cli.metrics import score_masks
-from promise_cli.surface_area import surface_areas
+from promise_cli.metrics.surface_area import surface_areas
 from tests.test_metrics import random_mask, voxels
 
 

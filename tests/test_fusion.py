@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from promise_cli.fusion import Canvas, gaussian
 from promise_cli.patches import Patch
+from promise_cli.session.fusion import Canvas, gaussian
 
 
 def _window(*origin: int, size: int = 8) -> Patch:

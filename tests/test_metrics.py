@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from promise_cli.metrics import dice, nsd, score_masks
-from promise_cli.surface_area import surface_areas
+from promise_cli.metrics.surface_area import surface_areas
 
 SPACING = (0.7, 0.9, 2.5)
 HEADER = float(np.float32(0.8))

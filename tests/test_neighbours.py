@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from promise_cli.fusion import Canvas
-from promise_cli.neighbours import deepest_voxel, next_window, part_of_clicks
 from promise_cli.patches import Patch
+from promise_cli.session.fusion import Canvas
+from promise_cli.session.neighbours import deepest_voxel, next_window, part_of_clicks
 
 GRID = (60, 60, 60)
 MM2 = (1.0, 1.0, 1.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from promise_cli.patches import Patch
-from promise_cli.placement import windows_for, windows_over
+from promise_cli.session.placement import windows_for, windows_over
 
 
 def _origins(*clicks: tuple[int, int, int], single: bool = False) -> list[tuple[int, int, int]]:

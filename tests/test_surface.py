@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from promise_cli.bounding_box import bounding_box, count_common, crop_mask, joint_box
-from promise_cli.dilation import dilate
-from promise_cli.surface import extract_surface, make_ball, search_bits, search_tree
-from promise_cli.surface_area import surface_areas
+from promise_cli.metrics.dilation import dilate
+from promise_cli.metrics.surface import extract_surface, make_ball, search_bits, search_tree
+from promise_cli.metrics.surface_area import surface_areas
 
 SPACING = (0.7, 0.9, 2.5)
 

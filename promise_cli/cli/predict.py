@@ -111,9 +111,9 @@ def predict(
     if single_window and max_windows not in (None, 1):
         raise typer.BadParameter("contradicts --max-windows", param_hint="'--single-window'")
     share_cores()
-    from promise_cli.neighbours import MAX_WINDOWS
     from promise_cli.predict import run
     from promise_cli.predict.request import PredictRequest, parse_space
+    from promise_cli.session.neighbours import MAX_WINDOWS
     from promise_cli.work import read_shard
 
     complete = run(

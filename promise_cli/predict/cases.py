@@ -26,7 +26,7 @@ from promise_cli.predictions import (
 )
 from promise_cli.prompts import FOREGROUND, ONE_LESION, Click, Lesion, lesions
 from promise_cli.records import record_to_json
-from promise_cli.tissue import tissue_range
+from promise_cli.session.tissue import tissue_range
 from promise_cli.volume import (
     Volume,
     read_label,
@@ -39,7 +39,7 @@ from promise_cli.work import free_memory
 
 if TYPE_CHECKING:
     from promise_cli.predictor import Predictor
-    from promise_cli.session import Session
+    from promise_cli.session.session import Session
 
 GRID_TOLERANCE = 0.1
 """How far corners of scan and mask may lie apart, as a share of the smallest spacing: headers round."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promise_cli.errors import PromptError
-from promise_cli.neighbours import MAX_WINDOWS
 from promise_cli.prompts import SPACES, Space
+from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.work import Shard
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.bounding_box import Crop, Index
-from promise_cli.dilation import dilate
 from promise_cli.grid import Spacing
-from promise_cli.surface_area import NUM_CODES
+from promise_cli.metrics.dilation import dilate
+from promise_cli.metrics.surface_area import NUM_CODES
 
 Mask = NDArray[np.bool_]
 Counts = NDArray[np.int64]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.grid import Spacing
-from promise_cli.surface import Surface, is_surface
+from promise_cli.metrics.surface import Surface, is_surface
 
 HD_FRACTION = 0.95
 

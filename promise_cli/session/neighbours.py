@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from promise_cli.bounding_box import bounding_box
-from promise_cli.fusion import Canvas
 from promise_cli.grid import Shape
 from promise_cli.patches import Patch
+from promise_cli.session.fusion import Canvas
 
 Mask = NDArray[np.bool_]
 IsTissue = Callable[[NDArray[np.int64]], Mask]

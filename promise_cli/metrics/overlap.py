@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.bounding_box import count_common, crop_mask, memory_order
-from promise_cli.distances import Distances, measure_distances
 from promise_cli.grid import Spacing, format_shape
-from promise_cli.surface import Surface, count_near, extract_surface, make_ball
-from promise_cli.surface_area import surface_areas
+from promise_cli.metrics.distances import Distances, measure_distances
+from promise_cli.metrics.surface import Surface, count_near, extract_surface, make_ball
+from promise_cli.metrics.surface_area import surface_areas
 
 
 @dataclass(frozen=True)

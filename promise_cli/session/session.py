@@ -13,11 +13,7 @@ from numpy.typing import NDArray
 
 from promise_cli.case import preprocess_image
 from promise_cli.errors import PromptError
-from promise_cli.fusion import Canvas, Volume32
-from promise_cli.neighbours import MAX_WINDOWS, deepest_voxel, next_window, part_of_clicks
-from promise_cli.networks import MAX_STATES, EncodedWindow, Networks
 from promise_cli.patches import Patch
-from promise_cli.placement import windows_for, windows_over
 from promise_cli.plan import Plan
 from promise_cli.predictions import Prediction
 from promise_cli.prompts import (
@@ -28,7 +24,11 @@ from promise_cli.prompts import (
     locate_clicks,
 )
 from promise_cli.resample import resample_window
-from promise_cli.tissue import is_tissue
+from promise_cli.session.fusion import Canvas, Volume32
+from promise_cli.session.neighbours import MAX_WINDOWS, deepest_voxel, next_window, part_of_clicks
+from promise_cli.session.networks import MAX_STATES, EncodedWindow, Networks
+from promise_cli.session.placement import windows_for, windows_over
+from promise_cli.session.tissue import is_tissue
 from promise_cli.volume import Volume, as_stored
 
 MIN_TISSUE = 0.01
