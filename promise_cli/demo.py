@@ -14,10 +14,7 @@ import numpy as np
 
 from promise_cli.console import fail, say, show_table
 from promise_cli.phantom import write_phantom
-from promise_cli.pictures import draw_case
-from promise_cli.predictions import Predictions
-from promise_cli.records import load_json, load_record
-from promise_cli.volume import read_label, read_volume
+from promise_cli.records import load_json
 
 MAIN = (
     "promise-preprocess Task99",
@@ -56,25 +53,8 @@ def main(folder: Path) -> int:
         if status:
             fail(f"{command}: exit status {status}")
             return status
-    pictures = _draw(folder)
-    _show(folder, pictures, time.monotonic() - started)
+    _show(folder, time.monotonic() - started)
     return 0
-
-
-def _draw(folder: Path) -> list[Path]:
-    """One picture a case of the main job."""
-    predictions = folder / "predictions" / "imgs"
-    pictures = []
-    for case in load_record(Predictions, predictions / "predictions.json").cases:
-        scan = read_volume(folder / case.scan)
-        mask = read_label(predictions / case.mask, like=scan).array == 1
-        label_path = folder / "Task99_Phantom" / "labelsTr" / case.mask
-        label = read_label(label_path, like=scan).array == 1
-        i, j, k = np.rint(scan.grid.ijk(case.clicks[0].ras_mm)).astype(int).tolist()
-        path = predictions / f"{case.case_id}.png"
-        draw_case(scan.array, mask, label, (i, j, k), scan.grid.spacing, case.case_id, path)
-        pictures.append(path)
-    return pictures
 
 
 def mean_dice(predictions: Path) -> float:
@@ -84,7 +64,7 @@ def mean_dice(predictions: Path) -> float:
     )
 
 
-def _show(folder: Path, pictures: list[Path], seconds: float) -> None:
+def _show(folder: Path, seconds: float) -> None:
     """The two figures that the demo is about, and where to look."""
     say("\nMean Dice against the target's label over fold 0's test cases:")
     show_table(
@@ -95,7 +75,7 @@ def _show(folder: Path, pictures: list[Path], seconds: float) -> None:
             ("on a look-alike", f"{mean_dice(folder / 'predictions' / 'lookalike'):.3f}"),
         ],
     )
-    say(f"pictures: {', '.join(str(path) for path in pictures)}")
+    say(f"slices with outlines: {folder / 'predictions' / 'imgs' / 'report.html'}")
     say(f"learning curve: {folder / 'results' / 'Task99_Phantom' / 'fold_0' / 'progress.png'}")
     say(f"scores: {folder / 'predictions' / 'imgs' / 'metrics.json'} and metrics.csv")
     say(f"the demo took {seconds / 60:.1f} minutes")

@@ -59,6 +59,28 @@ def test_a_picture_is_cut_round_the_masks_and_true_to_scale():
     assert (coronal.rows, coronal.height_mm) == (40, 80.0)
 
 
+def test_slices_go_through_the_voxel_asked_for_and_a_click_is_a_cross_in_them():
+    mask = cube((57, 52, 27))
+    clicks = [("click", (60, 55, 30)), ("background-click", (60, 20, 30)), ("click", (1, 2, 3))]
+    shown = draw_slices(None, [Outline("prediction", mask)], SPACING, (60, 55, 30), clicks)
+    axial, coronal, sagittal = shown
+    assert [p.position_mm for p in shown] == [60.0, 55.0, 60.0]
+    assert [[name for name, _ in p.outlines] for p in shown] == [
+        ["prediction", "click", "background-click"],
+        ["prediction", "click"],
+        ["prediction", "click", "background-click"],
+    ]
+    # 80 mm round the mask, whose middle is (60, 55, 30): columns run against i, rows against j and k.
+    assert dict(axial.outlines)["click"] == "M36.5 39.5h6M39.5 36.5v6"
+    assert dict(coronal.outlines)["click"] == "M36.5 19.5h6M39.5 18v3"
+    assert dict(sagittal.outlines)["background-click"].startswith("M71.5 19.5h6")
+
+
+def test_an_empty_mask_is_drawn_where_a_voxel_is_asked_for():
+    empty = [Outline("prediction", cube((0, 0, 0), 0))]
+    assert len(draw_slices(np.zeros((120, 110, 60)), empty, SPACING, (0, 109, 59))) == 3
+
+
 def test_masks_without_a_voxel_have_no_picture():
     assert draw_slices(None, [Outline("label", cube((0, 0, 0), 0))], SPACING) == ()
 

@@ -39,6 +39,7 @@ from promise_cli.work import free_memory
 
 if TYPE_CHECKING:
     from promise_cli.predictor import Predictor
+    from promise_cli.report import SlicePicture
     from promise_cli.session.session import Session
 
 GRID_TOLERANCE = 0.1
@@ -60,8 +61,8 @@ class Found:
     predictions: dict[Lesion, Prediction]
     clicks: tuple[ClickRecord, ...]
     seconds: SecondsRecord
-    picture: bytes | None
-    """A PNG for the report; None where it is not asked for, or drawn later from the files."""
+    pictures: "tuple[SlicePicture, ...] | None"
+    """Slices for the page; None where it is not asked for, or they are drawn later from the files."""
 
 
 def case_key(
@@ -106,7 +107,7 @@ class CaseWork:
     ) -> None:
         self.request, self.predictor, self.inputs = request, predictor, inputs
         self.keys, self.record, self.folder = keys, record, record.folder
-        self.pictures: dict[str, bytes] = {}
+        self.pictures: dict[str, tuple[SlicePicture, ...]] = {}
         self.odd: dict[str, str] = {}
         """Case -> what its user should be asked."""
         self.notes: dict[str, tuple[str, ...]] = {}
@@ -158,11 +159,11 @@ class CaseWork:
         mask = _merge(predictions, scan)
         records = tuple(describe_click(click, scan, mask) for click in clicks)
         self._ask(case, clicks, records, scan)
-        picture = None
+        pictures = None
         if self.request.report and self.predictor.plan.orientation == "RAS":
-            from promise_cli.report import draw_picture  # noqa: PLC0415  matplotlib is slow to import
+            from promise_cli.report import draw_prediction  # noqa: PLC0415  only where a page is asked for
 
-            picture = draw_picture(scan, mask, records, case)
+            pictures = draw_prediction(scan, mask, records)
         spent = session.seconds
         return Found(
             like=scan.without_array(),
@@ -175,7 +176,7 @@ class CaseWork:
                 network=round(spent.network, 3),
                 write=0.0,
             ),
-            picture=picture,
+            pictures=pictures,
         )
 
     def write(self, case: str, found: Found) -> PredictedCase:
@@ -189,8 +190,8 @@ class CaseWork:
         write_mask(found.mask, found.like, self.folder / name)
         _check_written(found.mask, found.like, self.folder / name)
         probabilities = self._write_probabilities(case, found) if self.request.save_prob else ()
-        if found.picture is not None:
-            self.pictures[case] = found.picture
+        if found.pictures is not None:
+            self.pictures[case] = found.pictures
         counts = np.bincount(found.mask[bounding_box(found.mask)].ravel(), minlength=256)
         voxel_ml = found.like.grid.voxel_ml
         all_windows = [window for of in found.predictions.values() for window in of.windows]

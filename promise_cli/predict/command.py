@@ -19,6 +19,9 @@ from promise_cli.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
     from promise_cli.predictor import Predictor
+    from promise_cli.report import SlicePicture
+
+    Slices = tuple[SlicePicture, ...]
 
 
 def predict(images: Path, prompts: Path | None = None, **options: object) -> bool:
@@ -86,7 +89,7 @@ def _predict(
     kept = tuple(case for case in earlier if case.case_id not in inputs.attempted)
     listed = (*kept, *(by_case[case] for case in finished))
     done: list[PredictedCase] = []
-    pictures: dict[str, bytes] = {}
+    pictures: dict[str, Slices] = {}
     if todo:
         done, pictures = _work(request, workspace, inputs, folder, checkpoints, todo, keys, listed)
     elif finished:
@@ -114,7 +117,7 @@ def _work(
     todo: Sequence[str],
     keys: dict[str, str],
     listed: tuple[PredictedCase, ...],
-) -> tuple[list[PredictedCase], dict[str, bytes]]:
+) -> tuple[list[PredictedCase], dict[str, "Slices"]]:
     """Predict case by case; every finished one is on disk and listed before the one after the next begins."""
     from promise_cli.predictor import Predictor  # noqa: PLC0415  the cheap checks come first
 

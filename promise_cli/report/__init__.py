@@ -13,7 +13,7 @@ from promise_cli.report.evaluation import (
     write_evaluation,
 )
 from promise_cli.report.page import render
-from promise_cli.report.prediction import draw_picture, write_report
+from promise_cli.report.prediction import draw_prediction, write_report
 from promise_cli.report.slices import Outline, SlicePicture, draw_slices
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "PicturedCase",
     "SlicePicture",
     "box_plot",
-    "draw_picture",
+    "draw_prediction",
     "draw_slices",
     "is_evaluation",
     "line_chart",

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.bounding_box import Box, bounding_box
+from promise_cli.bounding_box import Box, Index, bounding_box
 from promise_cli.grid import Spacing
 
 MARGIN_MM = 25.0
 """A picture shows so much round the masks."""
 LEAST_MM = 80.0
 """And no less than this from edge to edge."""
+CROSS_MM = 6.0
+"""From end to end of a click's cross."""
 QUALITY = 80
 """Of the JPEG."""
 
@@ -47,7 +49,7 @@ class SlicePicture:
     image: str | None
     """`data:` address of the greys; None where there is no scan."""
     outlines: tuple[tuple[str, str], ...]
-    """Name and SVG path, in voxels, of each mask that meets the slice."""
+    """CSS class and SVG path, in voxels, of each mask and cross that meets the slice."""
 
 
 _PLANES = (
@@ -61,69 +63,98 @@ against the axis."""
 
 
 def draw_slices(
-    image: NDArray[Any] | None, outlines: Sequence[Outline], spacing: Spacing
+    image: NDArray[Any] | None,
+    outlines: Sequence[Outline],
+    spacing: Spacing,
+    at: Index | None = None,
+    clicks: Sequence[tuple[str, Index]] = (),
 ) -> tuple[SlicePicture, ...]:
-    """Axial, coronal and sagittal slices where the first two masks differ most, cut to what is round them.
+    """Axial, coronal and sagittal slices, cut to what is round the masks.
 
     Args:
         image: (I, J, K) intensities, axes RAS; None where there is no scan.
-        outlines: Masks of the same voxels; with one mask, its largest slices are shown.
+        outlines: Masks of the same voxels.
         spacing: mm along i, j, k.
+        at: The voxel that the slices go through; otherwise where the first two masks differ most, and with one mask
+            its largest slices.
+        clicks: CSS class and voxel of crosses, each drawn in the slices that it lies in.
 
     Returns:
-        Three pictures; none where all masks are empty.
+        Three pictures; none where all masks are empty and no voxel is asked for.
     """
-    filled = [box for outline in outlines if _is_filled(box := bounding_box(outline.mask))]
-    if not filled:
+    spans = [box for outline in outlines if _is_filled(box := bounding_box(outline.mask))]
+    if at is not None:
+        spans.append((slice(at[0], at[0] + 1), slice(at[1], at[1] + 1), slice(at[2], at[2] + 1)))
+    if not spans:
         return ()
     i, j, k = (
-        _around([span[axis] for span in filled], spacing[axis], outlines[0].mask.shape[axis])
+        _around([span[axis] for span in spans], spacing[axis], outlines[0].mask.shape[axis])
         for axis in range(3)
     )
     box = (i, j, k)
-    masks = [outline.mask[box] for outline in outlines]
-    union = np.logical_or.reduce(masks)
-    differing = masks[0] ^ masks[1] if len(masks) > 1 else union
-    centre = [_fullest(differing if differing.any() else union, axis) for axis in range(3)]
-    greys = None if image is None else _to_greys(image[box])
-    cut = [Outline(outline.name, mask) for outline, mask in zip(outlines, masks, strict=True)]
     first = [span.start for span in box]
-    return tuple(_draw(plane, greys, cut, spacing, centre, first) for plane in _PLANES)
+    cut = [Outline(outline.name, outline.mask[box]) for outline in outlines]
+    centre = (
+        _fullest_slices([outline.mask for outline in cut])
+        if at is None
+        else [index - start for index, start in zip(at, first, strict=True)]
+    )
+    crosses = [
+        (name, [index - start for index, start in zip(voxel, first, strict=True)])
+        for name, voxel in clicks
+    ]
+    greys = None if image is None else _to_greys(image[box])
+    shown = _Shown(greys, cut, crosses, spacing, centre, first)
+    return tuple(_draw(plane, shown) for plane in _PLANES)
 
 
-def _draw(
-    plane: tuple[str, int, int, int, str, str],
-    greys: NDArray[np.uint8] | None,
-    outlines: Sequence[Outline],
-    spacing: Spacing,
-    centre: list[int],
-    first: list[int],
-) -> SlicePicture:
-    """One plane of what is shown already; `first` is where that begins in the scan."""
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """The part of a scan that is drawn; voxels count from its first."""
+
+    greys: NDArray[np.uint8] | None
+    outlines: Sequence[Outline]
+    crosses: Sequence[tuple[str, list[int]]]
+    spacing: Spacing
+    centre: list[int]
+    first: list[int]
+    """Where it begins in the scan."""
+
+
+def _draw(plane: tuple[str, int, int, int, str, str], shown: _Shown) -> SlicePicture:
     name, across, column, row, left, top = plane
 
     def cut(array: NDArray[Any]) -> NDArray[Any]:
-        at = tuple(centre[across] if axis == across else slice(None) for axis in range(3))
+        at = tuple(shown.centre[across] if axis == across else slice(None) for axis in range(3))
         flat: NDArray[Any] = array[at]  # the two other axes in ascending order: column, row
         return flat.T[::-1, ::-1]
 
-    columns, rows = (outlines[0].mask.shape[axis] for axis in (column, row))
+    columns, rows = (shown.outlines[0].mask.shape[axis] for axis in (column, row))
+    steps = shown.spacing[column], shown.spacing[row]
+    paths = [(outline.name, outline_path(cut(outline.mask))) for outline in shown.outlines]
+    paths += [
+        (kind, _cross_path(columns - voxel[column] - 0.5, rows - voxel[row] - 0.5, steps))
+        for kind, voxel in shown.crosses
+        if voxel[across] == shown.centre[across]
+    ]
     return SlicePicture(
         plane=name,
         left=left,
         top=top,
-        position_mm=(first[across] + centre[across]) * spacing[across],
-        width_mm=columns * spacing[column],
-        height_mm=rows * spacing[row],
+        position_mm=(shown.first[across] + shown.centre[across]) * shown.spacing[across],
+        width_mm=columns * steps[0],
+        height_mm=rows * steps[1],
         columns=columns,
         rows=rows,
-        image=None if greys is None else _to_jpeg(cut(greys)),
-        outlines=tuple(
-            (outline.name, path)
-            for outline in outlines
-            if (path := outline_path(cut(outline.mask)))
-        ),
+        image=None if shown.greys is None else _to_jpeg(cut(shown.greys)),
+        outlines=tuple((kind, path) for kind, path in paths if path),
     )
+
+
+def _cross_path(x: float, y: float, steps: tuple[float, float]) -> str:
+    """SVG path of an upright cross round a point, in voxels of so many mm."""
+    reach_x, reach_y = (CROSS_MM / 2 / step for step in steps)
+    return f"M{x - reach_x:g} {y:g}h{2 * reach_x:g}M{x:g} {y - reach_y:g}v{2 * reach_y:g}"
 
 
 def outline_path(mask: NDArray[np.bool_]) -> str:
@@ -141,10 +172,14 @@ def outline_path(mask: NDArray[np.bool_]) -> str:
     return "".join(parts)
 
 
-def _fullest(mask: NDArray[np.bool_], axis: int) -> int:
-    """The slice across an axis that holds most of a mask."""
-    others = tuple(other for other in range(3) if other != axis)
-    return int(np.count_nonzero(mask, axis=others).argmax())
+def _fullest_slices(masks: Sequence[NDArray[np.bool_]]) -> list[int]:
+    """The slice across each axis in which the first two masks differ most, or that holds most of all masks."""
+    union = np.logical_or.reduce(masks)
+    differing = masks[0] ^ masks[1] if len(masks) > 1 else union
+    shown = differing if differing.any() else union
+    return [
+        int(np.count_nonzero(shown, axis=others).argmax()) for others in ((1, 2), (0, 2), (0, 1))
+    ]
 
 
 def _is_filled(box: Box) -> bool:

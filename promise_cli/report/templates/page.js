@@ -1,9 +1,9 @@
-// Tables with class "sortable": a click on a column's name sorts by it, a second click turns the order round.
+// Tables with class "sortable": a click on a column's button sorts by it, a second click turns the order round.
 // Cells sort by data-value where they have one; a missing value stays at the end.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
-    head.querySelector("button").addEventListener("click", () => {
+    head.querySelector("button")?.addEventListener("click", () => {
       const descending = head.getAttribute("aria-sort") === "ascending";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", descending ? "descending" : "ascending");
