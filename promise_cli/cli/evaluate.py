@@ -157,12 +157,9 @@ def evaluate(
     show_report(report)
 
 
-def _study(*, output: Path | None, **options: Any) -> None:
+def _study(**options: Any) -> None:
     """Simulated clicks need the network, which nothing else here loads."""
     share_cores()
-    from promise_cli.click_study import StudyRequest, show_study, study_clicks, write_study
+    from promise_cli.click_study import StudyRequest, show_study, study_clicks
 
-    study = study_clicks(StudyRequest(**options))
-    folder = output or Path(study.checkpoints[0]).parent / "clicks"
-    write_study(study, folder)
-    show_study(study, folder)
+    show_study(*study_clicks(StudyRequest(**options)))

@@ -3,7 +3,7 @@
 Only `study` loads networks.
 """
 
-from promise_cli.click_study.files import show_study, write_study
+from promise_cli.click_study.files import show_study
 from promise_cli.click_study.record import ClickStudy, Strategy
 from promise_cli.click_study.request import StudyRequest
 from promise_cli.click_study.study import study_clicks
@@ -14,5 +14,4 @@ __all__ = [
     "StudyRequest",
     "show_study",
     "study_clicks",
-    "write_study",
 ]

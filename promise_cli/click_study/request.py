@@ -29,6 +29,8 @@ class StudyRequest:
     fold: int | None = None
     run: Path | None = None
     device: str = "auto"
+    output: Path | None = None
+    """Folder of the results; None: `clicks` beside the checkpoint."""
     root: Path | None = None
 
     def __post_init__(self) -> None:

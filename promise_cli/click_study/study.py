@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from promise_cli.checkpoint import Checkpoint, load_checkpoint
 from promise_cli.click_study.curves import make_curves
 from promise_cli.click_study.draw import draw_clicks, generator, largest_error
+from promise_cli.click_study.files import write_study
+from promise_cli.click_study.kept import KeptCase, KeptCases
 from promise_cli.click_study.record import (
     ClickStudy,
     SimulatedClick,
@@ -20,7 +22,7 @@ from promise_cli.click_study.record import (
     TrialScore,
 )
 from promise_cli.click_study.request import StudyRequest
-from promise_cli.console import track
+from promise_cli.console import say, track
 from promise_cli.dataset import CaseFiles, read_dataset
 from promise_cli.errors import EvaluationError
 from promise_cli.grid import Spacing, format_shape
@@ -52,13 +54,18 @@ class _Case:
     """The axis of the file across the slices."""
 
 
-def study_clicks(request: StudyRequest) -> ClickStudy:
-    """Predict each test case with each strategy, trial and number of clicks, and score it.
+def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
+    """Predict each test case with each strategy, trial and number of clicks, score it, and write the results.
+
+    Each finished case is kept in the output folder until all are there, so that a study that was stopped goes on.
+
+    Returns:
+        The study, and the folder that it was written into.
 
     Raises:
         WorkspaceError: There is no run, or no dataset.
         CheckpointError: The checkpoint is unusable.
-        EvaluationError: The fold has no test case, or a label does not fit its scan.
+        EvaluationError: The fold has no test case, a label does not fit its scan, or the folder cannot be written to.
     """
     workspace = open_workspace(request.root)
     folds = () if request.fold is None else (request.fold,)
@@ -69,19 +76,14 @@ def study_clicks(request: StudyRequest) -> ClickStudy:
     cases = _test_cases(checkpoint, path, request, workspace)
     predictor = Predictor.load(path, request.device)
     plan = predictor.plan
-    trials: list[Trial] = []
-    empty: list[str] = []
-    for files in track(cases, "clicks", len(cases)):
-        case = _open(files, plan, predictor)
-        if not case.target.any():
-            empty.append(files.case_id)
-            continue
-        for strategy in request.strategies:
-            numbers = range(request.trials)
-            trials += [_try(case, strategy, number, request, tolerances) for number in numbers]
+    output = request.output or path.parent / "clicks"
+    kept = KeptCases(output, request, path)
+    done = _do_cases(cases, kept, predictor, request, tolerances)
+    trials = [trial for case in done for trial in case.trials]
+    empty = [case.case_id for case in done if not case.trials]
     if not trials:
         raise EvaluationError(f"{path}: no test case holds label {plan.target_label}")
-    return ClickStudy(
+    study = ClickStudy(
         command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         dataset=plan.dataset,
@@ -100,6 +102,33 @@ def study_clicks(request: StudyRequest) -> ClickStudy:
         curves=make_curves(trials, request.strategies),
         trials=tuple(trials),
     )
+    write_study(study, output)
+    kept.clear()
+    return study, output
+
+
+def _do_cases(
+    cases: Sequence[CaseFiles],
+    kept: KeptCases,
+    predictor: Predictor,
+    request: StudyRequest,
+    tolerances: tuple[float, ...],
+) -> list[KeptCase]:
+    """All cases in order, those of an earlier call as they were kept."""
+    done = {files.case_id: found for files in cases if (found := kept.find(files)) is not None}
+    if done:
+        say(f"{kept.folder}: {len(done)} of {len(cases)} cases were done before, and are taken")
+    for files in track(
+        [files for files in cases if files.case_id not in done], "clicks", len(cases) - len(done)
+    ):
+        case = _open(files, predictor.plan, predictor)
+        trials = [
+            _try(case, strategy, number, request, tolerances)
+            for strategy in (request.strategies if case.target.any() else ())
+            for number in range(request.trials)
+        ]
+        done[files.case_id] = kept.save(files, trials)
+    return [done[files.case_id] for files in cases]
 
 
 def _test_cases(

@@ -29,6 +29,7 @@ from promise_cli.records import record_to_json
 from promise_cli.session.tissue import tissue_range
 from promise_cli.volume import (
     Volume,
+    file_stamps,
     read_label,
     read_volume,
     volume_files,
@@ -69,12 +70,7 @@ def case_key(
     request: PredictRequest, checkpoints: Sequence[Path], scan: Path, clicks: Sequence[Click]
 ) -> str:
     """Changes whenever the case's mask might: with the scan's files, its clicks, the networks and the settings."""
-    sources = [*volume_files(scan), *checkpoints]
-    stats = [
-        (str(path.absolute()), of.st_size, of.st_mtime_ns, of.st_ctime_ns, of.st_ino)
-        for path in sources
-        for of in (path.stat(),)
-    ]
+    stats = file_stamps([*volume_files(scan), *checkpoints])
     settings = [request.max_windows, request.tta, request.precision]
     content = json.dumps([stats, settings, record_to_json(tuple(clicks))])
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
 """Which files and folders are scans, and which case each one is."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from promise_cli.errors import VolumeError
@@ -62,6 +62,15 @@ def is_dicom_folder(path: Path) -> bool:
 def dicom_files(folder: Path) -> list[Path]:
     """The DICOM slices directly in a folder, by name."""
     return list(_slices(folder))
+
+
+def file_stamps(paths: Iterable[Path]) -> list[tuple[str, int, int, int, int]]:
+    """Name, size, times and place on the disk of each file: they change whenever its content might have."""
+    stamps = []
+    for path in paths:
+        of = path.stat()
+        stamps.append((str(path.absolute()), of.st_size, of.st_mtime_ns, of.st_ctime_ns, of.st_ino))
+    return stamps
 
 
 def volume_files(path: Path) -> list[Path]:

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from promise_cli.cli import evaluate_app
+from promise_cli.click_study import study as module
 from promise_cli.metrics import dice
 from tests.chromium import needs_chromium, opened
 
@@ -60,6 +61,39 @@ def test_the_test_cases_of_the_fold_are_clicked_and_scored(balls):
         "clicks.md",
         "report.html",
     ]
+
+
+@pytest.mark.usefixtures("balls")
+def test_a_study_that_was_stopped_goes_on_from_its_finished_cases(monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    asked = ("--clicks", 1, 2, "--trials", 2, "--strategies", "random", "largest-error")
+    assert run(*asked, "-o", "whole").exit_code == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write_study", stop)
+        stopped = run(*asked, "-o", "parts")
+    assert (stopped.exit_code, stopped.stderr) == (1, "error: stopped; what was finished is kept\n")
+    assert len(list(Path("parts/unfinished").iterdir())) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_try", stop)
+        assert "1 of 1 cases were done before" in run(*asked, "-o", "parts").stdout
+    whole, parts = (
+        json.loads((Path(folder) / "clicks.json").read_text()) for folder in ("whole", "parts")
+    )
+    assert (whole["trials"], whole["curves"]) == (parts["trials"], parts["curves"])
+    assert not Path("parts/unfinished").exists()
+
+
+@pytest.mark.usefixtures("balls")
+def test_a_case_kept_for_another_question_or_damaged_is_done_again(monkeypatch):
+    monkeypatch.setattr(module.KeptCases, "clear", lambda _: None)
+    assert run("--clicks", 1, "-o", "there").exit_code == 0
+    assert "done before" in run("--clicks", 1, "-o", "there").stdout
+    assert "done before" not in run("--clicks", 2, "-o", "there").stdout
+    (kept,) = Path("there/unfinished").iterdir()
+    kept.write_text("{")
+    assert "done before" not in run("--clicks", 2, "-o", "there").stdout
 
 
 @pytest.mark.usefixtures("balls")
