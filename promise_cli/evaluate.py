@@ -18,6 +18,7 @@ from promise_cli.scores import (
     FurtherMetric,
     Report,
     compare,
+    notes_of_comparison,
     refuse_foreign_summary,
     report_files,
     show_report,
@@ -29,7 +30,9 @@ from promise_cli.scoring import (
     MissingPolicy,
     Rules,
     complete_labels,
+    notes_of_labels,
     picture_worst,
+    refuse_absent_target,
     score_cases,
     score_other,
 )
@@ -82,6 +85,7 @@ def evaluate(
     rules = Rules(
         targets=pairing.targets,
         whole_label=pairing.whole_label,
+        ignored=pairing.ignored,
         tolerances_mm=choose_tolerances(protocol, tolerances_mm, pairing.dataset),
         empty=empty,
         missing=missing,
@@ -95,13 +99,15 @@ def evaluate(
         raise EvaluationError(f"{folder}: results need a folder, found a file; give another -o")
     if nnunet:
         refuse_foreign_summary(folder)
-    other = (
-        None
+    other, notes_of_other = (
+        (None, ())
         if compare_with is None
         else score_other(compare_with, pairing, rules, workspace, workers)
     )
-    scored = track(score_cases(pairing.pairs, rules, workers), "scoring", len(pairing.pairs))
-    cases = complete_labels(list(scored), rules)
+    scored = list(track(score_cases(pairing.pairs, rules, workers), "scoring", len(pairing.pairs)))
+    refuse_absent_target(scored, pairing)
+    cases = complete_labels(scored, rules)
+    comparison = None if other is None else compare(cases, other, str(compare_with))
     report = Report(
         command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -116,9 +122,14 @@ def evaluate(
         empty_cases=sum(case.status == "both_empty" for case in cases),
         missing_policy=missing,
         missing_cases=sum(pair.prediction is None for pair in pairing.pairs),
-        notes=pairing.notes,
+        notes=(
+            *pairing.notes,
+            *notes_of_labels(scored),
+            *notes_of_other,
+            *([] if comparison is None else notes_of_comparison(comparison)),
+        ),
         summary=summarize(cases),
-        comparison=None if other is None else compare(cases, other, str(compare_with)),
+        comparison=comparison,
         cases=tuple(cases),
     )
     _write(report, pairing, folder, nnunet=nnunet, page=page)

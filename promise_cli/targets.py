@@ -7,6 +7,8 @@ from promise_cli.errors import EvaluationError
 from promise_cli.records import load_json
 
 MANIFEST = "predictions.json"
+IGNORE = "ignore"
+"""nnU-Net's name for the value of voxels that nobody judged."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def read_targets(path: Path) -> tuple[Target, ...]:
-    """The labels that dataset.json names, background left out.
+    """The labels that dataset.json names, background and what is to be ignored left out.
 
     MSD writes {"1": "pancreas"}, nnU-Net {"pancreas": 1} or {"whole": [1, 2]} for a region.
     """
@@ -76,12 +78,24 @@ def read_targets(path: Path) -> tuple[Target, ...]:
         if not values or not all(str(value).isdigit() for value in values):
             raise EvaluationError(f"{path}: label {key!r}: {item!r} names no whole number; mend it")
         numbers = tuple(int(value) for value in values)
-        if 0 not in numbers:
+        if 0 not in numbers and str(name).lower() != IGNORE:
             label = numbers[0] if len(numbers) == 1 else "+".join(map(str, numbers))
             targets.append(Target(label, str(name), numbers, numbers))
     if not targets:
         raise EvaluationError(f"{path}: labels names nothing but background; mend it")
     return tuple(sorted(targets, key=lambda target: target.reference_values))
+
+
+def read_ignored(path: Path) -> int | None:
+    """The value of voxels that count neither for nor against a mask, if dataset.json names one."""
+    content = load_json(path)
+    found = content.get("labels") if isinstance(content, dict) else None
+    named = found.items() if isinstance(found, dict) else ()
+    for key, item in named:
+        for name, value in ((key, item), (item, key)):
+            if str(name).lower() == IGNORE and str(value).isdecimal():
+                return int(value)
+    return None
 
 
 def find_dataset_json(folder: Path) -> Path | None:

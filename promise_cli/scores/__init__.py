@@ -1,6 +1,12 @@
 """Scores per case, their statistics, the comparison of two sets, and the files that hold them."""
 
-from promise_cli.scores.compare import PairedScores, compare, read_scores, scores_by_case
+from promise_cli.scores.compare import (
+    PairedScores,
+    compare,
+    notes_of_comparison,
+    read_scores,
+    scores_by_case,
+)
 from promise_cli.scores.comparison import Comparison, LabelComparison, MetricComparison
 from promise_cli.scores.files import report_files, write_report
 from promise_cli.scores.metric import (
@@ -39,6 +45,7 @@ __all__ = [
     "Summary",
     "compare",
     "metrics_of",
+    "notes_of_comparison",
     "read_scores",
     "refuse_foreign_summary",
     "report_files",

@@ -30,12 +30,15 @@ class Rules:
     missing: MissingPolicy
     further: tuple[FurtherMetric, ...] = ()
     """What to measure beside Dice and NSD."""
+    ignored: int | None = None
+    """Value of a label's voxels that are taken out of both masks."""
 
 
 def make_score(
     pair: Pair,
     target: Target,
     spacing: Spacing,
+    voxel_ml: float,
     scan_voxels: int,
     found: Scores,
     rules: Rules,
@@ -46,7 +49,6 @@ def make_score(
     if status in {"both_empty", "prediction_missing"}:
         value = policy_value(status, rules)
         dice, nsd = value, (value,) * len(nsd)
-    voxel_ml = math.prod(spacing) / 1000
     return CaseScore(
         case_id=pair.case_id,
         label=target.label,
