@@ -1,5 +1,6 @@
 """What a person sees: progress and tables through rich, errors as one line on standard error."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,8 +27,19 @@ PIPED_WIDTH = 160
 REPORT_SECONDS = 60.0
 """How often progress is written into a file or a pipe."""
 
-out = Console(highlight=False, emoji=False)
-err = Console(stderr=True, highlight=False, emoji=False)
+
+class PatientConsole(Console):
+    """Says nothing more once nobody reads it: `promise-train ... | head` must not end a training."""
+
+    def on_broken_pipe(self) -> None:
+        """Let all that is still to be said go nowhere."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+
+
+out = PatientConsole(highlight=False, emoji=False)
+err = PatientConsole(stderr=True, highlight=False, emoji=False)
 
 
 def say(message: str) -> None:

@@ -126,3 +126,14 @@ def test_a_folder_in_place_of_a_file_is_one_line(in_folder: Path) -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith("error: Task98_Balls/dataset.json: not readable")
     assert result.stderr.count("\n") == 1
+
+
+def test_a_reader_that_goes_away_does_not_end_the_work(in_folder: Path) -> None:
+    code = (
+        "from promise_cli.console import say\n"
+        "for _ in range(3000): say('x' * 200)\n"
+        "open('done', 'w').close()"
+    )
+    line = f'"{sys.executable}" -c "{code}" | head -1'
+    subprocess.run(line, shell=True, check=True, capture_output=True, timeout=60)
+    assert (in_folder / "done").exists()

@@ -50,6 +50,14 @@ def train(
     patches_per_case: Annotated[
         int | None, typer.Option(min=1, help="In one epoch.", show_default="the preset's")
     ] = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A field of network or recipe (docs/method.md); may be repeated.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", "--c", help="Go on from checkpoint_last.pt.")
     ] = False,
@@ -92,6 +100,7 @@ def train(
             preset=preset,
             encoder=encoder,
             weights=weights,
+            fields=tuple(fields or ()),
             seed=seed,
             epochs=epochs,
             learning_rate=lr,

@@ -1,6 +1,7 @@
 """The authors' published checkpoints: their layout to ours."""
 
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -71,28 +72,44 @@ def import_reference_checkpoint(path: Path) -> tuple[ModelConfig, dict[str, Tens
             f"{path}: not in the authors' layout; expected the sections {', '.join(_SECTIONS)}"
         )
     features = content["feature_dict"]
-    if not isinstance(features, list) or len(features) != _NUM_PROMPT_ENCODERS:
+    if not isinstance(features, list | tuple) or len(features) != _NUM_PROMPT_ENCODERS:
         raise CheckpointError(f"{path}: feature_dict is not a list of {_NUM_PROMPT_ENCODERS}")
     sections = {**content, "feature_dict": features[-1]}
-    state = {
-        _rename(f"{section}.{name}"): tensor
-        for section in _SECTIONS
-        for name, tensor in sections[section].items()
-        if not f".{name}".endswith(_NOT_WEIGHTS)
-    }
+    state: dict[str, Tensor] = {}
+    for section in _SECTIONS:
+        for name, tensor in _tensors(sections[section], section, path).items():
+            renamed = _rename(f"{section}.{name}")
+            if f".{name}".endswith(_NOT_WEIGHTS):
+                continue
+            if renamed in state:
+                raise CheckpointError(
+                    f"{path}: {section} holds {name} under two names; keep one of head and cls_hao"
+                )
+            state[renamed] = tensor
     config = model_config("reference")
     return config, _fit(state, config, path)
 
 
+def _tensors(section: Any, name: str, path: Path) -> dict[str, Tensor]:
+    if not isinstance(section, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in section.items()
+    ):
+        raise CheckpointError(f"{path}: {name} holds more than tensors by name; copy it again")
+    return section
+
+
 def _read(path: Path) -> Any:
-    """Read tensors, plain types and numpy's scalars, which the authors stored as losses."""
+    """Read tensors, plain types, and numpy's scalars and arrays, which the authors stored as losses."""
     scalar: Any = np.float64(0).__reduce__()[0]
+    array: Any = np.zeros(0).__reduce__()[0]
     allowed: list[Any] = [
-        (scalar, "numpy.core.multiarray.scalar"),
-        (scalar, "numpy._core.multiarray.scalar"),
+        *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+        *((array, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+        np.ndarray,
         np.dtype,
-        type(np.dtype(np.float32)),
-        type(np.dtype(np.float64)),
+        *{type(np.dtype(kind)) for kind in "?bhilqBHILQefd"},
+        defaultdict,
+        dict,
     ]
     with torch.serialization.safe_globals(allowed):
         return read_checkpoint(path)

@@ -89,14 +89,20 @@ def read_checkpoint(path: Path) -> Any:
     Raises:
         CheckpointError: The file is missing or damaged, or would run code.
     """
+    if path.is_dir():
+        raise CheckpointError(f"{path}: a folder; give the file of weights in it")
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix == ".safetensors" or _is_safetensors(path):
             return load_file(path)
         mapped = is_zipfile(path)  # torch's own format, of which only what is used is then read
         with warnings.catch_warnings(action="ignore"):  # torch's advice to its own developers
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: not readable ({error.strerror or error}); check its permissions and the disk"
+        ) from None
     except SafetensorError as error:
         raise CheckpointError(f"{path}: damaged ({error}); fetch it again") from None
     except Exception as error:  # torch.load raises a dozen kinds for damaged or hostile files
@@ -104,6 +110,13 @@ def read_checkpoint(path: Path) -> Any:
             f"{path}: not readable as tensors and plain types ({type(error).__name__}); it is truncated or"
             " holds pickled code: copy it again, from a source you trust"
         ) from None
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By its start: the length of a JSON object, and the object."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < 2**27
 
 
 def sha256(path: Path) -> str:
@@ -147,6 +160,11 @@ def _from_dinov2(
         for scale in ("ls1", "ls2"):
             layout[f"blocks.{index}.{scale}.gamma"] = torch.Size((shape.width,))
     _check(layout, entries, model.config.encoder, path)
+    if "register_tokens" in entries:
+        raise CheckpointError(
+            f"{path}: holds register_tokens, so it is a DINOv2 with registers, another network; give the plain"
+            " dinov2_vits14"
+        )
     state = {name: entries[_dinov2_name(name)].float() for name in names}
     positions = state["pos_embed"][:, 1:]  # the class token stands first
     state["pos_embed"] = positions.reshape(1, side, side, shape.width)
@@ -176,6 +194,10 @@ def _check(
             raise CheckpointError(
                 f"{path}: {name} is {found}, {encoder} has {tuple(layout[name])};"
                 " choose the --encoder that the file was made for"
+            )
+        if not (entries[name].is_floating_point() and torch.isfinite(entries[name]).all()):
+            raise CheckpointError(
+                f"{path}: {name} holds no floating-point numbers, or some that are not finite; fetch it again"
             )
 
 

@@ -236,16 +236,16 @@ def _recorded(training: Training) -> Iterator[None]:
 def _explained(error: BaseException, run: Run) -> CheckpointError | None:
     """What a user can do about an error of torch's; None for any other."""
     text = " ".join(str(error).split())
-    kept = "go on with --resume" if run.is_saved else "nothing is saved yet"
+    again = "go on with --resume and" if run.is_saved else "start again with"
     if "DataLoader worker" in text:
         return CheckpointError(
-            f"{run.folder}: a process that reads samples died, perhaps for want of memory; {kept} and fewer --workers"
+            f"{run.folder}: a process that reads samples died, perhaps for want of memory; {again} fewer --workers"
         )
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(text):
         return CheckpointError(
             f"{run.folder}: {run.device} has not enough memory for {run.config.batch_size} samples of"
-            f" {run.plan.patch_size}^3 at once; {kept}, a smaller --batch-size (with --accumulate for the rest),"
-            " --checkpoint-activations or --precision bf16"
+            f" {run.plan.patch_size}^3 at once; {again} a smaller --batch-size (--accumulate"
+            " makes up for it), --checkpoint-activations or --precision bf16"
         )
     return None
 

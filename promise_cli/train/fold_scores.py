@@ -14,7 +14,7 @@ from promise_cli.case import Case, load_case
 from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.console import say, show_table, track
 from promise_cli.device import Precision, autocast
-from promise_cli.errors import StoppedError
+from promise_cli.errors import DatasetError, StoppedError
 from promise_cli.metrics import score_masks
 from promise_cli.model import ProMISe
 from promise_cli.patches import Patch
@@ -107,6 +107,11 @@ def _score_case(
             image.to(device),
             place[None].float().to(device),
             torch.ones(1, 1, dtype=torch.long, device=device),
+        )
+    if not torch.isfinite(logits).all():
+        raise DatasetError(
+            f"case {case.case_id}: the network's output is not finite; look at the intensities of that case, and run"
+            " promise-preprocess again if its scan is sound"
         )
     found = (logits.float().softmax(dim=1)[0, 1] > 0.5).cpu().numpy()
     reference = np.asarray(case.target) > 0

@@ -4,6 +4,7 @@ Every process holds the whole network; each computes its samples of a step, and 
 """
 
 import gc
+import logging
 import os
 import signal
 import socket
@@ -151,6 +152,7 @@ def launch(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
     processes = start_processes(  # type: ignore[no-untyped-call]
         _enter, (place, results, function, arguments), nprocs=size, join=False, start_method="spawn"
     )
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
     with _passing_signals_on(processes.pids()):
         try:
             while not processes.join():

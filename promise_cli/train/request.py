@@ -55,6 +55,8 @@ class TrainRequest:
     """auto, fp32 or bf16."""
     checkpoint_activations: bool | None = None
     compile: bool | None = None
+    fields: tuple[str, ...] = ()
+    """`NAME=VALUE` of `ModelConfig` or `TrainConfig`, beyond what the preset says."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     devices: int = 1

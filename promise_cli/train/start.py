@@ -17,6 +17,7 @@ from promise_cli.presets import TrainConfig, preset
 from promise_cli.pretrained import load_pretrained
 from promise_cli.splits import Split
 from promise_cli.train.curves import EpochLog, load_log
+from promise_cli.train.fields import set_fields
 from promise_cli.train.request import MAY_CHANGE, OPTIONS, TrainRequest
 from promise_cli.train.run import LAST, Run
 
@@ -53,7 +54,7 @@ def start_run(
             f"{there[-1]}: a run is there already; add --resume to go on with it, or --overwrite to start anew"
         )
     name = request.preset or "paper"
-    model_config, config = preset(name)
+    model_config, config = set_fields(*preset(name), request.fields)
     model_config = _fit(model_config, plan, request.encoder)
     chosen = choose_device(device)
     config = dataclasses.replace(config, **request.recipe())
@@ -92,6 +93,11 @@ def resume_run(
     path = folder / LAST
     if not path.exists():
         raise CheckpointError(f"{path}: nothing to resume; leave --resume out to start a run")
+    if request.fields:
+        raise CheckpointError(
+            "--set: a run keeps the fields that it was started with; leave it out to go on, or start anew with"
+            " --overwrite instead of --resume"
+        )
     checkpoint = load_checkpoint(path)
     _check_unchanged(path, checkpoint, plan, split)
     _check_request(request, checkpoint)

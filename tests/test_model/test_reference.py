@@ -122,6 +122,12 @@ def damage(content, how):
         content["decoder_dict"]["head.3.weight"] = torch.zeros(3, 128, 3, 3, 3)
     elif how == "section":
         del content["feature_dict"]
+    elif how == "twice":
+        content["decoder_dict"]["cls_hao.0.weight"] = content["decoder_dict"]["head.0.weight"]
+    elif how == "number":
+        content["encoder_dict"]["pos_embed"] = 3
+    elif how == "nothing":
+        content["feature_dict"][3] = None
     elif how == "prompts":
         content["feature_dict"] = content["feature_dict"][:3]
     return content
@@ -134,6 +140,12 @@ def damage(content, how):
         ("unknown", r"1 entries are unknown: decoder_dict.extra.weight"),
         ("shape", r"mask_decoder.head2.weight is \(3, 128, 3, 3, 3\)"),
         ("section", r"not in the authors' layout"),
+        (
+            "twice",
+            r"decoder_dict holds cls_hao.0.weight under two names; keep one of head and cls_hao",
+        ),
+        ("number", r"encoder_dict holds more than tensors by name; copy it again"),
+        ("nothing", r"feature_dict holds more than tensors by name; copy it again"),
         ("prompts", r"feature_dict is not a list of 4"),
     ],
 )
@@ -143,7 +155,18 @@ def test_a_damaged_checkpoint_is_refused_with_the_reason(tmp_path, how, message)
         import_reference_checkpoint(path)
 
 
-def test_only_scalars_of_numpy_are_let_through(tmp_path):
+@pytest.mark.parametrize(
+    "value",
+    [np.float16(1), np.float64(1), np.int64(3), np.bool_(True), np.zeros(3), np.array(0.5)],
+    ids=lambda value: type(value).__name__,
+)
+def test_numbers_of_numpy_are_let_through(tmp_path, value):
+    content = checkpoint(light)
+    content["best_val_loss"] = value
+    import_reference_checkpoint(save(content, tmp_path))
+
+
+def test_nothing_else_of_numpy_is_let_through(tmp_path):
     content = checkpoint(light)
     content["best_val_loss"] = np.random.default_rng(0)
     with pytest.raises(CheckpointError, match="pickled code"):

@@ -196,3 +196,37 @@ def test_a_truncated_safetensors_file_is_refused(dinov2, tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(CheckpointError, match="damaged"):
         load_encoder_weights(dinov2, path)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "what"),
+    [(torch.tensor(float("nan")), "nan"), (torch.tensor(3, dtype=torch.int8), "int8")],
+)
+def test_numbers_that_are_none_are_refused(sam, tmp_path, tensor, what):
+    entries = official()
+    name = "image_encoder.blocks.3.attn.qkv.weight"
+    entries[name] = tensor.expand(entries[name].shape)
+    path = save(entries, tmp_path / f"{what}.pth")
+    with pytest.raises(CheckpointError, match=f"{name} holds no floating-point numbers, or some"):
+        load_encoder_weights(sam, path)
+
+
+@needs_dinov2
+def test_a_dinov2_with_registers_is_another_network(dinov2, tmp_path):
+    entries = load_file(DINOV2) | {"register_tokens": torch.zeros(1, 4, 384)}
+    path = tmp_path / "dinov2.safetensors"
+    save_file(entries, path)
+    with pytest.raises(CheckpointError, match="a DINOv2 with registers, another network"):
+        load_encoder_weights(dinov2, path)
+
+
+@needs_dinov2
+def test_safetensors_are_known_by_their_content(dinov2, tmp_path):
+    path = tmp_path / "dinov2_vits14.pth"
+    path.write_bytes(DINOV2.read_bytes())
+    assert load_encoder_weights(dinov2, path).used
+
+
+def test_a_folder_is_no_file_of_weights(sam, tmp_path):
+    with pytest.raises(CheckpointError, match="a folder; give the file of weights in it"):
+        load_encoder_weights(sam, tmp_path)

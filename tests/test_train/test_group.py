@@ -119,3 +119,20 @@ def test_devices_within_torchrun_are_refused(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(CheckpointError, match="--devices: torchrun has started the processes"):
         train(TrainRequest(devices=2, device="cpu", root=preprocessed))
+
+
+@pytest.mark.parametrize(
+    "variables", [{"WORLD_SIZE": "2"}, {"WORLD_SIZE": "x"}, {"WORLD_SIZE": "2", "RANK": "0"}]
+)
+def test_an_environment_that_tells_half_is_refused(
+    preprocessed: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = ", ".join(f"{name}={value}" for name, value in variables.items())
+    with pytest.raises(CheckpointError) as caught:
+        train(TrainRequest(device="cpu", root=preprocessed))
+    assert str(caught.value) == (
+        f"the environment says {found}, which is not all of WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT; start several"
+        " processes through torchrun or --devices, or unset WORLD_SIZE"
+    )

@@ -1,0 +1,60 @@
+"""`--set NAME=VALUE`: any named field of network and recipe from the command line, checked as a file of it would be."""
+
+import difflib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from promise_cli.errors import PlanError
+from promise_cli.model import ModelConfig
+from promise_cli.presets import TrainConfig
+from promise_cli.records import record_from_json, record_to_json
+
+
+def set_fields(
+    model: ModelConfig, recipe: TrainConfig, assignments: Sequence[str]
+) -> tuple[ModelConfig, TrainConfig]:
+    """Both records with the fields that were asked for.
+
+    Args:
+        model: Of the network.
+        recipe: Of the training; the fields of its parts are named `loss.boundary_weight`, `augment.flip_chance`.
+        assignments: `NAME=VALUE`; the value is JSON, or a text.
+
+    Raises:
+        PlanError: No such field, or a value that it cannot take.
+    """
+    contents = {"network": record_to_json(model), "recipe": record_to_json(recipe)}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise PlanError(f"--set {assignment}: give NAME=VALUE, such as label_embedding=true")
+        part, key = _find(contents, name.strip())
+        part[key] = _value(text.strip())
+    network = record_from_json(ModelConfig, contents["network"], "--set")
+    return network, record_from_json(TrainConfig, contents["recipe"], "--set")
+
+
+def _find(contents: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
+    """The object that holds a field, and its name there."""
+    places: dict[str, tuple[dict[str, Any], str]] = {}
+    for content in contents.values():
+        for key, value in content.items():
+            if isinstance(value, dict):
+                places |= {f"{key}.{inner}": (value, inner) for inner in value}
+            else:
+                places[key] = (content, key)
+    if name not in places:
+        near = difflib.get_close_matches(name, places, n=1)
+        raise PlanError(
+            f"--set {name}: no such field"
+            + (f"; did you mean {near[0]}?" if near else "; docs/method.md names them")
+        )
+    return places[name]
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

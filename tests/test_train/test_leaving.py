@@ -1,0 +1,236 @@
+"""However a training ends, nothing hangs, nothing that was good is lost, and no file tells of another network."""
+
+import multiprocessing
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from promise_cli.checkpoint import load_checkpoint, save_checkpoint
+from promise_cli.errors import CheckpointError, DatasetError, PromiseError, StoppedError
+from promise_cli.records import load_record
+from promise_cli.splits import Splits
+from promise_cli.train import TrainRequest, loop, run, train
+from promise_cli.train.curves import load_log, save_log
+from promise_cli.train.provenance import RunRecord
+from tests.conftest import RUN
+from tests.test_train.test_resuming import _same, _stop_after
+
+EVERY_EPOCH = ("validate_every=1",)
+
+
+class Kill(BaseException):
+    """Stands for SIGKILL: nothing of ours catches it."""
+
+
+def _workspace(source: Path, folder: Path) -> Path:
+    shutil.copytree(source, folder / "workspace")
+    return folder / "workspace"
+
+
+def _train(root: Path, epochs: int = 2, **options) -> Path:
+    request = {"preset": None if options.get("resume") else "tiny", "device": "cpu", "workers": 0}
+    return train(TrainRequest(epochs=epochs, root=root, **request | options))
+
+
+def _kill_at(name: str, patch: pytest.MonkeyPatch, times: int = 1) -> None:
+    """Before a checkpoint of that name is written for the so-manieth time."""
+    left = [times]
+
+    def save(checkpoint, path):
+        left[0] -= path.name == name
+        if not left[0]:
+            raise Kill
+        save_checkpoint(checkpoint, path)
+
+    patch.setattr(run, "save_checkpoint", save)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_out_of_memory_is_one_line_and_the_readers_end(
+    preprocessed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    monkeypatch.setattr(loop, "total_loss", full)
+    root = _workspace(preprocessed, tmp_path)
+    with pytest.raises(CheckpointError) as caught:
+        _train(root, workers=workers)
+    assert str(caught.value) == (
+        f"{root / RUN}: cpu has not enough memory for 1 samples of 48^3 at once; start again with a smaller"
+        " --batch-size (--accumulate makes up for it), --checkpoint-activations or --precision bf16"
+    )
+    assert multiprocessing.active_children() == []
+
+
+def test_a_reader_that_is_killed_is_one_line(
+    preprocessed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill_readers(*_):
+        for child in multiprocessing.active_children():
+            child.kill()
+        raise RuntimeError("DataLoader worker (pid(s) 1) exited unexpectedly")
+
+    monkeypatch.setattr(loop, "total_loss", kill_readers)
+    root = _workspace(preprocessed, tmp_path)
+    with pytest.raises(CheckpointError, match=r"start again with fewer --workers$"):
+        _train(root, workers=2)
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("name", [run.BEST, run.LAST])
+def test_a_kill_between_the_two_checkpoints_loses_neither(
+    preprocessed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    whole = _train(_workspace(preprocessed, tmp_path / "a"), fields=EVERY_EPOCH)
+    root = _workspace(preprocessed, tmp_path / "b")
+    with monkeypatch.context() as patched:
+        _kill_at(name, patched, times=2)
+        with pytest.raises(Kill):
+            _train(root, fields=EVERY_EPOCH)
+    assert _same(_train(root, resume=True), whole)
+    best, expected = (load_checkpoint(folder / run.BEST) for folder in (root / RUN, whole))
+    assert (best.epoch, best.validation_dice) == (expected.epoch, expected.validation_dice)
+
+
+def test_a_best_checkpoint_that_is_gone_is_written_again(trained: Path, tmp_path: Path) -> None:
+    root = _workspace(trained, tmp_path)
+    best = root / RUN / run.BEST
+    before = load_checkpoint(best)
+    best.unlink()
+    (root / RUN / "metrics.json").unlink()
+    _train(root, epochs=1, resume=True)
+    after = load_checkpoint(best)
+    assert after.validation_dice == before.validation_dice
+    assert all(torch.equal(after.weights[name], before.weights[name]) for name in before.weights)
+
+
+def test_a_kill_before_the_log_leaves_no_gap_in_it(
+    preprocessed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill_at_second(rows, path):
+        if len(rows) == 2:
+            raise Kill
+        save_log(rows, path)
+
+    root = _workspace(preprocessed, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "save_log", kill_at_second)
+        with pytest.raises(Kill):
+            _train(root, epochs=3)
+    (root / RUN / "log.csv").write_text("damaged\n")
+    _train(root, epochs=3, resume=True)
+    assert [row.epoch for row in load_log(root / RUN / "log.csv")] == [1, 2, 3]
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("[!.]*") if path.is_file()}
+
+
+@pytest.mark.parametrize("ending", ["kill", "time"])
+def test_overwriting_keeps_the_old_run_until_there_is_something_in_its_place(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, ending: str
+) -> None:
+    root = _workspace(trained, tmp_path)
+    before = _files(root / RUN)
+    if ending == "time":
+        _train(root, overwrite=True, max_hours=0)
+        assert "nothing was trained, the earlier run is kept" in capsys.readouterr().out
+    else:
+        _kill_at(run.LAST, monkeypatch)
+        with pytest.raises(Kill):
+            _train(root, overwrite=True)
+    assert _files(root / RUN) == before
+
+
+def test_scores_of_an_earlier_network_go_when_a_run_goes_on(trained: Path, tmp_path: Path) -> None:
+    root = _workspace(trained, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        _stop_after(1, signal.SIGTERM, patch)
+        with pytest.raises(StoppedError):
+            _train(root, resume=True)
+    assert not (root / RUN / "metrics.json").exists()
+    _train(root, resume=True)
+    assert (root / RUN / "metrics.json").exists()
+    outcomes = [one.outcome for one in load_record(RunRecord, root / RUN / "run.json").sessions]
+    assert outcomes == ["finished", "stopped", "finished"]
+
+
+def _edit(path: Path, **changes) -> None:
+    content = torch.load(path, weights_only=True)
+    torch.save(content | changes, path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": {}}, "holds no state of the optimiser, so it is only for prediction (a copy of"
+         " checkpoint_best.pt?); restore the run's own checkpoint_last.pt, or start anew with --overwrite instead of"
+         " --resume"),
+        ({"optimizer": {"state": {0: {}}, "param_groups": [{}]}}, "the state of the optimiser is damaged or incomplete;"
+         " restore the file, or start anew with --overwrite instead of --resume"),
+        ({"weights": 3}, "weights is of type int; train or copy it again"),
+        ({"epoch": "x"}, "epoch is of type str; train or copy it again"),
+        ({"best_dice": "a"}, "best_dice is of type str; train or copy it again"),
+        ({"encoder_weights": None}, "encoder_weights is of type NoneType; train or copy it again"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_named(
+    trained: Path, tmp_path: Path, changes: dict, message: str
+) -> None:
+    root = _workspace(trained, tmp_path)
+    path = root / RUN / run.LAST
+    _edit(path, **changes)
+    with pytest.raises(PromiseError) as caught:
+        _train(root, resume=True)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_case_that_cannot_be_judged_is_named(
+    preprocessed: Path, tmp_path: Path, part: str
+) -> None:
+    root = _workspace(preprocessed, tmp_path)
+    dataset = root / "preprocessed" / "Task98_Balls"
+    case = getattr(load_record(Splits, dataset / "splits.json").folds[0], part)[0]
+    image = np.load(dataset / "cases" / case / "image.npy")
+    np.save(dataset / "cases" / case / "image.npy", np.full_like(image, np.nan))
+    with pytest.raises(DatasetError, match=f"case {case}"):
+        _train(root, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("label_embeding=true", "--set label_embeding: no such field; did you mean label_embedding?"),
+        ("label_embedding", "--set label_embedding: give NAME=VALUE, such as label_embedding=true"),
+        ("label_embedding=maybe", "--set: label_embedding: expected true or false, found 'maybe'"),
+        ("adapters=3", "--set: adapters: found 3; use one of 1, 2"),
+        ("validate_every=0", "--set: validate_every must be at least 1, found 0"),
+        ("loss.boundary_wait=1", "--set loss.boundary_wait: no such field; did you mean loss.boundary_weight?"),
+    ],
+)  # fmt: skip
+def test_a_field_that_cannot_be_set_is_named(
+    preprocessed: Path, tmp_path: Path, field: str, message: str
+) -> None:
+    with pytest.raises(PromiseError) as caught:
+        _train(_workspace(preprocessed, tmp_path), fields=(field,))
+    assert str(caught.value) == message
+
+
+def test_fields_of_network_and_recipe_are_set_and_stay(trained: Path, tmp_path: Path) -> None:
+    root = _workspace(trained, tmp_path)
+    fields = ("label_embedding=true", "adapter2_residual=double", "loss.boundary_weight=5")
+    folder = _train(root, epochs=1, overwrite=True, fields=fields)
+    found = load_checkpoint(folder / run.LAST)
+    assert (found.model_config.label_embedding, found.model_config.adapter2_residual) == (
+        True,
+        "double",
+    )
+    assert found.train_config.loss.boundary_weight == 5
+    with pytest.raises(CheckpointError, match="--set: a run keeps the fields"):
+        _train(root, resume=True, fields=fields)
