@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from pathlib import Path
 
 from promise_cli.atomic import write_text
@@ -11,7 +10,10 @@ from promise_cli.click_study.record import ClickStudy, Curve
 from promise_cli.console import say, show_table
 from promise_cli.errors import EvaluationError
 from promise_cli.records import save_record
+from promise_cli.scores.statistics import format_number
 
+PLACES = 3
+"""Of a score in a table."""
 FILES = ("clicks.json", "clicks.csv", "clicks.md", "report.html")
 
 
@@ -97,9 +99,9 @@ def _rows(curve: Curve) -> list[list[str]]:
         spreads = (point.dice_sd_within, *point.nsd_sd_within.values())
         for of, within in zip((point.dice, *point.nsd.values()), spreads, strict=True):
             row += [
-                f"{_number(of.mean)} ± {_number(of.sd)}",
-                f"{_number(of.interval[0])} to {_number(of.interval[1])}",
-                _number(within),
+                f"{format_number(of.mean, PLACES)} ± {format_number(of.sd, PLACES)}",
+                f"{format_number(of.interval[0], PLACES)} to {format_number(of.interval[1], PLACES)}",
+                format_number(within, PLACES),
             ]
         rows.append(row)
     return rows
@@ -107,14 +109,13 @@ def _rows(curve: Curve) -> list[list[str]]:
 
 def _sums(curve: Curve) -> str:
     """AUC and clicks needed, in words."""
-    areas = [f"AUC Dice {_number(curve.auc_dice.mean)}"]
-    areas += [f"NSD {float(key):g} mm {_number(of.mean)}" for key, of in curve.auc_nsd.items()]
+    areas = [f"AUC Dice {format_number(curve.auc_dice.mean, PLACES)}"]
+    areas += [
+        f"NSD {float(key):g} mm {format_number(of.mean, PLACES)}"
+        for key, of in curve.auc_nsd.items()
+    ]
     needed = [
         f"NoC@{round(100 * need.dice)} {need.mean:.2f} ({need.failures} of {need.trials} never)"
         for need in curve.clicks_needed
     ]
     return "; ".join([*areas, *needed])
-
-
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.metric import Metric, metrics_of, statistics_of
 from promise_cli.scores.record import LabelSummary, Report
-from promise_cli.scores.statistics import Statistics
+from promise_cli.scores.statistics import Statistics, format_number
 
 
 def to_markdown(report: Report) -> str:
@@ -60,7 +60,7 @@ def _summary_table(summaries: Sequence[LabelSummary]) -> str:
 
 def _statistics(found: Statistics, metric: Metric) -> list[str]:
     def show(value: float) -> str:
-        return _number(value, metric.decimals - 1)
+        return format_number(value, metric.decimals - 1)
 
     return [
         str(found.n),
@@ -96,7 +96,7 @@ def _comparison_table(comparison: Comparison, metrics: Sequence[Metric]) -> str:
                 continue
             places = metric.decimals - 1
             intervals = "; ".join(
-                f"{_number(low, places)} to {_number(high, places)}"
+                f"{format_number(low, places)} to {format_number(high, places)}"
                 for low, high in (test.interval_t, test.interval)
             )
             rows.append(
@@ -104,12 +104,12 @@ def _comparison_table(comparison: Comparison, metrics: Sequence[Metric]) -> str:
                     _text(label.name),
                     metric.title,
                     str(test.n),
-                    _number(test.mean, places),
-                    _number(test.other_mean, places),
-                    f"{_number(test.mean_difference, places)} ({intervals})",
+                    format_number(test.mean, places),
+                    format_number(test.other_mean, places),
+                    f"{format_number(test.mean_difference, places)} ({intervals})",
                     f"{format_p(test.t_p)} ({format_p(test.t_p_holm)})",
                     f"{format_p(test.wilcoxon_p)} ({format_p(test.wilcoxon_p_holm)})",
-                    _number(test.effect_size, 2),
+                    format_number(test.effect_size, 2),
                 ]
             )
     return _table(header, rows, left=2)
@@ -123,10 +123,6 @@ def format_p(p: float) -> str:
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
     lines = [header, ["---" if n < left else "---:" for n in range(len(header))], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _number(value: float, places: int) -> str:
-    return "-" if math.isnan(value) else f"{value:.{places}f}"
 
 
 def _text(name: str) -> str:

@@ -1,12 +1,11 @@
 """Scores on the screen: each case, the summary, the comparison, and by which rules they came about."""
 
-import math
-
 from promise_cli.console import say, show_table
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.markdown import comparison_method, format_p
 from promise_cli.scores.metric import Metric, metrics_of, statistics_of, values_of
 from promise_cli.scores.record import CaseScore, LabelSummary, Report
+from promise_cli.scores.statistics import format_number
 
 COMPARISON_COLUMNS = (
     *("", "n", "mean", "other", "difference", "95 % interval"),
@@ -65,7 +64,7 @@ def _case_row(case: CaseScore, metrics: tuple[Metric, ...], several: bool) -> li
     return [
         case.case_id,
         *([case.name] if several else []),
-        *(_number(values[metric.key], metric) for metric in metrics),
+        *(format_number(values[metric.key], metric.decimals) for metric in metrics),
         f"{case.reference_ml:.2f}",
         f"{case.prediction_ml:.2f}",
         case.status.replace("_", " "),
@@ -79,10 +78,10 @@ def _summary_rows(summary: LabelSummary, metrics: tuple[Metric, ...]) -> list[li
     return [
         ["cases", *(str(of.n) for of, _ in columns)],
         ["without a value", *(str(of.excluded) for of, _ in columns)],
-        ["mean", *(_number(of.mean, metric) for of, metric in columns)],
+        ["mean", *(format_number(of.mean, metric.decimals) for of, metric in columns)],
         ["95 % interval", *(_range(of.interval, metric) for of, metric in columns)],
-        ["SD", *(_number(of.sd, metric) for of, metric in columns)],
-        ["median", *(_number(of.median, metric) for of, metric in columns)],
+        ["SD", *(format_number(of.sd, metric.decimals) for of, metric in columns)],
+        ["median", *(format_number(of.median, metric.decimals) for of, metric in columns)],
         ["quartiles", *(_range(of.quartiles, metric) for of, metric in columns)],
         ["range", *(_range((of.minimum, of.maximum), metric) for of, metric in columns)],
         ["failures (Dice < 0.1)", str(summary.failures), *("" for _ in columns[1:])],
@@ -99,15 +98,15 @@ def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> Non
                     [
                         f"{label.name}: {metric.title}",
                         str(test.n),
-                        _number(test.mean, metric),
-                        _number(test.other_mean, metric),
-                        _number(test.mean_difference, metric),
+                        format_number(test.mean, metric.decimals),
+                        format_number(test.other_mean, metric.decimals),
+                        format_number(test.mean_difference, metric.decimals),
                         _range(test.interval, metric),
                         format_p(test.t_p),
                         format_p(test.t_p_holm),
                         format_p(test.wilcoxon_p),
                         format_p(test.wilcoxon_p_holm),
-                        "-" if math.isnan(test.effect_size) else f"{test.effect_size:.2f}",
+                        format_number(test.effect_size, 2),
                     ]
                 )
     show_table(
@@ -119,8 +118,4 @@ def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> Non
 
 
 def _range(ends: tuple[float, float], metric: Metric) -> str:
-    return f"{_number(ends[0], metric)} to {_number(ends[1], metric)}"
-
-
-def _number(value: float, metric: Metric) -> str:
-    return "-" if math.isnan(value) else f"{value:.{metric.decimals}f}"
+    return f"{format_number(ends[0], metric.decimals)} to {format_number(ends[1], metric.decimals)}"
