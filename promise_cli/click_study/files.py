@@ -10,6 +10,7 @@ from promise_cli.click_study.record import ClickStudy, Curve
 from promise_cli.console import say, show_table
 from promise_cli.errors import EvaluationError
 from promise_cli.records import save_record
+from promise_cli.scores.markdown import escape, make_table
 from promise_cli.scores.statistics import format_number
 
 PLACES = 3
@@ -74,16 +75,20 @@ def to_markdown(study: ClickStudy) -> str:
     """The table of the screen, for a paper."""
     header = _header(study)
     rows = [row for curve in study.curves for row in _rows(curve)]
-    table = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     cases = len({trial.case_id for trial in study.trials})
-    lines = ["| " + " | ".join(row) + " |" for row in table]
     notes = [f"{curve.strategy}: {_sums(curve)}." for curve in study.curves]
+    if study.without_target:
+        left_out = ", ".join(map(escape, study.without_target))
+        notes.append(f"Without the target, left out: {left_out}.")
+    tolerances = ", ".join(f"{tolerance:g}" for tolerance in study.tolerances_mm)
     method = (
-        f"{study.tool}: {cases} test cases of fold {study.fold} of {study.dataset}, {study.num_trials} trials each,"
+        f"{study.tool}, protocol {study.protocol}: NSD at {tolerances} mm; {cases} test cases of fold {study.fold} of"
+        f" {escape(study.dataset)}, {study.num_trials} trials each,"
         f" seed {study.seed}. A case counts once, with the mean over its trials; the interval is that of the mean over"
         " cases by the bootstrap; within: mean over cases of the SD over trials."
     )
-    return "\n".join([f"# Clicks on {study.dataset}", "", *lines, "", *notes, "", method]) + "\n"
+    title = f"# Clicks on {escape(study.dataset)}"
+    return "\n\n".join([title, make_table(header, rows, left=1), *notes, method]) + "\n"
 
 
 def _header(study: ClickStudy) -> list[str]:

@@ -1,9 +1,10 @@
 """HTML pages that hold all they show in one file and need no network.
 
-`page` is the frame that every page shares, `slices` draws a scan with outlines, `charts` draws numbers.
+`page` is the frame that every page shares, `slices` draws a scan with outlines, `boxes` and `charts` draw numbers.
 """
 
-from promise_cli.report.charts import Curve, box_plot, line_chart
+from promise_cli.report.boxes import box_plot
+from promise_cli.report.charts import Curve, line_chart
 from promise_cli.report.evaluation import (
     GENERATOR,
     PAGE,

@@ -1,18 +1,26 @@
 """`report.html`: scores as a page to look through, with the worst cases in slices."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from markupsafe import Markup
 
 from promise_cli.atomic import write_text
-from promise_cli.report.charts import box_plot
+from promise_cli.report.boxes import box_plot
 from promise_cli.report.page import render
 from promise_cli.report.slices import SlicePicture
-from promise_cli.scores import FAILURE_DICE, CaseScore, Report, metrics_of, statistics_of, values_of
-from promise_cli.scores.markdown import comparison_method
+from promise_cli.scores import (
+    FAILURE_DICE,
+    CaseScore,
+    Report,
+    metrics_of,
+    shown_names,
+    statistics_of,
+    values_of,
+)
+from promise_cli.scores.markdown import comparison_method, format_p
 
 PAGE = "report.html"
 GENERATOR = "promise-evaluate"
@@ -55,11 +63,13 @@ def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
     """
     metrics = metrics_of(report.cases[0])
     labels = report.summary.labels
-    cases = _by_case(report, pictured)
+    summaries = [*labels, *([report.summary.overall] if len(labels) > 1 else [])]
+    names = shown_names(summaries)
+    cases = _by_case(report, pictured, names)
     charts = [
         box_plot(
             {
-                label.name: {
+                names[label.label]: {
                     case.case_id: values_of(case)[metric.key]
                     for case in report.cases
                     if case.label == label.label
@@ -77,14 +87,20 @@ def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
         tool=report.tool,
         report=report,
         metrics=metrics,
-        summaries=[*labels, *([report.summary.overall] if len(labels) > 1 else [])],
+        summaries=summaries,
+        names=names,
         statistics_of=statistics_of,
         values_of=values_of,
         charts=[Markup(chart) for chart in charts],  # escaped where they are drawn
         cases=sorted(cases.values(), key=_rank),
-        worst=[case for case in cases.values() if case.pictures],
+        without_slices=[
+            names[label.label]
+            for label in labels
+            if label.label not in {found.label for found in pictured}
+        ],
         anchors={case.case_id: case.anchor for case in cases.values()},
         failure_dice=FAILURE_DICE,
+        format_p=format_p,
         comparison_method=comparison_method(report.comparison) if report.comparison else "",
     )
 
@@ -104,12 +120,13 @@ def is_evaluation(page: Path) -> bool:
         return f'content="{GENERATOR}"' in file.read(2000)
 
 
-def _by_case(report: Report, pictured: Sequence[PicturedCase]) -> dict[str, _Case]:
+def _by_case(
+    report: Report, pictured: Sequence[PicturedCase], names: Mapping[int | str | None, str]
+) -> dict[str, _Case]:
     cases: dict[str, _Case] = {}
     for score in report.cases:
         anchor = f"case-{len(cases) + 1}"
         cases.setdefault(score.case_id, _Case(score.case_id, anchor)).scores.append(score)
-    names = {label.label: label.name for label in report.summary.labels}
     for found in pictured:
         cases[found.case_id].pictures.append((names[found.label], found.pictures))
     return cases

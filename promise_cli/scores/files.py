@@ -13,7 +13,7 @@ from promise_cli.records import save_record
 from promise_cli.scores.markdown import to_markdown
 from promise_cli.scores.metric import metrics_of, values_of
 from promise_cli.scores.nnunet import NNUNET_FILE, Files, to_nnunet
-from promise_cli.scores.record import CaseScore, Report
+from promise_cli.scores.record import METRICS_FILE, CaseScore, Report
 
 
 def write_report(report: Report, folder: Path, nnunet_files: Files | None = None) -> None:
@@ -33,7 +33,7 @@ def write_report(report: Report, folder: Path, nnunet_files: Files | None = None
         if nnunet_files is not None:
             text = json.dumps(to_nnunet(report, nnunet_files), indent=4)
             write_text(folder / NNUNET_FILE, text + "\n")
-        save_record(report, folder / "metrics.json")
+        save_record(report, folder / METRICS_FILE)
     except OSError as error:
         raise EvaluationError(
             f"{folder}: cannot be written to ({error.strerror}); name another folder with -o"
@@ -42,7 +42,7 @@ def write_report(report: Report, folder: Path, nnunet_files: Files | None = None
 
 def report_files(*, nnunet: bool) -> tuple[str, ...]:
     """The names of the files that `write_report` writes."""
-    return ("metrics.json", "metrics.csv", "metrics.md", *([NNUNET_FILE] if nnunet else []))
+    return (METRICS_FILE, "metrics.csv", "metrics.md", *([NNUNET_FILE] if nnunet else []))
 
 
 def to_csv(cases: Sequence[CaseScore]) -> str:

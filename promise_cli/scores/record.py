@@ -13,6 +13,7 @@ from promise_cli.scores.statistics import (
 )
 
 SCHEMA_VERSION = 1
+METRICS_FILE = "metrics.json"
 FAILURE_DICE = 0.1
 """A Dice below this counts as a failure."""
 NUM_WORST = 5
@@ -95,7 +96,7 @@ class Report:
     predictions: str
     labels: str
     output: str
-    files: tuple[str, ...] = ("metrics.json", "metrics.csv", "metrics.md")
+    files: tuple[str, ...] = (METRICS_FILE, "metrics.csv", "metrics.md")
     """What belongs to this evaluation, in the folder `output`."""
     protocol: str
     tolerances_mm: tuple[float, ...]

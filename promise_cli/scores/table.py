@@ -1,15 +1,17 @@
 """Scores on the screen: each case, the summary, the comparison, and by which rules they came about."""
 
+from collections.abc import Mapping
+
 from promise_cli.console import say, show_table
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.markdown import comparison_method, format_p
-from promise_cli.scores.metric import Metric, metrics_of, statistics_of, values_of
+from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of, values_of
 from promise_cli.scores.record import CaseScore, LabelSummary, Report
 from promise_cli.scores.statistics import format_number
 
 COMPARISON_COLUMNS = (
     *("", "n", "mean", "other", "difference", "95 % interval"),
-    *("t-test p", "Holm", "Wilcoxon p", "Holm", "dz"),
+    *("t-test p", "Holm", "Wilcoxon p", "Holm", "method", "dz"),
 )
 
 
@@ -19,6 +21,8 @@ def show_report(report: Report) -> None:
         say(note)
     metrics = metrics_of(report.cases[0])
     several = len(report.summary.labels) > 1
+    summaries = (*report.summary.labels, *([report.summary.overall] if several else []))
+    names = shown_names(summaries)
     show_table(
         "Cases",
         [
@@ -29,11 +33,11 @@ def show_report(report: Report) -> None:
             "mask ml",
             "status",
         ],
-        [_case_row(case, metrics, several) for case in report.cases],
+        [_case_row(case, metrics, names if several else {}) for case in report.cases],
     )
-    for summary in (*report.summary.labels, *([report.summary.overall] if several else [])):
+    for summary in summaries:
         show_table(
-            f"Summary: {summary.name}",
+            f"Summary: {names[summary.label]}",
             ["", *(metric.title for metric in metrics)],
             _summary_rows(summary, metrics),
         )
@@ -59,11 +63,13 @@ def _show_rules(report: Report) -> None:
     say(f"written into {report.output}: {', '.join(report.files)}")
 
 
-def _case_row(case: CaseScore, metrics: tuple[Metric, ...], several: bool) -> list[str]:
+def _case_row(
+    case: CaseScore, metrics: tuple[Metric, ...], names: Mapping[int | str | None, str]
+) -> list[str]:
     values = values_of(case)
     return [
         case.case_id,
-        *([case.name] if several else []),
+        *([names[case.label]] if names else []),
         *(format_number(values[metric.key], metric.decimals) for metric in metrics),
         f"{case.reference_ml:.2f}",
         f"{case.prediction_ml:.2f}",
@@ -89,6 +95,7 @@ def _summary_rows(summary: LabelSummary, metrics: tuple[Metric, ...]) -> list[li
 
 
 def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> None:
+    names = shown_names(comparison.labels)
     rows = []
     for label in comparison.labels:
         for metric in metrics:
@@ -96,7 +103,7 @@ def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> Non
             if test is not None:
                 rows.append(
                     [
-                        f"{label.name}: {metric.title}",
+                        f"{names[label.label]}: {metric.title}",
                         str(test.n),
                         format_number(test.mean, metric.decimals),
                         format_number(test.other_mean, metric.decimals),
@@ -106,6 +113,7 @@ def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> Non
                         format_p(test.t_p_holm),
                         format_p(test.wilcoxon_p),
                         format_p(test.wilcoxon_p_holm),
+                        test.wilcoxon_method,
                         format_number(test.effect_size, 2),
                     ]
                 )

@@ -6,13 +6,11 @@ from pathlib import Path
 from promise_cli.console import track
 from promise_cli.errors import EvaluationError
 from promise_cli.pairs import Pairing, missing_error, pair_cases
-from promise_cli.scores import PairedScores, read_scores, scores_by_case
+from promise_cli.scores import METRICS_FILE, PairedScores, read_scores, scores_by_case
 from promise_cli.scoring.cases import complete_labels, score_cases
 from promise_cli.scoring.rules import Rules
 from promise_cli.volume import find_volumes
 from promise_cli.workspace import Workspace
-
-METRICS = "metrics.json"
 
 
 def score_other(
@@ -31,7 +29,7 @@ def score_other(
         EvaluationError: The other set holds other cases, or was scored by other rules.
         WorkspaceError: There is nothing.
     """
-    record = other if other.suffix == ".json" else other / METRICS
+    record = other if other.suffix == ".json" else other / METRICS_FILE
     if record.is_file() and (record == other or not find_volumes(other)):
         settings = {
             "tolerances_mm": list(rules.tolerances_mm),
