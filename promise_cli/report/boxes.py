@@ -1,6 +1,7 @@
 """Boxes of quartiles with every case as a point, as inline SVG; they lie, so that long names of many labels fit."""
 
 import math
+import textwrap
 from collections.abc import Mapping
 from html import escape
 
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 
 from promise_cli.report.charts import BOTTOM, RIGHT, TOP, WIDTH, Axis, draw_text, wrap_svg
 
-LOWEST_ROW, HIGHEST_ROW, HEIGHT_SHARED = 26.0, 84.0, 140.0
+LOWEST_ROW, HIGHEST_ROW, HEIGHT_SHARED = 29.0, 84.0, 140.0
 """Of one group in pixels, and what few groups share."""
 CHARACTER = 6.6
 """Width of an average character of the names, in pixels."""
-MOST_CHARACTERS = 22
-"""Of a name that is shown; one that is longer is cut, and shown whole where the mouse rests."""
+MOST_CHARACTERS, LINE = 22, 11.0
+"""Of a line of a name, and its height. A name has two lines; one that is longer is cut in the middle, and shown whole
+where the mouse rests."""
 
 
 def box_plot(groups: Mapping[str, Mapping[str, float]], title: str) -> str:
@@ -42,12 +44,23 @@ def box_plot(groups: Mapping[str, Mapping[str, float]], title: str) -> str:
     for number, (name, values) in enumerate(present):
         middle = TOP + row * (number + 0.5)
         half = min(24.0, row * 0.36)
-        shown = name if len(name) <= MOST_CHARACTERS else name[: MOST_CHARACTERS - 1] + "\u2026"
-        parts.append(draw_text(left - 6, middle + 4, shown, "end", name))
+        parts.append(_name(name, left - 6, middle))
         if values:
             parts += _box(np.array(list(values.values())), axis, middle, half)
             parts += _points(values, axis, middle, half)
     return wrap_svg(parts, title, end + BOTTOM)
+
+
+def _name(name: str, x: float, middle: float) -> str:
+    lines = textwrap.wrap(name, MOST_CHARACTERS) or [""]
+    if len(lines) > 2:
+        lines = [name[: MOST_CHARACTERS - 1] + "\u2026", name[-MOST_CHARACTERS:]]
+    y = middle + 4 - LINE / 2 * (len(lines) - 1)
+    shown = "".join(
+        f'<tspan x="{x:.1f}" y="{y + LINE * number:.1f}">{escape(line)}</tspan>'
+        for number, line in enumerate(lines)
+    )
+    return f'<text class="name" text-anchor="end"><title>{escape(name)}</title>{shown}</text>'
 
 
 def _box(values: NDArray[np.float64], axis: Axis, middle: float, half: float) -> list[str]:

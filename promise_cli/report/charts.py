@@ -108,10 +108,9 @@ def _frame(axis: Axis, title: str) -> list[str]:
     return parts
 
 
-def draw_text(x: float, y: float, text: str, anchor: str, tip: str = "") -> str:
-    """A text that begins, ends or has its middle at x; `tip` shows where the mouse rests."""
-    shown = f"<title>{escape(tip)}</title>{escape(text)}" if tip else escape(text)
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{shown}</text>'
+def draw_text(x: float, y: float, text: str, anchor: str) -> str:
+    """A text that begins, ends or has its middle at x."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:
