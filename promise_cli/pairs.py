@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from promise_cli.errors import EvaluationError, WorkspaceError
+from promise_cli.console import warn
+from promise_cli.errors import EvaluationError, PromiseError, WorkspaceError
 from promise_cli.records import load_json
 from promise_cli.targets import (
     MANIFEST,
     Manifest,
     Target,
+    dataset_name,
     find_dataset_json,
     read_manifest,
     read_targets,
@@ -58,13 +60,16 @@ class Pairing:
         return self.predictions if self.predictions.is_dir() else self.predictions.parent
 
 
-def pair_cases(predictions: Path | None, labels: Path | None, workspace: Workspace) -> Pairing:
+def pair_cases(
+    predictions: Path | None, labels: Path | None, workspace: Workspace, *, may_lack: bool = False
+) -> Pairing:
     """Match predictions with labels by case id.
 
     Args:
         predictions: A folder of masks, one mask, or an MSD folder; None: the newest.
         labels: The same for the labels; None: those of the dataset that predictions.json names.
         workspace: Where predictions and labels are looked for when they are left out.
+        may_lack: Take a folder of predictions without any mask for one in which all are missing.
 
     Raises:
         EvaluationError: A prediction has no label, the folders are swapped, or predictions.json is
@@ -73,7 +78,8 @@ def pair_cases(predictions: Path | None, labels: Path | None, workspace: Workspa
     """
     if predictions is None:
         predictions = _newest(workspace)
-    predictions = _masks_of(predictions)
+    if not (may_lack and _is_bare(predictions)):
+        predictions = _masks_of(predictions)
     manifest = _manifest_of(predictions)
     if labels is None:
         labels = _labels_of(predictions, manifest, workspace)
@@ -98,7 +104,19 @@ def _newest(workspace: Workspace) -> Path:
             f"{workspace.predictions}: no predictions; run promise-predict first, or give"
             " PREDICTIONS LABELS"
         )
-    return max(found, key=_created).parent
+    usable: dict[Path, float] = {}
+    errors: list[PromiseError] = []
+    for path in found:
+        try:
+            read_manifest(path)
+            usable[path] = _created(path)
+        except PromiseError as error:
+            errors.append(error)
+    if not usable:
+        raise errors[0]
+    for broken in errors:
+        warn(f"{broken}; these predictions are passed over")
+    return max(usable, key=lambda path: usable[path]).parent
 
 
 def _created(path: Path) -> float:
@@ -125,6 +143,16 @@ def _masks_of(path: Path) -> Path:
     if (path / "labelsTr").is_dir():
         return _masks_of(path / "labelsTr")
     raise EvaluationError(f"{path}: no mask in it; {_EXPECTED}")
+
+
+def _is_bare(path: Path) -> bool:
+    """Whether a folder is there and holds nothing that could be meant."""
+    return (
+        path.is_dir()
+        and not find_volumes(path)
+        and not (path / MANIFEST).exists()
+        and not (path / "labelsTr").is_dir()
+    )
 
 
 def _manifest_of(predictions: Path) -> Manifest | None:
@@ -206,7 +234,7 @@ def _pair_folders(predictions: Path, labels: Path) -> Pairing:
     folder = labels if labels.is_dir() else labels.parent
     described = find_dataset_json(folder)
     targets = None if described is None else read_targets(described)
-    dataset = None if described is None else described.parent.resolve().name
+    dataset = None if described is None else dataset_name(described)
     return Pairing(predictions, labels, pairs, targets, targets is not None, dataset)
 
 

@@ -2,20 +2,54 @@
 
 import csv
 import io
+import re
 from pathlib import Path
 
 from promise_cli.atomic import write_text
-from promise_cli.click_study.page import render_clicks
+from promise_cli.click_study.page import GENERATOR, render_clicks
 from promise_cli.click_study.record import ClickStudy, Curve
 from promise_cli.console import say, show_table
 from promise_cli.errors import EvaluationError
-from promise_cli.records import save_record
+from promise_cli.records import load_json, save_record
+from promise_cli.scores import claim_folder, generator_mark, results_written
+from promise_cli.scores.folder import METHOD, TOOL, Marks
 from promise_cli.scores.markdown import escape, make_table
 from promise_cli.scores.statistics import format_number
 
 PLACES = 3
 """Of a score in a table."""
-FILES = ("clicks.json", "clicks.csv", "clicks.md", "report.html")
+STUDY_FILE = "clicks.json"
+FIRST_COLUMNS = ("case_id", "strategy", "trial", "clicks", "dice")
+MARKS: Marks = {
+    STUDY_FILE: TOOL,
+    "clicks.csv": re.compile(rf"\A{','.join(FIRST_COLUMNS)},"),
+    "clicks.md": METHOD,
+    "report.html": generator_mark(GENERATOR),
+}
+FILES = tuple(MARKS)
+
+
+def claim_output(folder: Path, dataset: str) -> str | None:
+    """See, before anything is predicted, that a study can be written into a folder.
+
+    Returns:
+        When the earlier study of this dataset was made that it will replace; None: there is none.
+
+    Raises:
+        EvaluationError: The folder cannot be written to, or holds other files of these names or a study of another
+            dataset.
+    """
+    claim_folder(folder, MARKS, FILES, "promise-evaluate --clicks")
+    path = folder / STUDY_FILE
+    if not path.exists():
+        return None
+    earlier = load_json(path)
+    found = earlier.get("dataset") if isinstance(earlier, dict) else None
+    if found != dataset:
+        raise EvaluationError(
+            f"{path}: a study of {found}, and this is one of {dataset}; name another folder with -o"
+        )
+    return str(earlier.get("created"))
 
 
 def write_study(study: ClickStudy, folder: Path) -> None:
@@ -24,15 +58,11 @@ def write_study(study: ClickStudy, folder: Path) -> None:
     Raises:
         EvaluationError: The folder cannot be written to.
     """
-    try:
+    with results_written(folder):
         write_text(folder / "clicks.csv", to_csv(study))
         write_text(folder / "clicks.md", to_markdown(study))
         write_text(folder / "report.html", render_clicks(study))
-        save_record(study, folder / "clicks.json")
-    except OSError as error:
-        raise EvaluationError(
-            f"{folder}: cannot be written to ({error.strerror}); name another folder with -o"
-        ) from None
+        save_record(study, folder / STUDY_FILE)
 
 
 def show_study(study: ClickStudy, folder: Path) -> None:
@@ -57,16 +87,16 @@ def to_csv(study: ClickStudy) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(
-        ["case_id", "strategy", "trial", "clicks", "dice"]
+        [*FIRST_COLUMNS]
         + [f"nsd_{tolerance}mm" for tolerance in study.tolerances_mm]
-        + ["prediction_voxels", "outside_window"]
+        + ["prediction_voxels", "outside_window", "protocol"]
     )
     for trial in study.trials:
         for score in trial.scores:
             table.writerow(
                 [trial.case_id, trial.strategy, trial.trial, score.clicks, repr(score.dice)]
                 + [repr(value) for value in score.nsd.values()]
-                + [score.prediction_voxels, score.outside_window]
+                + [score.prediction_voxels, score.outside_window, study.protocol]
             )
     return text.getvalue()
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from promise_cli.scores.statistics import format_number
 
+PREDICTION_GENERATOR = "promise-predict"
+"""What the page of predictions says wrote it."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 

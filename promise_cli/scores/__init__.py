@@ -3,7 +3,14 @@
 from promise_cli.scores.compare import compare, scores_by_case
 from promise_cli.scores.comparison import Comparison, LabelComparison, MetricComparison
 from promise_cli.scores.earlier import read_scores
-from promise_cli.scores.files import report_files, write_report
+from promise_cli.scores.files import MARKS, report_files, write_report
+from promise_cli.scores.folder import (
+    claim_folder,
+    generator_mark,
+    is_marked,
+    remove_stale,
+    results_written,
+)
 from promise_cli.scores.metric import (
     FURTHER_METRICS,
     FurtherMetric,
@@ -14,7 +21,7 @@ from promise_cli.scores.metric import (
     statistics_of,
     values_of,
 )
-from promise_cli.scores.nnunet import refuse_foreign_summary
+from promise_cli.scores.nnunet import NNUNET_FILE
 from promise_cli.scores.record import (
     FAILURE_DICE,
     METRICS_FILE,
@@ -23,6 +30,7 @@ from promise_cli.scores.record import (
     Report,
     Status,
     Summary,
+    typed_command,
 )
 from promise_cli.scores.summarize import summarize
 from promise_cli.scores.table import show_report
@@ -30,7 +38,9 @@ from promise_cli.scores.table import show_report
 __all__ = [
     "FAILURE_DICE",
     "FURTHER_METRICS",
+    "MARKS",
     "METRICS_FILE",
+    "NNUNET_FILE",
     "CaseScore",
     "Comparison",
     "FurtherMetric",
@@ -42,16 +52,21 @@ __all__ = [
     "Report",
     "Status",
     "Summary",
+    "claim_folder",
     "compare",
+    "generator_mark",
+    "is_marked",
     "metrics_of",
     "read_scores",
-    "refuse_foreign_summary",
+    "remove_stale",
     "report_files",
+    "results_written",
     "scores_by_case",
     "show_report",
     "shown_names",
     "statistics_of",
     "summarize",
+    "typed_command",
     "values_of",
     "write_report",
 ]

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from promise_cli.errors import EvaluationError
-from promise_cli.records import load_json
 from promise_cli.scores.record import CaseScore, Report
 from promise_cli.scores.statistics import mean_of
 
@@ -50,22 +48,6 @@ def to_nnunet(report: Report, files: Files) -> dict[str, Any]:
             for prediction, reference in [files[case_id]]
         ],
     }
-
-
-def refuse_foreign_summary(folder: Path) -> None:
-    """Refuse to replace a summary.json that nnU-Net itself wrote.
-
-    Raises:
-        EvaluationError: There is one.
-    """
-    path = folder / NNUNET_FILE
-    if not path.exists():
-        return
-    content = load_json(path)
-    if not isinstance(content, dict) or not str(content.get("tool")).startswith("promise_cli"):
-        raise EvaluationError(
-            f"{path}: there already, and not written by promise-evaluate; name another folder with -o"
-        )
 
 
 def _row(case: CaseScore, missing_policy: str) -> dict[str, float]:

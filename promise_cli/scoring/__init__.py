@@ -3,7 +3,13 @@
 from promise_cli.scoring.case import ScoredCase, header_spacing, score_case
 from promise_cli.scoring.cases import complete_labels, score_cases
 from promise_cli.scoring.other import score_other
-from promise_cli.scoring.rules import EmptyPolicy, MissingPolicy, Rules, make_score
+from promise_cli.scoring.rules import (
+    EmptyPolicy,
+    MissingPolicy,
+    Rules,
+    make_score,
+    refuse_nothing_left,
+)
 from promise_cli.scoring.worst import picture_worst
 
 __all__ = [
@@ -15,6 +21,7 @@ __all__ = [
     "header_spacing",
     "make_score",
     "picture_worst",
+    "refuse_nothing_left",
     "score_case",
     "score_cases",
     "score_other",

@@ -8,7 +8,7 @@ from promise_cli.errors import EvaluationError
 from promise_cli.pairs import Pairing, missing_error, pair_cases
 from promise_cli.scores import METRICS_FILE, PairedScores, read_scores, scores_by_case
 from promise_cli.scoring.cases import complete_labels, score_cases
-from promise_cli.scoring.rules import Rules
+from promise_cli.scoring.rules import Rules, refuse_nothing_left
 from promise_cli.volume import find_volumes
 from promise_cli.workspace import Workspace
 
@@ -37,10 +37,13 @@ def score_other(
             "missing_policy": rules.missing,
         }
         return read_scores(record, settings)
-    found = _same_cases(pair_cases(other, pairing.labels, workspace), pairing)
+    found = _same_cases(
+        pair_cases(other, pairing.labels, workspace, may_lack=rules.missing != "error"), pairing
+    )
     lacking = missing_error(found)
     if lacking is not None and rules.missing == "error":
         raise lacking
+    refuse_nothing_left(found, rules)
     if found.predictions.resolve() == pairing.predictions.resolve():
         raise EvaluationError(
             f"--compare {other}: these are the same predictions; name another set"

@@ -74,6 +74,75 @@ def manifest_without_a_field():
     edit_json(Path("masks/predictions.json"), lambda content: content.pop("target_label"))
 
 
+@refuses(
+    "masks/predictions.json: target_label: expected a whole number, found True; predict again or mend it"
+)
+def manifest_whose_target_is_true():
+    write_manifest()
+    edit_json(Path("masks/predictions.json"), lambda content: content.update(target_label=True))
+
+
+@refuses("masks/predictions.json: values: expected a list, found '12'; predict again or mend it")
+def manifest_whose_values_are_text():
+    write_manifest()
+    edit_json(Path("masks/predictions.json"), lambda content: content.update(values="12"))
+
+
+@refuses(
+    "masks/predictions.json: target_label and values hold 0, expected 1 or more; predict again or mend it"
+)
+def manifest_whose_values_hold_the_background():
+    write_manifest()
+    edit_json(Path("masks/predictions.json"), lambda content: content.update(values=[0, 1]))
+
+
+@refuses("masks/predictions.json: dataset: expected a text, found None; predict again or mend it")
+def manifest_without_a_dataset():
+    write_manifest()
+    edit_json(Path("masks/predictions.json"), lambda content: content.update(dataset=None))
+
+
+@refuses("masks/predictions.json: case a is listed twice; predict again or mend it")
+def manifest_that_lists_a_case_twice():
+    write_manifest()
+    edit_json(
+        Path("masks/predictions.json"),
+        lambda content: content["cases"].append({"case_id": "a", "mask": "b.nii.gz"}),
+    )
+
+
+@refuses(
+    "masks/predictions.json: cases[1]: mask: expected a text, found 5; predict again or mend it"
+)
+def manifest_whose_mask_is_a_number():
+    write_manifest()
+    edit_json(Path("masks/predictions.json"), lambda content: content["cases"][1].update(mask=5))
+
+
+@refuses("labels/dataset.json: label value 1 is named twice (lump, mass); name it once")
+def label_that_is_named_twice():
+    Path("labels/dataset.json").write_text(json.dumps({"labels": {"1": "lump", "01": "mass"}}))
+
+
+@refuses("labels/dataset.json: label '\u00b2': 'lump' names no whole number; mend it")
+def label_of_a_superscript():
+    Path("labels/dataset.json").write_text(json.dumps({"labels": {"\u00b2": "lump"}}))
+
+
+@refuses(
+    "masks: no prediction for any of 2 cases, so --missing skip leaves none; predict them, or use --missing zero",
+    *("masks", "labels", "--missing", "skip"),
+)
+def all_predictions_missing_and_skipped():
+    for case in "ab":
+        Path(f"masks/{case}.nii.gz").unlink()
+
+
+@refuses("--tolerance 1e+300: use at most 1000 mm", "masks", "labels", "--tolerance", "1e300")
+def tolerance_beyond_any_scan():
+    pass
+
+
 @refuses("labels/dataset.json: label 'lump': 'x' names no whole number; mend it")
 def label_without_a_number():
     Path("labels/dataset.json").write_text(json.dumps({"labels": {"lump": "x"}}))
@@ -107,6 +176,53 @@ def protocol_without_a_source():
 )
 def output_that_is_a_file():
     Path("notes.txt").write_text("")
+
+
+@refuses(
+    "notes.txt/below: cannot be written to (Not a directory); name another folder with -o",
+    *("masks", "labels", "-o", "notes.txt/below"),
+)
+def output_below_a_file():
+    Path("notes.txt").write_text("")
+    Path("masks/a.nii.gz").write_bytes(b"never read, as the output is looked at first")
+
+
+@refuses(
+    "masks/metrics.csv: there already, and not written by promise-evaluate; name another folder with -o"
+)
+def table_of_somebody_else():
+    Path("masks/metrics.csv").write_text("case,dice\na,0.5\n")
+
+
+@refuses(
+    "masks/metrics.md: there already, and not written by promise-evaluate; name another folder with -o"
+)
+def notes_of_somebody_else():
+    Path("masks/metrics.md").write_text("# My metrics\n")
+
+
+@refuses(
+    "masks/metrics.json: there already, and not written by promise-evaluate; name another folder with -o"
+)
+def scores_of_somebody_else():
+    Path("masks/metrics.json").write_text('{"dice": 0.5}')
+
+
+@refuses(
+    "masks/report.html: there already, and neither of promise-predict nor of an evaluation of masks; name another"
+    " folder with -o, or use --no-report"
+)
+def page_of_somebody_else():
+    Path("masks/report.html").write_text("<html>my page</html>")
+
+
+@refuses(
+    "masks/prediction.html: there already, and neither of promise-predict nor of an evaluation of masks; name another"
+    " folder with -o, or use --no-report"
+)
+def page_of_predictions_that_cannot_be_kept():
+    Path("masks/prediction.html").write_text("<html>my page</html>")
+    Path("masks/report.html").write_text('<meta name="generator" content="promise-predict">')
 
 
 @refuses(
