@@ -4,20 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from tests.conftest import edit_json
+from tests.test_evaluate_refusals.manifest import write_manifest
 from tests.test_evaluate_refusals.mistakes import EXPECTED, refuses
-
-
-def write_manifest():
-    content = {
-        "created": "2026-01-02T10:00:00+00:00",
-        "dataset": "labels",
-        "target_label": 1,
-        "target_name": "lump",
-        "labels": "labels",
-        "cases": [{"case_id": case, "mask": f"{case}.nii.gz"} for case in "ab"],
-    }
-    Path("masks/predictions.json").write_text(json.dumps(content))
 
 
 @refuses("nowhere: no such file or folder; " + EXPECTED, "nowhere", "labels")
@@ -63,60 +51,6 @@ def labels_left_out():
 )
 def nothing_predicted_yet():
     pass
-
-
-@refuses(
-    "masks/predictions.json: needs dataset, target_label, target_name, labels, and cases with case_id and mask; predict"
-    " again or mend it"
-)
-def manifest_without_a_field():
-    write_manifest()
-    edit_json(Path("masks/predictions.json"), lambda content: content.pop("target_label"))
-
-
-@refuses(
-    "masks/predictions.json: target_label: expected a whole number, found True; predict again or mend it"
-)
-def manifest_whose_target_is_true():
-    write_manifest()
-    edit_json(Path("masks/predictions.json"), lambda content: content.update(target_label=True))
-
-
-@refuses("masks/predictions.json: values: expected a list, found '12'; predict again or mend it")
-def manifest_whose_values_are_text():
-    write_manifest()
-    edit_json(Path("masks/predictions.json"), lambda content: content.update(values="12"))
-
-
-@refuses(
-    "masks/predictions.json: target_label and values hold 0, expected 1 or more; predict again or mend it"
-)
-def manifest_whose_values_hold_the_background():
-    write_manifest()
-    edit_json(Path("masks/predictions.json"), lambda content: content.update(values=[0, 1]))
-
-
-@refuses("masks/predictions.json: dataset: expected a text, found None; predict again or mend it")
-def manifest_without_a_dataset():
-    write_manifest()
-    edit_json(Path("masks/predictions.json"), lambda content: content.update(dataset=None))
-
-
-@refuses("masks/predictions.json: case a is listed twice; predict again or mend it")
-def manifest_that_lists_a_case_twice():
-    write_manifest()
-    edit_json(
-        Path("masks/predictions.json"),
-        lambda content: content["cases"].append({"case_id": "a", "mask": "b.nii.gz"}),
-    )
-
-
-@refuses(
-    "masks/predictions.json: cases[1]: mask: expected a text, found 5; predict again or mend it"
-)
-def manifest_whose_mask_is_a_number():
-    write_manifest()
-    edit_json(Path("masks/predictions.json"), lambda content: content["cases"][1].update(mask=5))
 
 
 @refuses("labels/dataset.json: label value 1 is named twice (lump, mass); name it once")
@@ -168,69 +102,6 @@ def tolerance_beside_a_protocol():
 )
 def protocol_without_a_source():
     pass
-
-
-@refuses(
-    "notes.txt: results need a folder, found a file; give another -o",
-    *("masks", "labels", "-o", "notes.txt"),
-)
-def output_that_is_a_file():
-    Path("notes.txt").write_text("")
-
-
-@refuses(
-    "notes.txt/below: cannot be written to (Not a directory); name another folder with -o",
-    *("masks", "labels", "-o", "notes.txt/below"),
-)
-def output_below_a_file():
-    Path("notes.txt").write_text("")
-    Path("masks/a.nii.gz").write_bytes(b"never read, as the output is looked at first")
-
-
-@refuses(
-    "masks/metrics.csv: there already, and not written by promise-evaluate; name another folder with -o"
-)
-def table_of_somebody_else():
-    Path("masks/metrics.csv").write_text("case,dice\na,0.5\n")
-
-
-@refuses(
-    "masks/metrics.md: there already, and not written by promise-evaluate; name another folder with -o"
-)
-def notes_of_somebody_else():
-    Path("masks/metrics.md").write_text("# My metrics\n")
-
-
-@refuses(
-    "masks/metrics.json: there already, and not written by promise-evaluate; name another folder with -o"
-)
-def scores_of_somebody_else():
-    Path("masks/metrics.json").write_text('{"dice": 0.5}')
-
-
-@refuses(
-    "masks/report.html: there already, and neither of promise-predict nor of an evaluation of masks; name another"
-    " folder with -o, or use --no-report"
-)
-def page_of_somebody_else():
-    Path("masks/report.html").write_text("<html>my page</html>")
-
-
-@refuses(
-    "masks/prediction.html: there already, and neither of promise-predict nor of an evaluation of masks; name another"
-    " folder with -o, or use --no-report"
-)
-def page_of_predictions_that_cannot_be_kept():
-    Path("masks/prediction.html").write_text("<html>my page</html>")
-    Path("masks/report.html").write_text('<meta name="generator" content="promise-predict">')
-
-
-@refuses(
-    "masks/summary.json: there already, and not written by promise-evaluate; name another folder with -o",
-    *("masks", "labels", "--format", "nnunet"),
-)
-def summary_of_nnunet_itself():
-    Path("masks/summary.json").write_text("{}")
 
 
 @refuses(
