@@ -170,6 +170,8 @@ def _sound_record(plan: Plan, folder: Path) -> CaseRecord | None:
         and record.plan_key == case_key(plan)
         and case.image.shape == case.target.shape == record.shape
         and case.foreground.shape == (record.num_foreground,)
+        and case.foreground.size > 0
+        and 0 <= case.foreground.min() <= case.foreground.max() < case.target.size
     )
     return record if sound else None
 

@@ -58,6 +58,8 @@ class Checkpoint:
     """Of all devices and batches together."""
     optimizer: dict[str, Any] = field(default_factory=dict)
     """Empty in a checkpoint that is only for prediction."""
+    log: list[dict[str, Any]] = field(default_factory=list)
+    """A row for each epoch, as log.csv has them."""
 
 
 _RECORDS: dict[str, Any] = {
@@ -66,19 +68,24 @@ _RECORDS: dict[str, Any] = {
     "plan": Plan,
     "split": Split,
 }
-_PLAIN = (
-    "preset",
-    "fold",
-    "seed",
-    "encoder_weights",
-    "epoch",
-    "validation_dice",
-    "best_dice",
-    "weights",
-    "optimizer",
-)
-_SINCE_VERSION_2 = ("step", "sums", "samples_per_step")
-"""Left out in files of format version 1, where they had their defaults."""
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "preset": (str,),
+    "fold": (int,),
+    "seed": (int,),
+    "encoder_weights": (str,),
+    "epoch": (int,),
+    "validation_dice": (float, type(None)),
+    "best_dice": (float, type(None)),
+    "weights": (dict,),
+    "optimizer": (dict,),
+}
+_ADDED: dict[str, tuple[type, ...]] = {
+    "step": (int,),
+    "sums": (dict,),
+    "samples_per_step": (int,),
+    "log": (list,),
+}
+"""Left out in earlier files, where they had their defaults."""
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -94,16 +101,20 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     }
     for name in _RECORDS:
         content[name] = record_to_json(getattr(checkpoint, name))
-    for name in (*_PLAIN, *_SINCE_VERSION_2):
+    for name in (*_PLAIN, *_ADDED):
         content[name] = getattr(checkpoint, name)
     try:
         with whole_file(path) as temporary:
             torch.save(content, temporary)
     except (OSError, RuntimeError) as error:  # torch's writer raises the latter on a full disk
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        kept, then = (
+            ("the checkpoint before is kept", "go on with --resume")
+            if path.exists()
+            else ("there is none before it", "start again")
+        )
         raise CheckpointError(
-            f"{path}: cannot be written ({reason}); the checkpoint before is kept: check free space and permissions,"
-            " then go on with --resume"
+            f"{path}: cannot be written ({reason}); {kept}: check free space and permissions, then {then}"
         ) from None
 
 
@@ -133,8 +144,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
             name: record_from_json(kind, content[name], f"{path}: {name}")
             for name, kind in _RECORDS.items()
         }
-        names = [*_PLAIN, *(name for name in _SINCE_VERSION_2 if name in content)]
-        return Checkpoint(**records, **{name: content[name] for name in names})
+        kinds = _PLAIN | {name: kind for name, kind in _ADDED.items() if name in content}
+        for name, kind in kinds.items():
+            if not isinstance(content[name], kind):
+                raise CheckpointError(
+                    f"{path}: {name} is of type {type(content[name]).__name__}; train or copy it again"
+                )
+        return Checkpoint(**records, **{name: content[name] for name in kinds})
     except KeyError as error:
         raise CheckpointError(f"{path}: lacks {error}; train or copy it again") from None
     except PlanError as error:

@@ -20,6 +20,7 @@ from promise_cli.scores import (
     Report,
     claim_folder,
     compare,
+    notes_of_comparison,
     remove_stale,
     report_files,
     show_report,
@@ -32,7 +33,9 @@ from promise_cli.scoring import (
     MissingPolicy,
     Rules,
     complete_labels,
+    notes_of_labels,
     picture_worst,
+    refuse_absent_target,
     refuse_nothing_left,
     score_cases,
     score_other,
@@ -86,6 +89,7 @@ def evaluate(
     rules = Rules(
         targets=pairing.targets,
         whole_label=pairing.whole_label,
+        ignored=pairing.ignored,
         tolerances_mm=choose_tolerances(protocol, tolerances_mm, pairing.dataset),
         empty=empty,
         missing=missing,
@@ -100,13 +104,15 @@ def evaluate(
     claim_folder(folder, MARKS, report_files(nnunet=nnunet))
     if page:
         refuse_foreign_page(folder)
-    other = (
-        None
+    other, notes_of_other = (
+        (None, ())
         if compare_with is None
         else score_other(compare_with, pairing, rules, workspace, workers)
     )
-    scored = track(score_cases(pairing.pairs, rules, workers), "scoring", len(pairing.pairs))
-    cases = complete_labels(list(scored), rules)
+    scored = list(track(score_cases(pairing.pairs, rules, workers), "scoring", len(pairing.pairs)))
+    refuse_absent_target(scored, pairing)
+    cases = complete_labels(scored, rules)
+    comparison = None if other is None else compare(cases, other, str(compare_with))
     report = Report(
         command=typed_command(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -121,9 +127,14 @@ def evaluate(
         empty_cases=sum(case.status == "both_empty" for case in cases),
         missing_policy=missing,
         missing_cases=sum(pair.prediction is None for pair in pairing.pairs),
-        notes=pairing.notes,
+        notes=(
+            *pairing.notes,
+            *notes_of_labels(scored),
+            *notes_of_other,
+            *([] if comparison is None else notes_of_comparison(comparison)),
+        ),
         summary=summarize(cases),
-        comparison=None if other is None else compare(cases, other, str(compare_with)),
+        comparison=comparison,
         cases=tuple(cases),
     )
     _write(report, pairing, folder, nnunet=nnunet, page=page)
@@ -133,8 +144,8 @@ def evaluate(
 def _refuse_unwritable(pairing: Pairing, places: Sequence[Path]) -> None:
     """Refuse names that are no Unicode text, which no file of results can hold."""
     names = [pairing.predictions, pairing.labels, *places, *pairing.notes]
-    names += [pair.prediction or pair.label for pair in pairing.pairs]
-    names += [pair.case_id for pair in pairing.pairs]
+    for pair in pairing.pairs:
+        names += [pair.prediction or pair.label, pair.label, pair.case_id]
     names += [target.name for target in pairing.targets or ()]
     for name in map(str, (*names, pairing.dataset)):
         try:

@@ -9,11 +9,13 @@ from promise_cli.console import warn
 from promise_cli.errors import EvaluationError, PromiseError, WorkspaceError
 from promise_cli.records import load_json
 from promise_cli.targets import (
+    LABEL_FOLDERS,
     MANIFEST,
     Manifest,
     Target,
     dataset_name,
     find_dataset_json,
+    read_ignored,
     read_manifest,
     read_targets,
 )
@@ -53,6 +55,10 @@ class Pairing:
     """Name of the dataset where it is known, such as `Task07_Pancreas`."""
     notes: tuple[str, ...] = ()
     """What the user should know about the choice of cases."""
+    ignored: int | None = None
+    """Value of a label's voxels that nobody judged."""
+    is_named: bool = True
+    """Whether a dataset.json beside the labels names the targets' values."""
 
     @property
     def folder(self) -> Path:
@@ -78,16 +84,18 @@ def pair_cases(
     """
     if predictions is None:
         predictions = _newest(workspace)
+    asked = predictions
     if not (may_lack and _is_bare(predictions)):
         predictions = _masks_of(predictions)
     manifest = _manifest_of(predictions)
     if labels is None:
         labels = _labels_of(predictions, manifest, workspace)
-    labels = _masks_of(labels)
+    asked_labels, labels = labels, _masks_of(labels)
     if manifest is None and labels.is_dir() and (labels / MANIFEST).exists():
         raise EvaluationError(
             f"{labels}: holds {MANIFEST}, so these are predictions; the order is PREDICTIONS LABELS"
         )
+    _refuse_swapped(asked, asked_labels)
     if predictions.resolve() == labels.resolve():
         raise EvaluationError(
             f"{labels}: predictions and labels are the same; give PREDICTIONS LABELS"
@@ -155,6 +163,24 @@ def _is_bare(path: Path) -> bool:
     )
 
 
+def _refuse_swapped(predictions: Path, labels: Path) -> None:
+    """Refuse what can only be the labels' folder in the place of the predictions.
+
+    Raises:
+        EvaluationError: The first is named as datasets name their labels, or is a dataset; the second is not.
+    """
+    if _holds_labels(predictions) and not _holds_labels(labels):
+        raise EvaluationError(
+            f"{predictions}: these are a dataset's labels; the order is PREDICTIONS LABELS"
+        )
+
+
+def _holds_labels(path: Path) -> bool:
+    folder = path if path.is_dir() else path.parent
+    names = {folder.absolute().name, folder.resolve().name}
+    return bool(names & LABEL_FOLDERS) or (path.is_dir() and (path / "labelsTr").is_dir())
+
+
 def _manifest_of(predictions: Path) -> Manifest | None:
     if predictions.is_dir():
         path = predictions / MANIFEST
@@ -210,9 +236,18 @@ def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing
         notes.append(f"not scored, as {MANIFEST} does not list them: {_name_some(sorted(extra))}")
     if (folder / "failures.json").exists():
         notes.append(f"not scored: the scans that {folder / 'failures.json'} lists as failed")
-    targets = (manifest.target,)
+    described = find_dataset_json(labels if labels.is_dir() else labels.parent)
+    named = () if described is None else read_targets(described)
     return Pairing(
-        predictions, labels, tuple(pairs), targets, False, manifest.dataset, tuple(notes)
+        predictions,
+        labels,
+        tuple(pairs),
+        (manifest.target,),
+        False,
+        manifest.dataset,
+        tuple(notes),
+        ignored=None if described is None else read_ignored(described),
+        is_named=manifest.target.label in {target.label for target in named},
     )
 
 
@@ -235,7 +270,15 @@ def _pair_folders(predictions: Path, labels: Path) -> Pairing:
     described = find_dataset_json(folder)
     targets = None if described is None else read_targets(described)
     dataset = None if described is None else dataset_name(described)
-    return Pairing(predictions, labels, pairs, targets, targets is not None, dataset)
+    return Pairing(
+        predictions,
+        labels,
+        pairs,
+        targets,
+        targets is not None,
+        dataset,
+        ignored=None if described is None else read_ignored(described),
+    )
 
 
 def _find_scan(case: str, label: Path, listed: Path | None) -> Path | None:

@@ -10,9 +10,11 @@ from promise_cli.errors import EvaluationError, PlanError
 from promise_cli.records import load_json, record_from_json
 
 MANIFEST = "predictions.json"
+IGNORE = "ignore"
+"""nnU-Net's name for the value of voxels that nobody judged."""
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _TASK = re.compile(r"(?:Task|Dataset)[0-9]+_.+", re.IGNORECASE)
-_LABELS_FOLDER = re.compile(r"labels(?:Tr|Ts|Val)|gt_segmentations")
+LABEL_FOLDERS = {"labelsTr", "labelsTs", "gt_segmentations"}
 """Folders within a dataset that hold its labels, as MSD and nnU-Net name them."""
 
 
@@ -116,7 +118,7 @@ def _keep(content: dict[str, Any], record: type) -> dict[str, Any]:
 
 
 def read_targets(path: Path) -> tuple[Target, ...]:
-    """The labels that dataset.json names, background left out.
+    """The labels that dataset.json names, background and what is to be ignored left out.
 
     MSD writes {"1": "pancreas"}, nnU-Net {"pancreas": 1} or {"whole": [1, 2]} for a region.
     """
@@ -129,13 +131,25 @@ def read_targets(path: Path) -> tuple[Target, ...]:
         if not values or not all(_NUMBER.fullmatch(str(value)) for value in values):
             raise EvaluationError(f"{path}: label {key!r}: {item!r} names no whole number; mend it")
         numbers = tuple(int(value) for value in values)
-        if 0 not in numbers:
+        if 0 not in numbers and str(name).lower() != IGNORE:
             label = numbers[0] if len(numbers) == 1 else "+".join(map(str, numbers))
             targets.append(Target(label, str(name), numbers, numbers))
     _refuse_named_twice(path, targets)
     if not targets:
         raise EvaluationError(f"{path}: labels names nothing but background; mend it")
     return tuple(sorted(targets, key=lambda target: target.reference_values))
+
+
+def read_ignored(path: Path) -> int | None:
+    """The value of voxels that count neither for nor against a mask, if dataset.json names one."""
+    content = load_json(path)
+    found = content.get("labels") if isinstance(content, dict) else None
+    named = found.items() if isinstance(found, dict) else ()
+    for key, item in named:
+        for name, value in ((key, item), (item, key)):
+            if str(name).lower() == IGNORE and str(value).isdecimal():
+                return int(value)
+    return None
 
 
 def _refuse_named_twice(path: Path, targets: list[Target]) -> None:
@@ -156,7 +170,7 @@ def find_dataset_json(folder: Path) -> Path | None:
     beside = [
         place.parent
         for place in (folder.absolute(), folder.resolve())
-        if place.name.startswith("labels") or _LABELS_FOLDER.fullmatch(place.name)
+        if place.name.startswith("labels") or place.name in LABEL_FOLDERS
     ]
     candidates = [place / "dataset.json" for place in (folder, *beside)]
     return next((path for path in candidates if path.exists()), None)
@@ -170,6 +184,6 @@ def dataset_name(described: Path) -> str:
         described.parent.resolve(),
         described.resolve().parent,
     ):
-        folder = place.parent if _LABELS_FOLDER.fullmatch(place.name) else place
+        folder = place.parent if place.name in LABEL_FOLDERS else place
         names.append(folder.name)
     return next((name for name in names if _TASK.fullmatch(name)), names[0])

@@ -51,10 +51,10 @@ def test_cases_without_a_value_are_left_out_and_counted():
     assert found.mean == pytest.approx(0.6)
 
 
-def test_one_case_has_no_standard_deviation_and_none_has_no_mean():
+def test_one_case_has_no_standard_deviation_or_interval_and_none_has_no_mean():
     one, none = describe([0.5]), describe([math.nan])
-    assert (one.n, one.mean, one.interval) == (1, 0.5, (0.5, 0.5))
-    assert math.isnan(one.sd)
+    assert (one.n, one.mean) == (1, 0.5)
+    assert all(math.isnan(value) for value in (one.sd, *one.interval))
     assert (none.n, none.excluded) == (0, 1)
     assert math.isnan(none.mean)
 

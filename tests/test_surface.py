@@ -164,6 +164,34 @@ def test_a_run_of_more_than_a_word_has_no_gaps():
     assert np.flatnonzero(near).tolist() == list(range(250 - 183, 250 + 184))
 
 
+@pytest.mark.parametrize("runs", [1, 2, 5, 11, 40, 63, 64, 65, 200])
+@pytest.mark.parametrize("node", [0, 1, 7, 29])
+def test_a_run_has_no_gaps_from_a_node_at_the_border(runs: int, node: int):
+    present = np.zeros((1, 1, 30), dtype=bool)
+    present[0, 0, node] = True
+    for offset in range(-70, 71):
+        near = dilate(present, np.array([[runs]]), (0, 0, offset), (1, 1, 30))
+        expected = np.abs(np.arange(30) + offset - node) <= runs
+        assert near.ravel().tolist() == expected.tolist(), offset
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_dilation_is_what_a_walk_through_all_offsets_finds(seed: int):
+    """Also with spacings of which some are wider than the ball, and sources at the border."""
+    rng = np.random.default_rng(seed)
+    spacing = tuple(rng.choice([0.3, 0.4, 1.0, 2.5, 6.0], 3).tolist())
+    ball = make_ball(spacing, 5.0)
+    shape = tuple(rng.integers(1, [5, 5, 40]).tolist())
+    present = rng.random((*rng.integers(1, [5, 5, 40]),)) < rng.choice([0.02, 0.2])
+    offset = tuple(rng.integers(-4, 5, 3).tolist())
+    sources = np.argwhere(present)
+    targets = np.argwhere(np.ones(shape, bool)) + offset
+    apart = targets[:, None] - sources[None]
+    expected = ball.holds(apart.reshape(-1, 3)).reshape(apart.shape[:2]).any(axis=1)
+    found = dilate(present, ball.runs, offset, shape)
+    assert found.ravel().tolist() == expected.tolist()
+
+
 def test_nothing_dilates_to_nothing():
     runs = make_ball((1.0, 1.0, 1.0), 3.0).runs
     assert not dilate(np.zeros((3, 3, 3), dtype=bool), runs, (0, 0, 0), (3, 3, 3)).any()

@@ -40,10 +40,12 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def share_cores() -> None:
-    """Let torch's threads sleep soon while they wait for each other; must be set before torch is loaded.
+    """Set what torch reads when it is loaded: how its threads wait, and that MPS leaves to the CPU what it lacks.
 
-    By default they spin for long: beside any other busy process a step then takes many times as long. Sleeping at
-    once would cost half as much again on a machine of one's own (`docs/benchmarks.md`).
+    Threads shall sleep soon while they wait for each other. By default they spin for long: beside any other busy
+    process a step then takes many times as long. Sleeping at once would cost half as much again on a machine of one's
+    own (`docs/benchmarks.md`).
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")

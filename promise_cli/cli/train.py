@@ -57,7 +57,8 @@ def train(
         float | None, typer.Option(min=0.0, help="Save and leave after so long.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of all random draws.", show_default="42")
+        int | None,
+        typer.Option(min=0, max=2**63 - 1, help="Of all random draws.", show_default="42"),
     ] = None,
     device: Device = "auto",
     devices: Annotated[

@@ -87,14 +87,23 @@ def _spread(cases: Iterable[NDArray[np.float64]]) -> float:
 
 
 def _needed(target: float, trials: Sequence[Trial]) -> ClicksNeeded:
+    tried = [_tried(trial) for trial in trials]
     reached = [
-        next((score.clicks for score in trial.scores if score.dice >= target), None)
-        for trial in trials
+        next((clicks for clicks, dice in of.items() if dice >= target), None) for of in tried
     ]
-    most = trials[0].scores[-1].clicks
+    among = tuple(tried[0])
+    mean = sum(among[-1] if number is None else number for number in reached) / len(reached)
     return ClicksNeeded(
         dice=target,
-        mean=sum(most if number is None else number for number in reached) / len(reached),
+        among=among,
+        mean=mean if len(among) > 1 else math.nan,
         failures=reached.count(None),
         trials=len(reached),
     )
+
+
+def _tried(trial: Trial) -> dict[int, float]:
+    """Dice by number of clicks, ascending."""
+    if trial.dice_by_click:
+        return dict(enumerate(trial.dice_by_click, 1))
+    return {score.clicks: score.dice for score in trial.scores}

@@ -150,7 +150,10 @@ def _sums(curve: Curve) -> str:
         for key, of in curve.auc_nsd.items()
     ]
     needed = [
-        f"NoC@{round(100 * need.dice)} {need.mean:.2f} ({need.failures} of {need.trials} never)"
+        f"NoC@{round(100 * need.dice)} {format_number(need.mean, 2)} ({need.failures} of {need.trials} never)"
         for need in curve.clicks_needed
     ]
-    return "; ".join([*areas, *needed])
+    among = curve.clicks_needed[0].among
+    every = among == tuple(range(1, among[-1] + 1))
+    tried = f"NoC among {f'1 to {among[-1]}' if every else ', '.join(map(str, among))} clicks"
+    return "; ".join([*areas, *needed, tried])

@@ -47,6 +47,8 @@ class Trial:
     """Fewer than asked for where nothing was left to correct."""
     scores: tuple[TrialScore, ...]
     """One for each number of clicks."""
+    dice_by_click: tuple[float, ...] = ()
+    """After each click up to the largest number, where every one was predicted anyway (`largest-error`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +68,10 @@ class ClicksNeeded:
     """How many clicks reach a Dice (NoC)."""
 
     dice: float
+    among: tuple[int, ...]
+    """Numbers of clicks that were tried: all up to the largest for `largest-error`, otherwise those asked for."""
     mean: float
-    """Over all trials; the smallest number asked for that reaches it, and the largest number where none does."""
+    """Over all trials, the smallest of them that reaches it, and the largest where none does; NaN for a single one."""
     failures: int
     """Trials in which no number of clicks reached it."""
     trials: int

@@ -37,6 +37,7 @@ class StudyRequest:
         for number in self.clicks:
             if not 1 <= number <= MOST_CLICKS:
                 raise EvaluationError(f"--clicks {number}: use numbers from 1 to {MOST_CLICKS}")
+        object.__setattr__(self, "strategies", tuple(dict.fromkeys(self.strategies)))
         if self.trials < 1:
             raise EvaluationError(f"--trials {self.trials}: use 1 or more")
 

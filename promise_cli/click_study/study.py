@@ -25,13 +25,13 @@ from promise_cli.console import say, track
 from promise_cli.dataset import CaseFiles, read_dataset
 from promise_cli.errors import EvaluationError
 from promise_cli.grid import Spacing, format_shape
-from promise_cli.metrics import score_masks
+from promise_cli.metrics import Scores, score_masks
 from promise_cli.plan import Plan
 from promise_cli.predictions import labels_dir
 from promise_cli.predictor import Prediction, Predictor, Session
 from promise_cli.prompts import BACKGROUND, FOREGROUND, Click
 from promise_cli.scores import typed_command
-from promise_cli.scoring import header_spacing
+from promise_cli.scoring import header_spacing, is_same_grid
 from promise_cli.splits import splits_of_dataset
 from promise_cli.tolerances import choose_tolerances
 from promise_cli.volume import as_stored, read_label, read_volume
@@ -160,10 +160,12 @@ def _test_cases(
 def _open(files: CaseFiles, plan: Plan, predictor: Predictor) -> _Case:
     scan = read_volume(files.image, plan.orientation)
     label = read_label(files.label, "as_stored")
-    if label.array.shape != scan.stored_grid.shape:
+    if not is_same_grid(label.stored_grid, scan.stored_grid):
+        a, b = label.stored_grid, scan.stored_grid
+        apart = f", {a.distance_mm(b):.3g} mm apart" if a.shape == b.shape else ""
         raise EvaluationError(
-            f"{files.label}: {format_shape(label.array.shape)} voxels, but {files.image} has"
-            f" {format_shape(scan.stored_grid.shape)}; correct the dataset"
+            f"{files.label}: {format_shape(a.shape)} voxels, but {files.image} has {format_shape(b.shape)}{apart};"
+            " correct the dataset"
         )
     directions = np.abs(label.stored_grid.affine[2, :3]) / label.stored_grid.spacing
     return _Case(
@@ -186,26 +188,39 @@ def _try(
     run = _correct if strategy == "largest-error" else _click_at_once
     clicks: tuple[SimulatedClick, ...] = ()
     scores = []
-    steps = run(case, strategy, rng, request.numbers)
-    for number, (made, prediction) in zip(request.numbers, steps, strict=True):
+    dice_by_click = []
+    for number, made, prediction in run(case, strategy, rng, request.numbers):
         clicks = made
+        wanted = number in request.numbers
         mask = as_stored(prediction.mask, case.session.scan)
-        found = score_masks(mask, case.target, case.spacing, tolerances)
-        scores.append(
-            TrialScore(
-                clicks=number,
-                dice=found.dice,
-                nsd={str(mm): value for mm, value in zip(tolerances, found.nsd, strict=True)},
-                prediction_voxels=found.prediction_voxels,
-                outside_window=prediction.clicks_outside_window,
-            )
-        )
+        found = score_masks(mask, case.target, case.spacing, tolerances if wanted else ())
+        dice_by_click.append(found.dice)
+        if wanted:
+            scores.append(_score(number, found, tolerances, prediction.clicks_outside_window))
     return Trial(
-        case_id=case.case_id, strategy=strategy, trial=trial, clicks=clicks, scores=tuple(scores)
+        case_id=case.case_id,
+        strategy=strategy,
+        trial=trial,
+        clicks=clicks,
+        scores=tuple(scores),
+        dice_by_click=tuple(dice_by_click) if strategy == "largest-error" else (),
     )
 
 
-_Step = tuple[tuple[SimulatedClick, ...], Prediction]
+def _score(
+    clicks: int, found: Scores, tolerances: tuple[float, ...], outside_window: int
+) -> TrialScore:
+    return TrialScore(
+        clicks=clicks,
+        dice=found.dice,
+        nsd={str(mm): value for mm, value in zip(tolerances, found.nsd, strict=True)},
+        prediction_voxels=found.prediction_voxels,
+        outside_window=outside_window,
+    )
+
+
+_Step = tuple[int, tuple[SimulatedClick, ...], Prediction]
+"""How many clicks, which, and what was found."""
 
 
 def _click_at_once(
@@ -214,7 +229,7 @@ def _click_at_once(
     """All clicks of a number in one prompt, as the paper tests ten."""
     clicks = draw_clicks(strategy, case.target, case.through, rng, numbers[-1])
     for number in numbers:
-        yield clicks, case.session.prompt([_as_click(click) for click in clicks[:number]])
+        yield number, clicks, case.session.prompt([_as_click(click) for click in clicks[:number]])
 
 
 def _correct(
@@ -229,9 +244,8 @@ def _correct(
         if click is not None:
             session.click(click.voxel, int(click.foreground))
             clicks = (*clicks, click)
-        if number in numbers:
-            assert session.prediction is not None
-            yield clicks, session.prediction
+        assert session.prediction is not None
+        yield number, clicks, session.prediction
 
 
 def _as_click(click: SimulatedClick) -> Click:

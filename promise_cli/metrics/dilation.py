@@ -31,7 +31,8 @@ def dilate(source: Mask, runs: NDArray[np.int64], offset: Index, shape: Index) -
     # Empty rows and bits behind each plane and row keep what is shifted out from entering the next.
     rows += radius[1]
     words = -(-(nodes + radius[2]) // _WORD_BITS)
-    margin = (radius[0] * rows + radius[1]) * words
+    # One row more than the ball reaches: what is shifted out of the first row must be there for the next shift.
+    margin = (radius[0] * rows + radius[1] + 1) * words
     bits = np.zeros(planes * rows * words + 2 * margin, dtype=_WORD)
     block = bits[margin : bits.size - margin].reshape(planes, rows, words)
     i, j, k = (-begin for begin in first)

@@ -10,7 +10,10 @@ from promise_cli.model.config import PRESETS, ModelConfig, model_config
 if TYPE_CHECKING:
     from promise_cli.model.promise import ImageState, ProMISe
 
-__all__ = ["PRESETS", "ImageState", "ModelConfig", "ProMISe", "model_config"]
+NEVER_CALLED = "token_to_image"
+"""Names parameters that exist for the published count alone, and so never have a gradient."""
+
+__all__ = ["NEVER_CALLED", "PRESETS", "ImageState", "ModelConfig", "ProMISe", "model_config"]
 
 
 def __getattr__(name: str) -> Any:

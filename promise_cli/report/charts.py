@@ -17,7 +17,7 @@ class Curve:
     x: tuple[float, ...]
     y: tuple[float, ...]
     interval: tuple[tuple[float, float], ...] = ()
-    """Low and high at each x; none: no band."""
+    """Low and high at each x; none, or NaN as for a single case: no band."""
 
 
 def line_chart(curves: Sequence[Curve], title: str, x_title: str) -> str:
@@ -39,7 +39,7 @@ def line_chart(curves: Sequence[Curve], title: str, x_title: str) -> str:
         if not points:
             continue
         colour = f"c{number % 6}"
-        if curve.interval:
+        if curve.interval and not any(math.isnan(end) for pair in curve.interval for end in pair):
             lows = [
                 (across.at(x), axis.at(low))
                 for x, (low, _) in zip(curve.x, curve.interval, strict=True)

@@ -1,6 +1,6 @@
 """Scores per case, their statistics, the comparison of two sets, and the files that hold them."""
 
-from promise_cli.scores.compare import compare, scores_by_case
+from promise_cli.scores.compare import compare, notes_of_comparison, scores_by_case
 from promise_cli.scores.comparison import Comparison, LabelComparison, MetricComparison
 from promise_cli.scores.earlier import read_scores
 from promise_cli.scores.files import MARKS, report_files, write_report
@@ -57,6 +57,7 @@ __all__ = [
     "generator_mark",
     "is_marked",
     "metrics_of",
+    "notes_of_comparison",
     "read_scores",
     "remove_stale",
     "report_files",

@@ -35,7 +35,12 @@ def compare(cases: Sequence[CaseScore], others: PairedScores, other: str) -> Com
     own = scores_by_case(cases)
     _refuse_unpaired(own, others, other)
     first = next(iter(own))
-    keys = [key for key in own[first] if key in others[first]]
+    keys = list(own[first])
+    lacking = [key for key in keys if key not in others[first]]
+    if lacking:
+        raise EvaluationError(
+            f"--compare {other}: holds no {', '.join(lacking)}; evaluate both with the same --metrics"
+        )
     found: dict[tuple[str, str], MetricComparison] = {}
     names = {str(case.label): (case.label, case.name) for case in cases}
     for label in names:
@@ -53,12 +58,28 @@ def compare(cases: Sequence[CaseScore], others: PairedScores, other: str) -> Com
     return Comparison(
         other=other,
         tests=sum(not math.isnan(test.t_p) for test in found.values()),
+        wilcoxon_tests=sum(not math.isnan(test.wilcoxon_p) for test in found.values()),
         labels=tuple(
             LabelComparison(
                 label=label, name=name, metrics={key: corrected[text, key] for key in keys}
             )
             for text, (label, name) in names.items()
         ),
+    )
+
+
+def notes_of_comparison(comparison: Comparison) -> tuple[str, ...]:
+    """How many cases each metric leaves out, since one or both sets have no value."""
+    counts = [
+        f"{label.name} {key} {test.excluded}"
+        for label in comparison.labels
+        for key, test in label.metrics.items()
+        if test.excluded
+    ]
+    return (
+        (f"cases left out of the comparison for want of a value: {', '.join(counts)}",)
+        if counts
+        else ()
     )
 
 

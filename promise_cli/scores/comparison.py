@@ -24,7 +24,10 @@ MOST_SIGN_CHANGES = 13
 
 @dataclass(frozen=True, kw_only=True)
 class MetricComparison:
-    """One metric of one label, case by case; NaN where there are too few pairs or no difference at all."""
+    """One metric of one label, case by case; NaN where there are too few pairs.
+
+    The t-test has no value where all cases differ by the same either.
+    """
 
     n: int
     """Cases in which both sets have a value."""
@@ -73,7 +76,9 @@ class Comparison:
     other: str
     """Where the other set was found."""
     tests: int
-    """How many p-values of each kind Holm's correction counts."""
+    """How many p-values of the t-test Holm's correction counts."""
+    wilcoxon_tests: int
+    """The same of Wilcoxon's test, which also tests differences that do not vary."""
     labels: tuple[LabelComparison, ...]
 
 
@@ -99,7 +104,7 @@ def compare_pairs(values: Sequence[float], others: Sequence[float]) -> MetricCom
         mean_difference=float(difference.mean()) if n else nan,
         sd_difference=sd,
         interval_t=interval_t,
-        interval=bootstrap_interval(difference) if n else (nan, nan),
+        interval=bootstrap_interval(difference),
         t=t,
         t_p=t_p,
         t_p_holm=nan,

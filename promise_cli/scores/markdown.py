@@ -45,7 +45,12 @@ def comparison_method(comparison: Comparison) -> str:
         "Difference: this set minus the other, with the 95 % interval by Student's t and by the bootstrap; two-tailed"
         " paired t-test; Wilcoxon's signed-rank test without zeros"
         f" ({', '.join(methods) or 'no difference to rank'}); dz: mean difference over its standard deviation;"
-        f" Holm's correction over {comparison.tests} tests of each kind."
+        f" Holm's correction over {comparison.tests} t-tests and {comparison.wilcoxon_tests} of Wilcoxon's."
+        + (
+            " The t-test has no value where all cases differ by the same."
+            if comparison.tests < comparison.wilcoxon_tests
+            else ""
+        )
     )
 
 

@@ -20,7 +20,8 @@ def to_nnunet(report: Report, files: Files) -> dict[str, Any]:
     """`foreground_mean`, `mean` by label, and `metric_per_case`; NaN as nnU-Net's JSON has it. `tool` is ours.
 
     Dice and IoU are NaN where both masks are empty and are left out of the means, whatever `--empty` says, since that
-    is nnU-Net's rule.
+    is nnU-Net's rule. A case that is missing and skipped has no value at all; one that counts as zero has Dice and
+    IoU 0.
     """
     by_case: dict[str, list[CaseScore]] = {}
     for case in report.cases:
@@ -53,12 +54,14 @@ def to_nnunet(report: Report, files: Files) -> dict[str, Any]:
 def _row(case: CaseScore, missing_policy: str) -> dict[str, float]:
     both, reference, prediction = case.common_voxels, case.reference_voxels, case.prediction_voxels
     union = reference + prediction - both
-    skipped = case.status == "prediction_missing" and missing_policy == "skip"
+    if case.status == "prediction_missing" and missing_policy == "skip":
+        return dict.fromkeys(KEYS, math.nan)
+    nothing = 0.0 if case.status == "prediction_missing" else math.nan
     return {
-        "Dice": math.nan if skipped or not union else 2 * both / (reference + prediction),
+        "Dice": 2 * both / (reference + prediction) if union else nothing,
         "FN": reference - both,
         "FP": prediction - both,
-        "IoU": math.nan if skipped or not union else both / union,
+        "IoU": both / union if union else nothing,
         "TN": case.scan_voxels - union,
         "TP": both,
         "n_pred": prediction,

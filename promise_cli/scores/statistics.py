@@ -76,7 +76,9 @@ def describe(values: Sequence[float]) -> Statistics:
 
 
 def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % percentile interval of the mean of (N,) values, N >= 1; the seed is fixed."""
+    """95 % percentile interval of the mean of (N,) values; NaN for fewer than two. The seed is fixed."""
+    if len(values) < 2:
+        return math.nan, math.nan
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     block = 1000  # bounds the memory; the draws are those of one call for all samples
     means = np.concatenate(

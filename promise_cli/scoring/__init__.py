@@ -1,7 +1,8 @@
 """Cases -> scores: files read, grids checked, policies applied, over processes."""
 
-from promise_cli.scoring.case import ScoredCase, header_spacing, score_case
-from promise_cli.scoring.cases import complete_labels, score_cases
+from promise_cli.scoring.absent import refuse_absent_target
+from promise_cli.scoring.case import ScoredCase, header_spacing, is_same_grid, score_case
+from promise_cli.scoring.cases import complete_labels, notes_of_labels, score_cases
 from promise_cli.scoring.other import score_other
 from promise_cli.scoring.rules import (
     EmptyPolicy,
@@ -19,8 +20,11 @@ __all__ = [
     "ScoredCase",
     "complete_labels",
     "header_spacing",
+    "is_same_grid",
     "make_score",
+    "notes_of_labels",
     "picture_worst",
+    "refuse_absent_target",
     "refuse_nothing_left",
     "score_case",
     "score_cases",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from promise_cli.bounding_box import joint_box
 from promise_cli.errors import EvaluationError
-from promise_cli.grid import Spacing, format_shape, format_spacing
+from promise_cli.grid import Grid, Spacing, format_shape, format_spacing
 from promise_cli.metrics import score_masks
 from promise_cli.pairs import Pair
 from promise_cli.scores import CaseScore
@@ -18,11 +18,13 @@ from promise_cli.scoring.rules import Rules, make_score
 from promise_cli.targets import Target
 from promise_cli.volume import Volume, read_label
 
-AFFINE_TOLERANCE = 1e-3
-"""How far the elements of two affines may differ, in mm; tools round when they write a header."""
+GRID_TOLERANCE = 0.1
+"""How far corners of mask and label may lie apart, as a share of the smallest spacing: headers round."""
 SPACING_TOLERANCE = 1e-3
 """The fraction by which the header's spacing may differ from the affine's and is still believed."""
 MOST_LABELS = 255
+SHOWN = 5
+"""Values that a message names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +33,13 @@ class ScoredCase:
 
     pair: Pair
     spacing: Spacing
+    voxel_ml: float
     scan_voxels: int
     scores: tuple[CaseScore, ...]
+    other_values: tuple[int, ...]
+    """What the label holds that is no target's, the smallest few."""
+    notes: tuple[str, ...]
+    """What is odd about the label's geometry."""
 
 
 def score_case(pair: Pair, rules: Rules) -> ScoredCase:
@@ -51,10 +58,12 @@ def score_case(pair: Pair, rules: Rules) -> ScoredCase:
         check_grids(prediction, label, pair)
         predicted = prediction.array
     box = joint_box(predicted, label.array)
-    arrays = predicted[box], label.array[box]
+    arrays = _without_ignored((predicted[box], label.array[box]), rules.ignored)
+    voxel_ml = label.stored_grid.voxel_ml
     scores = []
     distances = not {"hd95", "assd"}.isdisjoint(rules.further)
-    for target in _targets(arrays, pair, rules):
+    targets, others = _targets(arrays, pair, rules)
+    for target in targets:
         inside = [
             is_inside(array, values)
             for array, values in zip(
@@ -64,28 +73,39 @@ def score_case(pair: Pair, rules: Rules) -> ScoredCase:
         found = score_masks(
             inside[0], inside[1], spacing, rules.tolerances_mm, with_distances=distances
         )
-        scores.append(make_score(pair, target, spacing, label.array.size, found, rules))
+        scores.append(make_score(pair, target, spacing, voxel_ml, label.array.size, found, rules))
     return ScoredCase(
-        pair=pair, spacing=spacing, scan_voxels=label.array.size, scores=tuple(scores)
+        pair=pair,
+        spacing=spacing,
+        voxel_ml=voxel_ml,
+        scan_voxels=label.array.size,
+        scores=tuple(scores),
+        other_values=others,
+        notes=label.notes,
     )
 
 
 def header_spacing(volume: Volume) -> Spacing:
-    """The header's spacing, float32 widened to float64, as all published NSD values took it.
+    """The header's spacing, as all published NSD values took it: in NIfTI float32, widened to float64.
 
     A tolerance that is a multiple of the spacing is met or missed by the last bit of that number.
     Where the header contradicts the affine by more than rounding, the affine is believed.
     """
-    i, j, k = (float(step) for step in volume.header.get_zooms()[:3])
-    if np.allclose((i, j, k), volume.stored_grid.spacing, rtol=SPACING_TOLERANCE, atol=0):
-        return i, j, k
-    return volume.stored_grid.spacing
+    found, believed = volume.header_spacing, volume.stored_grid.spacing
+    if found and np.allclose(found, believed, rtol=SPACING_TOLERANCE, atol=0):
+        return found
+    return believed
+
+
+def is_same_grid(a: Grid, b: Grid) -> bool:
+    """Whether two grids are one but for a header's rounding."""
+    return a.shape == b.shape and a.distance_mm(b) <= GRID_TOLERANCE * min(b.spacing)
 
 
 def check_grids(prediction: Volume, label: Volume, pair: Pair) -> None:
     """Refuse a prediction that does not lie on its label's grid."""
     a, b = prediction.stored_grid, label.stored_grid
-    if a.shape == b.shape and np.abs(a.affine - b.affine).max() <= AFFINE_TOLERANCE:
+    if is_same_grid(a, b):
         return
     found = f"{format_shape(a.shape)} voxels of {format_spacing(a.spacing)}"
     wanted = f"{format_shape(b.shape)} voxels of {format_spacing(b.spacing)}"
@@ -98,18 +118,29 @@ def check_grids(prediction: Volume, label: Volume, pair: Pair) -> None:
 
 def _targets(
     arrays: tuple[NDArray[Any], NDArray[Any]], pair: Pair, rules: Rules
-) -> tuple[Target, ...]:
-    """The labels to score in a case, after a look at the values that its files hold."""
+) -> tuple[tuple[Target, ...], tuple[int, ...]]:
+    """The labels to score in a case, after a look at the values that its files hold; and the label's others."""
     predicted, reference = (_values(array) for array in arrays)
     if rules.targets is None:
         _refuse_scan(predicted, pair.prediction)
         _refuse_scan(reference, pair.label)
-        return tuple(target_of_value(value) for value in sorted(predicted | reference))
+        return tuple(target_of_value(value) for value in sorted(predicted | reference)), ()
     allowed = {value for target in rules.targets for value in target.prediction_values}
     _refuse_others(predicted, allowed, pair.prediction)
     if rules.whole_label:
         _refuse_others(reference, allowed, pair.label)
-    return rules.targets
+    wanted = {value for target in rules.targets for value in target.reference_values}
+    return rules.targets, tuple(sorted(reference - wanted)[:SHOWN])
+
+
+def _without_ignored(
+    arrays: tuple[NDArray[Any], NDArray[Any]], ignored: int | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Mask and label with background where nobody judged."""
+    if ignored is None:
+        return arrays
+    judged = arrays[1] != ignored
+    return arrays[0] * judged, arrays[1] * judged
 
 
 def target_of_value(value: int) -> Target:
@@ -147,7 +178,7 @@ def is_inside(array: NDArray[Any], values: tuple[int, ...]) -> NDArray[np.bool_]
     return array == values[0] if len(values) == 1 else np.isin(array, values)
 
 
-def list_values(values: Iterable[Any], most: int = 5) -> str:
+def list_values(values: Iterable[Any], most: int = SHOWN) -> str:
     """The smallest values, as messages name them."""
     shown = sorted(values)
     return ", ".join(map(str, shown[:most])) + (" ..." if len(shown) > most else "")

@@ -57,6 +57,18 @@ def _score_beside(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> I
             next_one += 1
 
 
+def notes_of_labels(cases: Sequence[ScoredCase], most: int = 3) -> tuple[str, ...]:
+    """What is odd about the geometry of label files, the first few cases of each kind by name."""
+    found: dict[str, list[str]] = {}
+    for case in cases:
+        for note in case.notes:
+            found.setdefault(note, []).append(case.pair.case_id)
+    return tuple(
+        f"label of {', '.join(names[:most])}{f' and {len(names) - most} more' if len(names) > most else ''}: {note}"
+        for note, names in found.items()
+    )
+
+
 def complete_labels(cases: Sequence[ScoredCase], rules: Rules) -> list[CaseScore]:
     """All scores in order; labels that were not known beforehand are given to every case.
 
@@ -80,7 +92,7 @@ def complete_labels(cases: Sequence[ScoredCase], rules: Rules) -> list[CaseScore
         for value in known - set(there):
             target = target_of_value(int(value))
             there[value] = make_score(
-                case.pair, target, case.spacing, case.scan_voxels, nothing, rules
+                case.pair, target, case.spacing, case.voxel_ml, case.scan_voxels, nothing, rules
             )
         scores += [there[value] for value in sorted(there, key=int)]
     return scores

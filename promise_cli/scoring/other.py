@@ -1,12 +1,14 @@
 """The scores of another set of predictions of the same cases: read, or scored now."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from promise_cli.console import track
 from promise_cli.errors import EvaluationError
 from promise_cli.pairs import Pairing, missing_error, pair_cases
-from promise_cli.scores import METRICS_FILE, PairedScores, read_scores, scores_by_case
+from promise_cli.scores import METRICS_FILE, CaseScore, PairedScores, read_scores, scores_by_case
+from promise_cli.scoring.absent import refuse_absent_masks
 from promise_cli.scoring.cases import complete_labels, score_cases
 from promise_cli.scoring.rules import Rules, refuse_nothing_left
 from promise_cli.volume import find_volumes
@@ -15,8 +17,8 @@ from promise_cli.workspace import Workspace
 
 def score_other(
     other: Path, pairing: Pairing, rules: Rules, workspace: Workspace, workers: int | None
-) -> PairedScores:
-    """Scores by the same rules, and against the same labels, as this set's.
+) -> tuple[PairedScores, tuple[str, ...]]:
+    """Scores by the same rules, and against the same labels, as this set's; and what to know of them.
 
     Args:
         other: A folder of masks or one mask, which are scored now; a metrics.json, or a folder with nothing else.
@@ -36,7 +38,7 @@ def score_other(
             "empty_policy": rules.empty,
             "missing_policy": rules.missing,
         }
-        return read_scores(record, settings)
+        return read_scores(record, settings), ()
     found = _same_cases(
         pair_cases(other, pairing.labels, workspace, may_lack=rules.missing != "error"), pairing
     )
@@ -50,7 +52,21 @@ def score_other(
         )
     own = dataclasses.replace(rules, targets=found.targets, whole_label=found.whole_label)
     scored = track(score_cases(found.pairs, own, workers), "scoring other", len(found.pairs))
-    return scores_by_case(complete_labels(list(scored), own))
+    scores = complete_labels(list(scored), own)
+    refuse_absent_masks(scores, [target.label for target in pairing.targets or ()], found)
+    return scores_by_case(scores), _notes(scores, found, rules)
+
+
+def _notes(scores: Sequence[CaseScore], found: Pairing, rules: Rules) -> tuple[str, ...]:
+    """What the policies did to the other set."""
+    missing = sum(pair.prediction is None for pair in found.pairs)
+    empty = sum(score.status == "both_empty" for score in scores)
+    counts = []
+    if missing:
+        counts.append(f"predictions missing: {rules.missing}, {missing} cases")
+    if empty:
+        counts.append(f"both masks empty: {rules.empty}, {empty} scores")
+    return (f"compared with {found.predictions}: {'; '.join(counts)}",) if counts else ()
 
 
 def _same_cases(found: Pairing, pairing: Pairing) -> Pairing:

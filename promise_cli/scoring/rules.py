@@ -31,6 +31,8 @@ class Rules:
     missing: MissingPolicy
     further: tuple[FurtherMetric, ...] = ()
     """What to measure beside Dice and NSD."""
+    ignored: int | None = None
+    """Value of a label's voxels that are taken out of both masks."""
 
 
 def refuse_nothing_left(pairing: Pairing, rules: Rules) -> None:
@@ -50,6 +52,7 @@ def make_score(
     pair: Pair,
     target: Target,
     spacing: Spacing,
+    voxel_ml: float,
     scan_voxels: int,
     found: Scores,
     rules: Rules,
@@ -60,7 +63,6 @@ def make_score(
     if status in {"both_empty", "prediction_missing"}:
         value = policy_value(status, rules)
         dice, nsd = value, (value,) * len(nsd)
-    voxel_ml = math.prod(spacing) / 1000
     return CaseScore(
         case_id=pair.case_id,
         label=target.label,

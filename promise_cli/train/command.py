@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -30,11 +31,15 @@ from promise_cli.train.provenance import (
     save_sessions,
 )
 from promise_cli.train.request import TrainRequest
-from promise_cli.train.run import Run, hold
+from promise_cli.train.run import LAST, Run, hold
 from promise_cli.train.start import resume_run, start_run
 from promise_cli.train.stopping import StopRequest
 from promise_cli.train.watch import Board
+from promise_cli.volume import file_stamps
 from promise_cli.workspace import Workspace, open_workspace
+
+_NO_MEMORY = re.compile("out of memory|not enough memory|can't allocate|alloc_cpu", re.IGNORECASE)
+"""As torch says it, of which only CUDA's has a class of its own."""
 
 SHIFT_SCALE = 64.0
 """HU that one unit of normalised intensity stands for where a scan has no HU: the deviation of the paper's
@@ -82,12 +87,20 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
     folder = workspace.results / preprocessed.name / f"fold_{request.fold}"
     if not group.is_first:
         group.wait()  # the first process may have weights to download
+    before = _stamp(folder)
     run = _open_run(request, group, device, workspace, folder, plan, split)
     if group.is_first:
         group.wait()
     _introduce(run, preprocessed.name)
     _warn_of_large_targets(run, preprocessed)
     with hold(folder) if group.is_first else nullcontext(), stop.listening():
+        if group.is_first:
+            if _stamp(folder) != before:
+                raise CheckpointError(
+                    f"{folder}: another promise-train wrote into it just now; call again"
+                )
+            if request.resume:
+                run.mend_best()
         try:
             if not run.is_finished:
                 _work(request, group, run, preprocessed / "cases", stop)
@@ -99,6 +112,12 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
                 raise
             say(str(stopped))  # the time is up, which is what was asked for
     return folder
+
+
+def _stamp(folder: Path) -> object:
+    """Changes with the checkpoint that a run goes on from; opening it comes before the folder is made and held."""
+    path = folder / LAST
+    return file_stamps([path]) if path.exists() else None
 
 
 def _open_run(
@@ -204,11 +223,31 @@ def _recorded(training: Training) -> Iterator[None]:
     training.on_epoch = record
     try:
         yield
-    except (PromiseError, KeyboardInterrupt) as error:
-        if (run.folder / "checkpoint_last.pt").exists():
-            record("stopped" if isinstance(error, StoppedError) else f"failed: {error}")
-        raise
+    except BaseException as error:
+        told = error if isinstance(error, PromiseError) else _explained(error, run)
+        if run.is_saved:
+            record("stopped" if isinstance(error, StoppedError) else f"failed: {told or error!r}")
+        if told is None or told is error:
+            raise
+        raise told from None
     record("finished")
+
+
+def _explained(error: BaseException, run: Run) -> CheckpointError | None:
+    """What a user can do about an error of torch's; None for any other."""
+    text = " ".join(str(error).split())
+    kept = "go on with --resume" if run.is_saved else "nothing is saved yet"
+    if "DataLoader worker" in text:
+        return CheckpointError(
+            f"{run.folder}: a process that reads samples died, perhaps for want of memory; {kept} and fewer --workers"
+        )
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(text):
+        return CheckpointError(
+            f"{run.folder}: {run.device} has not enough memory for {run.config.batch_size} samples of"
+            f" {run.plan.patch_size}^3 at once; {kept}, a smaller --batch-size (with --accumulate for the rest),"
+            " --checkpoint-activations or --precision bf16"
+        )
+    return None
 
 
 def _score(run: Run, cases_dir: Path, stop: StopRequest) -> None:
@@ -284,7 +323,10 @@ def _warn_of_large_targets(run: Run, preprocessed: Path) -> None:
         return
     edge = run.plan.patch_size
     window_ml = edge**3 * math.prod(run.plan.spacing) / 1000
-    cases = load_record(Fingerprint, path).cases
+    try:
+        cases = load_record(Fingerprint, path).cases
+    except PlanError:  # it serves nothing else here
+        return
     larger = [case.case_id for case in cases if case.target_ml > window_ml]
     if larger:
         warn(

@@ -10,7 +10,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,11 @@ from torch.multiprocessing.spawn import ProcessExitedException, start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from promise_cli.console import mute
-from promise_cli.errors import CheckpointError, PromiseError
+from promise_cli.errors import CheckpointError, PromiseError, StoppedError
+from promise_cli.model import NEVER_CALLED
+
+_VARIABLES = ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT")
+"""By which torchrun tells a process of the others."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,9 @@ class Group:
             model,
             device_ids=[device] if device.type == "cuda" else None,
             # A layer that is kept for its count alone gets no gradient.
-            find_unused_parameters=any("token_to_image" in n for n, _ in model.named_parameters()),
+            find_unused_parameters=any(
+                NEVER_CALLED in name for name, _ in model.named_parameters()
+            ),
         )
 
 
@@ -87,11 +93,10 @@ def join_group(device: str) -> Iterator[tuple[Group, str]]:
     Raises:
         CheckpointError: More processes than GPUs.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
-        yield Group(), device
+    group = _place()
+    if group.size == 1:
+        yield group, device
         return
-    group = Group(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
     on_gpu = torch.cuda.is_available() and device in ("auto", "cuda")
     if on_gpu:
         if group.local_rank >= torch.cuda.device_count():
@@ -110,11 +115,35 @@ def join_group(device: str) -> Iterator[tuple[Group, str]]:
         dist.destroy_process_group()
 
 
+def _place() -> Group:
+    """This process among those that the environment tells of.
+
+    Raises:
+        CheckpointError: It tells of several, but not all that they need to meet.
+    """
+    told = {name: os.environ.get(name) for name in _VARIABLES}
+    if told["WORLD_SIZE"] in (None, "1"):
+        return Group()
+    try:
+        numbers = [int(told[name] or "") for name in ("RANK", "WORLD_SIZE", "MASTER_PORT")]
+        local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    except ValueError:
+        numbers = []
+    if not numbers or not told["MASTER_ADDR"]:
+        found = ", ".join(f"{name}={value}" for name, value in told.items() if value is not None)
+        raise CheckpointError(
+            f"the environment says {found}, which is not all of {', '.join(_VARIABLES)}; start several processes"
+            " through torchrun or --devices, or unset WORLD_SIZE"
+        )
+    return Group(numbers[0], numbers[1], local_rank)
+
+
 def launch(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
     """Run a function in several processes on this machine that form a group; returns what the first one returns.
 
     Raises:
         PromiseError: What the first process to fail raised, or that one died.
+        KeyboardInterrupt: A second Ctrl-C.
     """
     context = multiprocessing.get_context("spawn")
     results = context.SimpleQueue()
@@ -129,22 +158,27 @@ def launch(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
         except ProcessExitedException as error:
             if results.empty():
                 raise CheckpointError(
-                    f"a training process died ({error}); the last checkpoint is kept: go on with --resume"
+                    f"a training process died ({error}); if there is a checkpoint_last.pt, go on with --resume"
                 ) from None
+    if results.empty():
+        raise CheckpointError("the training processes ended without a word; go on with --resume")
     result = results.get()
-    if isinstance(result, PromiseError):
+    if isinstance(result, BaseException):
         raise result
     return result
 
 
 def _enter(rank: int, place: dict[str, str], results: Any, function: Any, arguments: Any) -> None:
     """What a started process does."""
+    os.setsid()  # Ctrl-C comes by way of the parent, so that it counts once
     os.environ.update(place, RANK=str(rank), LOCAL_RANK=str(rank))
     if not torch.cuda.is_available():
         torch.set_num_threads(max(1, torch.get_num_threads() // int(place["WORLD_SIZE"])))
     try:
         result = function(*arguments)
-    except PromiseError as error:
+    except StoppedError as error:  # as all do; none may be ended while another still writes
+        result = error
+    except (PromiseError, OSError, KeyboardInterrupt) as error:
         results.put(error)
         raise SystemExit(1) from None
     if rank == 0:
@@ -158,16 +192,14 @@ def _enter(rank: int, place: dict[str, str], results: Any, function: Any, argume
 
 @contextmanager
 def _passing_signals_on(pids: list[int]) -> Iterator[None]:
-    """SIGTERM goes on to the processes; Ctrl-C reaches them by itself, since they share the terminal."""
+    """SIGTERM and Ctrl-C go on to the processes, each as often as it comes."""
 
     def pass_on(number: int, _: Any) -> None:
         for pid in pids:
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
-    before = {
-        signal.SIGTERM: signal.signal(signal.SIGTERM, pass_on),
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
-    }
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:

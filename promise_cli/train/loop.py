@@ -72,9 +72,9 @@ def train_epochs(training: Training) -> None:
             _train_epoch(training)
         started = time.monotonic()
         means = {name: value / training.watch.steps_per_epoch for name, value in run.sums.items()}
-        run.epoch, run.step, run.sums = run.epoch + 1, 0, {}
-        due = run.epoch % run.config.validate_every == 0 or run.is_finished
+        due = (run.epoch + 1) % run.config.validate_every == 0 or run.epoch + 1 == run.config.epochs
         dice = _validate(training) if due and len(training.fixed) else None
+        run.epoch, run.step, run.sums = run.epoch + 1, 0, {}
         seconds = means["seconds"] * training.watch.steps_per_epoch + time.monotonic() - started
         row = EpochLog(
             epoch=run.epoch,
@@ -115,17 +115,21 @@ def _train_epoch(training: Training) -> None:
     )
     run.model.train()
     samples = iter(loader)
-    for step in _by_step(batches):
-        _stop_if_asked(training)
-        started = time.monotonic()
-        losses = _step(training, step, samples)
-        seconds = time.monotonic() - started
-        training.steps, training.seconds = training.steps + 1, training.seconds + seconds
-        run.step += 1
-        for name, value in {**losses, "seconds": seconds}.items():
-            run.sums[name] = run.sums.get(name, 0.0) + value
-        mean = run.sums["loss"] / run.step
-        training.watch.step(run.epoch + 1, run.step, mean, peak_memory_gib(run.device))
+    try:
+        for step in _by_step(batches):
+            _stop_if_asked(training)
+            started = time.monotonic()
+            losses = _step(training, step, samples)
+            seconds = time.monotonic() - started
+            training.steps, training.seconds = training.steps + 1, training.seconds + seconds
+            run.step += 1
+            for name, value in {**losses, "seconds": seconds}.items():
+                run.sums[name] = run.sums.get(name, 0.0) + value
+            mean = run.sums["loss"] / run.step
+            training.watch.step(run.epoch + 1, run.step, mean, peak_memory_gib(run.device))
+    finally:
+        # The readers leave signals to us, so nothing else would end them while a traceback holds on to them.
+        getattr(samples, "_shutdown_workers", lambda: None)()
 
 
 def _by_step(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
@@ -158,11 +162,13 @@ def _step(
             loss, parts = total_loss(logits, sample.target, run.config.loss)
             (batch.weight * loss).backward()  # type: ignore[no-untyped-call]
         values = torch.stack([loss.detach(), *(parts[name] for name in PARTS[1:])])
-        sums += batch.weight * values.double().cpu()
+        sums += batch.weight * values.cpu().double()  # MPS has no float64
     norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.config.gradient_clip)
     means = group.sum(sums) / group.size
     if not (math.isfinite(means[0]) and math.isfinite(norm)):
-        raise _not_finite(training, float(means[0]), case_ids)
+        finite = math.isfinite(means[0])
+        what = "the gradient is not finite" if finite else f"the loss is {float(means[0])}"
+        raise _not_finite(training, what, case_ids)
     run.optimizer.step()
     return dict(zip(PARTS, means.tolist(), strict=True))
 
@@ -175,14 +181,15 @@ def _gathering(network: Callable[..., Tensor], ends_step: bool) -> AbstractConte
     return nullcontext()
 
 
-def _not_finite(training: Training, loss: float, case_ids: list[str]) -> DatasetError:
+def _not_finite(training: Training, what: str, case_ids: list[str]) -> DatasetError:
     run = training.run
     cases = ", ".join(case for cases in training.group.gather(case_ids) for case in cases)
-    what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
+    kept = (
+        f"the checkpoint of epoch {run.epoch} is kept" if run.is_saved else "nothing is saved yet"
+    )
     return DatasetError(
-        f"{run.folder}: {what} in epoch {run.epoch + 1}, step {run.step + 1}, case {cases}; the checkpoint of epoch"
-        f" {run.epoch} is kept: look at the intensities of that case, or start anew with a lower --lr or with"
-        " --precision fp32"
+        f"{run.folder}: {what} in epoch {run.epoch + 1}, step {run.step + 1}, case {cases}; {kept}: look at the"
+        " intensities of that case, or start anew with a lower --lr or with --precision fp32"
     )
 
 
@@ -193,31 +200,48 @@ def _stop_if_asked(training: Training) -> None:
     if not group.sum(torch.tensor([float(reason is not None)])).item():
         return
     reason = next(filter(None, group.gather(reason)))
-    if group.is_first:
+    worth = run.epoch + run.step > 0 or not run.replaces
+    if group.is_first and worth:
         run.save_step()
+    group.wait()  # a process that leaves takes the others with it
+    saved = (
+        "saved: go on with --resume" if worth else "nothing was trained, the earlier run is kept"
+    )
     raise StoppedError(
         f"{run.folder}: stopped by {reason} in epoch {run.epoch + 1} after {run.step} of"
-        f" {training.watch.steps_per_epoch} steps; saved: go on with --resume"
+        f" {training.watch.steps_per_epoch} steps; {saved}"
     )
 
 
 @torch.inference_mode()
 def _validate(training: Training) -> float:
-    """Mean Dice of the fixed patches; the processes share them."""
+    """Mean Dice of the fixed patches; the processes share them.
+
+    Raises:
+        DatasetError: The network's values are not finite.
+        StoppedError: As in a step; the run is saved after the epoch's last step, so that it goes on with validation.
+    """
     run, group = training.run, training.group
     run.model.eval()
     fixed = training.fixed
-    total = torch.zeros(2, dtype=torch.float64)
-    own = range(group.rank, len(fixed), group.size)
-    for sample in DataLoader(fixed, batch_size=1, sampler=own, collate_fn=collate):
-        batch = sample.to(run.device)
+    total = torch.zeros(3, dtype=torch.float64)
+    odd: list[str] = []
+    for first in range(0, len(fixed), group.size):
+        _stop_if_asked(training)
+        if first + group.rank >= len(fixed):
+            continue
+        batch = collate([fixed[first + group.rank]]).to(run.device)
         with autocast(run.device, run.precision):
             logits = run.model(batch.image, batch.clicks, batch.labels)
+        if not torch.isfinite(logits).all():
+            odd.extend(batch.case_ids)
         mask = logits.argmax(dim=1, keepdim=True)
         overlap = (mask * batch.target).sum()
         dice = 2 * overlap / (mask.sum() + batch.target.sum())
-        total += torch.tensor([dice.item(), 1.0])
-    dice_sum, count = group.sum(total).tolist()
+        total += torch.tensor([dice.item(), 1.0, len(odd)])
+    dice_sum, count, num_odd = group.sum(total).tolist()
+    if num_odd:
+        raise _not_finite(training, "the network's values are not finite in validation", odd)
     return dice_sum / count
 
 

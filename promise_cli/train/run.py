@@ -10,7 +10,7 @@ import torch
 from torch.optim import AdamW
 
 from promise_cli.atomic import PREFIX
-from promise_cli.checkpoint import Checkpoint, save_checkpoint
+from promise_cli.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from promise_cli.device import Precision
 from promise_cli.errors import CheckpointError
 from promise_cli.model import ProMISe
@@ -55,6 +55,8 @@ class Run:
     sums: dict[str, float] = field(default_factory=dict)
     """What the log adds up over these steps."""
     best_dice: float | None = None
+    last_dice: float | None = None
+    """Of the checkpoint that the run was resumed from."""
     log: list[EpochLog] = field(default_factory=list)
 
     @property
@@ -75,9 +77,13 @@ class Run:
         if better:
             self.best_dice = validation_dice
         checkpoint = self._checkpoint(validation_dice)
+        if self.replaces:
+            self._save_last(checkpoint)
+        if (
+            better
+        ):  # before the last one, which says what the best is: a kill between them loses neither
+            self._save_best(checkpoint)
         self._save_last(checkpoint)
-        if better:
-            save_checkpoint(dataclasses.replace(checkpoint, optimizer={}), self.folder / BEST)
         save_log(self.log, self.folder / "log.csv")
         title = f"{self.plan.dataset}, fold {self.fold}, {self.preset}"
         draw_progress(self.log, title, self.folder / "progress.png")
@@ -86,13 +92,43 @@ class Run:
         """Write the last checkpoint within an epoch."""
         self._save_last(self._checkpoint(None))
 
+    @property
+    def is_saved(self) -> bool:
+        """Whether a checkpoint of this run is on the disk."""
+        return not self.replaces and (self.folder / LAST).exists()
+
+    def mend_best(self) -> None:
+        """See that the best checkpoint is this run's, where a kill left none or that of a run before.
+
+        Raises:
+            CheckpointError: It cannot be written.
+        """
+        path = self.folder / BEST
+        try:
+            found = load_checkpoint(path) if path.exists() else None
+        except CheckpointError:
+            found = None
+        if found and (found.validation_dice == self.best_dice or found.epoch == self.epoch + 1):
+            return  # of the epoch to come: it was written before the last one, and will be again
+        path.unlink(missing_ok=True)
+        if self.best_dice is not None and self.last_dice == self.best_dice:
+            self._save_best(self._checkpoint(self.last_dice))
+        else:
+            self.best_dice = None  # the next validation writes one
+
+    def _save_best(self, checkpoint: Checkpoint) -> None:
+        save_checkpoint(dataclasses.replace(checkpoint, optimizer={}), self.folder / BEST)
+
     def _save_last(self, checkpoint: Checkpoint) -> None:
-        if self.replaces:
-            for name in (LAST, BEST, "log.csv", "progress.png", *METRICS):
+        for name in METRICS:  # of another network than this one
+            if not self.replaces:
+                (self.folder / name).unlink(missing_ok=True)
+        save_checkpoint(checkpoint, self.folder / LAST)
+        save_record(self.config, self.folder / "config.json")
+        if self.replaces:  # not before there is something in its place
+            for name in (BEST, "log.csv", "progress.png", *METRICS):
                 (self.folder / name).unlink(missing_ok=True)
             self.replaces = False
-        save_record(self.config, self.folder / "config.json")
-        save_checkpoint(checkpoint, self.folder / LAST)
 
     def _checkpoint(self, validation_dice: float | None) -> Checkpoint:
         return Checkpoint(
@@ -110,6 +146,7 @@ class Run:
             samples_per_step=self.samples_per_step,
             validation_dice=validation_dice,
             best_dice=self.best_dice,
+            log=[dataclasses.asdict(row) for row in self.log],
             weights=self.model.state_dict(),
             optimizer=self.optimizer.state_dict(),
         )

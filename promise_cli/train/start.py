@@ -10,13 +10,13 @@ from torch.optim import AdamW
 from promise_cli.checkpoint import Checkpoint, build_model, load_checkpoint
 from promise_cli.device import choose_device, choose_precision
 from promise_cli.errors import CheckpointError, WorkspaceError
-from promise_cli.model import ModelConfig, ProMISe
+from promise_cli.model import NEVER_CALLED, ModelConfig, ProMISe
 from promise_cli.model.config import ENCODER_NAMES
 from promise_cli.plan import Plan
 from promise_cli.presets import TrainConfig, preset
 from promise_cli.pretrained import load_pretrained
 from promise_cli.splits import Split
-from promise_cli.train.curves import load_log
+from promise_cli.train.curves import EpochLog, load_log
 from promise_cli.train.request import MAY_CHANGE, OPTIONS, TrainRequest
 from promise_cli.train.run import LAST, Run
 
@@ -116,7 +116,7 @@ def resume_run(
         model.freeze_encoder()
     model.to(chosen)
     optimizer = _optimizer(model, config)
-    optimizer.load_state_dict(copy.deepcopy(checkpoint.optimizer))  # not the file's own memory
+    _load_state(optimizer, model, checkpoint, path)
     return Run(
         folder=folder,
         preset=checkpoint.preset,
@@ -134,8 +134,49 @@ def resume_run(
         step=checkpoint.step,
         sums=dict(checkpoint.sums),
         best_dice=checkpoint.best_dice,
-        log=load_log(folder / "log.csv")[: checkpoint.epoch],
+        last_dice=checkpoint.validation_dice,
+        log=_log_of(checkpoint, folder),
     )
+
+
+def _load_state(optimizer: AdamW, model: ProMISe, checkpoint: Checkpoint, path: Path) -> None:
+    """Give the optimiser its moments back.
+
+    Raises:
+        CheckpointError: The file holds none, or those of another network.
+    """
+    state = copy.deepcopy(checkpoint.optimizer)  # not the file's own memory
+    begun = checkpoint.epoch + checkpoint.step > 0
+    if not state or (begun and not state.get("state")):
+        raise CheckpointError(
+            f"{path}: holds no state of the optimiser, so it is only for prediction (a copy of checkpoint_best.pt?);"
+            " restore the run's own checkpoint_last.pt, or start anew with --overwrite instead of --resume"
+        )
+    try:
+        optimizer.load_state_dict(state)
+        counted = {int(moments["step"]) for moments in optimizer.state.values()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        counted = set()
+    lacking = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and NEVER_CALLED not in name and parameter not in optimizer.state
+    ]
+    if begun and (len(counted) != 1 or lacking):
+        raise CheckpointError(
+            f"{path}: the state of the optimiser is damaged or incomplete; restore the file, or start anew with"
+            " --overwrite instead of --resume"
+        )
+
+
+def _log_of(checkpoint: Checkpoint, folder: Path) -> list[EpochLog]:
+    """The rows of the epochs that are done; earlier checkpoints left them to log.csv."""
+    rows = (
+        [EpochLog(**row) for row in checkpoint.log]
+        if checkpoint.log
+        else load_log(folder / "log.csv")
+    )
+    return [row for row in rows if row.epoch <= checkpoint.epoch]
 
 
 def _check_unchanged(path: Path, checkpoint: Checkpoint, plan: Plan, split: Split) -> None:
@@ -158,7 +199,10 @@ def _check_request(request: TrainRequest, checkpoint: Checkpoint) -> None:
     asked = {
         "--preset": (request.preset, checkpoint.preset),
         "--encoder": (request.encoder, checkpoint.model_config.encoder),
-        "--weights": (weights, checkpoint.encoder_weights.partition(" ")[0]),
+        "--weights": (
+            weights,
+            checkpoint.encoder_weights.rpartition(" ")[0] or checkpoint.encoder_weights,
+        ),
         "--seed": (request.seed, checkpoint.seed),
     }
     for name, value in request.recipe().items():

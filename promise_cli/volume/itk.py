@@ -65,7 +65,8 @@ def open_itk(path: Path) -> Stored:
             check_meta_data(path, meta)
         return _load(path, reader, dtype)
 
-    return Stored(path, grid, header_for(grid), dtype, load, notes)
+    i, j, k = spacing.tolist()
+    return Stored(path, grid, header_for(grid), dtype, load, notes, header_spacing=(i, j, k))
 
 
 def itk_reason(error: Exception) -> str:

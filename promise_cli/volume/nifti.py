@@ -60,6 +60,7 @@ def open_nifti(path: Path) -> Stored:
             f"{path}: the header says voxels of {format_spacing(pixdim)}, which cannot be; correct its pixdim"
         )
     grid = stored_grid(shape, image.affine, path)
+    i, j, k = pixdim.tolist()
     return Stored(
         path,
         grid,
@@ -67,6 +68,7 @@ def open_nifti(path: Path) -> Stored:
         dtype if _is_unscaled(image) else np.dtype(np.float64),
         lambda dtype: _load(image, path, dtype).reshape(shape),
         (*shear_note(grid), *_notes(image.header, grid, pixdim)),
+        header_spacing=(i, j, k),
     )
 
 

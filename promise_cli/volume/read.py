@@ -12,12 +12,15 @@ from nibabel import orientations
 from numpy.typing import NDArray
 
 from promise_cli.errors import PromiseError, VolumeError
-from promise_cli.grid import Grid
+from promise_cli.grid import Grid, Spacing
 from promise_cli.volume.names import FORMATS, SUFFIXES, case_id
 from promise_cli.volume.nifti import open_nifti
 from promise_cli.volume.stored import Stored
 
 Orientation = Literal["RAS", "as_stored"]
+
+ROUNDING = 1e-4
+"""How far a label's value may lie from a whole number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,8 @@ class Volume:
     """The file's header, or one made for its grid where the file is no NIfTI."""
     notes: tuple[str, ...] = ()
     """What is odd about the file's geometry and need not be mended."""
+    header_spacing: Spacing | None = None
+    """mm along the file's axes as its header has it, to the last bit; None: `stored_grid.spacing`."""
 
     def without_array(self) -> "Volume":
         """What is needed to write on this grid, without the voxels' memory."""
@@ -168,10 +173,11 @@ def whole_numbers(array: NDArray[Any], path: Path) -> NDArray[Any]:
             f"{path}: holds NaN, infinity or huge numbers; a label holds small whole numbers"
         )
     whole = np.rint(array)
-    if not np.array_equal(whole, array):
-        bad = array[whole != array].flat[0]
+    # A header's scale of 1/255 makes 255 to 1.00000006.
+    odd = np.abs(array - whole) > ROUNDING
+    if odd.any():
         raise VolumeError(
-            f"{path}: a label must hold whole numbers, found {bad:g}; is this an image?"
+            f"{path}: a label must hold whole numbers, found {array[odd].flat[0]:g}; is this an image?"
         )
     return whole.astype(np.int32)
 
@@ -189,4 +195,12 @@ def _oriented(
     affine = stored.grid.affine @ orientations.inv_ornt_aff(axes, stored.grid.shape)
     array = orientations.apply_orientation(array, axes)
     shape = (array.shape[0], array.shape[1], array.shape[2])
-    return Volume(array, Grid(shape, affine), stored.grid, axes, stored.header, stored.notes)
+    return Volume(
+        array,
+        Grid(shape, affine),
+        stored.grid,
+        axes,
+        stored.header,
+        stored.notes,
+        stored.header_spacing,
+    )

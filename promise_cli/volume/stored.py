@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from promise_cli.errors import VolumeError
-from promise_cli.grid import Grid, Shape, format_shape, format_spacing
+from promise_cli.grid import Grid, Shape, Spacing, format_shape, format_spacing
 
 SPACING_MM = (1e-3, 100.0)
 """What a voxel's edge may measure; beyond, the header's units are wrong."""
@@ -37,6 +37,8 @@ class Stored:
     """Reads the voxels (I, J, K): as float32, or for None as `dtype`."""
     notes: tuple[str, ...] = ()
     """What a user should know and need not mend."""
+    header_spacing: Spacing | None = None
+    """As the header has it, to the last bit; None: the grid's."""
 
 
 def spatial_shape(shape: Sequence[int], path: Path) -> Shape:

@@ -231,3 +231,32 @@ def test_the_page_shows_curves_and_sorts_its_cases(tmp_path):
         ]
         assert shown == sorted(shown)
         assert {"random", "largest-error"} == set(shown)
+
+
+@pytest.mark.usefixtures("balls")
+def test_clicks_needed_are_looked_for_after_every_correcting_click(tmp_path):
+    asked = ("--clicks", 3, "--strategies", "largest-error", "random", "largest-error", "random")
+    done = run(*asked, "-o", tmp_path)
+    found = json.loads((tmp_path / "clicks.json").read_text())
+    assert found["strategies"] == ["largest-error", "random"]
+    assert len(found["trials"]) == 2
+    corrected, random = found["curves"]
+    need = corrected["clicks_needed"][0]
+    assert (need["among"], need["mean"], need["trials"]) == ([1, 2, 3], 1.0, 1)
+    assert (random["clicks_needed"][0]["among"], random["clicks_needed"][0]["mean"]) == ([3], None)
+    assert "NoC among 1 to 3 clicks" in done.stdout
+
+
+@pytest.mark.usefixtures("balls")
+def test_a_label_that_lies_elsewhere_than_its_scan_is_refused():
+    splits = json.loads(Path("preprocessed/Task98_Balls/splits.json").read_text())
+    (case,) = splits["folds"][0]["test"]
+    path = Path(f"Task98_Balls/labelsTr/{case}.nii.gz")
+    image = nib.load(path)
+    affine = image.affine.copy()
+    affine[0, 3] += 20
+    nib.save(nib.Nifti1Image(np.asanyarray(image.dataobj), affine), path)
+    done = run("--clicks", 1)
+    assert done.exit_code == 1
+    assert f"labelsTr/{case}.nii.gz: 28 x 26 x 20 voxels, but " in done.stderr
+    assert "20 mm apart; correct the dataset" in done.stderr

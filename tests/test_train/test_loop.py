@@ -112,7 +112,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_the_case(
     message = str(caught.value)
     assert message.startswith(f"{root / RUN}: the loss is nan in epoch 1, step ")
     assert message.endswith(
-        f", case {train_case}; the checkpoint of epoch 0 is kept: look at the intensities of that case, or start anew"
+        f", case {train_case}; nothing is saved yet: look at the intensities of that case, or start anew"
         " with a lower --lr or with --precision fp32"
     )
     assert not (root / RUN / "checkpoint_last.pt").exists()
