@@ -2,12 +2,9 @@
 
 import dataclasses
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from promise_cli.console import warn
-from promise_cli.errors import EvaluationError, PromiseError, WorkspaceError
-from promise_cli.records import load_json
+from promise_cli.errors import EvaluationError, WorkspaceError
 from promise_cli.targets import (
     LABEL_FOLDERS,
     MANIFEST,
@@ -15,6 +12,7 @@ from promise_cli.targets import (
     Target,
     dataset_name,
     find_dataset_json,
+    newest_manifest,
     read_ignored,
     read_manifest,
     read_targets,
@@ -112,30 +110,7 @@ def _newest(workspace: Workspace) -> Path:
             f"{workspace.predictions}: no predictions; run promise-predict first, or give"
             " PREDICTIONS LABELS"
         )
-    usable: dict[Path, float] = {}
-    errors: list[PromiseError] = []
-    for path in found:
-        try:
-            read_manifest(path)
-            usable[path] = _created(path)
-        except PromiseError as error:
-            errors.append(error)
-    if not usable:
-        raise errors[0]
-    for broken in errors:
-        warn(f"{broken}; these predictions are passed over")
-    return max(usable, key=lambda path: usable[path]).parent
-
-
-def _created(path: Path) -> float:
-    content = load_json(path)
-    try:
-        created = datetime.fromisoformat(content["created"])
-    except (KeyError, TypeError, ValueError):
-        raise EvaluationError(
-            f"{path}: 'created' is no ISO time; mend it or name the predictions to score"
-        ) from None
-    return (created if created.tzinfo else created.replace(tzinfo=UTC)).timestamp()
+    return newest_manifest(found).parent
 
 
 def _masks_of(path: Path) -> Path:

@@ -2,11 +2,14 @@
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from promise_cli.errors import EvaluationError, PlanError
+from promise_cli.console import warn
+from promise_cli.errors import EvaluationError, PlanError, PromiseError
 from promise_cli.records import load_json, record_from_json
 
 MANIFEST = "predictions.json"
@@ -115,6 +118,38 @@ def _known_fields(content: Any) -> Any:
 def _keep(content: dict[str, Any], record: type) -> dict[str, Any]:
     names = {field.name for field in dataclasses.fields(record)}
     return {name: value for name, value in content.items() if name in names}
+
+
+def newest_manifest(found: Sequence[Path]) -> Path:
+    """The newest of some predictions.json by its `created`; broken ones are passed over with a warning.
+
+    Raises:
+        PromiseError: All are broken.
+    """
+    usable: dict[Path, float] = {}
+    errors: list[PromiseError] = []
+    for path in found:
+        try:
+            read_manifest(path)
+            usable[path] = _created(path)
+        except PromiseError as error:
+            errors.append(error)
+    if not usable:
+        raise errors[0]
+    for broken in errors:
+        warn(f"{broken}; these predictions are passed over")
+    return max(usable, key=lambda path: usable[path])
+
+
+def _created(path: Path) -> float:
+    content = load_json(path)
+    try:
+        created = datetime.fromisoformat(content["created"])
+    except (KeyError, TypeError, ValueError):
+        raise EvaluationError(
+            f"{path}: 'created' is no ISO time; mend it or name the predictions to score"
+        ) from None
+    return (created if created.tzinfo else created.replace(tzinfo=UTC)).timestamp()
 
 
 def read_targets(path: Path) -> tuple[Target, ...]:
