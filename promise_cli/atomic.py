@@ -35,6 +35,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield temporary
         _flush(temporary)
         temporary.replace(path)
+    except OSError as error:
+        # A full disk names no file, and the temporary one means nothing to a user.
+        if error.filename in (None, str(temporary)):
+            error.filename = str(path)
+            error.filename2 = None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

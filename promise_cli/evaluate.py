@@ -3,7 +3,6 @@
 Neither torch nor MONAI is loaded here.
 """
 
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,17 +11,21 @@ from typing import Literal
 from promise_cli.console import track
 from promise_cli.errors import EvaluationError
 from promise_cli.pairs import Pairing, missing_error, pair_cases
-from promise_cli.report import PAGE, is_evaluation, write_evaluation
+from promise_cli.report import PAGE, refuse_foreign_page, remove_stale_page, write_evaluation
 from promise_cli.scores import (
     FURTHER_METRICS,
+    MARKS,
+    NNUNET_FILE,
     FurtherMetric,
     Report,
+    claim_folder,
     compare,
     notes_of_comparison,
-    refuse_foreign_summary,
+    remove_stale,
     report_files,
     show_report,
     summarize,
+    typed_command,
     write_report,
 )
 from promise_cli.scoring import (
@@ -33,6 +36,7 @@ from promise_cli.scoring import (
     notes_of_labels,
     picture_worst,
     refuse_absent_target,
+    refuse_nothing_left,
     score_cases,
     score_other,
 )
@@ -81,7 +85,7 @@ def evaluate(
         VolumeError: A file is damaged or holds no label.
     """
     workspace = open_workspace(root)
-    pairing = pair_cases(predictions, labels, workspace)
+    pairing = pair_cases(predictions, labels, workspace, may_lack=missing != "error")
     rules = Rules(
         targets=pairing.targets,
         whole_label=pairing.whole_label,
@@ -94,11 +98,12 @@ def evaluate(
     lacking = missing_error(pairing)
     if lacking is not None and missing == "error":
         raise lacking
+    refuse_nothing_left(pairing, rules)
     folder = output or pairing.folder
-    if folder.exists() and not folder.is_dir():
-        raise EvaluationError(f"{folder}: results need a folder, found a file; give another -o")
-    if nnunet:
-        refuse_foreign_summary(folder)
+    _refuse_unwritable(pairing, [folder, *([compare_with] if compare_with else [])])
+    claim_folder(folder, MARKS, report_files(nnunet=nnunet))
+    if page:
+        refuse_foreign_page(folder)
     other, notes_of_other = (
         (None, ())
         if compare_with is None
@@ -109,7 +114,7 @@ def evaluate(
     cases = complete_labels(scored, rules)
     comparison = None if other is None else compare(cases, other, str(compare_with))
     report = Report(
-        command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command=typed_command(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         dataset=pairing.dataset,
         predictions=str(pairing.predictions),
@@ -136,11 +141,27 @@ def evaluate(
     return report
 
 
+def _refuse_unwritable(pairing: Pairing, places: Sequence[Path]) -> None:
+    """Refuse names that are no Unicode text, which no file of results can hold."""
+    names = [pairing.predictions, pairing.labels, *places, *pairing.notes]
+    for pair in pairing.pairs:
+        names += [pair.prediction or pair.label, pair.label, pair.case_id]
+    names += [target.name for target in pairing.targets or ()]
+    for name in map(str, (*names, pairing.dataset)):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise EvaluationError(
+                f"{name!r}: holds what is no UTF-8, so results cannot name it; rename it"
+            ) from None
+
+
 def _write(report: Report, pairing: Pairing, folder: Path, *, nnunet: bool, page: bool) -> None:
-    """Write all files; a page of an earlier evaluation, whose numbers hold no longer, does not stay."""
+    """Write all files; first of all, those of an earlier evaluation go that would stay beside other numbers."""
+    remove_stale_page(folder)
+    if not nnunet:
+        remove_stale(folder, MARKS, [NNUNET_FILE])
     files = {pair.case_id: (pair.prediction, pair.label) for pair in pairing.pairs}
     write_report(report, folder, files if nnunet else None)
     if page:
         write_evaluation(report, picture_worst(pairing, report.summary, report.cases), folder)
-    elif (folder / PAGE).is_file() and is_evaluation(folder / PAGE):
-        (folder / PAGE).unlink()

@@ -2,16 +2,17 @@
 
 import dataclasses
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from promise_cli.errors import EvaluationError, WorkspaceError
-from promise_cli.records import load_json
 from promise_cli.targets import (
+    LABEL_FOLDERS,
     MANIFEST,
     Manifest,
     Target,
+    dataset_name,
     find_dataset_json,
+    newest_manifest,
     read_ignored,
     read_manifest,
     read_targets,
@@ -20,9 +21,6 @@ from promise_cli.volume import SUFFIXES, case_id, find_volumes, is_volume_file
 from promise_cli.workspace import Workspace
 
 _EXPECTED = "expected a folder of .nii.gz masks, one such file, or an MSD folder with labelsTr"
-
-LABEL_FOLDERS = {"labelsTr", "labelsTs", "gt_segmentations"}
-"""As MSD and nnU-Net name them."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +64,16 @@ class Pairing:
         return self.predictions if self.predictions.is_dir() else self.predictions.parent
 
 
-def pair_cases(predictions: Path | None, labels: Path | None, workspace: Workspace) -> Pairing:
+def pair_cases(
+    predictions: Path | None, labels: Path | None, workspace: Workspace, *, may_lack: bool = False
+) -> Pairing:
     """Match predictions with labels by case id.
 
     Args:
         predictions: A folder of masks, one mask, or an MSD folder; None: the newest.
         labels: The same for the labels; None: those of the dataset that predictions.json names.
         workspace: Where predictions and labels are looked for when they are left out.
+        may_lack: Take a folder of predictions without any mask for one in which all are missing.
 
     Raises:
         EvaluationError: A prediction has no label, the folders are swapped, or predictions.json is
@@ -82,7 +83,8 @@ def pair_cases(predictions: Path | None, labels: Path | None, workspace: Workspa
     if predictions is None:
         predictions = _newest(workspace)
     asked = predictions
-    predictions = _masks_of(predictions)
+    if not (may_lack and _is_bare(predictions)):
+        predictions = _masks_of(predictions)
     manifest = _manifest_of(predictions)
     if labels is None:
         labels = _labels_of(predictions, manifest, workspace)
@@ -108,18 +110,7 @@ def _newest(workspace: Workspace) -> Path:
             f"{workspace.predictions}: no predictions; run promise-predict first, or give"
             " PREDICTIONS LABELS"
         )
-    return max(found, key=_created).parent
-
-
-def _created(path: Path) -> float:
-    content = load_json(path)
-    try:
-        created = datetime.fromisoformat(content["created"])
-    except (KeyError, TypeError, ValueError):
-        raise EvaluationError(
-            f"{path}: 'created' is no ISO time; mend it or name the predictions to score"
-        ) from None
-    return (created if created.tzinfo else created.replace(tzinfo=UTC)).timestamp()
+    return newest_manifest(found).parent
 
 
 def _masks_of(path: Path) -> Path:
@@ -135,6 +126,16 @@ def _masks_of(path: Path) -> Path:
     if (path / "labelsTr").is_dir():
         return _masks_of(path / "labelsTr")
     raise EvaluationError(f"{path}: no mask in it; {_EXPECTED}")
+
+
+def _is_bare(path: Path) -> bool:
+    """Whether a folder is there and holds nothing that could be meant."""
+    return (
+        path.is_dir()
+        and not find_volumes(path)
+        and not (path / MANIFEST).exists()
+        and not (path / "labelsTr").is_dir()
+    )
 
 
 def _refuse_swapped(predictions: Path, labels: Path) -> None:
@@ -243,7 +244,7 @@ def _pair_folders(predictions: Path, labels: Path) -> Pairing:
     folder = labels if labels.is_dir() else labels.parent
     described = find_dataset_json(folder)
     targets = None if described is None else read_targets(described)
-    dataset = None if described is None else described.parent.resolve().name
+    dataset = None if described is None else dataset_name(described)
     return Pairing(
         predictions,
         labels,

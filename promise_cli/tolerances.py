@@ -9,6 +9,8 @@ from promise_cli.errors import EvaluationError
 
 Protocol = Literal["promise", "msd"]
 
+MOST_MM = 1000.0
+"""Longer than any scan; within it all surfaces are near each other."""
 PROMISE_TOLERANCES_MM = (5.0,)
 """The test scripts of ProMISe and 3DSAM-adapter take 5 mm for every dataset."""
 MSD_TOLERANCES_MM = {(3, "liver"): 7.0, (7, "pancreas"): 5.0, (10, "colon"): 4.0}
@@ -30,6 +32,8 @@ def choose_tolerances(
     for tolerance in asked or ():
         if not 0 <= tolerance < math.inf:
             raise EvaluationError(f"--tolerance {tolerance:g}: use a length in mm, 0 or more")
+        if tolerance > MOST_MM:
+            raise EvaluationError(f"--tolerance {tolerance:g}: use at most {MOST_MM:g} mm")
     return tuple(sorted({float(tolerance) for tolerance in asked or PROMISE_TOLERANCES_MM}))
 
 

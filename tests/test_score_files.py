@@ -190,19 +190,3 @@ def test_another_network_with_more_labels_is_compared_in_the_label_that_both_hav
     (label,) = report()["comparison"]["labels"]
     assert (label["label"], label["metrics"]["dice"]["n"]) == (2, 2)
     assert label["metrics"]["dice"]["other_mean"] == 1.0
-
-
-@pytest.mark.usefixtures("folders")
-def test_a_page_of_promise_predict_is_kept_and_an_old_page_of_scores_is_not():
-    page = Path("masks/report.html")
-    page.write_text("<html>clicks</html>")
-    run()
-    assert Path("masks/prediction.html").read_text() == "<html>clicks</html>"
-    assert "promise-evaluate" in page.read_text()
-    assert report()["files"] == ["metrics.json", "metrics.csv", "metrics.md", "report.html"]
-    run("--no-report")
-    assert not page.exists()
-    assert report()["files"] == ["metrics.json", "metrics.csv", "metrics.md"]
-    page.write_text("<html>clicks</html>")
-    run("--no-report")
-    assert page.read_text() == "<html>clicks</html>"

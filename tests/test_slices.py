@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from promise_cli.report import Outline, draw_slices
-from promise_cli.report.charts import Curve, box_plot, line_chart
+from promise_cli.report.boxes import box_plot
+from promise_cli.report.charts import Curve, line_chart
 from promise_cli.report.slices import outline_path
 
 SPACING = (1.0, 1.0, 2.0)

@@ -1,5 +1,6 @@
 """`promise-evaluate`: its arguments."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,10 +24,33 @@ from promise_cli.errors import EvaluationError
 
 evaluate_app = make_app()
 
+NOT_WITH_CLICKS = {
+    "predictions": "PREDICTIONS",
+    "labels": "LABELS",
+    "compare": "--compare",
+    "metrics": "--metrics",
+    "formats": "--format",
+    "empty": "--empty",
+    "missing": "--missing",
+    "page": "--report/--no-report",
+    "workers": "--workers",
+}
+"""What a study of clicks does not heed, by the parameter's name."""
+ONLY_WITH_CLICKS = {
+    "fold": "--fold",
+    "trials": "--trials",
+    "strategies": "--strategies",
+    "seed": "--seed",
+    "model": "--model",
+    "device": "--device",
+}
+"""What nothing else heeds."""
+
 
 @evaluate_app.command(cls=SeveralValues)
 @explains_errors
 def evaluate(
+    ctx: typer.Context,
     predictions: Annotated[
         Path | None,
         typer.Argument(
@@ -74,7 +98,9 @@ def evaluate(
     ] = None,
     formats: Annotated[
         list[Format] | None,
-        typer.Option("--format", help="nnunet: also write nnU-Net's summary.json."),
+        typer.Option(
+            "--format", metavar="FORMAT", help="nnunet: also write nnU-Net's summary.json."
+        ),
     ] = None,
     page: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html with the worst cases.")
@@ -115,10 +141,9 @@ def evaluate(
 ) -> None:
     """Score masks against labels: Dice and NSD per case and in summary."""
     if clicks:
-        if predictions or labels or compare or metrics or formats:
+        if unheeded := _given(ctx, NOT_WITH_CLICKS):
             raise EvaluationError(
-                "--clicks predicts a fold's test cases itself; leave out PREDICTIONS, LABELS, --compare, --metrics and"
-                " --format"
+                f"--clicks predicts a fold's test cases itself; leave out {unheeded}"
             )
         _study(
             clicks=tuple(clicks),
@@ -134,8 +159,9 @@ def evaluate(
             output=output,
         )
         return
-    if fold is not None or model is not None or strategies:
-        raise EvaluationError("--fold, --model and --strategies go with --clicks N; add it")
+    if unheeded := _given(ctx, ONLY_WITH_CLICKS):
+        verb = "go" if " and " in unheeded else "goes"
+        raise EvaluationError(f"{unheeded} {verb} with --clicks N; add it")
     from promise_cli.evaluate import evaluate as run
     from promise_cli.evaluate import show_report
 
@@ -155,6 +181,16 @@ def evaluate(
         workers=workers,
     )
     show_report(report)
+
+
+def _given(ctx: typer.Context, names: Mapping[str, str]) -> str:
+    """Those of some arguments that the user gave, as a list in words; empty where none was given."""
+    given = [
+        shown
+        for name, shown in names.items()
+        if (source := ctx.get_parameter_source(name)) is not None and source.name != "DEFAULT"
+    ]
+    return " and ".join([", ".join(given[:-1]), given[-1]] if len(given) > 1 else given)
 
 
 def _study(**options: Any) -> None:

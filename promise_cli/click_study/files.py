@@ -2,17 +2,54 @@
 
 import csv
 import io
-import math
+import re
 from pathlib import Path
 
 from promise_cli.atomic import write_text
-from promise_cli.click_study.page import render_clicks
+from promise_cli.click_study.page import GENERATOR, render_clicks
 from promise_cli.click_study.record import ClickStudy, Curve
 from promise_cli.console import say, show_table
 from promise_cli.errors import EvaluationError
-from promise_cli.records import save_record
+from promise_cli.records import load_json, save_record
+from promise_cli.scores import claim_folder, generator_mark, results_written
+from promise_cli.scores.folder import METHOD, TOOL, Marks
+from promise_cli.scores.markdown import escape, make_table
+from promise_cli.scores.statistics import format_number
 
-FILES = ("clicks.json", "clicks.csv", "clicks.md", "report.html")
+PLACES = 3
+"""Of a score in a table."""
+STUDY_FILE = "clicks.json"
+FIRST_COLUMNS = ("case_id", "strategy", "trial", "clicks", "dice")
+MARKS: Marks = {
+    STUDY_FILE: TOOL,
+    "clicks.csv": re.compile(rf"\A{','.join(FIRST_COLUMNS)},"),
+    "clicks.md": METHOD,
+    "report.html": generator_mark(GENERATOR),
+}
+FILES = tuple(MARKS)
+
+
+def claim_output(folder: Path, dataset: str) -> str | None:
+    """See, before anything is predicted, that a study can be written into a folder.
+
+    Returns:
+        When the earlier study of this dataset was made that it will replace; None: there is none.
+
+    Raises:
+        EvaluationError: The folder cannot be written to, or holds other files of these names or a study of another
+            dataset.
+    """
+    claim_folder(folder, MARKS, FILES, "promise-evaluate --clicks")
+    path = folder / STUDY_FILE
+    if not path.exists():
+        return None
+    earlier = load_json(path)
+    found = earlier.get("dataset") if isinstance(earlier, dict) else None
+    if found != dataset:
+        raise EvaluationError(
+            f"{path}: a study of {found}, and this is one of {dataset}; name another folder with -o"
+        )
+    return str(earlier.get("created"))
 
 
 def write_study(study: ClickStudy, folder: Path) -> None:
@@ -21,15 +58,11 @@ def write_study(study: ClickStudy, folder: Path) -> None:
     Raises:
         EvaluationError: The folder cannot be written to.
     """
-    try:
+    with results_written(folder):
         write_text(folder / "clicks.csv", to_csv(study))
         write_text(folder / "clicks.md", to_markdown(study))
         write_text(folder / "report.html", render_clicks(study))
-        save_record(study, folder / "clicks.json")
-    except OSError as error:
-        raise EvaluationError(
-            f"{folder}: cannot be written to ({error.strerror}); name another folder with -o"
-        ) from None
+        save_record(study, folder / STUDY_FILE)
 
 
 def show_study(study: ClickStudy, folder: Path) -> None:
@@ -54,16 +87,16 @@ def to_csv(study: ClickStudy) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(
-        ["case_id", "strategy", "trial", "clicks", "dice"]
+        [*FIRST_COLUMNS]
         + [f"nsd_{tolerance}mm" for tolerance in study.tolerances_mm]
-        + ["prediction_voxels", "outside_window"]
+        + ["prediction_voxels", "outside_window", "protocol"]
     )
     for trial in study.trials:
         for score in trial.scores:
             table.writerow(
                 [trial.case_id, trial.strategy, trial.trial, score.clicks, repr(score.dice)]
                 + [repr(value) for value in score.nsd.values()]
-                + [score.prediction_voxels, score.outside_window]
+                + [score.prediction_voxels, score.outside_window, study.protocol]
             )
     return text.getvalue()
 
@@ -72,16 +105,20 @@ def to_markdown(study: ClickStudy) -> str:
     """The table of the screen, for a paper."""
     header = _header(study)
     rows = [row for curve in study.curves for row in _rows(curve)]
-    table = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     cases = len({trial.case_id for trial in study.trials})
-    lines = ["| " + " | ".join(row) + " |" for row in table]
     notes = [f"{curve.strategy}: {_sums(curve)}." for curve in study.curves]
+    if study.without_target:
+        left_out = ", ".join(map(escape, study.without_target))
+        notes.append(f"Without the target, left out: {left_out}.")
+    tolerances = ", ".join(f"{tolerance:g}" for tolerance in study.tolerances_mm)
     method = (
-        f"{study.tool}: {cases} test cases of fold {study.fold} of {study.dataset}, {study.num_trials} trials each,"
+        f"{study.tool}, protocol {study.protocol}: NSD at {tolerances} mm; {cases} test cases of fold {study.fold} of"
+        f" {escape(study.dataset)}, {study.num_trials} trials each,"
         f" seed {study.seed}. A case counts once, with the mean over its trials; the interval is that of the mean over"
         " cases by the bootstrap; within: mean over cases of the SD over trials."
     )
-    return "\n".join([f"# Clicks on {study.dataset}", "", *lines, "", *notes, "", method]) + "\n"
+    title = f"# Clicks on {escape(study.dataset)}"
+    return "\n\n".join([title, make_table(header, rows, left=1), *notes, method]) + "\n"
 
 
 def _header(study: ClickStudy) -> list[str]:
@@ -97,9 +134,9 @@ def _rows(curve: Curve) -> list[list[str]]:
         spreads = (point.dice_sd_within, *point.nsd_sd_within.values())
         for of, within in zip((point.dice, *point.nsd.values()), spreads, strict=True):
             row += [
-                f"{_number(of.mean)} ± {_number(of.sd)}",
-                f"{_number(of.interval[0])} to {_number(of.interval[1])}",
-                _number(within),
+                f"{format_number(of.mean, PLACES)} ± {format_number(of.sd, PLACES)}",
+                f"{format_number(of.interval[0], PLACES)} to {format_number(of.interval[1], PLACES)}",
+                format_number(within, PLACES),
             ]
         rows.append(row)
     return rows
@@ -107,17 +144,16 @@ def _rows(curve: Curve) -> list[list[str]]:
 
 def _sums(curve: Curve) -> str:
     """AUC and clicks needed, in words."""
-    areas = [f"AUC Dice {_number(curve.auc_dice.mean)}"]
-    areas += [f"NSD {float(key):g} mm {_number(of.mean)}" for key, of in curve.auc_nsd.items()]
+    areas = [f"AUC Dice {format_number(curve.auc_dice.mean, PLACES)}"]
+    areas += [
+        f"NSD {float(key):g} mm {format_number(of.mean, PLACES)}"
+        for key, of in curve.auc_nsd.items()
+    ]
     needed = [
-        f"NoC@{round(100 * need.dice)} {_number(need.mean, 2)} ({need.failures} of {need.trials} never)"
+        f"NoC@{round(100 * need.dice)} {format_number(need.mean, 2)} ({need.failures} of {need.trials} never)"
         for need in curve.clicks_needed
     ]
     among = curve.clicks_needed[0].among
     every = among == tuple(range(1, among[-1] + 1))
     tried = f"NoC among {f'1 to {among[-1]}' if every else ', '.join(map(str, among))} clicks"
     return "; ".join([*areas, *needed, tried])
-
-
-def _number(value: float, places: int = 3) -> str:
-    return "-" if math.isnan(value) else f"{value:.{places}f}"

@@ -11,8 +11,9 @@ from pathlib import Path
 from promise_cli.click_study.record import Trial
 from promise_cli.click_study.request import StudyRequest
 from promise_cli.dataset import CaseFiles
-from promise_cli.errors import EvaluationError, PlanError
+from promise_cli.errors import PlanError
 from promise_cli.records import load_record, record_to_json, save_record
+from promise_cli.scores import results_written
 from promise_cli.volume import file_stamps, volume_files
 
 UNFINISHED = "unfinished"
@@ -42,12 +43,8 @@ class KeptCases:
         self.folder = output / UNFINISHED
         asked = dataclasses.replace(request, output=None, root=None, run=None)
         self._study = json.dumps([record_to_json(asked), file_stamps([checkpoint])])
-        try:
+        with results_written(output):
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EvaluationError(
-                f"{output}: cannot be written to ({error.strerror}); name another folder with -o"
-            ) from None
 
     def find(self, files: CaseFiles) -> KeptCase | None:
         """A case that an earlier call finished, from the same files with the same request."""

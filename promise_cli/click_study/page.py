@@ -7,8 +7,11 @@ from markupsafe import Markup
 
 from promise_cli.click_study.curves import area
 from promise_cli.click_study.record import ClickStudy
-from promise_cli.report import GENERATOR, Curve, line_chart, render
+from promise_cli.report import Curve, line_chart, render
 from promise_cli.scores.statistics import Statistics
+
+GENERATOR = "promise-evaluate --clicks"
+"""What the page says wrote it, by which it is known again."""
 
 
 def render_clicks(study: ClickStudy) -> str:

@@ -1,6 +1,5 @@
 """The test cases of a fold, predicted with simulated clicks and scored on their scans' own grids."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from promise_cli.checkpoint import Checkpoint, load_checkpoint
 from promise_cli.click_study.curves import make_curves
 from promise_cli.click_study.draw import draw_clicks, generator, largest_error
-from promise_cli.click_study.files import write_study
+from promise_cli.click_study.files import claim_output, write_study
 from promise_cli.click_study.kept import KeptCase, KeptCases
 from promise_cli.click_study.record import (
     ClickStudy,
@@ -31,6 +30,7 @@ from promise_cli.plan import Plan
 from promise_cli.predictions import labels_dir
 from promise_cli.predictor import Prediction, Predictor, Session
 from promise_cli.prompts import BACKGROUND, FOREGROUND, Click
+from promise_cli.scores import typed_command
 from promise_cli.scoring import header_spacing, is_same_grid
 from promise_cli.splits import splits_of_dataset
 from promise_cli.tolerances import choose_tolerances
@@ -74,9 +74,10 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     dataset = checkpoint.plan.dataset
     tolerances = choose_tolerances(request.protocol, request.tolerances_mm, dataset)
     cases = _test_cases(checkpoint, path, request, workspace)
+    output = request.output or path.parent / "clicks"
+    replaced = claim_output(output, dataset)
     predictor = Predictor.load(path, request.device)
     plan = predictor.plan
-    output = request.output or path.parent / "clicks"
     kept = KeptCases(output, request, path)
     done = _do_cases(cases, kept, predictor, request, tolerances)
     trials = [trial for case in done for trial in case.trials]
@@ -84,7 +85,7 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     if not trials:
         raise EvaluationError(f"{path}: no test case holds label {plan.target_label}")
     study = ClickStudy(
-        command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command=typed_command(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         dataset=plan.dataset,
         fold=checkpoint.fold,
@@ -103,6 +104,8 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
         trials=tuple(trials),
     )
     write_study(study, output)
+    if replaced is not None:
+        say(f"{output}: replaced the study of {replaced}")
     kept.clear()
     return study, output
 

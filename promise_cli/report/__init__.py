@@ -1,14 +1,16 @@
 """HTML pages that hold all they show in one file and need no network.
 
-`page` is the frame that every page shares, `slices` draws a scan with outlines, `charts` draws numbers.
+`page` is the frame that every page shares, `slices` draws a scan with outlines, `boxes` and `charts` draw numbers.
 """
 
-from promise_cli.report.charts import Curve, box_plot, line_chart
+from promise_cli.report.boxes import box_plot
+from promise_cli.report.charts import Curve, line_chart
 from promise_cli.report.evaluation import (
     GENERATOR,
     PAGE,
     PicturedCase,
-    is_evaluation,
+    refuse_foreign_page,
+    remove_stale_page,
     render_evaluation,
     write_evaluation,
 )
@@ -26,8 +28,9 @@ __all__ = [
     "box_plot",
     "draw_prediction",
     "draw_slices",
-    "is_evaluation",
     "line_chart",
+    "refuse_foreign_page",
+    "remove_stale_page",
     "render",
     "render_evaluation",
     "write_evaluation",

@@ -1,22 +1,36 @@
 """`report.html`: scores as a page to look through, with the worst cases in slices."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from markupsafe import Markup
 
 from promise_cli.atomic import write_text
-from promise_cli.report.charts import box_plot
-from promise_cli.report.page import render
+from promise_cli.errors import EvaluationError
+from promise_cli.report.boxes import box_plot
+from promise_cli.report.page import PREDICTION_GENERATOR, render
 from promise_cli.report.slices import SlicePicture
-from promise_cli.scores import FAILURE_DICE, CaseScore, Report, metrics_of, statistics_of, values_of
-from promise_cli.scores.markdown import comparison_method
+from promise_cli.scores import (
+    FAILURE_DICE,
+    CaseScore,
+    Report,
+    generator_mark,
+    is_marked,
+    metrics_of,
+    remove_stale,
+    results_written,
+    shown_names,
+    statistics_of,
+    values_of,
+)
+from promise_cli.scores.markdown import comparison_method, format_p
 
 PAGE = "report.html"
 GENERATOR = "promise-evaluate"
 """What the page says wrote it, by which it is known again."""
+MARK, PREDICTION_MARK = generator_mark(GENERATOR), generator_mark(PREDICTION_GENERATOR)
 EARLIER_PAGE = "prediction.html"
 """What the page of promise-predict is called from then on."""
 
@@ -55,11 +69,13 @@ def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
     """
     metrics = metrics_of(report.cases[0])
     labels = report.summary.labels
-    cases = _by_case(report, pictured)
+    summaries = [*labels, *([report.summary.overall] if len(labels) > 1 else [])]
+    names = shown_names(summaries)
+    cases = _by_case(report, pictured, names)
     charts = [
         box_plot(
             {
-                label.name: {
+                names[label.label]: {
                     case.case_id: values_of(case)[metric.key]
                     for case in report.cases
                     if case.label == label.label
@@ -77,14 +93,20 @@ def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
         tool=report.tool,
         report=report,
         metrics=metrics,
-        summaries=[*labels, *([report.summary.overall] if len(labels) > 1 else [])],
+        summaries=summaries,
+        names=names,
         statistics_of=statistics_of,
         values_of=values_of,
         charts=[Markup(chart) for chart in charts],  # escaped where they are drawn
         cases=sorted(cases.values(), key=_rank),
-        worst=[case for case in cases.values() if case.pictures],
+        without_slices=[
+            names[label.label]
+            for label in labels
+            if label.label not in {found.label for found in pictured}
+        ],
         anchors={case.case_id: case.anchor for case in cases.values()},
         failure_dice=FAILURE_DICE,
+        format_p=format_p,
         comparison_method=comparison_method(report.comparison) if report.comparison else "",
     )
 
@@ -92,24 +114,42 @@ def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
 def write_evaluation(report: Report, pictured: Sequence[PicturedCase], folder: Path) -> None:
     """Write report.html; a page of that name by promise-predict is kept as prediction.html."""
     text = render_evaluation(report, pictured)
-    there = folder / PAGE
-    if there.is_file() and not is_evaluation(there):
-        there.replace(folder / EARLIER_PAGE)
-    write_text(there, text)
+    with results_written(folder):
+        if is_marked(folder / PAGE, PREDICTION_MARK):
+            (folder / PAGE).replace(folder / EARLIER_PAGE)
+        write_text(folder / PAGE, text)
 
 
-def is_evaluation(page: Path) -> bool:
-    """Whether a page is one that `write_evaluation` wrote."""
-    with page.open(encoding="utf-8", errors="replace") as file:
-        return f'content="{GENERATOR}"' in file.read(2000)
+def refuse_foreign_page(folder: Path) -> None:
+    """Refuse to replace a page, or to rename one over another, that is neither ours nor promise-predict's.
+
+    Raises:
+        EvaluationError: There is one.
+    """
+    page, earlier = folder / PAGE, folder / EARLIER_PAGE
+    if not page.exists() or is_marked(page, MARK):
+        return
+    kept = is_marked(page, PREDICTION_MARK)
+    if kept and (not earlier.exists() or is_marked(earlier, PREDICTION_MARK)):
+        return
+    raise EvaluationError(
+        f"{earlier if kept else page}: there already, and neither of promise-predict nor of an evaluation of masks;"
+        " name another folder with -o, or use --no-report"
+    )
 
 
-def _by_case(report: Report, pictured: Sequence[PicturedCase]) -> dict[str, _Case]:
+def remove_stale_page(folder: Path) -> None:
+    """Delete the page of an earlier evaluation, whose numbers hold no longer."""
+    remove_stale(folder, {PAGE: MARK}, [PAGE])
+
+
+def _by_case(
+    report: Report, pictured: Sequence[PicturedCase], names: Mapping[int | str | None, str]
+) -> dict[str, _Case]:
     cases: dict[str, _Case] = {}
     for score in report.cases:
         anchor = f"case-{len(cases) + 1}"
         cases.setdefault(score.case_id, _Case(score.case_id, anchor)).scores.append(score)
-    names = {label.label: label.name for label in report.summary.labels}
     for found in pictured:
         cases[found.case_id].pictures.append((names[found.label], found.pictures))
     return cases

@@ -1,9 +1,11 @@
 """The frame of every page: style, sorting and opening in one self-contained file."""
 
-import math
 from pathlib import Path
-from typing import Any
 
+from promise_cli.scores.statistics import format_number
+
+PREDICTION_GENERATOR = "promise-predict"
+"""What the page of predictions says wrote it."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -27,8 +29,6 @@ def render(template: str, **values: object) -> str:
     return environment.get_template(template).render(**values) + "\n"
 
 
-def _number(value: Any, decimals: int = 4) -> str:
-    """As tables show it; NaN and None are a dash."""
-    if value is None or math.isnan(value):
-        return "-"
-    return f"{value:.{decimals}f}" if isinstance(value, float) else str(value)
+def _number(value: float, decimals: int = 4) -> str:
+    """As every table of scores shows it; a count is shown whole."""
+    return str(value) if isinstance(value, int) else format_number(value, decimals)

@@ -20,12 +20,11 @@ from promise_cli.predictions import (
 )
 from promise_cli.prompts import FOREGROUND
 from promise_cli.records import load_record
-from promise_cli.report.page import render
+from promise_cli.report.page import PREDICTION_GENERATOR, render
 from promise_cli.report.slices import Outline, SlicePicture, draw_slices
 from promise_cli.volume import Volume, read_label, read_volume
 
 REPORT = "report.html"
-GENERATOR = "promise-predict"
 NUM_COLOURS = 6
 """Of lesions that are told apart, by the classes c0, c1, ... of page.css."""
 
@@ -84,7 +83,7 @@ def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) ->
     page = render(
         "prediction.html",
         title=f"{folder.absolute().name}: {record.target_name} of {record.dataset}",
-        generator=GENERATOR,
+        generator=PREDICTION_GENERATOR,
         tool=f"promise_cli {record.promise_cli}",
         record=record,
         failures=failed,

@@ -1,30 +1,36 @@
 """Scores per case, their statistics, the comparison of two sets, and the files that hold them."""
 
-from promise_cli.scores.compare import (
-    PairedScores,
-    compare,
-    notes_of_comparison,
-    read_scores,
-    scores_by_case,
-)
+from promise_cli.scores.compare import compare, notes_of_comparison, scores_by_case
 from promise_cli.scores.comparison import Comparison, LabelComparison, MetricComparison
-from promise_cli.scores.files import report_files, write_report
+from promise_cli.scores.earlier import read_scores
+from promise_cli.scores.files import MARKS, report_files, write_report
+from promise_cli.scores.folder import (
+    claim_folder,
+    generator_mark,
+    is_marked,
+    remove_stale,
+    results_written,
+)
 from promise_cli.scores.metric import (
     FURTHER_METRICS,
     FurtherMetric,
     Metric,
+    PairedScores,
     metrics_of,
+    shown_names,
     statistics_of,
     values_of,
 )
-from promise_cli.scores.nnunet import refuse_foreign_summary
+from promise_cli.scores.nnunet import NNUNET_FILE
 from promise_cli.scores.record import (
     FAILURE_DICE,
+    METRICS_FILE,
     CaseScore,
     LabelSummary,
     Report,
     Status,
     Summary,
+    typed_command,
 )
 from promise_cli.scores.summarize import summarize
 from promise_cli.scores.table import show_report
@@ -32,6 +38,9 @@ from promise_cli.scores.table import show_report
 __all__ = [
     "FAILURE_DICE",
     "FURTHER_METRICS",
+    "MARKS",
+    "METRICS_FILE",
+    "NNUNET_FILE",
     "CaseScore",
     "Comparison",
     "FurtherMetric",
@@ -43,16 +52,22 @@ __all__ = [
     "Report",
     "Status",
     "Summary",
+    "claim_folder",
     "compare",
+    "generator_mark",
+    "is_marked",
     "metrics_of",
     "notes_of_comparison",
     "read_scores",
-    "refuse_foreign_summary",
+    "remove_stale",
     "report_files",
+    "results_written",
     "scores_by_case",
     "show_report",
+    "shown_names",
     "statistics_of",
     "summarize",
+    "typed_command",
     "values_of",
     "write_report",
 ]

@@ -2,12 +2,9 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from promise_cli.errors import EvaluationError
-from promise_cli.records import load_json
 from promise_cli.scores.comparison import (
     Comparison,
     LabelComparison,
@@ -15,59 +12,13 @@ from promise_cli.scores.comparison import (
     compare_pairs,
     holm,
 )
-from promise_cli.scores.metric import values_of
-from promise_cli.scores.record import SCHEMA_VERSION, CaseScore
-
-PairedScores = Mapping[tuple[str, str], Mapping[str, float]]
-"""Values by metric's key, by case id and label."""
-
-SETTINGS = {
-    "tolerances_mm": "--tolerance",
-    "empty_policy": "--empty",
-    "missing_policy": "--missing",
-}
-"""What must be the same in two sets that are compared, and the option that sets it."""
+from promise_cli.scores.metric import PairedScores, values_of
+from promise_cli.scores.record import CaseScore
 
 
 def scores_by_case(cases: Sequence[CaseScore]) -> PairedScores:
     """The scores as `compare` takes them."""
     return {(case.case_id, str(case.label)): values_of(case) for case in cases}
-
-
-def read_scores(path: Path, settings: Mapping[str, Any]) -> PairedScores:
-    """The scores of a metrics.json.
-
-    Args:
-        path: Of the file.
-        settings: What `SETTINGS` names, as they are in the set to compare with.
-
-    Raises:
-        EvaluationError: The file was written by another version or with other settings, or is damaged.
-    """
-    content = load_json(path)
-    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
-        raise EvaluationError(
-            f"{path}: no metrics.json of schema version {SCHEMA_VERSION}; evaluate those predictions again"
-        )
-    for name, option in SETTINGS.items():
-        if content.get(name) != settings[name]:
-            raise EvaluationError(
-                f"{path}: made with {name} {content.get(name)}, here it is {settings[name]}; evaluate both with"
-                f" the same {option}"
-            )
-    try:
-        return {
-            (str(case["case_id"]), str(case["label"])): {
-                "dice": _value(case["dice"]),
-                **{f"nsd_{key}mm": _value(value) for key, value in case["nsd"].items()},
-                **{key: _value(value) for key, value in case.get("further", {}).items()},
-            }
-            for case in content["cases"]
-        }
-    except (KeyError, TypeError, AttributeError, ValueError):
-        raise EvaluationError(
-            f"{path}: needs cases with case_id, label, dice and nsd; evaluate those predictions again"
-        ) from None
 
 
 def compare(cases: Sequence[CaseScore], others: PairedScores, other: str) -> Comparison:
@@ -143,7 +94,3 @@ def _refuse_unpaired(own: PairedScores, others: PairedScores, other: str) -> Non
             f"--compare: case {case_id}, label {label}{more}: no score in {where}; both sets must hold the same cases"
             " and labels"
         )
-
-
-def _value(value: float | None) -> float:
-    return math.nan if value is None else float(value)

@@ -4,16 +4,24 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+import re
 from pathlib import Path
 
 from promise_cli.atomic import write_text
-from promise_cli.errors import EvaluationError
 from promise_cli.records import save_record
+from promise_cli.scores.folder import METHOD, TOOL, Marks, results_written
 from promise_cli.scores.markdown import to_markdown
 from promise_cli.scores.metric import metrics_of, values_of
 from promise_cli.scores.nnunet import NNUNET_FILE, Files, to_nnunet
-from promise_cli.scores.record import CaseScore, Report
+from promise_cli.scores.record import MARKDOWN_FILE, METRICS_FILE, TABLE_FILE, Report
+
+FIRST_COLUMNS = ("case_id", "label", "name", "status")
+MARKS: Marks = {
+    METRICS_FILE: TOOL,
+    TABLE_FILE: re.compile(rf"\A{','.join(FIRST_COLUMNS)},dice,"),
+    MARKDOWN_FILE: METHOD,
+    NNUNET_FILE: TOOL,
+}
 
 
 def write_report(report: Report, folder: Path, nnunet_files: Files | None = None) -> None:
@@ -27,37 +35,37 @@ def write_report(report: Report, folder: Path, nnunet_files: Files | None = None
     Raises:
         EvaluationError: The folder cannot be written to.
     """
-    try:
-        write_text(folder / "metrics.csv", to_csv(report.cases))
-        write_text(folder / "metrics.md", to_markdown(report))
+    with results_written(folder):
+        write_text(folder / TABLE_FILE, to_csv(report))
+        write_text(folder / MARKDOWN_FILE, to_markdown(report))
         if nnunet_files is not None:
             text = json.dumps(to_nnunet(report, nnunet_files), indent=4)
             write_text(folder / NNUNET_FILE, text + "\n")
-        save_record(report, folder / "metrics.json")
-    except OSError as error:
-        raise EvaluationError(
-            f"{folder}: cannot be written to ({error.strerror}); name another folder with -o"
-        ) from None
+        save_record(report, folder / METRICS_FILE)
 
 
 def report_files(*, nnunet: bool) -> tuple[str, ...]:
     """The names of the files that `write_report` writes."""
-    return ("metrics.json", "metrics.csv", "metrics.md", *([NNUNET_FILE] if nnunet else []))
+    return (METRICS_FILE, TABLE_FILE, MARKDOWN_FILE, *([NNUNET_FILE] if nnunet else []))
 
 
-def to_csv(cases: Sequence[CaseScore]) -> str:
-    """One row for a case and label; a value that does not exist is an empty cell."""
+def to_csv(report: Report) -> str:
+    """One row for a case and label, and in each the rules; a value that does not exist is an empty cell."""
+    cases = report.cases
+    rules = (report.protocol, report.empty_policy, report.missing_policy)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(
-        ["case_id", "label", "name", "status"]
+        [*FIRST_COLUMNS]
         + [metric.key for metric in metrics_of(cases[0])]
         + ["reference_voxels", "prediction_voxels", "reference_ml", "prediction_ml"]
+        + ["protocol", "empty_policy", "missing_policy"]
     )
     for case in cases:
         table.writerow(
             [case.case_id, case.label, case.name, case.status]
             + ["" if math.isnan(value) else repr(value) for value in values_of(case).values()]
             + [case.reference_voxels, case.prediction_voxels, case.reference_ml, case.prediction_ml]
+            + [*rules]
         )
     return text.getvalue()

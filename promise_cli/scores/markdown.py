@@ -1,25 +1,30 @@
 """Scores as Markdown tables for a paper: mean and spread by label, the comparison, and how they were computed."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 from promise_cli.scores.comparison import Comparison
-from promise_cli.scores.metric import Metric, metrics_of, statistics_of
+from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of
 from promise_cli.scores.record import LabelSummary, Report
-from promise_cli.scores.statistics import Statistics
+from promise_cli.scores.statistics import Statistics, format_number
+
+_SPECIAL = re.compile(r"[\\|*_\[\]`<>~&]")
+"""What Markdown reads as more than itself within a line."""
 
 
 def to_markdown(report: Report) -> str:
     """The whole of `metrics.md`."""
     labels = report.summary.labels
     parts = [
-        f"# Scores of {_text(report.dataset or report.predictions)}",
+        f"# Scores of {escape(report.dataset or report.predictions)}",
         _summary_table([*labels, *([report.summary.overall] if len(labels) > 1 else [])]),
+        _worst_cases(labels),
         _method(report),
     ]
     if report.comparison is not None:
         parts += [
-            f"## Compared with {_text(report.comparison.other)}",
+            f"## Compared with {escape(report.comparison.other)}",
             _comparison_table(report.comparison, metrics_of(report.cases[0])),
             comparison_method(report.comparison),
         ]
@@ -50,22 +55,33 @@ def comparison_method(comparison: Comparison) -> str:
 
 
 def _summary_table(summaries: Sequence[LabelSummary]) -> str:
+    names = shown_names(summaries)
     header = ["label", "metric", "n", "mean ± SD", "95 % interval", "median (quartiles)", "range"]
     rows = [
         [
-            _text(summary.name),
+            escape(names[summary.label]),
             metric.title,
             *_statistics(statistics_of(summary)[metric.key], metric),
         ]
         for summary in summaries
         for metric in metrics_of(summary)
     ]
-    return _table(header, rows, left=2)
+    return make_table(header, rows, left=2)
+
+
+def _worst_cases(labels: Sequence[LabelSummary]) -> str:
+    names = shown_names(labels)
+    ranked = [
+        f"{escape(names[label.label])}: {', '.join(map(escape, label.worst_cases))}"
+        for label in labels
+        if label.worst_cases
+    ]
+    return f"Lowest Dice: {'; '.join(ranked) or 'no case has one'}."
 
 
 def _statistics(found: Statistics, metric: Metric) -> list[str]:
     def show(value: float) -> str:
-        return _number(value, metric.decimals - 1)
+        return format_number(value, metric.decimals - 1)
 
     return [
         str(found.n),
@@ -78,8 +94,10 @@ def _statistics(found: Statistics, metric: Metric) -> list[str]:
 
 def _method(report: Report) -> str:
     tolerances = ", ".join(f"{value:g}" for value in report.tolerances_mm)
+    names = shown_names(report.summary.labels)
     failures = ", ".join(
-        f"{_text(label.name)} {label.failures} of {label.dice.n}" for label in report.summary.labels
+        f"{escape(names[label.label])} {label.failures} of {label.dice.n}"
+        for label in report.summary.labels
     )
     return (
         f"{report.tool}, protocol {report.protocol}: Dice, and NSD at {tolerances} mm by surfel area as"
@@ -92,7 +110,8 @@ def _method(report: Report) -> str:
 
 def _comparison_table(comparison: Comparison, metrics: Sequence[Metric]) -> str:
     header = ["label", "metric", "n", "mean", "other", "difference (t; bootstrap)"]
-    header += ["t-test p (Holm)", "Wilcoxon p (Holm)", "dz"]
+    header += ["t-test p (Holm)", "Wilcoxon p (Holm)", "Wilcoxon method", "dz"]
+    names = shown_names(comparison.labels)
     rows = []
     for label in comparison.labels:
         for metric in metrics:
@@ -101,23 +120,24 @@ def _comparison_table(comparison: Comparison, metrics: Sequence[Metric]) -> str:
                 continue
             places = metric.decimals - 1
             intervals = "; ".join(
-                f"{_number(low, places)} to {_number(high, places)}"
+                f"{format_number(low, places)} to {format_number(high, places)}"
                 for low, high in (test.interval_t, test.interval)
             )
             rows.append(
                 [
-                    _text(label.name),
+                    escape(names[label.label]),
                     metric.title,
                     str(test.n),
-                    _number(test.mean, places),
-                    _number(test.other_mean, places),
-                    f"{_number(test.mean_difference, places)} ({intervals})",
+                    format_number(test.mean, places),
+                    format_number(test.other_mean, places),
+                    f"{format_number(test.mean_difference, places)} ({intervals})",
                     f"{format_p(test.t_p)} ({format_p(test.t_p_holm)})",
                     f"{format_p(test.wilcoxon_p)} ({format_p(test.wilcoxon_p_holm)})",
-                    _number(test.effect_size, 2),
+                    test.wilcoxon_method,
+                    format_number(test.effect_size, 2),
                 ]
             )
-    return _table(header, rows, left=2)
+    return make_table(header, rows, left=2)
 
 
 def format_p(p: float) -> str:
@@ -125,15 +145,12 @@ def format_p(p: float) -> str:
     return "-" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
+def make_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
+    """A table whose first `left` columns are text and whose others are numbers; the cells are Markdown already."""
     lines = [header, ["---" if n < left else "---:" for n in range(len(header))], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _number(value: float, places: int) -> str:
-    return "-" if math.isnan(value) else f"{value:.{places}f}"
-
-
-def _text(name: str) -> str:
-    """A name that cannot break out of its cell."""
-    return " ".join(name.replace("|", "\\|").split())
+def escape(name: str) -> str:
+    """A name as it is, in one line: nothing in it is read as Markdown or HTML, and it stays in its cell."""
+    return _SPECIAL.sub(r"\\\g<0>", " ".join(name.split()))

@@ -1,13 +1,12 @@
 """Scores as nnU-Net v2 writes them, for tools that read its `summary.json`."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from promise_cli.errors import EvaluationError
-from promise_cli.records import load_json
 from promise_cli.scores.record import CaseScore, Report
+from promise_cli.scores.statistics import mean_of
 
 NNUNET_FILE = "summary.json"
 KEYS = ("Dice", "FN", "FP", "IoU", "TN", "TP", "n_pred", "n_ref")
@@ -31,14 +30,14 @@ def to_nnunet(report: Report, files: Files) -> dict[str, Any]:
     rows = {(case.case_id, case.label): _row(case, report.missing_policy) for case in report.cases}
     mean = {
         _key(label): {
-            key: _mean([row[key] for (_, other), row in rows.items() if other == label])
+            key: mean_of([row[key] for (_, other), row in rows.items() if other == label])
             for key in KEYS
         }
         for label in labels
     }
     return {
         "tool": report.tool,
-        "foreground_mean": {key: _mean([row[key] for row in mean.values()]) for key in KEYS},
+        "foreground_mean": {key: mean_of([row[key] for row in mean.values()]) for key in KEYS},
         "mean": mean,
         "metric_per_case": [
             {
@@ -50,22 +49,6 @@ def to_nnunet(report: Report, files: Files) -> dict[str, Any]:
             for prediction, reference in [files[case_id]]
         ],
     }
-
-
-def refuse_foreign_summary(folder: Path) -> None:
-    """Refuse to replace a summary.json that nnU-Net itself wrote.
-
-    Raises:
-        EvaluationError: There is one.
-    """
-    path = folder / NNUNET_FILE
-    if not path.exists():
-        return
-    content = load_json(path)
-    if not isinstance(content, dict) or not str(content.get("tool")).startswith("promise_cli"):
-        raise EvaluationError(
-            f"{path}: there already, and not written by promise-evaluate; name another folder with -o"
-        )
 
 
 def _row(case: CaseScore, missing_policy: str) -> dict[str, float]:
@@ -90,8 +73,3 @@ def _key(label: int | str) -> str:
     """nnU-Net names a region by its values: `(1, 2)`."""
     text = str(label)
     return f"({', '.join(text.split('+'))})" if "+" in text else text
-
-
-def _mean(values: Sequence[float]) -> float:
-    present = [value for value in values if not math.isnan(value)]
-    return sum(present) / len(present) if present else math.nan

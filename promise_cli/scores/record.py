@@ -1,6 +1,9 @@
 """The records of `metrics.json`."""
 
+import shlex
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from promise_cli import __version__
@@ -13,12 +16,19 @@ from promise_cli.scores.statistics import (
 )
 
 SCHEMA_VERSION = 1
+METRICS_FILE, TABLE_FILE, MARKDOWN_FILE = "metrics.json", "metrics.csv", "metrics.md"
 FAILURE_DICE = 0.1
 """A Dice below this counts as a failure."""
 NUM_WORST = 5
 """So many cases are named as the worst."""
 
 Status = Literal["ok", "reference_empty", "prediction_empty", "both_empty", "prediction_missing"]
+
+
+def typed_command() -> str:
+    """What the user typed, so that a shell takes it again; bytes that are no UTF-8 are written as escapes."""
+    typed = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return typed.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +105,7 @@ class Report:
     predictions: str
     labels: str
     output: str
-    files: tuple[str, ...] = ("metrics.json", "metrics.csv", "metrics.md")
+    files: tuple[str, ...] = (METRICS_FILE, TABLE_FILE, MARKDOWN_FILE)
     """What belongs to this evaluation, in the folder `output`."""
     protocol: str
     tolerances_mm: tuple[float, ...]

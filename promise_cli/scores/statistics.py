@@ -1,7 +1,7 @@
 """The statistics of scores: over cases, with an interval by the bootstrap."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,17 @@ class Statistics:
     maximum: float
     interval: tuple[float, float]
     """95 % interval of the mean: percentiles of 10,000 means of cases drawn with replacement."""
+
+
+def mean_of(values: Iterable[float]) -> float:
+    """Mean of what is not NaN; NaN where nothing is left."""
+    present = [value for value in values if not math.isnan(value)]
+    return sum(present) / len(present) if present else math.nan
+
+
+def format_number(value: float, places: int) -> str:
+    """As tables show it; a dash where there is no value."""
+    return "-" if math.isnan(value) else f"{value:.{places}f}"
 
 
 def describe(values: Sequence[float]) -> Statistics:

@@ -1,7 +1,7 @@
 """Scores of cases -> statistics for each label and over all."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from promise_cli.scores.record import (
     FAILURE_DICE,
@@ -10,7 +10,7 @@ from promise_cli.scores.record import (
     LabelSummary,
     Summary,
 )
-from promise_cli.scores.statistics import describe
+from promise_cli.scores.statistics import describe, mean_of
 
 
 def summarize(cases: Sequence[CaseScore]) -> Summary:
@@ -26,9 +26,9 @@ def summarize(cases: Sequence[CaseScore]) -> Summary:
     return Summary(
         overall=_summarize(None, "all labels", list(by_case.values())),
         labels=labels,
-        foreground_mean_dice=_mean(label.dice.mean for label in labels),
+        foreground_mean_dice=mean_of(label.dice.mean for label in labels),
         foreground_mean_nsd={
-            key: _mean(label.nsd[key].mean for label in labels) for key in cases[0].nsd
+            key: mean_of(label.nsd[key].mean for label in labels) for key in cases[0].nsd
         },
     )
 
@@ -37,7 +37,7 @@ def _summarize(
     label: int | str | None, name: str, groups: Sequence[Sequence[CaseScore]]
 ) -> LabelSummary:
     """Statistics over groups of scores, each of which counts once with its mean."""
-    dice = [_mean(score.dice for score in group) for group in groups]
+    dice = [mean_of(score.dice for score in group) for group in groups]
     ranked = sorted(
         (value, group[0].case_id)
         for value, group in zip(dice, groups, strict=True)
@@ -51,17 +51,11 @@ def _summarize(
         worst_cases=tuple(case_id for _, case_id in ranked[:NUM_WORST]),
         dice=describe(dice),
         nsd={
-            key: describe([_mean(score.nsd[key] for score in group) for group in groups])
+            key: describe([mean_of(score.nsd[key] for score in group) for group in groups])
             for key in first.nsd
         },
         further={
-            key: describe([_mean(score.further[key] for score in group) for group in groups])
+            key: describe([mean_of(score.further[key] for score in group) for group in groups])
             for key in first.further
         },
     )
-
-
-def _mean(values: Iterable[float]) -> float:
-    """Mean of what is not NaN; NaN where nothing is left."""
-    present = [value for value in values if not math.isnan(value)]
-    return sum(present) / len(present) if present else math.nan

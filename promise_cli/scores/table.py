@@ -1,16 +1,17 @@
 """Scores on the screen: each case, the summary, the comparison, and by which rules they came about."""
 
-import math
+from collections.abc import Mapping
 
 from promise_cli.console import say, show_table
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.markdown import comparison_method, format_p
-from promise_cli.scores.metric import Metric, metrics_of, statistics_of, values_of
+from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of, values_of
 from promise_cli.scores.record import CaseScore, LabelSummary, Report
+from promise_cli.scores.statistics import format_number
 
 COMPARISON_COLUMNS = (
     *("", "n", "mean", "other", "difference", "95 % interval"),
-    *("t-test p", "Holm", "Wilcoxon p", "Holm", "dz"),
+    *("t-test p", "Holm", "Wilcoxon p", "Holm", "method", "dz"),
 )
 
 
@@ -20,6 +21,8 @@ def show_report(report: Report) -> None:
         say(note)
     metrics = metrics_of(report.cases[0])
     several = len(report.summary.labels) > 1
+    summaries = (*report.summary.labels, *([report.summary.overall] if several else []))
+    names = shown_names(summaries)
     show_table(
         "Cases",
         [
@@ -30,11 +33,11 @@ def show_report(report: Report) -> None:
             "mask ml",
             "status",
         ],
-        [_case_row(case, metrics, several) for case in report.cases],
+        [_case_row(case, metrics, names if several else {}) for case in report.cases],
     )
-    for summary in (*report.summary.labels, *([report.summary.overall] if several else [])):
+    for summary in summaries:
         show_table(
-            f"Summary: {summary.name}",
+            f"Summary: {names[summary.label]}",
             ["", *(metric.title for metric in metrics)],
             _summary_rows(summary, metrics),
         )
@@ -60,12 +63,14 @@ def _show_rules(report: Report) -> None:
     say(f"written into {report.output}: {', '.join(report.files)}")
 
 
-def _case_row(case: CaseScore, metrics: tuple[Metric, ...], several: bool) -> list[str]:
+def _case_row(
+    case: CaseScore, metrics: tuple[Metric, ...], names: Mapping[int | str | None, str]
+) -> list[str]:
     values = values_of(case)
     return [
         case.case_id,
-        *([case.name] if several else []),
-        *(_number(values[metric.key], metric) for metric in metrics),
+        *([names[case.label]] if names else []),
+        *(format_number(values[metric.key], metric.decimals) for metric in metrics),
         f"{case.reference_ml:.2f}",
         f"{case.prediction_ml:.2f}",
         case.status.replace("_", " "),
@@ -79,10 +84,10 @@ def _summary_rows(summary: LabelSummary, metrics: tuple[Metric, ...]) -> list[li
     return [
         ["cases", *(str(of.n) for of, _ in columns)],
         ["without a value", *(str(of.excluded) for of, _ in columns)],
-        ["mean", *(_number(of.mean, metric) for of, metric in columns)],
+        ["mean", *(format_number(of.mean, metric.decimals) for of, metric in columns)],
         ["95 % interval", *(_range(of.interval, metric) for of, metric in columns)],
-        ["SD", *(_number(of.sd, metric) for of, metric in columns)],
-        ["median", *(_number(of.median, metric) for of, metric in columns)],
+        ["SD", *(format_number(of.sd, metric.decimals) for of, metric in columns)],
+        ["median", *(format_number(of.median, metric.decimals) for of, metric in columns)],
         ["quartiles", *(_range(of.quartiles, metric) for of, metric in columns)],
         ["range", *(_range((of.minimum, of.maximum), metric) for of, metric in columns)],
         ["failures (Dice < 0.1)", str(summary.failures), *("" for _ in columns[1:])],
@@ -90,6 +95,7 @@ def _summary_rows(summary: LabelSummary, metrics: tuple[Metric, ...]) -> list[li
 
 
 def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> None:
+    names = shown_names(comparison.labels)
     rows = []
     for label in comparison.labels:
         for metric in metrics:
@@ -97,17 +103,18 @@ def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> Non
             if test is not None:
                 rows.append(
                     [
-                        f"{label.name}: {metric.title}",
+                        f"{names[label.label]}: {metric.title}",
                         str(test.n),
-                        _number(test.mean, metric),
-                        _number(test.other_mean, metric),
-                        _number(test.mean_difference, metric),
+                        format_number(test.mean, metric.decimals),
+                        format_number(test.other_mean, metric.decimals),
+                        format_number(test.mean_difference, metric.decimals),
                         _range(test.interval, metric),
                         format_p(test.t_p),
                         format_p(test.t_p_holm),
                         format_p(test.wilcoxon_p),
                         format_p(test.wilcoxon_p_holm),
-                        "-" if math.isnan(test.effect_size) else f"{test.effect_size:.2f}",
+                        test.wilcoxon_method,
+                        format_number(test.effect_size, 2),
                     ]
                 )
     show_table(
@@ -119,8 +126,4 @@ def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> Non
 
 
 def _range(ends: tuple[float, float], metric: Metric) -> str:
-    return f"{_number(ends[0], metric)} to {_number(ends[1], metric)}"
-
-
-def _number(value: float, metric: Metric) -> str:
-    return "-" if math.isnan(value) else f"{value:.{metric.decimals}f}"
+    return f"{format_number(ends[0], metric.decimals)} to {format_number(ends[1], metric.decimals)}"

@@ -1,12 +1,9 @@
 """Many cases over processes, and the labels that only some of them have."""
 
 import math
-import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from functools import partial
 
 from promise_cli.errors import EvaluationError
 from promise_cli.metrics import Scores
@@ -14,6 +11,7 @@ from promise_cli.pairs import Pair
 from promise_cli.scores import CaseScore
 from promise_cli.scoring.case import ScoredCase, list_values, score_case, target_of_value
 from promise_cli.scoring.rules import Rules, make_score
+from promise_cli.work import Death, Job, start_jobs
 
 HELP_WANTED_S = 4.0
 """Further processes take a second to start; they are worth it when more than this is left."""
@@ -39,19 +37,24 @@ def score_cases(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> Ite
         left_s = (time.monotonic() - begin) / done * (len(pairs) - done)
         if workers is None and left_s > HELP_WANTED_S:
             break
-    rest = pairs[done:]
-    count = min(workers or os.cpu_count() or 1, len(rest))
-    if count == 0:
-        return
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
-    try:
-        yield from pool.map(score_case, rest, [rules] * len(rest))
-    except BrokenProcessPool:
-        raise EvaluationError(
-            "a process was killed while scoring, perhaps for want of memory; use --workers 0"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    yield from _score_beside(pairs[done:], rules, workers)
+
+
+def _score_beside(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> Iterator[ScoredCase]:
+    """In processes, which end with this one; in order, so that one that is done early waits for those before it."""
+    jobs = [Job(pair, pair.case_id, 0) for pair in pairs]
+    waiting: dict[int, ScoredCase] = {}
+    next_one = 0
+    for number, scored in start_jobs(partial(score_case, rules=rules), jobs, workers):
+        if isinstance(scored, Death):
+            raise EvaluationError(
+                f"case {scored.name}: the process that scored it died of {scored.reason}, also alone; score where"
+                " there is more memory, or use --workers 0"
+            )
+        waiting[number] = scored
+        while next_one in waiting:
+            yield waiting.pop(next_one)
+            next_one += 1
 
 
 def notes_of_labels(cases: Sequence[ScoredCase], most: int = 3) -> tuple[str, ...]:

@@ -7,14 +7,12 @@ from pathlib import Path
 from promise_cli.console import track
 from promise_cli.errors import EvaluationError
 from promise_cli.pairs import Pairing, missing_error, pair_cases
-from promise_cli.scores import CaseScore, PairedScores, read_scores, scores_by_case
+from promise_cli.scores import METRICS_FILE, CaseScore, PairedScores, read_scores, scores_by_case
 from promise_cli.scoring.absent import refuse_absent_masks
 from promise_cli.scoring.cases import complete_labels, score_cases
-from promise_cli.scoring.rules import Rules
+from promise_cli.scoring.rules import Rules, refuse_nothing_left
 from promise_cli.volume import find_volumes
 from promise_cli.workspace import Workspace
-
-METRICS = "metrics.json"
 
 
 def score_other(
@@ -33,7 +31,7 @@ def score_other(
         EvaluationError: The other set holds other cases, or was scored by other rules.
         WorkspaceError: There is nothing.
     """
-    record = other if other.suffix == ".json" else other / METRICS
+    record = other if other.suffix == ".json" else other / METRICS_FILE
     if record.is_file() and (record == other or not find_volumes(other)):
         settings = {
             "tolerances_mm": list(rules.tolerances_mm),
@@ -41,10 +39,13 @@ def score_other(
             "missing_policy": rules.missing,
         }
         return read_scores(record, settings), ()
-    found = _same_cases(pair_cases(other, pairing.labels, workspace), pairing)
+    found = _same_cases(
+        pair_cases(other, pairing.labels, workspace, may_lack=rules.missing != "error"), pairing
+    )
     lacking = missing_error(found)
     if lacking is not None and rules.missing == "error":
         raise lacking
+    refuse_nothing_left(found, rules)
     if found.predictions.resolve() == pairing.predictions.resolve():
         raise EvaluationError(
             f"--compare {other}: these are the same predictions; name another set"

@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from promise_cli.errors import EvaluationError
 from promise_cli.grid import Spacing
 from promise_cli.metrics import Scores
-from promise_cli.pairs import Pair
+from promise_cli.pairs import Pair, Pairing
 from promise_cli.scores import FURTHER_METRICS, CaseScore, FurtherMetric, Status
 from promise_cli.targets import Target
 
@@ -32,6 +33,19 @@ class Rules:
     """What to measure beside Dice and NSD."""
     ignored: int | None = None
     """Value of a label's voxels that are taken out of both masks."""
+
+
+def refuse_nothing_left(pairing: Pairing, rules: Rules) -> None:
+    """Refuse to skip every case.
+
+    Raises:
+        EvaluationError: No case has a prediction, and those without one are to be skipped.
+    """
+    if rules.missing == "skip" and all(pair.prediction is None for pair in pairing.pairs):
+        raise EvaluationError(
+            f"{pairing.predictions}: no prediction for any of {len(pairing.pairs)} cases, so --missing skip leaves"
+            " none; predict them, or use --missing zero"
+        )
 
 
 def make_score(

@@ -6,7 +6,7 @@ one part of a job that several machines do, and `signals` keeps what must not be
 
 from promise_cli.work.claim import claim
 from promise_cli.work.memory import format_bytes, free_memory, usable_cores
-from promise_cli.work.pool import Death, Job, run_jobs
+from promise_cli.work.pool import Death, Job, run_jobs, start_jobs
 from promise_cli.work.shard import Shard, read_shard
 from promise_cli.work.signals import signals_held
 
@@ -20,5 +20,6 @@ __all__ = [
     "read_shard",
     "run_jobs",
     "signals_held",
+    "start_jobs",
     "usable_cores",
 ]

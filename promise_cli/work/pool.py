@@ -69,10 +69,18 @@ def run_jobs(
     """
     if workers == 0:
         return list(track((_call(function, job) for job in jobs), description, len(jobs)))
-    results: dict[int, R | Death] = {}
-    pool = _Pool(function, jobs, min(workers or usable_cores(), len(jobs)))
-    results.update(track(pool.run(), description, len(jobs)))
+    results = dict(track(start_jobs(function, jobs, workers), description, len(jobs)))
     return [results[number] for number in range(len(jobs))]
+
+
+def start_jobs(
+    function: Callable[[T], R], jobs: Sequence[Job[T]], workers: int | None
+) -> Iterator[tuple[int, R | Death]]:
+    """The same in processes, without a progress bar: results as they come, each with its job's number.
+
+    The processes end with the iterator, and with this process, however that ends.
+    """
+    return _Pool(function, jobs, min(workers or usable_cores(), len(jobs))).run()
 
 
 def _call(function: Callable[[T], R], job: Job[T]) -> R | Death:

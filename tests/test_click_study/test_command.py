@@ -156,11 +156,23 @@ def test_a_score_is_that_of_promise_predict_with_the_same_click():
         (("--clicks", 0), "--clicks 0: use numbers from 1 to 100"),
         (("--clicks", 101), "--clicks 101: use numbers from 1 to 100"),
         (("--clicks", 1, "--trials", 0), "--trials 0: use 1 or more"),
-        ((), "--fold, --model and --strategies go with --clicks N; add it"),
+        ((), "--fold and --device go with --clicks N; add it"),
+        (
+            ("--trials", 2, "--seed", 0),
+            "--fold, --trials, --seed and --device go with --clicks N; add it",
+        ),
         (
             ("--clicks", 1, "--compare", "x"),
-            "--clicks predicts a fold's test cases itself; leave out PREDICTIONS, LABELS, --compare, --metrics and"
-            " --format",
+            "--clicks predicts a fold's test cases itself; leave out --compare",
+        ),
+        (
+            ("--clicks", 1, "--no-report", "--workers", 0, "--empty", "nan", "--missing", "error"),
+            "--clicks predicts a fold's test cases itself; leave out --empty, --missing, --report/--no-report and"
+            " --workers",
+        ),
+        (
+            ("masks", "labels", "--format", "nnunet", "--metrics", "all", "--clicks", 1),
+            "--clicks predicts a fold's test cases itself; leave out PREDICTIONS, LABELS, --metrics and --format",
         ),
         (
             ("--clicks", 1, "--protocol", "msd"),

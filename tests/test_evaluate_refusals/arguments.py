@@ -4,20 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from tests.conftest import edit_json
+from tests.test_evaluate_refusals.manifest import write_manifest
 from tests.test_evaluate_refusals.mistakes import EXPECTED, refuses
-
-
-def write_manifest():
-    content = {
-        "created": "2026-01-02T10:00:00+00:00",
-        "dataset": "labels",
-        "target_label": 1,
-        "target_name": "lump",
-        "labels": "labels",
-        "cases": [{"case_id": case, "mask": f"{case}.nii.gz"} for case in "ab"],
-    }
-    Path("masks/predictions.json").write_text(json.dumps(content))
 
 
 @refuses("nowhere: no such file or folder; " + EXPECTED, "nowhere", "labels")
@@ -65,13 +53,28 @@ def nothing_predicted_yet():
     pass
 
 
+@refuses("labels/dataset.json: label value 1 is named twice (lump, mass); name it once")
+def label_that_is_named_twice():
+    Path("labels/dataset.json").write_text(json.dumps({"labels": {"1": "lump", "01": "mass"}}))
+
+
+@refuses("labels/dataset.json: label '\u00b2': 'lump' names no whole number; mend it")
+def label_of_a_superscript():
+    Path("labels/dataset.json").write_text(json.dumps({"labels": {"\u00b2": "lump"}}))
+
+
 @refuses(
-    "masks/predictions.json: needs dataset, target_label, target_name, labels, and cases with case_id and mask; predict"
-    " again or mend it"
+    "masks: no prediction for any of 2 cases, so --missing skip leaves none; predict them, or use --missing zero",
+    *("masks", "labels", "--missing", "skip"),
 )
-def manifest_without_a_field():
-    write_manifest()
-    edit_json(Path("masks/predictions.json"), lambda content: content.pop("target_label"))
+def all_predictions_missing_and_skipped():
+    for case in "ab":
+        Path(f"masks/{case}.nii.gz").unlink()
+
+
+@refuses("--tolerance 1e+300: use at most 1000 mm", "masks", "labels", "--tolerance", "1e300")
+def tolerance_beyond_any_scan():
+    pass
 
 
 @refuses("labels/dataset.json: label 'lump': 'x' names no whole number; mend it")
@@ -99,22 +102,6 @@ def tolerance_beside_a_protocol():
 )
 def protocol_without_a_source():
     pass
-
-
-@refuses(
-    "notes.txt: results need a folder, found a file; give another -o",
-    *("masks", "labels", "-o", "notes.txt"),
-)
-def output_that_is_a_file():
-    Path("notes.txt").write_text("")
-
-
-@refuses(
-    "masks/summary.json: there already, and not written by promise-evaluate; name another folder with -o",
-    *("masks", "labels", "--format", "nnunet"),
-)
-def summary_of_nnunet_itself():
-    Path("masks/summary.json").write_text("{}")
 
 
 @refuses(

@@ -8,7 +8,12 @@ from typer.testing import CliRunner
 
 from promise_cli.cli import evaluate_app
 from tests.conftest import write_nifti
-from tests.test_evaluate_refusals import arguments, files  # noqa: F401 - they register their mistakes
+from tests.test_evaluate_refusals import (  # noqa: F401 - they register their mistakes
+    arguments,
+    files,
+    manifest,
+    outputs,
+)
 from tests.test_evaluate_refusals.mistakes import AFFINE, MISTAKES, box
 
 

@@ -1,0 +1,101 @@
+"""The scores of an earlier evaluation, read from its metrics.json as strictly as a comparison needs them."""
+
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from promise_cli.errors import EvaluationError
+from promise_cli.records import load_json
+from promise_cli.scores.metric import DICE, FURTHER_METRICS, Metric, PairedScores, nsd_metric
+from promise_cli.scores.record import SCHEMA_VERSION
+
+SETTINGS = {
+    "tolerances_mm": "--tolerance",
+    "empty_policy": "--empty",
+    "missing_policy": "--missing",
+}
+"""What must be the same in two sets that are compared, and the option that sets it."""
+AGAIN = "evaluate those predictions again"
+
+
+def read_scores(path: Path, settings: Mapping[str, Any]) -> PairedScores:
+    """The scores of a metrics.json.
+
+    Args:
+        path: Of the file.
+        settings: What `SETTINGS` names, as they are in the set to compare with.
+
+    Raises:
+        EvaluationError: The file was written by another version or with other settings, or it holds what no
+            evaluation writes: other metrics from case to case, a score twice, or a value that cannot be.
+    """
+    content = load_json(path)
+    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
+        raise EvaluationError(
+            f"{path}: no metrics.json of schema version {SCHEMA_VERSION}; {AGAIN}"
+        )
+    for name, option in SETTINGS.items():
+        if content.get(name) != settings[name]:
+            raise EvaluationError(
+                f"{path}: made with {name} {content.get(name)}, here it is {settings[name]}; evaluate both with"
+                f" the same {option}"
+            )
+    cases = content.get("cases")
+    if not isinstance(cases, list) or not cases or not all(map(_is_case, cases)):
+        raise EvaluationError(f"{path}: needs cases with case_id, label, dice and nsd; {AGAIN}")
+    found: dict[tuple[str, str], Mapping[str, float]] = {}
+    for case in cases:
+        where = f"{path}: case {case['case_id']}, label {case['label']}"
+        place = (case["case_id"], str(case["label"]))
+        if place in found:
+            raise EvaluationError(f"{where}: listed twice; {AGAIN}")
+        found[place] = _read_values(case, settings["tolerances_mm"], where)
+        first = next(iter(found.values()))
+        if found[place].keys() != first.keys():
+            (key, *_) = sorted(found[place].keys() ^ first.keys())
+            raise EvaluationError(f"{where}: {key} is not in every case; {AGAIN}")
+    return found
+
+
+def _is_case(case: Any) -> bool:
+    return (
+        isinstance(case, dict)
+        and isinstance(case.get("case_id"), str)
+        and type(case.get("label")) in (int, str)
+        and "dice" in case
+        and isinstance(case.get("nsd"), dict)
+        and isinstance(case.get("further", {}), dict)
+    )
+
+
+def _read_values(
+    case: Mapping[str, Any], tolerances_mm: list[float], where: str
+) -> dict[str, float]:
+    wanted = [str(mm) for mm in tolerances_mm]
+    if sorted(case["nsd"]) != sorted(wanted):
+        raise EvaluationError(
+            f"{where}: nsd at {', '.join(case['nsd']) or 'no tolerance'}, expected at {', '.join(wanted)} mm; {AGAIN}"
+        )
+    further = {metric.key: metric for metric in FURTHER_METRICS.values()}
+    for key in case.get("further", {}):
+        if key not in further:
+            raise EvaluationError(f"{where}: unknown metric {key!r}; {AGAIN}")
+    values = [(DICE, case["dice"])]
+    values += [(nsd_metric(key), case["nsd"][key]) for key in wanted]
+    values += [(further[key], value) for key, value in case.get("further", {}).items()]
+    return {metric.key: _read_value(metric, value, where) for metric, value in values}
+
+
+def _read_value(metric: Metric, value: Any, where: str) -> float:
+    if value is None:
+        return math.nan
+    if type(value) in (int, float) and metric.lowest <= value <= min(
+        metric.highest, sys.float_info.max
+    ):
+        return float(value)
+    highest = f" to {metric.highest:g}" if math.isfinite(metric.highest) else " or more"
+    raise EvaluationError(
+        f"{where}: {metric.key} is {value!r}, expected {metric.lowest:g}{highest}, or null; {AGAIN}"
+    )

@@ -1,0 +1,46 @@
+"""What a study of clicks finds in the folder of its results, and leaves there."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.test_click_study.test_command import CLICKS, run, study
+
+
+@pytest.mark.usefixtures("balls")
+def test_a_study_replaces_an_earlier_one_of_its_dataset_and_says_so():
+    assert "replaced" not in run("--clicks", 1, "--tolerance", 0.25).stdout
+    first = study()["created"]
+    text = (CLICKS / "clicks.md").read_text()
+    assert "protocol promise: NSD at 0.25 mm" in text
+    assert "NSD 0.25 mm" in (CLICKS / "report.html").read_text()
+    assert (CLICKS / "clicks.csv").read_text().splitlines()[1].endswith(",promise")
+    done = run("--clicks", 1, 2)
+    assert f"{CLICKS}: replaced the study of {first}" in done.stdout
+    assert study()["num_clicks"] == [1, 2]
+
+
+@pytest.mark.usefixtures("balls")
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "clicks.json",
+            '{"tool": "promise_cli 1.0", "dataset": "Task10_Colon"}',
+            "a study of Task10_Colon, and this is one of Task98_Balls",
+        ),
+        ("clicks.json", "{}", "there already, and not written by promise-evaluate --clicks"),
+        ("clicks.csv", "mine", "there already, and not written by promise-evaluate --clicks"),
+        (
+            "report.html",
+            '<meta name="generator" content="promise-evaluate">',
+            "there already, and not written by promise-evaluate --clicks",
+        ),
+    ],
+)
+def test_what_a_study_must_not_replace_is_refused_before_it_begins(name, content, message):
+    Path("there").mkdir()
+    Path("there", name).write_text(content)
+    done = run("--clicks", 1, "-o", "there")
+    assert done.stderr == f"error: there/{name}: {message}; name another folder with -o\n"
+    assert [path.name for path in Path("there").iterdir()] == [name]
