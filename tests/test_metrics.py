@@ -211,3 +211,10 @@ def test_whole_numbers_count_as_inside_where_they_are_not_zero():
 def test_what_has_no_surface_dice_is_refused(shape, spacing, tolerance):
     with pytest.raises(ValueError, match=r"masks of|spacing|tolerances"):
         nsd(np.ones((3, 3, 3), dtype=bool), np.ones(shape, dtype=bool), spacing, (tolerance,))
+
+
+@pytest.mark.parametrize("kind", [tuple, list, np.array, np.float32])
+def test_a_spacing_may_be_any_row_of_three_numbers(kind):
+    mask = np.zeros((6, 6, 6), dtype=bool)
+    mask[2:4, 2:4, 2:4] = True
+    assert nsd(mask, mask, kind([1.0, 1.0, 2.0]), [1.0]) == (1.0,)

@@ -4,7 +4,13 @@ import math
 import numpy as np
 import pytest
 
-from promise_cli.bounding_box import bounding_box, count_common, crop_mask, joint_box
+from promise_cli.bounding_box import (
+    bounding_box,
+    count_common,
+    crop_both,
+    crop_mask,
+    joint_box,
+)
 from promise_cli.metrics.dilation import dilate
 from promise_cli.metrics.surface import extract_surface, make_ball, search_bits, search_tree
 from promise_cli.metrics.surface_area import surface_areas
@@ -227,3 +233,13 @@ def test_masks_that_lie_apart_share_no_voxel():
     a[0, 0, 0] = b[3, 3, 3] = True
     assert count_common(crop_mask(a), crop_mask(b)) == 0
     assert count_common(crop_mask(a), crop_mask(a)) == 1
+
+
+def test_large_masks_are_cut_out_at_the_same_time_as_if_one_by_one():
+    one = np.zeros((300, 200, 100), dtype=bool)
+    other = np.zeros_like(one)
+    one[5:9, 100:150, 99] = other[250:, 3, 7:60] = True
+    for mask, crop in zip((one, other), crop_both(one, other), strict=True):
+        alone = crop_mask(mask)
+        assert crop.start == alone.start
+        assert np.array_equal(crop.inside, alone.inside)

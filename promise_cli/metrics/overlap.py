@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.bounding_box import count_common, crop_mask, memory_order
+from promise_cli.bounding_box import count_common, crop_both, memory_order
 from promise_cli.grid import Spacing, format_shape
 from promise_cli.metrics.distances import Distances, measure_distances
 from promise_cli.metrics.surface import Surface, count_near, extract_surface, make_ball
@@ -91,14 +91,15 @@ def score_masks(
     _check(prediction, reference, spacing, tolerances_mm)
     # The order of the axes changes no value; rows that lie together in memory are read faster.
     axes = memory_order(reference)
-    crops = crop_mask(prediction.transpose(axes)), crop_mask(reference.transpose(axes))
+    crops = crop_both(prediction.transpose(axes), reference.transpose(axes))
     voxels = crops[0].voxels, crops[1].voxels
     if min(voxels) == 0:
         nothing = 0.0 if max(voxels) else math.nan
         return Scores(nothing, (nothing,) * len(tolerances_mm), *voxels)
     common = count_common(*crops)
     surfaces = extract_surface(crops[0]), extract_surface(crops[1])
-    areas = surface_areas((spacing[axes[0]], spacing[axes[1]], spacing[axes[2]]))
+    i, j, k = (float(spacing[axis]) for axis in axes)
+    areas = surface_areas((i, j, k))
     return Scores(
         dice=2 * common / sum(voxels),
         nsd=_surface_overlap(*surfaces, areas, spacing, axes, tolerances_mm),
@@ -119,10 +120,11 @@ def _surface_overlap(
 ) -> tuple[float, ...]:
     """NSD of two masks that are not empty; `axes` are the scan's axes that the surfaces' axes are."""
     whole = (a.counts() + b.counts()) @ areas
-    limit = max(*a.stop, *b.stop)
+    limit = 1 << max(*a.stop, *b.stop).bit_length()  # few different ones, since balls are kept
     values = []
+    i, j, k = (float(step) for step in spacing)
     for tolerance_mm in tolerances_mm:
-        ball = make_ball(spacing, tolerance_mm, axes, limit)
+        ball = make_ball((i, j, k), tolerance_mm, tuple(axes), limit)
         near = count_near(a, b, ball) + count_near(b, a, ball)
         values.append(float(near @ areas / whole))
     return tuple(values)

@@ -7,8 +7,8 @@ computed: the other surface is dilated by a ball. Where few nodes lie in a wide 
 is large, a tree of the nodes is searched instead.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,8 +99,11 @@ def count_codes(codes: NDArray[np.uint8]) -> Counts:
     return np.bincount(codes, minlength=NUM_CODES)
 
 
+@lru_cache(
+    maxsize=64
+)  # the labels of a case, and often the cases of a dataset, share their spacing
 def make_ball(
-    spacing: Spacing, tolerance_mm: float, axes: Sequence[int] = (0, 1, 2), limit: int = 2**15
+    spacing: Spacing, tolerance_mm: float, axes: tuple[int, ...] = (0, 1, 2), limit: int = 2**15
 ) -> Ball:
     """The offsets of at most `tolerance_mm`, decided in float64.
 

@@ -6,7 +6,7 @@ Version 2.0 (http://www.apache.org/licenses/LICENSE-2.0). Changed: 13 patterns i
 which follow by symmetry, and no signs, which an area does not need.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from itertools import permutations, product
 
 import numpy as np
@@ -38,6 +38,9 @@ the triangles, each as the normal whose length is its area, in eighths of a bloc
 """
 
 
+@lru_cache(
+    maxsize=64
+)  # the labels of a case, and often the cases of a dataset, share their spacing
 def surface_areas(spacing: Spacing) -> NDArray[np.float64]:
     """(256,) mm2: area of the surface in a block of each code; 0 for the empty and the full one.
 
