@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from promise_cli.architectures import takes_clicks
 from promise_cli.checkpoint import Checkpoint, load_checkpoint
 from promise_cli.click_study.curves import make_curves
 from promise_cli.click_study.draw import draw_clicks, generator, largest_error
@@ -71,6 +72,11 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     folds = () if request.fold is None else (request.fold,)
     (path,) = workspace.find_runs(request.run, folds)
     checkpoint = load_checkpoint(path)
+    if not takes_clicks(checkpoint.model_config):
+        raise EvaluationError(
+            f"--clicks: {path} ({checkpoint.network}) takes no clicks; predict with promise-predict and score that, or"
+            " train with --clicks-as-channel"
+        )
     dataset = checkpoint.plan.dataset
     tolerances = choose_tolerances(request.protocol, request.tolerances_mm, dataset)
     cases = _test_cases(checkpoint, path, request, workspace)

@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from promise_cli.architectures import count_operations, describe_network, takes_clicks
 from promise_cli.case import made_with
 from promise_cli.console import say, warn
 from promise_cli.errors import CheckpointError, DatasetError, PlanError, PromiseError, StoppedError
@@ -22,6 +23,7 @@ from promise_cli.splits import Split, Splits
 from promise_cli.train.fold_scores import score_fold
 from promise_cli.train.group import Group, join_group, launch
 from promise_cli.train.loop import Training, compiled_or_plain, train_epochs
+from promise_cli.train.place import run_folder
 from promise_cli.train.provenance import (
     begin_session,
     end_session,
@@ -79,14 +81,15 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
     preprocessed = workspace.find_preprocessed(request.task)
     plan = load_record(Plan, preprocessed / "plans.json")
     split = _read_split(preprocessed, request.fold, plan)
-    folder = workspace.results / preprocessed.name / f"fold_{request.fold}"
+    folder = run_folder(workspace.results / preprocessed.name, request)
     if not group.is_first:
         group.wait()  # the first process may have weights to download
-    run = _open_run(request, group, device, workspace, folder, plan, split)
+    run = _open_run(request, group, device, workspace, preprocessed, folder, plan, split)
     if group.is_first:
         group.wait()
     _introduce(run, preprocessed.name)
-    _warn_of_large_targets(run, preprocessed)
+    if takes_clicks(run.model.config):  # the others look at the whole scan
+        _warn_of_large_targets(run, preprocessed)
     with hold(folder) if group.is_first else nullcontext(), stop.listening():
         try:
             if not run.is_finished:
@@ -106,6 +109,7 @@ def _open_run(
     group: Group,
     device: str,
     workspace: Workspace,
+    preprocessed: Path,
     folder: Path,
     plan: Plan,
     split: Split,
@@ -119,6 +123,7 @@ def _open_run(
             device=device,
             processes=group.size,
             weights_dir=workspace.weights,
+            fingerprint=preprocessed / "fingerprint.json",
         )
     if request.overwrite:
         raise CheckpointError(
@@ -182,6 +187,10 @@ def _recorded(training: Training) -> Iterator[None]:
         precision=run.precision,
         seed=run.seed,
         model=run.model,
+        network=run.network,
+        operations_per_patch=count_operations(run.network, run.model.config)
+        if group.is_first
+        else None,
         first_epoch=run.epoch + 1,
     )
 
@@ -262,7 +271,8 @@ def _introduce(run: Run, dataset: str) -> None:
         f" {len(run.split.val)} validation cases, target {run.plan.target_label} ({run.plan.target_name})"
     )
     say(
-        f"network: preset {run.preset}, encoder {run.model.config.encoder}, weights {run.encoder_weights};"
+        f"network: {describe_network(run.network, run.model.config)}, preset {run.preset}, weights"
+        f" {run.encoder_weights};"
         f" {trained:,} of {total:,} parameters are trained"
     )
     at_step = f" from step {run.step + 1}" if run.step else ""
