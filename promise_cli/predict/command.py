@@ -194,6 +194,7 @@ def needs_clicks(request: PredictRequest) -> bool:
     """Whether the networks that a call means take clicks, so that it must give some.
 
     Raises:
+        WorkspaceError: Several runs fit, or those that were named do not.
         CheckpointError: A checkpoint is unusable.
     """
     from promise_cli.architectures import takes_clicks  # noqa: PLC0415  torch is slow to import
@@ -203,7 +204,9 @@ def needs_clicks(request: PredictRequest) -> bool:
     try:
         checkpoints = workspace.find_runs(request.run_dir, request.folds)
     except WorkspaceError:
-        return True  # what is missing first is told first
+        if request.run_dir is not None or any(workspace.results.rglob("checkpoint_*.pt")):
+            raise  # of several runs, some may need none
+        return True  # nothing is trained yet: clicks are what is missing first
     return any(takes_clicks(load_checkpoint(path).model_config) for path in checkpoints)
 
 
