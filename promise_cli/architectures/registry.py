@@ -40,7 +40,7 @@ def check_name(name: str) -> None:
     Raises:
         PlanError: It is unknown.
     """
-    if name not in NETWORKS:
+    if name != PROMISE and name not in PLAIN:
         raise PlanError(f"--network {name}: unknown; use one of {', '.join(NETWORKS)}")
 
 
