@@ -39,12 +39,13 @@ def test_a_network_trains_predicts_without_clicks_and_is_scored(root: Path, netw
     checkpoint = load_checkpoint(folder / "checkpoint_last.pt")
     assert (checkpoint.network, checkpoint.epoch, checkpoint.preset) == (network, 2, "tiny")
     assert isinstance(checkpoint.model_config, PLAIN[network].config_type)
-    assert not build_model(checkpoint, folder).training
+    model = build_model(checkpoint, folder)
+    assert not model.training
     assert len(load_log(folder / "log.csv")) == 2
     assert all(row.boundary == 0 for row in load_log(folder / "log.csv"))
     (session,) = load_record(RunRecord, folder / "run.json").sessions
     assert session.network == network
-    assert session.parameters == sum(value.numel() for value in checkpoint.weights.values())
+    assert session.parameters == sum(value.numel() for value in model.parameters())
     assert session.operations_per_patch == count_operations(network, checkpoint.model_config)
     scored = json.loads((folder / "metrics.json").read_text())
     assert [case["case_id"] for case in scored["cases"]] == list(checkpoint.split.test)
