@@ -48,19 +48,21 @@ def read_manifest(path: Path) -> Manifest:
     try:
         label, name, dataset = (content[key] for key in ("target_label", "target_name", "dataset"))
         labels = content.get("labels")
+        several = tuple(int(value) for value in content.get("target_labels", ()))
         masks = {str(case["case_id"]): str(case["mask"]) for case in content["cases"]}
         values = tuple(int(value) for value in content.get("values", (1,)))
         scans = {
             str(case["case_id"]): Path(case["scan"]) for case in content["cases"] if "scan" in case
         }
     except (KeyError, TypeError, ValueError, AttributeError):
-        label, masks, scans, values = None, {}, {}, ()
+        label, masks, scans, values, several = None, {}, {}, (), ()
     if not isinstance(label, int) or not isinstance(labels, str | None) or not masks:
         raise EvaluationError(
             f"{path}: needs dataset, target_label, target_name, labels, and cases with case_id and"
             " mask; predict again or mend it"
         )
-    target = Target(label, str(name), (label,), values or (1,))
+    found = several or (label,)
+    target = Target(_written(found), str(name), found, values or (1,))
     return Manifest(path, str(dataset), target, labels, masks, scans)
 
 
@@ -79,11 +81,14 @@ def read_targets(path: Path) -> tuple[Target, ...]:
             raise EvaluationError(f"{path}: label {key!r}: {item!r} names no whole number; mend it")
         numbers = tuple(int(value) for value in values)
         if 0 not in numbers and str(name).lower() != IGNORE:
-            label = numbers[0] if len(numbers) == 1 else "+".join(map(str, numbers))
-            targets.append(Target(label, str(name), numbers, numbers))
+            targets.append(Target(_written(numbers), str(name), numbers, numbers))
     if not targets:
         raise EvaluationError(f"{path}: labels names nothing but background; mend it")
     return tuple(sorted(targets, key=lambda target: target.reference_values))
+
+
+def _written(values: tuple[int, ...]) -> int | str:
+    return values[0] if len(values) == 1 else "+".join(map(str, values))
 
 
 def read_ignored(path: Path) -> int | None:

@@ -24,7 +24,7 @@ from promise_cli.click_study.record import (
 )
 from promise_cli.click_study.request import StudyRequest
 from promise_cli.console import say, track
-from promise_cli.dataset import CaseFiles, read_dataset
+from promise_cli.dataset import CaseFiles, is_target, read_dataset
 from promise_cli.errors import EvaluationError
 from promise_cli.grid import Spacing, format_shape
 from promise_cli.metrics import Scores, score_masks
@@ -88,7 +88,7 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     trials = [trial for case in done for trial in case.trials]
     empty = [case.case_id for case in done if not case.trials]
     if not trials:
-        raise EvaluationError(f"{path}: no test case holds label {plan.target_label}")
+        raise EvaluationError(f"{path}: no test case holds label {plan.label}")
     study = ClickStudy(
         command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -97,6 +97,7 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
         checkpoints=(str(path),),
         device=str(predictor.device),
         target_label=plan.target_label,
+        target_labels=plan.target_labels,
         target_name=plan.target_name,
         protocol=request.protocol,
         tolerances_mm=tolerances,
@@ -174,7 +175,7 @@ def _open(files: CaseFiles, plan: Plan, predictor: Predictor) -> _Case:
     return _Case(
         case_id=files.case_id,
         session=predictor.open(scan, max_windows=1, where=files.case_id),
-        target=label.array == plan.target_label,
+        target=is_target(label.array, plan.labels),
         spacing=header_spacing(label),
         through=int(directions.argmax()),
     )

@@ -166,7 +166,7 @@ def _record(
     described = "; ".join(dict.fromkeys(predictor.described))
     say(
         f"network: {', '.join(paths)} on {predictor.device} in {predictor.precision}; {described},"
-        f" preset {presets}; {plan.dataset}, target {plan.target_label} ({plan.target_name})"
+        f" preset {presets}; {plan.dataset}, target {plan.label} ({plan.target_name})"
     )
     say(
         f"scans: brought to {format_spacing(plan.spacing)}, orientation {plan.orientation}; {windows}"
@@ -176,6 +176,7 @@ def _record(
         created=now(),
         dataset=plan.dataset,
         target_label=plan.target_label,
+        target_labels=plan.target_labels,
         target_name=plan.target_name,
         labels=labels_dir(workspace, plan.dataset),
         checkpoints=paths,

@@ -268,7 +268,7 @@ def _introduce(run: Run, dataset: str) -> None:
     total = sum(parameter.numel() for parameter in parameters)
     say(
         f"dataset: {dataset}, fold {run.fold}: {len(run.split.train)} training and"
-        f" {len(run.split.val)} validation cases, target {run.plan.target_label} ({run.plan.target_name})"
+        f" {len(run.split.val)} validation cases, target {run.plan.label} ({run.plan.target_name})"
     )
     say(
         f"network: {describe_network(run.network, run.model.config)}, preset {run.preset}, weights"

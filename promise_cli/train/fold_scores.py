@@ -160,7 +160,7 @@ def _score_case(prediction: NDArray[np.bool_], case: Case, plan: Plan) -> CaseSc
     voxel_ml = float(np.prod(plan.spacing)) / 1000
     return CaseScore(
         case_id=case.case_id,
-        label=plan.target_label,
+        label=plan.label,
         name=plan.target_name,
         status="ok" if measured.prediction_voxels else "prediction_empty",
         dice=measured.dice,
