@@ -31,8 +31,6 @@ from promise_cli.splits import Split
 
 FORMAT = "promise-checkpoint"
 FORMAT_VERSION = 3
-"""Of networks beside ProMISe, which older versions of this tool cannot rebuild."""
-PROMISE_VERSION = 2
 READABLE_VERSIONS = (1, 2, 3)
 
 
@@ -89,7 +87,7 @@ _PLAIN = (
 _SINCE_VERSION_2 = ("step", "sums", "samples_per_step")
 """Left out in files of format version 1, where they had their defaults."""
 _SINCE_VERSION_3 = ("network",)
-"""Before, all networks were ProMISe, whose files are still of version 2."""
+"""Before, all networks were ProMISe."""
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -100,7 +98,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """
     content: dict[str, Any] = {
         "format": FORMAT,
-        "format_version": PROMISE_VERSION if checkpoint.network == PROMISE else FORMAT_VERSION,
+        "format_version": FORMAT_VERSION,
         "promise_cli": __version__,
     }
     for name in ("model_config", *_RECORDS):

@@ -16,6 +16,7 @@ from promise_cli.checkpoint import load_checkpoint, save_checkpoint
 from promise_cli.click_study import StudyRequest, study_clicks
 from promise_cli.errors import CheckpointError, EvaluationError, PromptError
 from promise_cli.metrics import dice
+from promise_cli.predict import predict as predict_from_python
 from promise_cli.predictor import Predictor
 from promise_cli.volume import read_volume
 from tests.balls import label, mask_of, predict
@@ -134,6 +135,15 @@ def test_what_means_nothing_to_it_is_one_line_and_writes_nothing(
     done = predict(*arguments)
     assert done.exit_code == 1
     assert message in done.stderr
+    assert not Path("predictions").exists()
+
+
+@pytest.mark.usefixtures("balls")
+def test_promise_still_asks_for_clicks() -> None:
+    with pytest.raises(
+        PromptError, match="no clicks: give a file with -p, a voxel with --point, or"
+    ):
+        predict_from_python(Path("imgs"), device="cpu")
     assert not Path("predictions").exists()
 
 
