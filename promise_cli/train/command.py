@@ -1,7 +1,6 @@
 """What one call of promise-train does, from the arguments to the scores of the fold's test cases."""
 
 import dataclasses
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,17 +10,17 @@ from typing import cast
 import torch
 from torch import nn
 
-from promise_cli.architectures import count_operations, describe_network, takes_clicks
+from promise_cli.architectures import count_operations, takes_clicks
 from promise_cli.case import made_with
 from promise_cli.console import say, warn
 from promise_cli.errors import CheckpointError, DatasetError, PlanError, PromiseError, StoppedError
-from promise_cli.fingerprint import Fingerprint
 from promise_cli.plan import Plan
 from promise_cli.records import load_record
 from promise_cli.samples import TrainingSamples, ValidationSamples
 from promise_cli.splits import Split, Splits
 from promise_cli.train.fold_scores import score_fold
 from promise_cli.train.group import Group, join_group, launch
+from promise_cli.train.introduction import introduce, warn_of_large_targets
 from promise_cli.train.loop import Training, compiled_or_plain, train_epochs
 from promise_cli.train.place import run_folder
 from promise_cli.train.provenance import (
@@ -87,9 +86,9 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
     run = _open_run(request, group, device, workspace, preprocessed, folder, plan, split)
     if group.is_first:
         group.wait()
-    _introduce(run, preprocessed.name)
+    introduce(run, preprocessed.name)
     if takes_clicks(run.model.config):  # the others look at the whole scan
-        _warn_of_large_targets(run, preprocessed)
+        warn_of_large_targets(run, preprocessed)
     with hold(folder) if group.is_first else nullcontext(), stop.listening():
         try:
             if not run.is_finished:
@@ -260,44 +259,3 @@ def _num_workers(asked: int | None, device: torch.device) -> int:
     if asked is not None:
         return asked
     return 0 if device.type == "cpu" else min(6, (os.cpu_count() or 1) - 1)
-
-
-def _introduce(run: Run, dataset: str) -> None:
-    parameters = list(run.model.parameters())
-    trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
-    total = sum(parameter.numel() for parameter in parameters)
-    say(
-        f"dataset: {dataset}, fold {run.fold}: {len(run.split.train)} training and"
-        f" {len(run.split.val)} validation cases, target {run.plan.label} ({run.plan.target_name})"
-    )
-    say(
-        f"network: {describe_network(run.network, run.model.config)}, preset {run.preset}, weights"
-        f" {run.encoder_weights};"
-        f" {trained:,} of {total:,} parameters are trained"
-    )
-    at_step = f" from step {run.step + 1}" if run.step else ""
-    say(
-        f"run: {run.folder}, epochs {run.epoch + 1}{at_step} to {run.config.epochs}, patch {run.plan.patch_size}^3,"
-        f" {run.samples_per_step} samples a step, device {run.device} in {run.precision}, seed {run.seed}, validation"
-        f" every {run.config.validate_every} epochs"
-    )
-    test = run.split.test
-    say(
-        f"test cases: {len(test)} ({', '.join(test[:6])}{', ...' if len(test) > 6 else ''}), see splits.json"
-    )
-
-
-def _warn_of_large_targets(run: Run, preprocessed: Path) -> None:
-    """A target larger than the window cannot be outlined whole, however long the training."""
-    path = preprocessed / "fingerprint.json"
-    if not path.exists():
-        return
-    edge = run.plan.patch_size
-    window_ml = edge**3 * math.prod(run.plan.spacing) / 1000
-    cases = load_record(Fingerprint, path).cases
-    larger = [case.case_id for case in cases if case.target_ml > window_ml]
-    if larger:
-        warn(
-            f"in {len(larger)} of {len(cases)} cases, such as {larger[0]}, the target is larger than the window of"
-            f" {edge}^3 voxels ({window_ml:.0f} ml); what lies outside the window stays background"
-        )
