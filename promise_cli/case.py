@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from promise_cli.atomic import whole_folder
-from promise_cli.dataset import CaseFiles
+from promise_cli.dataset import CaseFiles, is_target
 from promise_cli.errors import DatasetError, PlanError
 from promise_cli.fingerprint import Histogram, Source, hash_source
 from promise_cli.grid import Grid
@@ -144,7 +144,7 @@ def _target(files: CaseFiles, plan: Plan, like: Volume, grid: Grid) -> NDArray[n
     label = read_label(files.label, like=like)
     if label.grid.shape != like.grid.shape:
         raise DatasetError(f"{files.label}: not on the grid of {files.image}; preprocess again")
-    return np.ascontiguousarray(resample_mask(label.array == plan.target_label, grid.shape))
+    return np.ascontiguousarray(resample_mask(is_target(label.array, plan.labels), grid.shape))
 
 
 def is_current(files: CaseFiles, plan: Plan, cases_dir: Path, source: Source | None = None) -> bool:

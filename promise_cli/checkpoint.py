@@ -12,9 +12,15 @@ import torch
 from torch import Tensor
 
 from promise_cli import __version__
+from promise_cli.architectures import (
+    PROMISE,
+    Network,
+    NetworkConfig,
+    build_network,
+    config_type,
+)
 from promise_cli.atomic import whole_file
 from promise_cli.errors import CheckpointError, PlanError
-from promise_cli.model import ModelConfig, ProMISe
 from promise_cli.model.reference import import_reference_checkpoint, is_reference_checkpoint
 from promise_cli.model.weights import read_checkpoint
 from promise_cli.plan import Plan
@@ -24,15 +30,15 @@ from promise_cli.records import record_from_json, record_to_json
 from promise_cli.splits import Split
 
 FORMAT = "promise-checkpoint"
-FORMAT_VERSION = 2
-READABLE_VERSIONS = (1, 2)
+FORMAT_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint:
     """What a file holds."""
 
-    model_config: ModelConfig
+    model_config: NetworkConfig
     train_config: TrainConfig
     plan: Plan
     """With the patch size that the network was trained with."""
@@ -60,10 +66,11 @@ class Checkpoint:
     """Empty in a checkpoint that is only for prediction."""
     log: list[dict[str, Any]] = field(default_factory=list)
     """A row for each epoch, as log.csv has them."""
+    network: str = PROMISE
+    """Which architecture `model_config` sizes."""
 
 
 _RECORDS: dict[str, Any] = {
-    "model_config": ModelConfig,
     "train_config": TrainConfig,
     "plan": Plan,
     "split": Split,
@@ -84,8 +91,9 @@ _ADDED: dict[str, tuple[type, ...]] = {
     "sums": (dict,),
     "samples_per_step": (int,),
     "log": (list,),
+    "network": (str,),
 }
-"""Left out in earlier files, where they had their defaults."""
+"""Left out in earlier files, where they had their defaults; before version 3 all networks were ProMISe."""
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -99,7 +107,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "format_version": FORMAT_VERSION,
         "promise_cli": __version__,
     }
-    for name in _RECORDS:
+    for name in ("model_config", *_RECORDS):
         content[name] = record_to_json(getattr(checkpoint, name))
     for name in (*_PLAIN, *_ADDED):
         content[name] = getattr(checkpoint, name)
@@ -134,23 +142,25 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path}: no checkpoint of promise-train; give its checkpoint_best.pt"
         )
     if content.get("format_version") not in READABLE_VERSIONS:
-        readable = " and ".join(map(str, READABLE_VERSIONS))
+        *older, newest = map(str, READABLE_VERSIONS)
+        readable = f"{', '.join(older)} and {newest}"
         raise CheckpointError(
             f"{path}: format version {content.get('format_version')}, this version reads {readable};"
             f" it was written by promise_cli {content.get('promise_cli')}"
         )
     try:
+        kinds = {"model_config": _config_type(content, path), **_RECORDS}
         records = {
             name: record_from_json(kind, content[name], f"{path}: {name}")
-            for name, kind in _RECORDS.items()
+            for name, kind in kinds.items()
         }
-        kinds = _PLAIN | {name: kind for name, kind in _ADDED.items() if name in content}
-        for name, kind in kinds.items():
+        plain = _PLAIN | {name: kind for name, kind in _ADDED.items() if name in content}
+        for name, kind in plain.items():
             if not isinstance(content[name], kind):
                 raise CheckpointError(
                     f"{path}: {name} is of type {type(content[name]).__name__}; train or copy it again"
                 )
-        return Checkpoint(**records, **{name: content[name] for name in kinds})
+        return Checkpoint(**records, **{name: content[name] for name in plain})
     except KeyError as error:
         raise CheckpointError(f"{path}: lacks {error}; train or copy it again") from None
     except PlanError as error:
@@ -175,13 +185,24 @@ def _load_published(path: Path) -> Checkpoint:
     )
 
 
-def build_model(checkpoint: Checkpoint, path: Path) -> ProMISe:
+def _config_type(content: dict[str, Any], path: Path) -> Any:
+    name = content.get("network", PROMISE)
+    try:
+        return config_type(name)
+    except PlanError:
+        raise CheckpointError(
+            f"{path}: network {name!r} is unknown to this version of promise_cli; the file was written by"
+            f" {content.get('promise_cli')}: use that version"
+        ) from None
+
+
+def build_model(checkpoint: Checkpoint, path: Path) -> Network:
     """The network of a checkpoint, with its weights, in evaluation mode.
 
     Raises:
         CheckpointError: Names or shapes of weights differ from those of the network.
     """
-    model = ProMISe(checkpoint.model_config)
+    model = build_network(checkpoint.network, checkpoint.model_config)
     try:
         model.load_state_dict(checkpoint.weights)
     except RuntimeError as error:

@@ -1,18 +1,37 @@
 """A dataset folder as MSD or nnU-Net v2 lays it out: dataset.json, imagesTr, labelsTr."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from promise_cli.case_files import CaseFiles, find_cases
 from promise_cli.errors import DatasetError
 from promise_cli.records import load_json
 
-__all__ = ["CaseFiles", "Dataset", "choose_target", "read_dataset", "read_labels"]
+__all__ = [
+    "CaseFiles",
+    "Dataset",
+    "Labels",
+    "as_tuple",
+    "choose_target",
+    "choose_targets",
+    "is_target",
+    "label_text",
+    "read_dataset",
+    "read_labels",
+]
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 TUMOUR_WORDS = re.compile(r"cancer|tumou?r|lesion|carcinoma|sarcoma|metasta", re.IGNORECASE)
+
+
+Labels = int | tuple[int, ...]
+"""The value of the target, or several that are one target together."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +111,41 @@ def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:
     named = [value for value, name in judged.items() if TUMOUR_WORDS.search(name)]
     value = named[0] if len(named) == 1 else max(judged)
     return value, dataset.labels[value]
+
+
+def choose_targets(dataset: Dataset, asked: Sequence[str]) -> tuple[Labels, str]:
+    """The labels that are one target together, by name or number; one where one is asked for or none is.
+
+    Returns:
+        The value and its name, or the values in rising order and their names with a plus between.
+
+    Raises:
+        DatasetError: No such label, or no label at all.
+    """
+    if len(asked) < 2:
+        return choose_target(dataset, asked[0] if asked else None)
+    chosen = dict(sorted(choose_target(dataset, one) for one in asked))
+    if len(chosen) == 1:
+        return next(iter(chosen.items()))
+    return tuple(chosen), "+".join(chosen.values())
+
+
+def as_tuple(labels: Labels) -> tuple[int, ...]:
+    """One value or several, as several."""
+    return (labels,) if isinstance(labels, int) else labels
+
+
+def is_target(label: NDArray[Any], values: Sequence[int]) -> NDArray[np.bool_]:
+    """Which voxels of a label hold one of the values."""
+    if len(values) == 1:
+        return label == values[0]  # a fraction of the time of np.isin
+    return np.isin(label, values)
+
+
+def label_text(labels: Labels) -> int | str:
+    """How a target is written in results: its value, or `1+2` where several are one."""
+    values = as_tuple(labels)
+    return values[0] if len(values) == 1 else "+".join(map(str, values))
 
 
 def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:

@@ -37,11 +37,12 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def choose_precision(name: str, device: torch.device, encoder: EncoderName) -> Precision:
+def choose_precision(name: str, device: torch.device, encoder: EncoderName | None) -> Precision:
     """`auto` takes bf16 where the device multiplies it faster than fp32, which was measured.
 
     That is CUDA from compute capability 8 on, and processors with AMX but for the tiny network, whose products are too
-    small to gain (`docs/benchmarks.md`).
+    small to gain (`docs/benchmarks.md`), and for networks without an `encoder`, whose 3D convolutions were not measured
+    to gain.
 
     Raises:
         CheckpointError: Neither auto, fp32 nor bf16.
@@ -53,7 +54,7 @@ def choose_precision(name: str, device: torch.device, encoder: EncoderName) -> P
     if device.type == "cuda":
         fast = torch.cuda.get_device_capability(device) >= (8, 0)
     else:
-        fast = device.type == "cpu" and encoder != "tiny" and _has_amx()
+        fast = device.type == "cpu" and encoder not in (None, "tiny") and _has_amx()
     return "bf16" if fast else "fp32"
 
 

@@ -212,7 +212,7 @@ def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing
     if (folder / "failures.json").exists():
         notes.append(f"not scored: the scans that {folder / 'failures.json'} lists as failed")
     described = find_dataset_json(labels if labels.is_dir() else labels.parent)
-    named = () if described is None else read_targets(described)
+    known = set() if described is None else {target.label for target in read_targets(described)}
     return Pairing(
         predictions,
         labels,
@@ -222,7 +222,8 @@ def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing
         manifest.dataset,
         tuple(notes),
         ignored=None if described is None else read_ignored(described),
-        is_named=manifest.target.label in {target.label for target in named},
+        is_named=bool(known & {manifest.target.label})
+        or known.issuperset(manifest.target.reference_values),
     )
 
 

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
+from promise_cli.dataset import label_text
 from promise_cli.fingerprint import Fingerprint, is_ct
 from promise_cli.grid import Spacing
 from promise_cli.records import record_to_json
@@ -47,6 +48,8 @@ class Plan:
     dataset: str
     target_label: int
     """Label value of the target; all others are background."""
+    target_labels: tuple[int, ...] = ()
+    """Where several labels are one target: all of them, rising, of which `target_label` is the first."""
     target_name: str
     modality: str
     orientation: Orientation
@@ -72,6 +75,26 @@ class Plan:
             )
         if self.target_label < 1:
             raise ValueError(f"target_label must be at least 1, found {self.target_label}")
+        several = self.target_labels
+        if several and (
+            len(several) < 2
+            or several != tuple(sorted(set(several)))
+            or several[0] != self.target_label
+        ):
+            raise ValueError(
+                f"target_labels must be several rising values that begin with target_label {self.target_label}, or"
+                f" none, found {several}"
+            )
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Every label value that is target."""
+        return self.target_labels or (self.target_label,)
+
+    @property
+    def label(self) -> int | str:
+        """As results write it: the value, or `1+2` where several are one target."""
+        return label_text(self.labels)
 
 
 def make_plan(fingerprint: Fingerprint) -> Plan:
@@ -81,6 +104,7 @@ def make_plan(fingerprint: Fingerprint) -> Plan:
     return Plan(
         dataset=fingerprint.dataset,
         target_label=fingerprint.target_label,
+        target_labels=fingerprint.target_labels,
         target_name=fingerprint.target_name,
         modality=fingerprint.modality,
         orientation="RAS",
@@ -106,4 +130,6 @@ def case_key(plan: Plan) -> str:
     """A hash of what the cases on disk depend on: all of the plan but the patch size and the names of the cases."""
     content = record_to_json(plan)
     del content["patch_size"], content["cases"]
+    if not plan.target_labels:  # cases made before there was such a field stay good
+        del content["target_labels"]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

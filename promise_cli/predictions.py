@@ -140,6 +140,8 @@ class Predictions:
     created: str
     dataset: str
     target_label: int
+    target_labels: tuple[int, ...] = ()
+    """Where several labels of the dataset are one target: all of them; its mask is still one value."""
     target_name: str
     labels: str | None
     """Folder of the dataset's labels, relative to the root where it lies below; None where it is not known."""

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
+from promise_cli.architectures import Network, describe_network, encoder_of, takes_clicks
 from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.device import Precision, choose_device, choose_precision
 from promise_cli.errors import CheckpointError
-from promise_cli.model import ProMISe
 from promise_cli.plan import Plan
 from promise_cli.predictions import Prediction
 from promise_cli.prompts import Click
@@ -35,7 +35,7 @@ class Predictor:
     """Networks of one or more folds that share a plan; their probabilities are averaged."""
 
     plan: Plan
-    models: tuple[ProMISe, ...]
+    models: tuple[Network, ...]
     device: torch.device
     """As asked for; `networks.device` is where they are."""
     checkpoints: tuple[Path, ...]
@@ -44,6 +44,10 @@ class Predictor:
     """With which each network was trained."""
     tta: bool = False
     """Average over all mirrorings of a window too: eight times the work."""
+    described: tuple[str, ...] = ()
+    """Each network in a few words."""
+    takes_clicks: bool = True
+    """Otherwise the networks look at whole scans: `open(scan).slide()`."""
 
     @classmethod
     def load(
@@ -73,19 +77,33 @@ class Predictor:
                 raise CheckpointError(
                     f"{path}: made with another plan than {loaded[0][0]}; predict them separately"
                 )
+            if takes_clicks(checkpoint.model_config) != takes_clicks(loaded[0][1].model_config):
+                raise CheckpointError(
+                    f"{path}: {loaded[0][0]} and it do not both take clicks; predict them separately"
+                )
         chosen = choose_device(device)
         models = tuple(build_model(checkpoint, path).to(chosen) for path, checkpoint in loaded)
         presets = tuple(checkpoint.preset for _, checkpoint in loaded)
         if precision == "auto" and "reference" in presets:
             precision = "fp32"  # to score the authors' weights as they did
-        multiplied = choose_precision(precision, chosen, loaded[0][1].model_config.encoder)
+        multiplied = choose_precision(precision, chosen, encoder_of(loaded[0][1].model_config))
         paths = tuple(path for path, _ in loaded)
-        return cls(plan, models, chosen, paths, multiplied, presets, tta)
+        configs = [(checkpoint.network, checkpoint.model_config) for _, checkpoint in loaded]
+        described = tuple(describe_network(*config) for config in configs)
+        clicked = takes_clicks(configs[0][1])
+        return cls(plan, models, chosen, paths, multiplied, presets, tta, described, clicked)
 
     @cached_property
     def networks(self) -> Networks:
         """The networks where they are now."""
-        return Networks(self.models, self.device, self.checkpoints, self.precision, self.tta)
+        return Networks(
+            self.models,
+            self.device,
+            self.checkpoints,
+            self.precision,
+            self.tta,
+            self.takes_clicks,
+        )
 
     def open(
         self,

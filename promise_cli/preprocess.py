@@ -7,7 +7,14 @@ from pathlib import Path
 from promise_cli.case import is_current
 from promise_cli.case_jobs import make_cases, sweep
 from promise_cli.console import say, warn
-from promise_cli.dataset import Dataset, choose_target, read_dataset
+from promise_cli.dataset import (
+    Dataset,
+    Labels,
+    as_tuple,
+    choose_targets,
+    label_text,
+    read_dataset,
+)
 from promise_cli.errors import PlanError
 from promise_cli.fingerprint import Fingerprint, make_fingerprint
 from promise_cli.grid import format_shape, format_spacing
@@ -40,7 +47,7 @@ def preprocess(
     task: str,
     *,
     root: Path | None = None,
-    target_label: str | None = None,
+    target_label: str | Sequence[str] | None = None,
     splits: Path | None = None,
     workers: int | None = None,
     skip_bad: bool = False,
@@ -55,7 +62,7 @@ def preprocess(
     Args:
         task: A path, `Task07_Pancreas`, `Task07`, `7` or `Dataset007_Pancreas`.
         root: The workspace.
-        target_label: Name or number of the label to segment.
+        target_label: Name or number of the label to segment; several are one target together.
         splits: A file of folds to use instead of our own.
         workers: Processes; 0 works in this one.
         skip_bad: Go on without cases that cannot be used.
@@ -70,7 +77,8 @@ def preprocess(
     dataset = read_dataset(workspace.find_raw_dataset(task), keep_broken=True)
     folder, scratch = workspace.preprocessed / dataset.name, workspace.root / SCRATCH / dataset.name
     kept = None if overwrite else _kept_plan(folder)
-    target = _target(dataset, target_label, kept, folder)
+    asked = (target_label,) if isinstance(target_label, str) else tuple(target_label or ())
+    target = _target(dataset, asked, kept, folder)
     _announce(dataset, target)
     survey = survey_dataset(
         dataset, target[0], scratch, workers=workers, shard=part, skip_bad=skip_bad
@@ -84,7 +92,7 @@ def preprocess(
         sweep(folder, scratch)
         if not overwrite:  # another command, such as another shard, may have planned meanwhile
             kept = _kept_plan(folder)
-            _target(dataset, str(target[0]), kept, folder)
+            _target(dataset, [str(value) for value in as_tuple(target[0])], kept, folder)
         plan = make_plan(fingerprint)
         if kept is not None:
             plan = _check_kept(kept, plan, folder / "plans.json")
@@ -118,10 +126,12 @@ def _write(
     return Preprocessed(folder, fingerprint, plan, num_new, sum(there), shard)
 
 
-def _announce(dataset: Dataset, target: tuple[int, str]) -> None:
-    others = [f"{value} ({name})" for value, name in dataset.labels.items() if value != target[0]]
+def _announce(dataset: Dataset, target: tuple[Labels, str]) -> None:
+    chosen = as_tuple(target[0])
+    others = [f"{value} ({name})" for value, name in dataset.labels.items() if value not in chosen]
     say(
-        f"dataset: {dataset.name}, {len(dataset.cases) + len(dataset.broken)} cases, target {target[0]} ({target[1]})"
+        f"dataset: {dataset.name}, {len(dataset.cases) + len(dataset.broken)} cases, target"
+        f" {label_text(chosen)} ({target[1]})"
         + (f"; background: {', '.join(others)}; --target-label takes another" if others else "")
     )
 
@@ -132,21 +142,23 @@ def _kept_plan(folder: Path) -> Plan | None:
 
 
 def _target(
-    dataset: Dataset, asked: str | None, kept: Plan | None, folder: Path
-) -> tuple[int, str]:
+    dataset: Dataset, asked: Sequence[str], kept: Plan | None, folder: Path
+) -> tuple[Labels, str]:
     if kept is None:
-        return choose_target(dataset, asked)
-    if asked is not None and choose_target(dataset, asked)[0] != kept.target_label:
+        return choose_targets(dataset, asked)
+    if asked and as_tuple(choose_targets(dataset, asked)[0]) != kept.labels:
         raise PlanError(
-            f"{folder / 'plans.json'}: planned for target {kept.target_label} ({kept.target_name}), asked for"
-            f" {asked}; add --overwrite to plan anew"
+            f"{folder / 'plans.json'}: planned for target {kept.label} ({kept.target_name}), asked for"
+            f" {' '.join(asked)}; add --overwrite to plan anew"
         )
-    if kept.target_label not in dataset.labels:
-        raise PlanError(
-            f"{folder / 'plans.json'}: target_label {kept.target_label} is no label of dataset.json; correct it, or add"
-            " --overwrite to plan anew"
-        )
-    return choose_target(dataset, str(kept.target_label))
+    for value in kept.labels:
+        if value not in dataset.labels:
+            field = "target_labels" if kept.target_labels else "target_label"
+            raise PlanError(
+                f"{folder / 'plans.json'}: {field} {value} is no label of dataset.json; correct it, or add --overwrite"
+                " to plan anew"
+            )
+    return choose_targets(dataset, [str(value) for value in kept.labels])
 
 
 def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
@@ -157,7 +169,7 @@ def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
     """
     if kept.target_name != fresh.target_name:
         raise PlanError(
-            f"{path}: planned for target {kept.target_label} named {kept.target_name}, which dataset.json now names"
+            f"{path}: planned for target {kept.label} named {kept.target_name}, which dataset.json now names"
             f" {fresh.target_name}; correct one of them, or add --overwrite to plan anew"
         )
     theirs, ours = kept.normalisation, fresh.normalisation

@@ -63,6 +63,8 @@ class TrainConfig:
     """Draw clicks with repetition, as the authors' code does."""
     vary_clicks: bool = False
     """Draw the number of foreground clicks from 1 to `num_foreground_clicks`, to meet one click in training too."""
+    vary_background_clicks: bool = False
+    """Likewise from 0 to `num_background_clicks`, to meet a scan without any."""
     background_clicks: Literal["background", "anywhere"] = "background"
     """Where background clicks fall (the authors' code: anywhere, the target included)."""
     validation_patches: int = 1
@@ -110,6 +112,39 @@ def preset(name: str) -> tuple[ModelConfig, TrainConfig]:
     if name not in PRESETS:
         raise PlanError(f"--preset {name}: unknown; use one of {', '.join(PRESETS)}")
     return model_config(name), _train_config(name)
+
+
+PLAIN_PRESETS = ("paper", "tiny")
+"""Presets that mean something for other networks than ProMISe; the others are variants of it."""
+TINY_PATCH = model_config("tiny").patch_size
+
+
+def plain_preset(name: str, network: str, *, clicks: bool) -> TrainConfig:
+    """The recipe for a network beside ProMISe: the preset's, with the loss that all of them were published with.
+
+    Args:
+        name: `paper`, or `tiny` for a small network.
+        network: Its name, for messages.
+        clicks: Whether clicks enter as a channel; their number then varies, since the network sees each of them in the
+            image and must not take ten for a rule.
+
+    Raises:
+        PlanError: The preset is unknown, or a variant of ProMISe.
+    """
+    preset(name)
+    if name not in PLAIN_PRESETS:
+        raise PlanError(
+            f"--preset {name}: a variant of promise; with --network {network} use {' or '.join(PLAIN_PRESETS)}"
+        )
+    config = _train_config(name)
+    return dataclasses.replace(
+        config,
+        loss=dataclasses.replace(config.loss, boundary_weight=0.0),
+        # torch convolves a single small volume on the CPU by a slow kernel (`model.convolution`)
+        batch_size=2 if name == "tiny" else config.batch_size,
+        vary_clicks=clicks,
+        vary_background_clicks=clicks,
+    )
 
 
 def _train_config(name: str) -> TrainConfig:

@@ -102,11 +102,14 @@ class TrainingSamples(Dataset[Sample]):
             patch.crop(case.image).astype(np.float32), patch.crop(case.target), augmentation, size
         )
         num_foreground = self.config.num_foreground_clicks
+        num_background = self.config.num_background_clicks
         clicks, labels = draw_clicks(
             target,
             rng,
             int(rng.integers(1, num_foreground + 1)) if self.config.vary_clicks else num_foreground,
-            self.config.num_background_clicks,
+            int(rng.integers(0, num_background + 1))
+            if self.config.vary_background_clicks
+            else num_background,
             anywhere=self.config.background_clicks == "anywhere",
             repeat=self.config.repeat_clicks,
         )
@@ -116,7 +119,7 @@ class TrainingSamples(Dataset[Sample]):
             clicks,
             labels,
             case_id,
-            num_foreground + self.config.num_background_clicks,
+            num_foreground + num_background,
         )
 
 

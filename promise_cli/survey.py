@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promise_cli.console import say
-from promise_cli.dataset import CaseFiles, Dataset
+from promise_cli.dataset import CaseFiles, Dataset, Labels
 from promise_cli.errors import DatasetError
 from promise_cli.estimate import estimate_peak
 from promise_cli.fingerprint import (
@@ -44,7 +44,7 @@ class Survey:
 
 def survey_dataset(
     dataset: Dataset,
-    target_label: int,
+    target_label: Labels,
     folder: Path,
     *,
     workers: int | None = None,
@@ -55,7 +55,7 @@ def survey_dataset(
 
     Args:
         dataset: With its broken cases.
-        target_label: Of the target.
+        target_label: Of the target; several values are one target together.
         folder: Where measurements are kept; commands on several shards fill it together.
         workers: Processes; 0 works in this one.
         shard: Whose cases are read first; the others' are read where nobody else has.

@@ -78,7 +78,8 @@ def read_manifest(path: Path) -> Manifest:
         raise EvaluationError(
             f"{path}: target_label and values hold {found}, expected 1 or more; predict again or mend it"
         )
-    target = Target(listed.target_label, listed.target_name, (listed.target_label,), values)
+    several = listed.target_labels or (listed.target_label,)
+    target = Target(_written(several), listed.target_name, several, values)
     scans = {case.case_id: Path(case.scan) for case in listed.cases if case.scan is not None}
     return Manifest(path, listed.dataset, target, listed.labels, masks, scans)
 
@@ -99,6 +100,8 @@ class _Listed:
     dataset: str
     target_label: int
     target_name: str
+    target_labels: tuple[int, ...] = ()
+    """Where several labels are one target."""
     labels: str | None = None
     values: tuple[int, ...] = (1,)
     cases: tuple[_ListedCase, ...]
@@ -167,12 +170,15 @@ def read_targets(path: Path) -> tuple[Target, ...]:
             raise EvaluationError(f"{path}: label {key!r}: {item!r} names no whole number; mend it")
         numbers = tuple(int(value) for value in values)
         if 0 not in numbers and str(name).lower() != IGNORE:
-            label = numbers[0] if len(numbers) == 1 else "+".join(map(str, numbers))
-            targets.append(Target(label, str(name), numbers, numbers))
+            targets.append(Target(_written(numbers), str(name), numbers, numbers))
     _refuse_named_twice(path, targets)
     if not targets:
         raise EvaluationError(f"{path}: labels names nothing but background; mend it")
     return tuple(sorted(targets, key=lambda target: target.reference_values))
+
+
+def _written(values: tuple[int, ...]) -> int | str:
+    return values[0] if len(values) == 1 else "+".join(map(str, values))
 
 
 def read_ignored(path: Path) -> int | None:

@@ -90,7 +90,9 @@ class Workspace:
         if _checkpoint(place) is not None:
             found = [place]
         else:
-            found = [
+            # Of a dataset's results ProMISe's own come first; those of other networks lie in folders below.
+            direct = sorted(place.glob("fold_*"))
+            found = [path for path in direct if _checkpoint(path) is not None] or [
                 path for path in sorted(place.rglob("fold_*")) if _checkpoint(path) is not None
             ]
         if not found:
@@ -104,10 +106,15 @@ class Workspace:
             one_dataset = len({path.parent for path in found}) == 1
             how = "-m RUN or -f FOLD" if one_dataset else f"-m RUN, such as -m {found[0]}"
             raise WorkspaceError(f"{place}: several runs fit ({shown}); choose with {how}")
-        datasets = sorted({path.parent.name for path in found})
-        if len(datasets) > 1:
+        parents = sorted({path.parent for path in found})
+        if len(parents) > 1:
+            of_datasets = all(path.parent == self.results for path in parents)
+            what = "datasets" if of_datasets else "datasets or networks"
+            shown = ", ".join(
+                path.name if of_datasets else str(path.relative_to(place)) for path in parents
+            )
             raise WorkspaceError(
-                f"{place}: runs of several datasets fit ({', '.join(datasets)}); choose with -m RUN"
+                f"{place}: runs of several {what} fit ({shown}); choose with -m RUN"
             )
         return tuple(checkpoint for path in found if (checkpoint := _checkpoint(path)) is not None)
 

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 """Real data beside the checkout; tests that need it skip where it is absent."""
 
+DATASET = Path("preprocessed") / "Task98_Balls"
+"""Of the workspace of balls, below its root."""
+
 RUN = Path("results") / "Task98_Balls" / "fold_0"
 """Of the workspace of balls, below its root."""
 

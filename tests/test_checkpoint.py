@@ -65,7 +65,7 @@ def test_other_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint of promise-train"):
         load_checkpoint(tmp_path / "other.pt")
     torch.save({"format": "promise-checkpoint", "format_version": 99}, tmp_path / "new.pt")
-    with pytest.raises(CheckpointError, match="format version 99, this version reads 1 and 2"):
+    with pytest.raises(CheckpointError, match="format version 99, this version reads 1, 2 and 3"):
         load_checkpoint(tmp_path / "new.pt")
     torch.save({"format": "promise-checkpoint", "format_version": 1}, tmp_path / "part.pt")
     with pytest.raises(CheckpointError, match="lacks 'model_config'; train or copy it again"):

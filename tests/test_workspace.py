@@ -108,6 +108,23 @@ def test_folds_of_two_datasets_are_not_mixed(in_folder: Path) -> None:
         workspace.find_runs(None, ())
 
 
+def test_runs_of_several_networks_are_told_apart(in_folder: Path) -> None:
+    workspace = Workspace(in_folder)
+    dataset = workspace.results / "Task07_Pancreas"
+    for network in ("dynunet", "ux_net"):
+        _folders(dataset / network, "fold_0", file="checkpoint_best.pt")
+    with pytest.raises(
+        WorkspaceError,
+        match=r"runs of several datasets or networks fit \(Task07_Pancreas/dynunet, Task07_Pancreas/ux_net\)",
+    ):
+        workspace.find_runs(None, (0,))
+    best = dataset / "ux_net" / "fold_0" / "checkpoint_best.pt"
+    assert workspace.find_runs(dataset / "ux_net", (0,)) == (best,)
+    _folders(dataset, "fold_0", file="checkpoint_best.pt")
+    own = dataset / "fold_0" / "checkpoint_best.pt"
+    assert workspace.find_runs(dataset, ()) == (own,)  # a dataset's own folds are ProMISe's
+
+
 def test_the_root_is_the_option_else_the_variable_else_here(
     in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

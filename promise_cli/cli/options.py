@@ -67,6 +67,43 @@ class SeveralValues(TyperCommand):
         return super().parse_args(ctx, spread)
 
 
+class SeveralLabels(TyperCommand):
+    """Lets words follow `--target-label`: names or numbers of labels, up to the next option.
+
+    The command's own argument may stand behind them: where it stands nowhere else, it is the last of the words.
+    """
+
+    OPTION = "--target-label"
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Write the option's name before each further label."""
+        taking = {
+            name
+            for option in self.params
+            for name in option.opts
+            if not getattr(option, "is_flag", True)
+        }
+        spread: list[str] = []
+        further: list[int] = []
+        elsewhere, current, first = False, None, False
+        for argument in args:
+            if argument.startswith("-") and not _is_number(argument):
+                name, joined, _ = argument.partition("=")
+                current, first = (name if name in taking else None), not joined
+            elif current is not None and first:
+                first = False  # the option's own value
+            elif current == self.OPTION:
+                further.append(len(spread))
+            else:
+                elsewhere = True
+            spread.append(argument)
+        if further and not elsewhere:
+            further.pop()
+        for place in reversed(further):
+            spread.insert(place, self.OPTION)
+        return super().parse_args(ctx, spread)
+
+
 def _is_number(argument: str) -> bool:
     try:
         float(argument)

@@ -101,9 +101,10 @@ def predict(
     device: Device = "auto",
     root: Root = None,
 ) -> None:
-    """Segment what the clicks mean: scans + clicks -> a mask on each scan's own grid."""
-    if prompts is None and not point and not auto:
-        raise typer.BadParameter("give clicks with -p or --point, or --auto", param_hint="'-p'")
+    """Segment what the clicks mean: scans + clicks -> a mask on each scan's own grid.
+
+    A network that was trained to take no clicks looks at whole scans and needs no -p.
+    """
     if point and len(point) % 3:
         raise typer.BadParameter(
             f"a click has three numbers, found {len(point)}", param_hint="'--point'"
@@ -111,33 +112,33 @@ def predict(
     if single_window and max_windows not in (None, 1):
         raise typer.BadParameter("contradicts --max-windows", param_hint="'--single-window'")
     share_cores()
-    from promise_cli.predict import run
+    from promise_cli.predict import needs_clicks, run
     from promise_cli.predict.request import PredictRequest, parse_space
     from promise_cli.session.neighbours import MAX_WINDOWS
     from promise_cli.work import read_shard
 
-    complete = run(
-        PredictRequest(
-            images=images,
-            prompts=prompts,
-            points=tuple(zip(*[iter(point or ())] * 3, strict=True)),
-            space=parse_space(space) if space is not None else None,
-            output=output,
-            run_dir=model,
-            folds=tuple(fold or ()),
-            device=device,
-            precision=precision or "auto",
-            max_windows=1 if single_window else max_windows or MAX_WINDOWS,
-            tta=tta,
-            auto=auto,
-            save_prob=save_prob,
-            same_format=same_format,
-            report=report,
-            write_points=write_points,
-            overwrite=overwrite,
-            shard=read_shard(shard) if shard is not None else None,
-            root=root,
-        )
+    request = PredictRequest(
+        images=images,
+        prompts=prompts,
+        points=tuple(zip(*[iter(point or ())] * 3, strict=True)),
+        space=parse_space(space) if space is not None else None,
+        output=output,
+        run_dir=model,
+        folds=tuple(fold or ()),
+        device=device,
+        precision=precision or "auto",
+        max_windows=1 if single_window else max_windows or MAX_WINDOWS,
+        tta=tta,
+        auto=auto,
+        save_prob=save_prob,
+        same_format=same_format,
+        report=report,
+        write_points=write_points,
+        overwrite=overwrite,
+        shard=read_shard(shard) if shard is not None else None,
+        root=root,
     )
-    if not complete:
+    if not (request.has_clicks or request.auto) and needs_clicks(request):
+        raise typer.BadParameter("give clicks with -p or --point, or --auto", param_hint="'-p'")
+    if not run(request):
         raise typer.Exit(1)

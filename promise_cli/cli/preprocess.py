@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from promise_cli.cli.conduct import explains_errors
-from promise_cli.cli.options import Overwrite, Root, Workers, make_app
+from promise_cli.cli.options import Overwrite, Root, SeveralLabels, Workers, make_app
 
 preprocess_app = make_app()
 
 
-@preprocess_app.command()
+@preprocess_app.command(cls=SeveralLabels)
 @explains_errors
 def preprocess(
     task: Annotated[
@@ -22,9 +22,11 @@ def preprocess(
     ],
     root: Root = None,
     target_label: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="Name or number of the label to segment.", show_default="the tumour, else the last"
+            metavar="LABEL ...",
+            help="Name or number of the label to segment; several are one target together.",
+            show_default="the tumour, else the last",
         ),
     ] = None,
     splits: Annotated[
@@ -54,7 +56,7 @@ def preprocess(
     done = run(
         task,
         root=root,
-        target_label=target_label,
+        target_label=target_label or (),
         splits=splits,
         workers=workers,
         skip_bad=skip_bad,

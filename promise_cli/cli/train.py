@@ -21,6 +21,20 @@ def train(
         str | None,
         typer.Option(help="Network and recipe: paper, reference, tiny ...", show_default="paper"),
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="promise, dynunet (nnU-Net's), swin_unetr, segresnet, ux_net or nnformer.",
+            show_default="promise",
+        ),
+    ] = None,
+    clicks_as_channel: Annotated[
+        bool,
+        typer.Option(
+            "--clicks-as-channel",
+            help="Show clicks to such a network, as Gaussians in two further channels.",
+        ),
+    ] = False,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -98,6 +112,8 @@ def train(
             task=task,
             fold=fold,
             preset=preset,
+            network=network,
+            clicks_as_channel=clicks_as_channel or None,
             encoder=encoder,
             weights=weights,
             fields=tuple(fields or ()),

@@ -102,6 +102,8 @@ class ClickStudy:
     checkpoints: tuple[str, ...]
     device: str
     target_label: int
+    target_labels: tuple[int, ...] = ()
+    """Where several labels are one target: all of them."""
     target_name: str
     protocol: str
     tolerances_mm: tuple[float, ...]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from promise_cli.architectures import takes_clicks
 from promise_cli.checkpoint import Checkpoint, load_checkpoint
 from promise_cli.click_study.curves import make_curves
 from promise_cli.click_study.draw import draw_clicks, generator, largest_error
@@ -22,7 +23,7 @@ from promise_cli.click_study.record import (
 )
 from promise_cli.click_study.request import StudyRequest
 from promise_cli.console import say, track
-from promise_cli.dataset import CaseFiles, read_dataset
+from promise_cli.dataset import CaseFiles, is_target, read_dataset
 from promise_cli.errors import EvaluationError
 from promise_cli.grid import Spacing, format_shape
 from promise_cli.metrics import Scores, score_masks
@@ -71,6 +72,11 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     folds = () if request.fold is None else (request.fold,)
     (path,) = workspace.find_runs(request.run, folds)
     checkpoint = load_checkpoint(path)
+    if not takes_clicks(checkpoint.model_config):
+        raise EvaluationError(
+            f"--clicks: {path} ({checkpoint.network}) takes no clicks; predict with promise-predict and score that, or"
+            " train with --clicks-as-channel"
+        )
     dataset = checkpoint.plan.dataset
     tolerances = choose_tolerances(request.protocol, request.tolerances_mm, dataset)
     cases = _test_cases(checkpoint, path, request, workspace)
@@ -83,7 +89,7 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     trials = [trial for case in done for trial in case.trials]
     empty = [case.case_id for case in done if not case.trials]
     if not trials:
-        raise EvaluationError(f"{path}: no test case holds label {plan.target_label}")
+        raise EvaluationError(f"{path}: no test case holds label {plan.label}")
     study = ClickStudy(
         command=typed_command(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -92,6 +98,7 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
         checkpoints=(str(path),),
         device=str(predictor.device),
         target_label=plan.target_label,
+        target_labels=plan.target_labels,
         target_name=plan.target_name,
         protocol=request.protocol,
         tolerances_mm=tolerances,
@@ -171,7 +178,7 @@ def _open(files: CaseFiles, plan: Plan, predictor: Predictor) -> _Case:
     return _Case(
         case_id=files.case_id,
         session=predictor.open(scan, max_windows=1, where=files.case_id),
-        target=label.array == plan.target_label,
+        target=is_target(label.array, plan.labels),
         spacing=header_spacing(label),
         through=int(directions.argmax()),
     )

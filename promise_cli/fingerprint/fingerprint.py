@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from promise_cli.dataset import Dataset
+from promise_cli.dataset import Dataset, Labels, as_tuple
 from promise_cli.fingerprint.intensities import (
     Histogram,
     Intensities,
@@ -38,6 +38,8 @@ class Fingerprint:
     labels: dict[str, str]
     """Label value -> name."""
     target_label: int
+    target_labels: tuple[int, ...] = ()
+    """As in the plan: where several labels are one target, all of them."""
     target_name: str
     median_shape: Shape
     median_spacing: Spacing
@@ -49,12 +51,13 @@ class Fingerprint:
 def make_fingerprint(
     dataset: Dataset,
     source: str,
-    target: tuple[int, str],
+    target: tuple[Labels, str],
     measured: Sequence[tuple[CaseFingerprint, Histogram]],
     left_out: Sequence[LeftOut] = (),
 ) -> Fingerprint:
     """Gather the cases; `measured` is what `measure_case` gave for each of them."""
     cases = tuple(case for case, _ in measured)
+    values = as_tuple(target[0])
     i, j, k = np.median([case.shape for case in cases], axis=0).tolist()
     di, dj, dk = np.median([case.spacing for case in cases], axis=0).tolist()
     return Fingerprint(
@@ -62,7 +65,8 @@ def make_fingerprint(
         source=source,
         modality=dataset.modality,
         labels={str(value): name for value, name in dataset.labels.items()},
-        target_label=target[0],
+        target_label=values[0],
+        target_labels=values if len(values) > 1 else (),
         target_name=target[1],
         median_shape=(int(i), int(j), int(k)),
         median_spacing=(di, dj, dk),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nibabel.orientations import aff2axcodes
 
-from promise_cli.dataset import CaseFiles, Dataset
+from promise_cli.dataset import CaseFiles, Dataset, Labels, as_tuple, is_target
 from promise_cli.errors import DatasetError, VolumeError
 from promise_cli.fingerprint.intensities import Histogram
 from promise_cli.fingerprint.verification import (
@@ -62,7 +62,7 @@ class Measurement:
 
 
 def measure_case(
-    files: CaseFiles, dataset: Dataset, target_label: int
+    files: CaseFiles, dataset: Dataset, target_label: Labels
 ) -> tuple[CaseFingerprint, Histogram]:
     """Read one case that must be good.
 
@@ -78,7 +78,7 @@ def measure_case(
     return measurement.case, measurement.target
 
 
-def verify_case(files: CaseFiles, dataset: Dataset, target_label: int) -> Measurement:
+def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Measurement:
     """Read one case and gather all that is wrong with it."""
     errors: list[object] = []
     if files.image.resolve() == files.label.resolve():
@@ -100,7 +100,8 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: int) -> Measur
         problems += [warning_of(dataset, files.label, note) for note in own]
     if errors or image is None or label is None:
         return Measurement(tuple(problems), None, None)
-    target = image.array[label.array == target_label]
+    values = as_tuple(target_label)
+    target = image.array[is_target(label.array, values)]
     case = CaseFingerprint(
         case_id=files.case_id,
         image=below(files.image, dataset),
@@ -109,7 +110,7 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: int) -> Measur
         spacing=_rounded(image.grid.spacing),
         axes="".join(aff2axcodes(image.grid.affine)),
         label_voxels={str(value): count for value, count in found.items()},
-        target_ml=round(found[target_label] * image.grid.voxel_ml, 4),
+        target_ml=round(sum(found.get(value, 0) for value in values) * image.grid.voxel_ml, 4),
         shear_degrees=round(image.grid.shear_degrees, 2),
         warnings=tuple(problem.text for problem in problems),
     )

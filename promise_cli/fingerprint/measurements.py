@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from promise_cli.atomic import whole_file
-from promise_cli.dataset import CaseFiles, Dataset
+from promise_cli.dataset import CaseFiles, Dataset, Labels
 from promise_cli.errors import PlanError
 from promise_cli.fingerprint.intensities import Histogram
 from promise_cli.fingerprint.measurement import CaseFingerprint, Measurement, verify_case
@@ -55,7 +55,7 @@ class Measurements:
 
     folder: Path
     dataset: Dataset
-    target_label: int
+    target_label: Labels
 
     def find(self, files: CaseFiles) -> Measured | None:
         """What is known of a case whose files have not been touched since."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.bounding_box import bounding_box
-from promise_cli.dataset import CaseFiles, Dataset
+from promise_cli.dataset import CaseFiles, Dataset, Labels, as_tuple, label_text
 from promise_cli.grid import format_shape
 from promise_cli.volume import Volume
 
@@ -76,7 +76,7 @@ def count_labels(label: NDArray[Any]) -> dict[int, int]:
 
 
 def check_labels(
-    files: CaseFiles, dataset: Dataset, target_label: int, found: dict[int, int]
+    files: CaseFiles, dataset: Dataset, target_label: Labels, found: dict[int, int]
 ) -> list[str]:
     """What to say of the label's values."""
     texts = []
@@ -87,10 +87,12 @@ def check_labels(
             f"{files.label}: label value{'s' if odd[1:] else ''} {shown} {'are' if odd[1:] else 'is'} not in"
             f" dataset.json (0 and {', '.join(map(str, dataset.labels))}); correct the label or dataset.json"
         )
-    if target_label not in found:
+    values = as_tuple(target_label)
+    if not any(value in found for value in values):
+        names = "+".join(dataset.labels[value] for value in values)
         texts.append(
-            f"{files.label}: the label is empty: no voxel of {target_label}"
-            f" ({dataset.labels[target_label]}); correct it, or leave the case out with --skip-bad"
+            f"{files.label}: the label is empty: no voxel of {label_text(values)}"
+            f" ({names}); correct it, or leave the case out with --skip-bad"
         )
     return texts
 

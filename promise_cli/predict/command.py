@@ -1,5 +1,6 @@
 """COMMAND promise-predict: scans + clicks -> a mask on each scan's own grid, and what was understood."""
 
+import dataclasses
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,6 +45,10 @@ def predict(images: Path, prompts: Path | None = None, **options: object) -> boo
 def run(request: PredictRequest) -> bool:
     """As `predict`, for a request."""
     workspace = open_workspace(request.root)
+    if not request.has_clicks and not request.auto:
+        if needs_clicks(request):
+            raise PromptError("no clicks: give a file with -p, a voxel with --point, or --auto")
+        request = dataclasses.replace(request, auto=True)
     inputs = gather_inputs(request)
     folder = request.output or workspace.predictions / inputs.name
     check_output(folder, request.images, inputs.scans, request.same_format)
@@ -122,6 +127,8 @@ def _work(
     from promise_cli.predictor import Predictor  # noqa: PLC0415  the cheap checks come first
 
     predictor = Predictor.load(checkpoints, request.device, request.precision, tta=request.tta)
+    if not predictor.takes_clicks:
+        _refuse_clicks(request, predictor)
     known = {*inputs.clicks, *(case.case_id for case in listed)}
     without = tuple(case for case in inputs.without_click if case not in known)
     record = RecordFile(folder, _record(request, workspace, inputs, predictor, listed, without))
@@ -148,22 +155,28 @@ def _record(
 ) -> Predictions:
     """The record before its first new case."""
     plan, paths = predictor.plan, tuple(str(path) for path in predictor.checkpoints)
-    windows = "one window" if request.max_windows == 1 else f"up to {request.max_windows} windows"
+    most = "one window" if request.max_windows == 1 else f"up to {request.max_windows} windows"
+    size = f"{plan.patch_size} voxels"
+    windows = (
+        f"{most} of {size} a lesion"
+        if predictor.takes_clicks
+        else f"all of it in windows of {size}"
+    )
     presets = ", ".join(dict.fromkeys(predictor.presets))
-    encoders = ", ".join(dict.fromkeys(model.config.encoder for model in predictor.models))
+    described = "; ".join(dict.fromkeys(predictor.described))
     say(
-        f"network: {', '.join(paths)} on {predictor.device} in {predictor.precision}; preset {presets}, encoder"
-        f" {encoders}; {plan.dataset}, target {plan.target_label} ({plan.target_name})"
+        f"network: {', '.join(paths)} on {predictor.device} in {predictor.precision}; {described},"
+        f" preset {presets}; {plan.dataset}, target {plan.label} ({plan.target_name})"
     )
     say(
-        f"scans: brought to {format_spacing(plan.spacing)}, orientation {plan.orientation}; {windows} of"
-        f" {plan.patch_size} voxels a lesion"
+        f"scans: brought to {format_spacing(plan.spacing)}, orientation {plan.orientation}; {windows}"
     )
     values = {lesion.value for case in listed for lesion in case.lesions}
     return Predictions(
         created=now(),
         dataset=plan.dataset,
         target_label=plan.target_label,
+        target_labels=plan.target_labels,
         target_name=plan.target_name,
         labels=labels_dir(workspace, plan.dataset),
         checkpoints=paths,
@@ -176,6 +189,42 @@ def _record(
         cases=listed,
         without_click=without_click,
     )
+
+
+def needs_clicks(request: PredictRequest) -> bool:
+    """Whether the networks that a call means take clicks, so that it must give some.
+
+    Raises:
+        WorkspaceError: Several runs fit, or those that were named do not.
+        CheckpointError: A checkpoint is unusable.
+    """
+    from promise_cli.architectures import takes_clicks  # noqa: PLC0415  torch is slow to import
+    from promise_cli.checkpoint import load_checkpoint  # noqa: PLC0415
+
+    workspace = open_workspace(request.root)
+    try:
+        checkpoints = workspace.find_runs(request.run_dir, request.folds)
+    except WorkspaceError:
+        if request.run_dir is not None or any(workspace.results.rglob("checkpoint_*.pt")):
+            raise  # of several runs, some may need none
+        return True  # nothing is trained yet: clicks are what is missing first
+    return any(takes_clicks(load_checkpoint(path).model_config) for path in checkpoints)
+
+
+def _refuse_clicks(request: PredictRequest, predictor: "Predictor") -> None:
+    """What means nothing to a network that looks at the whole scan."""
+    path = predictor.checkpoints[0]
+    given = {"-p": request.prompts is not None, "--point": bool(request.points)}
+    for option, there in given.items():
+        if there:
+            raise PromptError(
+                f"{option}: {path} ({predictor.described[0]}) takes none; leave {option} out, or train with"
+                " --clicks-as-channel"
+            )
+    if request.max_windows == 1:
+        raise PromptError(
+            f"--single-window: {path} ({predictor.described[0]}) looks at the whole scan; leave it out"
+        )
 
 
 def _without_click(inputs: Inputs, listed: set[str]) -> list[Failure]:

@@ -50,11 +50,14 @@ class PredictRequest:
     root: Path | None = None
     """The workspace."""
 
+    @property
+    def has_clicks(self) -> bool:
+        """Whether any were given; without, networks that take none and `auto` look at whole scans."""
+        return self.prompts is not None or bool(self.points)
+
     def __post_init__(self) -> None:
         if sum((self.prompts is not None, bool(self.points))) > 1:
             raise PromptError("-p and --point both give clicks; leave out one")
-        if self.prompts is None and not self.points and not self.auto:
-            raise PromptError("no clicks: give a file with -p, a voxel with --point, or --auto")
         if self.max_windows < 1:
             raise PromptError(f"--max-windows {self.max_windows}: use 1 or more")
 

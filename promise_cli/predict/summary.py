@@ -46,7 +46,8 @@ def _warn(case: PredictedCase, question: str | None) -> None:
     if question:
         warn(f"{case.case_id}: {question}")
     if case.num_voxels == 0:
-        warn(f"{case.case_id}: the mask is empty; is the click where it should be?")
+        question = "; is the click where it should be?" if case.clicks else ""
+        warn(f"{case.case_id}: the mask is empty{question}")
     elif not case.holds_its_clicks:
         warn(f"{case.case_id}: the click lies outside the mask; is it where it should be?")
     if case.clicks_outside_window:
@@ -68,7 +69,11 @@ def show_rest(
     without_click: Sequence[Failure],
 ) -> None:
     """What was left as it is."""
-    wide = [case.case_id for case in cases if len(case.windows) > max(1, len(case.lesions))]
+    wide = [
+        case.case_id
+        for case in cases
+        if case.clicks and len(case.windows) > max(1, len(case.lesions))
+    ]
     if wide:
         say(
             f"followed beyond one window: {_names(wide)}; the paper's protocol takes one (--single-window)"

@@ -1,6 +1,6 @@
 """The networks of one or more folds on a device: a window and its clicks in, averaged probabilities out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from promise_cli.architectures import Network, PlainState
 from promise_cli.console import warn
 from promise_cli.device import Precision, autocast
 from promise_cli.errors import CheckpointError
-from promise_cli.model import ImageState, ProMISe
+from promise_cli.model import ImageState
 from promise_cli.prompts import PADDING
 
 Volume32 = NDArray[np.float32]
@@ -34,7 +35,7 @@ class EncodedWindow:
 
     image: Volume32
     """(I, J, K), normalised."""
-    states: dict[tuple[int, tuple[int, ...]], ImageState] = field(default_factory=dict)
+    states: dict[tuple[int, tuple[int, ...]], ImageState | PlainState] = field(default_factory=dict)
     """By network and mirroring; those that were not kept are made again."""
 
 
@@ -42,7 +43,7 @@ class EncodedWindow:
 class Networks:
     """Networks that share a plan; their probabilities are averaged."""
 
-    models: Sequence[ProMISe]
+    models: Sequence[Network]
     device: torch.device
     """Becomes the CPU once the device's memory did not suffice."""
     checkpoints: tuple[Path, ...]
@@ -50,6 +51,8 @@ class Networks:
     precision: Precision = "fp32"
     tta: bool = False
     """Average over all mirrorings too."""
+    take_clicks: bool = True
+    """Otherwise they look at whole scans, and a click means nothing to them."""
 
     @property
     def states_per_window(self) -> int:
@@ -114,7 +117,8 @@ class Networks:
                 state = model.encode(image.flip(flip) if flip else image)
             if self.states_per_window <= MAX_STATES:
                 window.states[number, flip] = state
-            logits = model.decode(
+            decode: Callable[..., Tensor] = model.decode  # of whatever its own encode gave
+            logits = decode(
                 state,
                 torch.from_numpy(points)[None].to(self.device),
                 torch.from_numpy(labels)[None].to(self.device),

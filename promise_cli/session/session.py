@@ -116,7 +116,8 @@ class Session:
             space: `voxel`, `voxel_zyx`, `LPS` or `RAS`.
 
         Raises:
-            PromptError: The click lies outside the scan, or the first one is in the background.
+            PromptError: The click lies outside the scan, the first one is in the background, or the networks take no
+                clicks.
             ValueError: The label or the space is none of these.
         """
         if label not in (FOREGROUND, BACKGROUND):
@@ -155,7 +156,10 @@ class Session:
         return self._predict(tuple(clicks), ())
 
     def slide(self) -> Prediction:
-        """Look at the whole scan without a click, in windows that overlap by half. The paper does not do so."""
+        """Look at the whole scan without a click, in windows that overlap by half.
+
+        So are networks asked that take no clicks; with ProMISe the paper does not do so.
+        """
         nowhere, no_labels = np.zeros((0, 3), np.int64), np.zeros(0, np.int64)
         windows = windows_over(self.grid.shape, self.plan.patch_size)
         windows = [window for window in windows if self._holds_tissue(window)] or windows[:1]
@@ -165,6 +169,11 @@ class Session:
         return self._back_to_scan(canvas, canvas.fused(), nowhere, closed=True)
 
     def _predict(self, clicks: tuple[Click, ...], earlier: tuple[Patch, ...]) -> Prediction:
+        if not self.networks.take_clicks:
+            raise PromptError(
+                f"{self.where}: {self.networks.checkpoints[0]} takes no clicks; look at the whole scan with slide(), or"
+                " train with --clicks-as-channel"
+            )
         located = locate_clicks(clicks, self.scan.stored_grid, self.grid, self.where)
         labels = np.array([click.label for click in clicks])
         foreground = located[labels == FOREGROUND]

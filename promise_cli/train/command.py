@@ -1,35 +1,28 @@
 """What one call of promise-train does, from the arguments to the scores of the fold's test cases."""
 
 import dataclasses
-import math
 import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
 import torch
 from torch import nn
 
+from promise_cli.architectures import takes_clicks
 from promise_cli.case import made_with
 from promise_cli.console import say, warn
-from promise_cli.errors import CheckpointError, DatasetError, PlanError, PromiseError, StoppedError
-from promise_cli.fingerprint import Fingerprint
+from promise_cli.errors import CheckpointError, DatasetError, PlanError, StoppedError
 from promise_cli.plan import Plan
 from promise_cli.records import load_record
 from promise_cli.samples import TrainingSamples, ValidationSamples
 from promise_cli.splits import Split, Splits
 from promise_cli.train.fold_scores import score_fold
 from promise_cli.train.group import Group, join_group, launch
+from promise_cli.train.introduction import introduce, warn_of_large_targets
 from promise_cli.train.loop import Training, compiled_or_plain, train_epochs
-from promise_cli.train.provenance import (
-    begin_session,
-    end_session,
-    load_sessions,
-    peak_memory_gib,
-    save_sessions,
-)
+from promise_cli.train.outcome import recorded
+from promise_cli.train.place import run_folder
 from promise_cli.train.request import TrainRequest
 from promise_cli.train.run import LAST, Run, hold
 from promise_cli.train.start import resume_run, start_run
@@ -37,9 +30,6 @@ from promise_cli.train.stopping import StopRequest
 from promise_cli.train.watch import Board
 from promise_cli.volume import file_stamps
 from promise_cli.workspace import Workspace, open_workspace
-
-_NO_MEMORY = re.compile("out of memory|not enough memory|can't allocate|alloc_cpu", re.IGNORECASE)
-"""As torch says it, of which only CUDA's has a class of its own."""
 
 SHIFT_SCALE = 64.0
 """HU that one unit of normalised intensity stands for where a scan has no HU: the deviation of the paper's
@@ -84,23 +74,19 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
     preprocessed = workspace.find_preprocessed(request.task)
     plan = load_record(Plan, preprocessed / "plans.json")
     split = _read_split(preprocessed, request.fold, plan)
-    folder = workspace.results / preprocessed.name / f"fold_{request.fold}"
+    folder = run_folder(workspace.results / preprocessed.name, request)
     if not group.is_first:
         group.wait()  # the first process may have weights to download
     before = _stamp(folder)
-    run = _open_run(request, group, device, workspace, folder, plan, split)
+    run = _open_run(request, group, device, workspace, preprocessed, folder, plan, split)
     if group.is_first:
         group.wait()
-    _introduce(run, preprocessed.name)
-    _warn_of_large_targets(run, preprocessed)
+    introduce(run, preprocessed.name)
+    if takes_clicks(run.model.config):  # the others look at the whole scan
+        warn_of_large_targets(run, preprocessed)
     with hold(folder) if group.is_first else nullcontext(), stop.listening():
         if group.is_first:
-            if _stamp(folder) != before:
-                raise CheckpointError(
-                    f"{folder}: another promise-train wrote into it just now; call again"
-                )
-            if request.resume:
-                run.mend_best()
+            _settle(run, request, before)
         try:
             if not run.is_finished:
                 _work(request, group, run, preprocessed / "cases", stop)
@@ -120,11 +106,22 @@ def _stamp(folder: Path) -> object:
     return file_stamps([path]) if path.exists() else None
 
 
+def _settle(run: Run, request: TrainRequest, before: object) -> None:
+    """See, now that the run is held, that it is the one that was opened, and whole."""
+    if _stamp(run.folder) != before:
+        raise CheckpointError(
+            f"{run.folder}: another promise-train wrote into it just now; call again"
+        )
+    if request.resume:
+        run.mend_best()
+
+
 def _open_run(
     request: TrainRequest,
     group: Group,
     device: str,
     workspace: Workspace,
+    preprocessed: Path,
     folder: Path,
     plan: Plan,
     split: Split,
@@ -138,6 +135,7 @@ def _open_run(
             device=device,
             processes=group.size,
             weights_dir=workspace.weights,
+            fingerprint=preprocessed / "fingerprint.json",
         )
     if request.overwrite:
         raise CheckpointError(
@@ -185,69 +183,9 @@ def _work(
         stop=stop,
         board=board,
     )
-    with _recorded(training):
+    with recorded(training):
         train_epochs(training)
     board.close()
-
-
-@contextmanager
-def _recorded(training: Training) -> Iterator[None]:
-    """Keep run.json up to date: when it began, after each epoch, and how it ended."""
-    run, group = training.run, training.group
-    earlier = () if run.epoch + run.step == 0 else load_sessions(run.folder)
-    session = begin_session(
-        run.device,
-        processes=group.size,
-        precision=run.precision,
-        seed=run.seed,
-        model=run.model,
-        first_epoch=run.epoch + 1,
-    )
-
-    def record(outcome: str = "running") -> None:
-        if not group.is_first:
-            return
-        steps = max(1, training.steps)
-        current = dataclasses.replace(
-            session,
-            last_epoch=run.epoch,
-            steps=training.steps,
-            seconds_per_step=training.seconds / steps,
-            waiting_share=training.waiting_seconds / max(training.seconds, 1e-9),
-            peak_memory_gib=peak_memory_gib(run.device),
-        )
-        if outcome != "running":
-            current = end_session(current, outcome)
-        save_sessions((*earlier, current), run.folder)
-
-    training.on_epoch = record
-    try:
-        yield
-    except BaseException as error:
-        told = error if isinstance(error, PromiseError) else _explained(error, run)
-        if run.is_saved:
-            record("stopped" if isinstance(error, StoppedError) else f"failed: {told or error!r}")
-        if told is None or told is error:
-            raise
-        raise told from None
-    record("finished")
-
-
-def _explained(error: BaseException, run: Run) -> CheckpointError | None:
-    """What a user can do about an error of torch's; None for any other."""
-    text = " ".join(str(error).split())
-    again = "go on with --resume and" if run.is_saved else "start again with"
-    if "DataLoader worker" in text:
-        return CheckpointError(
-            f"{run.folder}: a process that reads samples died, perhaps for want of memory; {again} fewer --workers"
-        )
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(text):
-        return CheckpointError(
-            f"{run.folder}: {run.device} has not enough memory for {run.config.batch_size} samples of"
-            f" {run.plan.patch_size}^3 at once; {again} a smaller --batch-size (--accumulate"
-            " makes up for it), --checkpoint-activations or --precision bf16"
-        )
-    return None
 
 
 def _score(run: Run, cases_dir: Path, stop: StopRequest) -> None:
@@ -290,46 +228,3 @@ def _num_workers(asked: int | None, device: torch.device) -> int:
     if asked is not None:
         return asked
     return 0 if device.type == "cpu" else min(6, (os.cpu_count() or 1) - 1)
-
-
-def _introduce(run: Run, dataset: str) -> None:
-    parameters = list(run.model.parameters())
-    trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
-    total = sum(parameter.numel() for parameter in parameters)
-    say(
-        f"dataset: {dataset}, fold {run.fold}: {len(run.split.train)} training and"
-        f" {len(run.split.val)} validation cases, target {run.plan.target_label} ({run.plan.target_name})"
-    )
-    say(
-        f"network: preset {run.preset}, encoder {run.model.config.encoder}, weights {run.encoder_weights};"
-        f" {trained:,} of {total:,} parameters are trained"
-    )
-    at_step = f" from step {run.step + 1}" if run.step else ""
-    say(
-        f"run: {run.folder}, epochs {run.epoch + 1}{at_step} to {run.config.epochs}, patch {run.plan.patch_size}^3,"
-        f" {run.samples_per_step} samples a step, device {run.device} in {run.precision}, seed {run.seed}, validation"
-        f" every {run.config.validate_every} epochs"
-    )
-    test = run.split.test
-    say(
-        f"test cases: {len(test)} ({', '.join(test[:6])}{', ...' if len(test) > 6 else ''}), see splits.json"
-    )
-
-
-def _warn_of_large_targets(run: Run, preprocessed: Path) -> None:
-    """A target larger than the window cannot be outlined whole, however long the training."""
-    path = preprocessed / "fingerprint.json"
-    if not path.exists():
-        return
-    edge = run.plan.patch_size
-    window_ml = edge**3 * math.prod(run.plan.spacing) / 1000
-    try:
-        cases = load_record(Fingerprint, path).cases
-    except PlanError:  # it serves nothing else here
-        return
-    larger = [case.case_id for case in cases if case.target_ml > window_ml]
-    if larger:
-        warn(
-            f"in {len(larger)} of {len(cases)} cases, such as {larger[0]}, the target is larger than the window of"
-            f" {edge}^3 voxels ({window_ml:.0f} ml); what lies outside the window stays background"
-        )

@@ -3,17 +3,16 @@
 import difflib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from promise_cli.errors import PlanError
-from promise_cli.model import ModelConfig
 from promise_cli.presets import TrainConfig
 from promise_cli.records import record_from_json, record_to_json
 
+C = TypeVar("C")
 
-def set_fields(
-    model: ModelConfig, recipe: TrainConfig, assignments: Sequence[str]
-) -> tuple[ModelConfig, TrainConfig]:
+
+def set_fields(model: C, recipe: TrainConfig, assignments: Sequence[str]) -> tuple[C, TrainConfig]:
     """Both records with the fields that were asked for.
 
     Args:
@@ -31,7 +30,7 @@ def set_fields(
             raise PlanError(f"--set {assignment}: give NAME=VALUE, such as label_embedding=true")
         part, key = _find(contents, name.strip())
         part[key] = _value(text.strip())
-    network = record_from_json(ModelConfig, contents["network"], "--set")
+    network = record_from_json(type(model), contents["network"], "--set")
     return network, record_from_json(TrainConfig, contents["recipe"], "--set")
 
 

@@ -1,4 +1,6 @@
-"""A finished run on its fold's test cases: one simulated click each, Dice and NSD on the plan's grid.
+"""A finished run on its fold's test cases: Dice and NSD on the plan's grid, with one simulated click each.
+
+A network that takes no clicks looks at each case as a whole, in windows that overlap by half.
 
 A first answer beside the checkpoint, from the preprocessed cases alone. What counts for publication is
 promise-predict and promise-evaluate, which score on each scan's own grid.
@@ -9,18 +11,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from promise_cli.architectures import Network, takes_clicks
 from promise_cli.case import Case, load_case
 from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.console import say, show_table, track
 from promise_cli.device import Precision, autocast
 from promise_cli.errors import DatasetError, StoppedError
 from promise_cli.metrics import score_masks
-from promise_cli.model import ProMISe
 from promise_cli.patches import Patch
 from promise_cli.plan import Plan
 from promise_cli.samples import foreground_voxel, generator
 from promise_cli.scores import CaseScore, Report, Summary, summarize, write_report
+from promise_cli.session.fusion import Canvas
+from promise_cli.session.placement import windows_over
 from promise_cli.train.run import BEST, LAST, Run
 from promise_cli.train.stopping import StopRequest
 
@@ -43,6 +48,12 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
     """
     path = run.folder / (BEST if (run.folder / BEST).exists() else LAST)
     model = build_model(load_checkpoint(path), path).to(run.device)
+    clicked = takes_clicks(run.model.config)
+    how = (
+        f"one click a case drawn from the target with seed {run.seed}"
+        if clicked
+        else "without clicks, the whole of each case in windows that overlap by half"
+    )
     scores = []
     for case_id in track(run.split.test, "test cases", len(run.split.test)):
         if stop.reason is not None:
@@ -51,8 +62,12 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
                 " --resume to score them"
             )
         case = load_case(cases_dir, case_id)
-        click = foreground_voxel(case, generator(run.seed, 0, case_id))
-        scores.append(_score_case(model, case, click, run.plan, run.device, run.precision))
+        if clicked:
+            click = foreground_voxel(case, generator(run.seed, 0, case_id))
+            found = _find_at_click(model, case, click, run.plan, run.device, run.precision)
+        else:
+            found = _find_everywhere(model, case, run.plan, run.device, run.precision)
+        scores.append(_score_case(found, case, run.plan))
     summary = summarize(scores)
     report = Report(
         command="promise-train",
@@ -67,15 +82,13 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
         empty_cases=0,
         missing_policy="error",
         missing_cases=0,
-        notes=(
-            f"test cases of fold {run.fold}, one click a case drawn from the target with seed {run.seed},"
-            " scored on the plan's grid",
-        ),
+        notes=(f"test cases of fold {run.fold}, {how}, scored on the plan's grid",),
         summary=summary,
         cases=tuple(scores),
     )
     write_report(report, run.folder)
-    say(f"test cases of fold {run.fold}: {path.name}, one simulated click each, on the plan's grid")
+    shown = "one simulated click each" if clicked else "without clicks"
+    say(f"test cases of fold {run.fold}: {path.name}, {shown}, on the plan's grid")
     rows = []
     for name, of in (
         ("Dice", summary.overall.dice),
@@ -88,40 +101,71 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
     return summary
 
 
-@torch.inference_mode()
-def _score_case(
-    model: ProMISe,
+def _find_at_click(
+    model: Network,
     case: Case,
     click: tuple[int, int, int],
     plan: Plan,
     device: torch.device,
     precision: Precision,
-) -> CaseScore:
+) -> NDArray[np.bool_]:
     """One window round the click; what lies outside stays background (paper, section 3)."""
     size = plan.patch_size
     window = Patch.centred(click, (size, size, size))
-    image = torch.from_numpy(window.crop(case.image).astype(np.float32))[None, None]
     place = torch.tensor([click]) - torch.tensor(window.origin)
+    found = _ask(model, window, case, place.float(), device, precision) > 0.5
+    mask = np.zeros(case.target.shape, dtype=bool)
+    window.paste(found, mask)
+    return mask
+
+
+def _find_everywhere(
+    model: Network, case: Case, plan: Plan, device: torch.device, precision: Precision
+) -> NDArray[np.bool_]:
+    """The whole case, as promise-predict looks at a scan without clicks."""
+    i, j, k = case.target.shape
+    windows = windows_over((i, j, k), plan.patch_size)
+    canvas = Canvas.holding(windows)
+    for window in windows:
+        canvas.add(window, _ask(model, window, case, torch.zeros(0, 3), device, precision))
+    assert canvas.block is not None
+    mask = np.zeros(case.target.shape, dtype=bool)
+    canvas.block.paste(canvas.fused() > 0.5, mask)
+    return mask
+
+
+@torch.inference_mode()
+def _ask(
+    model: Network,
+    window: Patch,
+    case: Case,
+    clicks: torch.Tensor,
+    device: torch.device,
+    precision: Precision,
+) -> NDArray[np.float32]:
+    """Foreground probability `(I, J, K)` of a window, with foreground clicks `(N, 3)` in its voxels."""
+    image = torch.from_numpy(window.crop(case.image).astype(np.float32))[None, None]
     with autocast(device, precision):
         logits = model(
             image.to(device),
-            place[None].float().to(device),
-            torch.ones(1, 1, dtype=torch.long, device=device),
+            clicks[None].to(device),
+            torch.ones(1, len(clicks), dtype=torch.long, device=device),
         )
     if not torch.isfinite(logits).all():
         raise DatasetError(
             f"case {case.case_id}: the network's output is not finite; look at the intensities of that case, and run"
             " promise-preprocess again if its scan is sound"
         )
-    found = (logits.float().softmax(dim=1)[0, 1] > 0.5).cpu().numpy()
+    return logits.float().softmax(dim=1)[0, 1].cpu().numpy()
+
+
+def _score_case(prediction: NDArray[np.bool_], case: Case, plan: Plan) -> CaseScore:
     reference = np.asarray(case.target) > 0
-    prediction = np.zeros_like(reference)
-    window.paste(found, prediction)
     measured = score_masks(prediction, reference, plan.spacing, (TOLERANCE_MM,))
     voxel_ml = float(np.prod(plan.spacing)) / 1000
     return CaseScore(
         case_id=case.case_id,
-        label=plan.target_label,
+        label=plan.label,
         name=plan.target_name,
         status="ok" if measured.prediction_voxels else "prediction_empty",
         dice=measured.dice,

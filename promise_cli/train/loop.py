@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from promise_cli.architectures import takes_clicks
 from promise_cli.device import autocast
 from promise_cli.errors import DatasetError, StoppedError
 from promise_cli.losses import total_loss
@@ -53,7 +54,8 @@ class Training:
         run = self.run
         per_epoch = num_steps(len(self.samples), run.samples_per_step)
         done = run.epoch * per_epoch + run.step
-        self.watch = Watch(run.config.epochs, per_epoch, done, run.config.validation_clicks)
+        clicks = run.config.validation_clicks if takes_clicks(run.model.config) else 0
+        self.watch = Watch(run.config.epochs, per_epoch, done, clicks)
 
 
 def train_epochs(training: Training) -> None:

@@ -43,6 +43,9 @@ class Session:
     seed: int
     parameters: int
     parameters_trained: int
+    network: str = "promise"
+    operations_per_patch: int | None = None
+    """Of one forward pass, a multiplication and its addition counted as two; None in files of older versions."""
     first_epoch: int
     """Counted from 1."""
     last_epoch: int = 0
@@ -72,6 +75,8 @@ def begin_session(
     precision: str,
     seed: int,
     model: torch.nn.Module,
+    network: str,
+    operations_per_patch: int | None,
     first_epoch: int,
 ) -> Session:
     """What is known before the first step."""
@@ -91,6 +96,8 @@ def begin_session(
         seed=seed,
         parameters=sum(parameter.numel() for parameter in parameters),
         parameters_trained=sum(p.numel() for p in parameters if p.requires_grad),
+        network=network,
+        operations_per_patch=operations_per_patch,
         first_epoch=first_epoch,
     )
 

@@ -38,6 +38,10 @@ class TrainRequest:
     """Which of splits.json."""
     preset: str | None = None
     """See `presets`; `paper` where left out."""
+    network: str | None = None
+    """See `architectures`; `promise` where left out."""
+    clicks_as_channel: bool | None = None
+    """Show clicks to a network that has no encoder for them, as two further channels of the image."""
     encoder: str | None = None
     """Family and size of the image transformer, where not the preset's."""
     weights: str | None = None

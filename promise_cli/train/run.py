@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch.optim import AdamW
 
+from promise_cli.architectures import PROMISE, Network
 from promise_cli.atomic import PREFIX
 from promise_cli.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from promise_cli.device import Precision
 from promise_cli.errors import CheckpointError
-from promise_cli.model import ProMISe
 from promise_cli.plan import Plan
 from promise_cli.presets import TrainConfig
 from promise_cli.records import save_record
@@ -41,11 +41,13 @@ class Run:
     """With the precision that was decided."""
     samples_per_step: int
     """Of all devices and batches together."""
-    model: ProMISe
+    model: Network
     optimizer: AdamW
     device: torch.device
     encoder_weights: str
     """Name and sha256 of the pretrained weights, or `none`."""
+    network: str = PROMISE
+    """Of `architectures`."""
     replaces: bool = False
     """Whether an earlier run lies in the folder, which goes when this one can first be used."""
     epoch: int = 0
@@ -85,7 +87,8 @@ class Run:
             self._save_best(checkpoint)
         self._save_last(checkpoint)
         save_log(self.log, self.folder / "log.csv")
-        title = f"{self.plan.dataset}, fold {self.fold}, {self.preset}"
+        network = "" if self.network == PROMISE else f"{self.network}, "
+        title = f"{self.plan.dataset}, fold {self.fold}, {network}{self.preset}"
         draw_progress(self.log, title, self.folder / "progress.png")
 
     def save_step(self) -> None:
@@ -149,6 +152,7 @@ class Run:
             log=[dataclasses.asdict(row) for row in self.log],
             weights=self.model.state_dict(),
             optimizer=self.optimizer.state_dict(),
+            network=self.network,
         )
 
 

@@ -7,19 +7,24 @@ from pathlib import Path
 import torch
 from torch.optim import AdamW
 
+from promise_cli.architectures import (
+    Network,
+    PlainConfig,
+    build_network,
+    encoder_of,
+)
 from promise_cli.checkpoint import Checkpoint, build_model, load_checkpoint
 from promise_cli.device import choose_device, choose_precision
 from promise_cli.errors import CheckpointError, WorkspaceError
-from promise_cli.model import NEVER_CALLED, ModelConfig, ProMISe
-from promise_cli.model.config import ENCODER_NAMES
+from promise_cli.model import NEVER_CALLED, ProMISe
 from promise_cli.plan import Plan
-from promise_cli.presets import TrainConfig, preset
+from promise_cli.presets import TrainConfig
 from promise_cli.pretrained import load_pretrained
 from promise_cli.splits import Split
 from promise_cli.train.curves import EpochLog, load_log
-from promise_cli.train.fields import set_fields
 from promise_cli.train.request import MAY_CHANGE, OPTIONS, TrainRequest
 from promise_cli.train.run import LAST, Run
+from promise_cli.train.sizes import choose_network
 
 
 def start_run(
@@ -31,6 +36,7 @@ def start_run(
     device: str,
     processes: int,
     weights_dir: Path,
+    fingerprint: Path | None = None,
 ) -> Run:
     """A run before its first epoch.
 
@@ -42,10 +48,11 @@ def start_run(
         device: Of this process.
         processes: That share each step.
         weights_dir: Where pretrained weights are looked for.
+        fingerprint: The dataset's `fingerprint.json`; the patch of networks beside ProMISe is no wider than its scans.
 
     Raises:
         WorkspaceError: The folder holds a run already, and is not to be overwritten.
-        PlanError: Unknown preset or encoder.
+        PlanError: Unknown network, preset or encoder.
         CheckpointError: The pretrained weights, the device or the precision are not to be had.
     """
     there = [path for path in sorted(folder.glob("checkpoint_*.pt")) if path.is_file()]
@@ -53,31 +60,31 @@ def start_run(
         raise WorkspaceError(
             f"{there[-1]}: a run is there already; add --resume to go on with it, or --overwrite to start anew"
         )
-    name = request.preset or "paper"
-    model_config, config = set_fields(*preset(name), request.fields)
-    model_config = _fit(model_config, plan, request.encoder)
+    choice = choose_network(request, plan, fingerprint)
     chosen = choose_device(device)
-    config = dataclasses.replace(config, **request.recipe())
-    precision = choose_precision(config.precision, chosen, model_config.encoder)
-    config = dataclasses.replace(config, precision=precision)
+    precision = choose_precision(choice.config.precision, chosen, encoder_of(choice.model_config))
+    config = dataclasses.replace(choice.config, precision=precision)
     seed = 42 if request.seed is None else request.seed
     torch.manual_seed(seed)
-    model = ProMISe(model_config)
-    encoder_weights = load_pretrained(model, request.weights, weights_dir)
+    model = build_network(choice.network, choice.model_config)
+    encoder_weights = "none"
+    if isinstance(model, ProMISe):
+        encoder_weights = load_pretrained(model, request.weights, weights_dir)
     model.to(chosen)
     return Run(
         folder=folder,
-        preset=name,
+        preset=choice.preset,
         fold=request.fold,
         split=split,
         seed=seed,
-        plan=dataclasses.replace(plan, patch_size=model_config.patch_size),
+        plan=dataclasses.replace(plan, patch_size=choice.model_config.patch_size),
         config=config,
         samples_per_step=config.batch_size * config.accumulate * processes,
         model=model,
         optimizer=_optimizer(model, config),
         device=chosen,
         encoder_weights=encoder_weights,
+        network=choice.network,
         replaces=bool(there),
     )
 
@@ -115,10 +122,10 @@ def resume_run(
             f"{path}: {checkpoint.epoch} epochs are done, --epochs {config.epochs} is less; ask for more"
         )
     chosen = choose_device(device)
-    precision = choose_precision(config.precision, chosen, checkpoint.model_config.encoder)
+    precision = choose_precision(config.precision, chosen, encoder_of(checkpoint.model_config))
     config = dataclasses.replace(config, precision=precision)  # a checkpoint of format 1 says auto
     model = build_model(checkpoint, path)
-    if checkpoint.encoder_weights != "none":
+    if isinstance(model, ProMISe) and checkpoint.encoder_weights != "none":
         model.freeze_encoder()
     model.to(chosen)
     optimizer = _optimizer(model, config)
@@ -136,6 +143,7 @@ def resume_run(
         optimizer=optimizer,
         device=chosen,
         encoder_weights=checkpoint.encoder_weights,
+        network=checkpoint.network,
         epoch=checkpoint.epoch,
         step=checkpoint.step,
         sums=dict(checkpoint.sums),
@@ -145,7 +153,7 @@ def resume_run(
     )
 
 
-def _load_state(optimizer: AdamW, model: ProMISe, checkpoint: Checkpoint, path: Path) -> None:
+def _load_state(optimizer: AdamW, model: Network, checkpoint: Checkpoint, path: Path) -> None:
     """Give the optimiser its moments back.
 
     Raises:
@@ -202,9 +210,13 @@ def _check_unchanged(path: Path, checkpoint: Checkpoint, plan: Plan, split: Spli
 def _check_request(request: TrainRequest, checkpoint: Checkpoint) -> None:
     """Refuse what a run was started with and cannot change on the way."""
     weights = request.weights and Path(request.weights).name
-    asked = {
+    sizes = checkpoint.model_config
+    clicked = isinstance(sizes, PlainConfig) and sizes.clicks_as_channel
+    asked: dict[str, tuple[object, object]] = {
+        "--network": (request.network, checkpoint.network),
+        "--clicks-as-channel": (request.clicks_as_channel, clicked),
         "--preset": (request.preset, checkpoint.preset),
-        "--encoder": (request.encoder, checkpoint.model_config.encoder),
+        "--encoder": (request.encoder, encoder_of(sizes)),
         "--weights": (
             weights,
             checkpoint.encoder_weights.rpartition(" ")[0] or checkpoint.encoder_weights,
@@ -222,19 +234,6 @@ def _check_request(request: TrainRequest, checkpoint: Checkpoint) -> None:
             )
 
 
-def _fit(model_config: ModelConfig, plan: Plan, encoder: str | None) -> ModelConfig:
-    """Give the network the encoder that was asked for, and the plan's patch size unless the preset has its own."""
-    if encoder is not None:
-        if encoder not in ENCODER_NAMES:
-            raise CheckpointError(
-                f"--encoder {encoder}: unknown; use one of {', '.join(ENCODER_NAMES)}"
-            )
-        model_config = dataclasses.replace(model_config, encoder=encoder)
-    if model_config.patch_size == ModelConfig().patch_size:
-        model_config = dataclasses.replace(model_config, patch_size=plan.patch_size)
-    return model_config
-
-
-def _optimizer(model: ProMISe, config: TrainConfig) -> AdamW:
+def _optimizer(model: Network, config: TrainConfig) -> AdamW:
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)

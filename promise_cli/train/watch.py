@@ -29,9 +29,11 @@ class Watch:
             num_epochs: Of the whole run.
             steps_per_epoch: Of the optimiser.
             steps_done: In calls before.
-            num_clicks: On each validation patch.
+            num_clicks: On each validation patch; 0 for a network that takes none.
         """
-        self.clicks = "one click" if num_clicks == 1 else f"{num_clicks} clicks"
+        self.clicks = {0: "in windows round the target", 1: "with one click"}.get(
+            num_clicks, f"with {num_clicks} clicks"
+        )
         self.num_epochs, self.steps_per_epoch = num_epochs, steps_per_epoch
         self.first = self.done = steps_done
         self.started = self.last_line = time.monotonic()
@@ -86,7 +88,7 @@ class Watch:
         shown = ""
         if row.validation_dice is not None:
             self.dice = row.validation_dice
-            shown = f", validation Dice {row.validation_dice:.3f} with {self.clicks}"
+            shown = f", validation Dice {row.validation_dice:.3f} {self.clicks}"
         left = "" if row.epoch == self.num_epochs else f", {self.time_left()} left"
         say(
             f"epoch {row.epoch}/{self.num_epochs}: loss {row.loss:.4f}{shown} ({row.seconds:.1f} s{left})"

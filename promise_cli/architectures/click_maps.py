@@ -1,0 +1,60 @@
+"""Clicks as images: a Gaussian at each, so that a network without a click encoder sees them."""
+
+import torch
+from torch import Tensor
+
+from promise_cli.errors import PromptError
+from promise_cli.prompts import BACKGROUND, FOREGROUND
+
+
+def click_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tensor:
+    """A map of foreground clicks and one of background clicks.
+
+    A map is 1 at its clicks and falls off as a Gaussian; where two overlap, the nearer one counts. It is 0 everywhere
+    without a click.
+
+    Args:
+        clicks: `(B, N, 3)` ijk in voxels of the patch, fractions allowed.
+        labels: `(B, N)` integers: 1 foreground, 0 background, -1 padding, ignored entirely.
+        edge: Of the cubic patch, in voxels.
+        sigma: In voxels.
+
+    Returns:
+        `(B, 2, I, J, K)` float32.
+
+    Raises:
+        ValueError: Clicks and labels do not fit.
+        PromptError: A click lies outside the patch.
+    """
+    if clicks.ndim != 3 or clicks.shape[2] != 3 or clicks.shape[:2] != labels.shape:
+        raise ValueError(
+            f"clicks {tuple(clicks.shape)} and labels {tuple(labels.shape)}; they must be (B, N, 3) and (B, N)"
+        )
+    if not (torch.compiler.is_compiling() or clicks.is_meta):
+        _check_inside(clicks, labels, edge)
+    places = torch.arange(edge, device=clicks.device, dtype=torch.float32)
+    # A Gaussian of three axes is the product of three lines: (B, N, 3, edge)
+    lines = torch.exp(-0.5 * ((places - clicks.float()[..., None]) / sigma) ** 2)
+    maps = []
+    for kind in (FOREGROUND, BACKGROUND):
+        found = lines.new_zeros(len(clicks), edge, edge, edge)
+        of_kind = (labels == kind).to(lines.dtype)
+        for number in range(
+            clicks.shape[1]
+        ):  # one after the other: all at once would need N patches of memory
+            i, j, k = (lines[:, number, axis] for axis in range(3))
+            i = i * of_kind[:, number, None]
+            one = i[:, :, None, None] * j[:, None, :, None] * k[:, None, None, :]
+            found = torch.maximum(found, one)
+        maps.append(found)
+    return torch.stack(maps, dim=1)
+
+
+def _check_inside(clicks: Tensor, labels: Tensor, edge: int) -> None:
+    outside = ((clicks < -0.5) | ~(clicks < edge - 0.5)).any(dim=-1) & (labels >= 0)
+    if outside.any():
+        place = ", ".join(f"{value:g}" for value in clicks[outside][0].tolist())
+        raise PromptError(
+            f"click ({place}) lies outside the patch of {edge} x {edge} x {edge} voxels;"
+            " give voxel indices (i, j, k) of the patch"
+        )

@@ -1,0 +1,62 @@
+"""nnU-Net's plain U-Net: MONAI's `DynUNet` with the stages that nnU-Net plans."""
+
+from dataclasses import dataclass
+
+from monai.networks.nets import DynUNet
+from torch import nn
+
+from promise_cli.architectures.architecture import NUM_CLASSES, Architecture, Setting
+from promise_cli.architectures.config import PlainConfig
+from promise_cli.architectures.unet_plan import Triple, plan_unet
+
+MAX_WIDTH = 320
+LEAST_PATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynUNetConfig(PlainConfig):
+    """Sizes of the U-Net, one entry a stage."""
+
+    strides: tuple[Triple, ...]
+    kernels: tuple[Triple, ...]
+    widths: tuple[int, ...]
+    """Channels: 32, doubled at each stage up to 320."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not len(self.strides) == len(self.kernels) == len(self.widths) >= 2:
+            raise ValueError(
+                f"{len(self.strides)} strides, {len(self.kernels)} kernels and {len(self.widths)} widths; give as many"
+                " of each, two at least"
+            )
+
+
+def plan(setting: Setting) -> DynUNetConfig:
+    """Stages by nnU-Net's rules, on a patch that can be halved so often."""
+    first = 8 if setting.small else 32
+    edge = max(setting.patch_size, LEAST_PATCH)
+    planned = plan_unet((edge, edge, edge), setting.spacing)
+    most = max(planned.multiple)
+    return DynUNetConfig(
+        **setting.shared(max(4, most), LEAST_PATCH),
+        strides=planned.strides,
+        kernels=planned.kernels,
+        widths=tuple(min(first << stage, MAX_WIDTH) for stage in range(len(planned.strides))),
+    )
+
+
+def build(config: DynUNetConfig) -> nn.Module:
+    """Instance norm and leaky ReLU, two convolutions a stage, no deep supervision."""
+    return DynUNet(
+        spatial_dims=3,
+        in_channels=config.in_channels,
+        out_channels=NUM_CLASSES,
+        kernel_size=config.kernels,
+        strides=config.strides,
+        upsample_kernel_size=config.strides[1:],
+        filters=config.widths,
+        trans_bias=True,
+    )
+
+
+DYNUNET = Architecture("dynunet", DynUNetConfig, plan, build)

@@ -1,0 +1,44 @@
+"""Swin UNETR (Hatamizadeh et al., arXiv 2201.01266), MONAI's."""
+
+from dataclasses import dataclass
+
+from monai.networks.nets import SwinUNETR
+from torch import nn
+
+from promise_cli.architectures.architecture import NUM_CLASSES, Architecture, Setting
+from promise_cli.architectures.config import PlainConfig
+
+MULTIPLE = 32
+LEAST_PATCH = 64
+"""Instance norm needs more than one voxel at 1/32."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwinUNETRConfig(PlainConfig):
+    """Sizes of Swin UNETR."""
+
+    feature_size: int = 48
+    """Channels at half resolution, a multiple of 12."""
+    window_size: int = 7
+    """Edge of an attention window in tokens."""
+
+
+def plan(setting: Setting) -> SwinUNETRConfig:
+    """48 channels and windows of 7^3 tokens, as published."""
+    shared = setting.shared(MULTIPLE, LEAST_PATCH)
+    if setting.small:
+        return SwinUNETRConfig(**shared, feature_size=12, window_size=4)
+    return SwinUNETRConfig(**shared)
+
+
+def build(config: SwinUNETRConfig) -> nn.Module:
+    """All else as MONAI has it."""
+    return SwinUNETR(
+        in_channels=config.in_channels,
+        out_channels=NUM_CLASSES,
+        feature_size=config.feature_size,
+        window_size=config.window_size,
+    )
+
+
+SWIN_UNETR = Architecture("swin_unetr", SwinUNETRConfig, plan, build)

@@ -1,0 +1,56 @@
+"""What promise-train says of a run before its first step."""
+
+import math
+from pathlib import Path
+
+from promise_cli.architectures import describe_network
+from promise_cli.console import say, warn
+from promise_cli.errors import PlanError
+from promise_cli.fingerprint import Fingerprint
+from promise_cli.records import load_record
+from promise_cli.train.run import Run
+
+
+def introduce(run: Run, dataset: str) -> None:
+    """Say what is trained, on what, and how."""
+    parameters = list(run.model.parameters())
+    trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+    total = sum(parameter.numel() for parameter in parameters)
+    say(
+        f"dataset: {dataset}, fold {run.fold}: {len(run.split.train)} training and"
+        f" {len(run.split.val)} validation cases, target {run.plan.label} ({run.plan.target_name})"
+    )
+    say(
+        f"network: {describe_network(run.network, run.model.config)}, preset {run.preset}, weights"
+        f" {run.encoder_weights};"
+        f" {trained:,} of {total:,} parameters are trained"
+    )
+    at_step = f" from step {run.step + 1}" if run.step else ""
+    say(
+        f"run: {run.folder}, epochs {run.epoch + 1}{at_step} to {run.config.epochs}, patch {run.plan.patch_size}^3,"
+        f" {run.samples_per_step} samples a step, device {run.device} in {run.precision}, seed {run.seed}, validation"
+        f" every {run.config.validate_every} epochs"
+    )
+    test = run.split.test
+    say(
+        f"test cases: {len(test)} ({', '.join(test[:6])}{', ...' if len(test) > 6 else ''}), see splits.json"
+    )
+
+
+def warn_of_large_targets(run: Run, preprocessed: Path) -> None:
+    """A target larger than the window cannot be outlined whole, however long the training."""
+    path = preprocessed / "fingerprint.json"
+    if not path.exists():
+        return
+    edge = run.plan.patch_size
+    window_ml = edge**3 * math.prod(run.plan.spacing) / 1000
+    try:
+        cases = load_record(Fingerprint, path).cases
+    except PlanError:  # it serves nothing else here
+        return
+    larger = [case.case_id for case in cases if case.target_ml > window_ml]
+    if larger:
+        warn(
+            f"in {len(larger)} of {len(cases)} cases, such as {larger[0]}, the target is larger than the window of"
+            f" {edge}^3 voxels ({window_ml:.0f} ml); what lies outside the window stays background"
+        )

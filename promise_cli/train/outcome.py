@@ -1,0 +1,87 @@
+"""How a call ends: told in run.json, and in one line where a user can do something about it."""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from promise_cli.architectures import count_operations
+from promise_cli.errors import CheckpointError, PromiseError, StoppedError
+from promise_cli.train.loop import Training
+from promise_cli.train.provenance import (
+    begin_session,
+    end_session,
+    load_sessions,
+    peak_memory_gib,
+    save_sessions,
+)
+from promise_cli.train.run import Run
+
+_NO_MEMORY = re.compile("out of memory|not enough memory|can't allocate|alloc_cpu", re.IGNORECASE)
+"""As torch says it, of which only CUDA's has a class of its own."""
+
+
+@contextmanager
+def recorded(training: Training) -> Iterator[None]:
+    """Keep run.json up to date: when it began, after each epoch, and how it ended."""
+    run, group = training.run, training.group
+    earlier = () if run.epoch + run.step == 0 else load_sessions(run.folder)
+    session = begin_session(
+        run.device,
+        processes=group.size,
+        precision=run.precision,
+        seed=run.seed,
+        model=run.model,
+        network=run.network,
+        operations_per_patch=count_operations(run.network, run.model.config)
+        if group.is_first
+        else None,
+        first_epoch=run.epoch + 1,
+    )
+
+    def record(outcome: str = "running") -> None:
+        if not group.is_first:
+            return
+        steps = max(1, training.steps)
+        current = dataclasses.replace(
+            session,
+            last_epoch=run.epoch,
+            steps=training.steps,
+            seconds_per_step=training.seconds / steps,
+            waiting_share=training.waiting_seconds / max(training.seconds, 1e-9),
+            peak_memory_gib=peak_memory_gib(run.device),
+        )
+        if outcome != "running":
+            current = end_session(current, outcome)
+        save_sessions((*earlier, current), run.folder)
+
+    training.on_epoch = record
+    try:
+        yield
+    except BaseException as error:
+        told = error if isinstance(error, PromiseError) else _explained(error, run)
+        if run.is_saved:
+            record("stopped" if isinstance(error, StoppedError) else f"failed: {told or error!r}")
+        if told is None or told is error:
+            raise
+        raise told from None
+    record("finished")
+
+
+def _explained(error: BaseException, run: Run) -> CheckpointError | None:
+    """What a user can do about an error of torch's; None for any other."""
+    text = " ".join(str(error).split())
+    again = "go on with --resume and" if run.is_saved else "start again with"
+    if "DataLoader worker" in text:
+        return CheckpointError(
+            f"{run.folder}: a process that reads samples died, perhaps for want of memory; {again} fewer --workers"
+        )
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(text):
+        return CheckpointError(
+            f"{run.folder}: {run.device} has not enough memory for {run.config.batch_size} samples of"
+            f" {run.plan.patch_size}^3 at once; {again} a smaller --batch-size (--accumulate"
+            " makes up for it), --checkpoint-activations or --precision bf16"
+        )
+    return None

@@ -1,0 +1,117 @@
+"""Which network a run trains, how large it is for this dataset, and by which recipe."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise_cli.architectures import (
+    PROMISE,
+    NetworkConfig,
+    PlainConfig,
+    Setting,
+    check_name,
+    plan_network,
+)
+from promise_cli.errors import CheckpointError
+from promise_cli.fingerprint import Fingerprint
+from promise_cli.model import ModelConfig
+from promise_cli.model.config import ENCODER_NAMES
+from promise_cli.plan import LARGEST_PATCH, Plan
+from promise_cli.presets import TINY_PATCH, TrainConfig, plain_preset, preset
+from promise_cli.records import load_record
+from promise_cli.train.fields import set_fields
+from promise_cli.train.request import TrainRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A network before it is built."""
+
+    network: str
+    preset: str
+    model_config: NetworkConfig
+    config: TrainConfig
+    """With what the call asked for."""
+
+
+def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) -> Choice:
+    """What a call means.
+
+    Args:
+        request: The call.
+        plan: Of the dataset.
+        fingerprint: Its `fingerprint.json`, for networks that need no wider patch than the scans are.
+
+    Raises:
+        PlanError: Unknown network or preset, or two that do not go together.
+        CheckpointError: Unknown encoder, or an option that this network has no use for.
+    """
+    network, name = request.network or PROMISE, request.preset or "paper"
+    check_name(network)
+    model_config: NetworkConfig
+    if network == PROMISE:
+        if request.clicks_as_channel:
+            raise CheckpointError(
+                "--clicks-as-channel: promise has an encoder for clicks; leave it out, or name another --network"
+            )
+        sizes, config = set_fields(*preset(name), request.fields)
+        model_config = _fit(sizes, plan, request.encoder)
+    else:
+        clicks = bool(request.clicks_as_channel)
+        config = plain_preset(name, network, clicks=clicks)
+        _refuse_pretrained(request, network)
+        planned = _size(network, name == "tiny", plan, _median_edge(plan, fingerprint), clicks)
+        model_config, config = set_fields(planned, config, request.fields)
+    config = dataclasses.replace(config, **request.recipe())
+    return Choice(network=network, preset=name, model_config=model_config, config=config)
+
+
+def _size(network: str, small: bool, plan: Plan, median: int | None, clicks: bool) -> PlainConfig:
+    wanted = TINY_PATCH if small else plan.patch_size
+    setting = Setting(
+        patch_size=wanted if median is None else min(wanted, median),
+        spacing=plan.spacing,
+        small=small,
+        clicks_as_channel=clicks,
+    )
+    config = plan_network(network, setting)
+    if config.patch_size > LARGEST_PATCH:
+        raise CheckpointError(
+            f"--network {network}: needs a patch of {config.patch_size}^3 voxels for the plan's {plan.patch_size}^3;"
+            f" give the plan a patch_size that is smaller than {LARGEST_PATCH}"
+        )
+    return config
+
+
+def _median_edge(plan: Plan, fingerprint: Path | None) -> int | None:
+    """The longest axis of the median scan, in voxels of the plan; nnU-Net, too, makes no patch wider than that."""
+    if fingerprint is None or not fingerprint.exists():
+        return None
+    found = load_record(Fingerprint, fingerprint)
+    extents = (
+        n * mm / min(plan.spacing)
+        for n, mm in zip(found.median_shape, found.median_spacing, strict=True)
+    )
+    return math.ceil(max(extents) - 1e-6)
+
+
+def _refuse_pretrained(request: TrainRequest, network: str) -> None:
+    for option, value in (("--encoder", request.encoder), ("--weights", request.weights)):
+        if value not in (None, "none"):
+            raise CheckpointError(
+                f"{option} {value}: {network} has no pretrained encoder; leave it out, or train --network promise"
+            )
+
+
+def _fit(model_config: ModelConfig, plan: Plan, encoder: str | None) -> ModelConfig:
+    """Give the network the encoder that was asked for, and the plan's patch size unless the preset has its own."""
+    if encoder is not None:
+        if encoder not in ENCODER_NAMES:
+            raise CheckpointError(
+                f"--encoder {encoder}: unknown; use one of {', '.join(ENCODER_NAMES)}"
+            )
+        model_config = dataclasses.replace(model_config, encoder=encoder)
+    if model_config.patch_size == ModelConfig().patch_size:
+        model_config = dataclasses.replace(model_config, patch_size=plan.patch_size)
+    return model_config

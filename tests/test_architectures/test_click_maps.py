@@ -1,0 +1,46 @@
+"""Clicks as images: where they are 1, how they fall off, and what is ignored."""
+
+import math
+
+import pytest
+import torch
+
+from promise_cli.architectures.click_maps import click_maps
+from promise_cli.errors import PromptError
+
+
+def test_a_map_is_a_gaussian_round_each_click_and_the_nearer_one_counts() -> None:
+    clicks = torch.tensor([[[3.0, 4.0, 5.0], [3.0, 4.0, 7.0], [8.0, 1.5, 2.0], [0.0, 0.0, 0.0]]])
+    labels = torch.tensor([[1, 1, 0, -1]])
+    maps = click_maps(clicks, labels, 10, sigma=2.0)
+    assert maps.shape == (1, 2, 10, 10, 10)
+    for i in range(10):
+        for j in range(10):
+            for k in range(10):
+                near = min((i - 3) ** 2 + (j - 4) ** 2 + (k - at) ** 2 for at in (5, 7))
+                far = (i - 8) ** 2 + (j - 1.5) ** 2 + (k - 2) ** 2
+                assert maps[0, 0, i, j, k].item() == pytest.approx(math.exp(-near / 8), abs=1e-6)
+                assert maps[0, 1, i, j, k].item() == pytest.approx(math.exp(-far / 8), abs=1e-6)
+
+
+def test_without_clicks_both_maps_are_empty() -> None:
+    for clicks, labels in (
+        (torch.zeros(2, 0, 3), torch.zeros(2, 0, dtype=torch.long)),
+        (torch.full((2, 3, 3), 99.0), torch.full((2, 3), -1)),
+    ):
+        assert not click_maps(clicks, labels, 8, 2.0).any()
+
+
+def test_samples_of_a_batch_do_not_mix() -> None:
+    clicks = torch.tensor([[[1.0, 1, 1]], [[6.0, 6, 6]]])
+    maps = click_maps(clicks, torch.tensor([[1], [0]]), 8, 1.0)
+    assert (maps[0, 0, 1, 1, 1], maps[1, 1, 6, 6, 6]) == (1, 1)
+    assert not maps[0, 1].any()
+    assert not maps[1, 0].any()
+
+
+def test_a_click_outside_the_patch_is_refused() -> None:
+    with pytest.raises(PromptError, match=r"click \(8, 0, 0\) lies outside the patch of 8 x 8 x 8"):
+        click_maps(torch.tensor([[[8.0, 0, 0]]]), torch.tensor([[1]]), 8, 2.0)
+    with pytest.raises(ValueError, match=r"clicks \(1, 2\) and labels \(1, 2\)"):
+        click_maps(torch.zeros(1, 2), torch.zeros(1, 2), 8, 2.0)

@@ -1,0 +1,184 @@
+"""Every network trains for two epochs, predicts and is scored; what does not go together is said."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from promise_cli.architectures import PLAIN, count_operations
+from promise_cli.checkpoint import build_model, load_checkpoint
+from promise_cli.errors import CheckpointError, PlanError
+from promise_cli.evaluate import evaluate
+from promise_cli.predict import predict
+from promise_cli.predictions import Predictions
+from promise_cli.records import load_record
+from promise_cli.train import TrainRequest, train
+from promise_cli.train.curves import load_log
+from promise_cli.train.provenance import RunRecord
+from tests.conftest import DATASET, RUN, edit_json
+
+
+def _train(root: Path, network: str, **options) -> Path:
+    request = {"preset": "tiny", "epochs": 2, "patches_per_case": 1, "device": "cpu"} | options
+    return train(TrainRequest(network=network, root=root, **request))
+
+
+@pytest.fixture
+def root(preprocessed: Path, tmp_path: Path) -> Path:
+    """A workspace of preprocessed balls."""
+    return Path(shutil.copytree(preprocessed, tmp_path / "workspace"))
+
+
+@pytest.mark.parametrize("network", PLAIN)
+def test_a_network_trains_predicts_without_clicks_and_is_scored(root: Path, network: str) -> None:
+    folder = _train(root, network)
+    assert folder == root / "results" / "Task98_Balls" / network / "fold_0"
+    checkpoint = load_checkpoint(folder / "checkpoint_last.pt")
+    assert (checkpoint.network, checkpoint.epoch, checkpoint.preset) == (network, 2, "tiny")
+    assert isinstance(checkpoint.model_config, PLAIN[network].config_type)
+    model = build_model(checkpoint, folder)
+    assert not model.training
+    assert len(load_log(folder / "log.csv")) == 2
+    assert all(row.boundary == 0 for row in load_log(folder / "log.csv"))
+    (session,) = load_record(RunRecord, folder / "run.json").sessions
+    assert session.network == network
+    assert session.parameters == sum(value.numel() for value in model.parameters())
+    assert session.operations_per_patch == count_operations(network, checkpoint.model_config)
+    scored = json.loads((folder / "metrics.json").read_text())
+    assert [case["case_id"] for case in scored["cases"]] == list(checkpoint.split.test)
+    assert "without clicks" in scored["notes"][0]
+    assert predict(root / "Task98_Balls" / "imagesTr", root=root, device="cpu")
+    record = load_record(Predictions, root / "predictions" / "imagesTr" / "predictions.json")
+    assert [case.case_id for case in record.cases] == [f"ball_00{n}" for n in range(1, 7)]
+    assert all(not case.clicks and case.windows for case in record.cases)
+    report = evaluate(root=root, page=False, workers=0)
+    assert len(report.cases) == 6
+    assert all(case.dice is not None for case in report.cases)
+
+
+def test_clicks_as_a_channel_change_the_answer_and_take_the_same_files(root: Path) -> None:
+    folder = _train(root, "dynunet", clicks_as_channel=True)
+    assert folder.parent.name == "dynunet_clicks"
+    checkpoint = load_checkpoint(folder / "checkpoint_last.pt")
+    config = checkpoint.train_config
+    assert (config.vary_clicks, config.vary_background_clicks) == (True, True)
+    model = build_model(checkpoint, folder)
+    edge = checkpoint.plan.patch_size
+    patch, middle = torch.zeros(1, 1, edge, edge, edge), torch.full((1, 1, 3), edge / 2)
+    with torch.inference_mode():
+        answers = [model(patch, middle, torch.tensor([[label]])) for label in (1, 0, -1)]
+    assert not torch.equal(answers[0], answers[1])
+    assert not torch.equal(answers[0], answers[2])
+    points = root / "points.json"
+    points.write_text('{"ball_001": [14, 13, 10]}')
+    assert predict(root / "Task98_Balls" / "imagesTr", points, root=root, device="cpu")
+    record = load_record(Predictions, root / "predictions" / "imagesTr" / "predictions.json")
+    assert record.cases[0].clicks[0].voxel == (14, 13, 10)
+    assert len(record.without_click) == 5
+
+
+def test_a_resumed_network_equals_one_that_was_never_stopped(
+    preprocessed: Path, tmp_path: Path
+) -> None:
+    weights = []
+    for stops in (False, True):
+        root = Path(shutil.copytree(preprocessed, tmp_path / f"stops_{stops}"))
+        if stops:
+            folder = _train(root, "segresnet", max_hours=0.0)
+            assert load_checkpoint(folder / "checkpoint_last.pt").epoch < 2
+            again = train(TrainRequest(resume=True, device="cpu", root=root))  # the only run
+            assert again == folder
+        else:
+            folder = _train(root, "segresnet")
+        weights.append(load_checkpoint(folder / "checkpoint_last.pt").weights)
+    assert all(torch.equal(weights[0][name], value) for name, value in weights[1].items())
+
+
+def test_networks_of_one_fold_lie_apart(trained: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(trained, tmp_path / "workspace"))
+    before = (root / RUN / "checkpoint_last.pt").read_bytes()
+    folder = _train(root, "segresnet", epochs=1)
+    assert (root / RUN / "checkpoint_last.pt").read_bytes() == before
+    assert folder.is_dir()
+    shutil.copytree(root / RUN, root / "results" / "Task98_Balls" / "dynunet" / "fold_0")
+    with pytest.raises(CheckpointError, match="--network dynunet: this run was started with prom"):
+        train(TrainRequest(network="dynunet", resume=True, device="cpu", root=root))
+
+
+def test_an_old_checkpoint_is_promise(trained: Path, tmp_path: Path) -> None:
+    """Its file has no field that names the network, nor what recipes and plans have been given since."""
+    path = trained / RUN / "checkpoint_best.pt"
+    content = torch.load(path, weights_only=True)
+    content["format_version"] = 2
+    del content["network"]
+    del content["train_config"]["vary_background_clicks"], content["plan"]["target_labels"]
+    torch.save(content, tmp_path / "old.pt")
+    old = load_checkpoint(tmp_path / "old.pt")
+    assert old.network == "promise"
+    new = load_checkpoint(path)
+    assert (old.model_config, old.train_config, old.plan) == (
+        new.model_config,
+        new.train_config,
+        new.plan,
+    )
+    torch.save(content | {"network": "vnet"}, tmp_path / "new.pt")
+    with pytest.raises(
+        CheckpointError, match=r"new\.pt: network 'vnet' is unknown to this version"
+    ):
+        load_checkpoint(tmp_path / "new.pt")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"network": "vnet"}, PlanError, "--network vnet: unknown; use one of promise, dynunet"),
+        ({"network": "promise", "clicks_as_channel": True}, CheckpointError,
+         "--clicks-as-channel: promise has an encoder for clicks"),
+        ({"network": "ux_net", "preset": "reference"}, PlanError,
+         "--preset reference: a variant of promise; with --network ux_net use paper or tiny"),
+        ({"network": "ux_net", "preset": "huge"}, PlanError, "--preset huge: unknown"),
+        ({"network": "ux_net", "encoder": "sam_vit_b"}, CheckpointError,
+         "--encoder sam_vit_b: ux_net has no pretrained encoder; leave it out"),
+        ({"network": "ux_net", "weights": "sam.pth"}, CheckpointError, "--weights sam.pth: ux_net has no"),
+        ({"network": "dynunet", "checkpoint_activations": True}, CheckpointError,
+         "--checkpoint-activations: this network keeps all of its activations"),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_together_is_named_and_nothing_is_written(
+    preprocessed: Path, options: dict, error: type, message: str
+) -> None:
+    arguments = {"preset": "tiny", "device": "cpu", "root": preprocessed} | options
+    with pytest.raises(error, match=message):
+        train(TrainRequest(**arguments))
+    assert not list((preprocessed / "results").rglob("*.pt"))
+
+
+def test_the_patch_is_no_wider_than_the_median_scan(root: Path) -> None:
+    """The balls' scans are 28 x 26 x 20 voxels of 1 x 0.9 x 1.5 mm: 30 mm at most."""
+    from promise_cli.plan import Plan
+    from promise_cli.train.sizes import choose_network
+
+    folder = root / DATASET
+    plan = load_record(Plan, folder / "plans.json")
+    request = TrainRequest(network="dynunet")
+    config = choose_network(request, plan, folder / "fingerprint.json").model_config
+    assert config.patch_size == 32
+    edit_json(folder / "fingerprint.json", lambda found: found.update(median_shape=[512, 512, 400]))
+    config = choose_network(request, plan, folder / "fingerprint.json").model_config
+    assert config.patch_size == 128
+    assert np.prod(config.strides, axis=0).tolist() == [32, 32, 32]
+
+
+@pytest.mark.slow
+def test_two_processes_train_a_network_as_one_with_twice_the_batch(
+    preprocessed: Path, tmp_path: Path
+) -> None:
+    curves = []
+    for name, options in (("two", {"devices": 2, "batch_size": 1}), ("one", {"batch_size": 2})):
+        root = Path(shutil.copytree(preprocessed, tmp_path / name))
+        folder = _train(root, "dynunet", epochs=1, **options)
+        curves.append([(row.loss, row.dice_loss) for row in load_log(folder / "log.csv")])
+    assert curves[0][0] == pytest.approx(curves[1][0], rel=2e-3)

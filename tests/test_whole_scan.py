@@ -1,0 +1,162 @@
+"""Networks without clicks look at whole scans: in MONAI's windows and weights, and a click is refused."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monai.inferers import sliding_window_inference
+from torch import Tensor, nn
+
+from promise_cli.architectures import PLAIN, PlainConfig, PlainNetwork
+from promise_cli.architectures.architecture import Architecture
+from promise_cli.checkpoint import load_checkpoint, save_checkpoint
+from promise_cli.click_study import StudyRequest, study_clicks
+from promise_cli.errors import CheckpointError, EvaluationError, PromptError
+from promise_cli.metrics import dice
+from promise_cli.predict import predict as predict_from_python
+from promise_cli.predictor import Predictor
+from promise_cli.volume import read_volume
+from tests.balls import label, mask_of, predict
+from tests.conftest import RUN, write_nifti
+from tests.standins import plan_of
+
+WINDOW = 32
+
+
+class Ramp(nn.Module):
+    """Logits that depend on the place within the window as well as on the image, so that windows disagree."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        ramp = torch.linspace(-2, 2, image.shape[2])[:, None, None].expand(image.shape[2:])
+        return torch.stack([torch.zeros_like(image[:, 0]), image[:, 0] + ramp], dim=1)
+
+
+def _predictor(body: nn.Module) -> Predictor:
+    network = PlainNetwork(PlainConfig(patch_size=WINDOW), body)
+    plan = plan_of(WINDOW)
+    return Predictor(plan, (network,), torch.device("cpu"), (Path("stand-in"),), takes_clicks=False)
+
+
+def test_windows_and_weights_are_monais(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    image = rng.normal(50, 30, (80, WINDOW, WINDOW)).astype(np.float32)
+    path = write_nifti(tmp_path / "scan.nii.gz", image, np.eye(4))
+    session = _predictor(Ramp()).open(read_volume(path))
+    found = session.slide().probabilities
+
+    def ask(windows: Tensor) -> Tensor:
+        return Ramp()(windows).softmax(dim=1)[:, 1:]
+
+    normalised = torch.from_numpy((np.clip(image, -100, 200) - 50) / 30)[None, None]
+    expected = sliding_window_inference(
+        normalised, WINDOW, 1, ask, overlap=0.5, mode="gaussian", sigma_scale=0.125
+    )[0, 0].numpy()
+    # MONAI lifts weights below 1e-3, ours stay Gaussian: they differ where all are so small.
+    middle = (slice(None), slice(12, 20), slice(12, 20))
+    np.testing.assert_allclose(found[middle], expected[middle], atol=0.02)
+    # Without weights it would be something else.
+    flat = sliding_window_inference(normalised, WINDOW, 1, ask, overlap=0.5)[0, 0].numpy()
+    assert np.abs(flat[middle] - expected[middle]).max() > 0.1
+
+
+def test_a_click_on_such_a_network_is_refused(tmp_path: Path) -> None:
+    path = write_nifti(tmp_path / "scan.nii.gz", np.zeros((8, 8, 8), np.int16), np.eye(4))
+    session = _predictor(Ramp()).open(read_volume(path))
+    with pytest.raises(
+        PromptError, match=r"scan: stand-in takes no clicks; look at the whole scan"
+    ):
+        session.click((1, 2, 3))
+    assert session.prediction is None
+
+
+class Bright(nn.Module):
+    """Finds what is brighter than its normalised bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.cat([-10 * (image[:, :1] + self.bias), 10 * (image[:, :1] + self.bias)], dim=1)
+
+
+@pytest.fixture
+def whole(balls: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The workspace of balls, whose network outlines them and takes no clicks."""
+    plan = Architecture(
+        "bright", PlainConfig, lambda setting: PlainConfig(**setting.shared(8)), lambda _: Bright()
+    )
+    monkeypatch.setitem(PLAIN, "bright", plan)
+    path = balls / RUN / "checkpoint_best.pt"
+    changes = {
+        "network": "bright",
+        "model_config": PlainConfig(patch_size=16),
+        "weights": {"body.bias": torch.zeros(())},
+    }
+    checkpoint = load_checkpoint(path)
+    plan_16 = dataclasses.replace(checkpoint.plan, patch_size=16)
+    save_checkpoint(dataclasses.replace(checkpoint, plan=plan_16, **changes), path)
+    (balls / RUN / "checkpoint_last.pt").unlink()
+    return balls
+
+
+@pytest.mark.usefixtures("whole")
+def test_scans_alone_are_enough_and_masks_lie_where_the_balls_are() -> None:
+    done = predict("--report", "--save-prob")
+    assert done.exit_code == 0, done.stderr
+    assert "click" not in done.stderr
+    for number in range(1, 7):
+        found = mask_of(f"predictions/imgs/ball_00{number}.nii.gz") > 0
+        assert dice(found, label(number)) > 0.8
+    record = json.loads(Path("predictions/imgs/predictions.json").read_text())
+    assert all(len(case["windows"]) > 1 and case["closed"] for case in record["cases"])
+    assert "followed beyond one window" not in done.stdout
+    again = predict("--report", "--save-prob")
+    assert "6 cases were finished before" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-p", "points.json"], "-p: results/Task98_Balls/fold_0/checkpoint_best.pt (bright, without clicks) takes"
+         " none; leave -p out, or train with --clicks-as-channel"),
+        (["--single-window"], "--single-window: results/Task98_Balls/fold_0/checkpoint_best.pt (bright, without clicks)"
+         " looks at the whole scan; leave it out"),
+        (["-m", "none"], "none: no such run or checkpoint"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("whole")
+def test_what_means_nothing_to_it_is_one_line_and_writes_nothing(
+    arguments: list[str], message: str
+) -> None:
+    done = predict(*arguments)
+    assert done.exit_code == 1
+    assert message in done.stderr
+    assert not Path("predictions").exists()
+
+
+@pytest.mark.usefixtures("balls")
+def test_promise_still_asks_for_clicks() -> None:
+    with pytest.raises(
+        PromptError, match="no clicks: give a file with -p, a voxel with --point, or"
+    ):
+        predict_from_python(Path("imgs"), device="cpu")
+    assert not Path("predictions").exists()
+
+
+def test_a_study_of_clicks_needs_a_network_that_takes_them(whole: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"checkpoint_best\.pt \(bright\) takes no clicks"):
+        study_clicks(StudyRequest(clicks=(1,), root=whole))
+
+
+def test_networks_with_and_without_clicks_are_not_averaged(whole: Path, trained: Path) -> None:
+    ours = whole / RUN / "checkpoint_best.pt"
+    theirs = trained / RUN / "checkpoint_best.pt"
+    checkpoint = load_checkpoint(theirs)
+    plan = load_checkpoint(ours).plan
+    save_checkpoint(dataclasses.replace(checkpoint, plan=plan), whole / "promise.pt")
+    with pytest.raises(CheckpointError, match="do not both take clicks; predict them separately"):
+        Predictor.load([ours, whole / "promise.pt"], "cpu")
