@@ -158,7 +158,7 @@ def test_a_case_that_fails_now_is_no_longer_listed_and_old_scores_go(
     )
     folder = root / "predictions" / "imagesTr"
     assert predict(images, points, root=root, device="cpu")
-    (folder / "metrics.json").write_text("{}")
+    (folder / "metrics.json").write_text('{"tool": "promise_cli 0"}')
     points.write_text(json.dumps({"ball_001": [99, 0, 0], "ball_002": [14, 13, 10]}))
     assert not predict(images, points, root=root, device="cpu")
     record = load_record(Predictions, folder / "predictions.json")

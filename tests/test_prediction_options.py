@@ -28,7 +28,8 @@ def test_balls_are_found_and_a_second_call_does_nothing_again() -> None:
     for number in range(1, 7):
         assert dice(mask_of(f"predictions/imgs/ball_00{number}.nii.gz") > 0, label(number)) > 0.8
     first = {path: path.stat().st_mtime_ns for path in Path("predictions/imgs").glob("*.nii.gz")}
-    Path("predictions/imgs/metrics.json").write_text("{}")
+    Path("predictions/imgs/metrics.json").write_text('{"tool": "promise_cli 0"}')
+    Path("predictions/imgs/metrics.csv").write_text("mine")
     again = predict("-p", "points.json")
     assert again.exit_code == 0
     assert "6 cases were finished before, with the same clicks, and stay" in again.stdout
@@ -40,6 +41,7 @@ def test_balls_are_found_and_a_second_call_does_nothing_again() -> None:
     changed = [path.name for path in first if path.stat().st_mtime_ns != first[path]]
     assert changed == ["ball_002.nii.gz"]
     assert not Path("predictions/imgs/metrics.json").exists()
+    assert Path("predictions/imgs/metrics.csv").read_text() == "mine"
     predict("-p", "points.json", "--overwrite")
     assert all(path.stat().st_mtime_ns != first[path] for path in first)
 

@@ -1,6 +1,7 @@
 """predictions.json and failures.json as they grow: several calls and shards add to them, one after the other."""
 
 import dataclasses
+import re
 from collections.abc import Sequence, Set
 from datetime import datetime
 from pathlib import Path
@@ -17,10 +18,12 @@ from promise_cli.predictions import (
     now,
 )
 from promise_cli.records import load_record, save_record
+from promise_cli.scores import MARKS, remove_stale
 from promise_cli.work import claim
 
-STALE = ("metrics.json", "metrics.csv", "metrics.md", "report.html", "prediction.html")
-"""What was made from masks and is wrong as soon as they change."""
+_PAGE = re.compile('<meta name="generator" content="promise-')
+STALE = {**MARKS, "report.html": _PAGE, "prediction.html": _PAGE}
+"""What was made from masks and is wrong as soon as they change, with what tells it from a file of the user's."""
 
 
 class RecordFile:
@@ -39,8 +42,7 @@ class RecordFile:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with claim(_lock(self.folder)):
-            for name in STALE:
-                (self.folder / name).unlink(missing_ok=True)
+            remove_stale(self.folder, STALE, STALE)
             there = _load(self.folder)
             if there is not None and _is_of(there, checkpoints):
                 mine = attempted | {case.case_id for case in self.result.cases}
