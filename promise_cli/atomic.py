@@ -37,7 +37,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         # A full disk names no file, and the temporary one means nothing to a user.
-        if error.filename in (None, str(temporary)):
+        if error.errno is not None and error.filename in (None, str(temporary)):
             error.filename = str(path)
             error.filename2 = None
         raise
