@@ -3,6 +3,7 @@
 Every process holds the whole network; each computes its samples of a step, and the gradients are averaged.
 """
 
+import datetime
 import gc
 import logging
 import os
@@ -24,6 +25,9 @@ from torch.nn.parallel import DistributedDataParallel
 from promise_cli.console import mute
 from promise_cli.errors import CheckpointError, PromiseError, StoppedError
 from promise_cli.model import NEVER_CALLED
+
+PATIENCE = datetime.timedelta(hours=1)
+"""How long processes wait for each other, such as for the first one to fetch large weights; NCCL gives up sooner."""
 
 _VARIABLES = ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT")
 """By which torchrun tells a process of the others."""
@@ -108,7 +112,7 @@ def join_group(device: str) -> Iterator[tuple[Group, str]]:
         torch.cuda.set_device(group.local_rank)
     if not group.is_first:
         mute()
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
     try:
         yield group, device
     finally:
