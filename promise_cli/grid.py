@@ -14,6 +14,9 @@ Spacing = tuple[float, float, float]
 LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
 """ITK, DICOM and 3D Slicer's files count left and posterior as positive, NIfTI right and anterior."""
 
+GRID_TOLERANCE = 0.1
+"""How far corners of one grid in two files may lie apart, as a share of the smallest spacing: headers round."""
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
@@ -66,6 +69,10 @@ class Grid:
         """Whether the voxel nearest to `ijk` (3 numbers) is one of this grid's."""
         index = np.asarray(ijk, dtype=np.float64)
         return bool(np.all(index >= -0.5) and np.all(index < np.array(self.shape) - 0.5))
+
+    def is_that_of(self, other: "Grid") -> bool:
+        """Whether two grids are one but for the rounding of headers."""
+        return self.distance_mm(other) <= GRID_TOLERANCE * min(other.spacing)
 
     def distance_mm(self, other: "Grid") -> float:
         """The largest distance between the same corners of two grids; infinite where their shapes differ."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from promise_cli.errors import PromptError
+from promise_cli.model.promise import check_clicks
 from promise_cli.prompts import BACKGROUND, FOREGROUND
 
 
@@ -31,7 +31,7 @@ def click_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tenso
             f"clicks {tuple(clicks.shape)} and labels {tuple(labels.shape)}; they must be (B, N, 3) and (B, N)"
         )
     if not (torch.compiler.is_compiling() or clicks.is_meta):
-        _check_inside(clicks, labels, edge)
+        check_clicks(clicks, labels, edge)
     places = torch.arange(edge, device=clicks.device, dtype=torch.float32)
     # A Gaussian of three axes is the product of three lines: (B, N, 3, edge)
     lines = torch.exp(-0.5 * ((places - clicks.float()[..., None]) / sigma) ** 2)
@@ -48,13 +48,3 @@ def click_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tenso
             found = torch.maximum(found, one)
         maps.append(found)
     return torch.stack(maps, dim=1)
-
-
-def _check_inside(clicks: Tensor, labels: Tensor, edge: int) -> None:
-    outside = ((clicks < -0.5) | ~(clicks < edge - 0.5)).any(dim=-1) & (labels >= 0)
-    if outside.any():
-        place = ", ".join(f"{value:g}" for value in clicks[outside][0].tolist())
-        raise PromptError(
-            f"click ({place}) lies outside the patch of {edge} x {edge} x {edge} voxels;"
-            " give voxel indices (i, j, k) of the patch"
-        )

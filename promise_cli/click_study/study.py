@@ -32,7 +32,7 @@ from promise_cli.predictions import labels_dir
 from promise_cli.predictor import Prediction, Predictor, Session
 from promise_cli.prompts import BACKGROUND, FOREGROUND, Click
 from promise_cli.scores import typed_command
-from promise_cli.scoring import header_spacing, is_same_grid
+from promise_cli.scoring import header_spacing
 from promise_cli.splits import splits_of_dataset
 from promise_cli.tolerances import choose_tolerances
 from promise_cli.volume import as_stored, read_label, read_volume
@@ -167,7 +167,7 @@ def _test_cases(
 def _open(files: CaseFiles, plan: Plan, predictor: Predictor) -> _Case:
     scan = read_volume(files.image, plan.orientation)
     label = read_label(files.label, "as_stored")
-    if not is_same_grid(label.stored_grid, scan.stored_grid):
+    if not label.stored_grid.is_that_of(scan.stored_grid):
         a, b = label.stored_grid, scan.stored_grid
         apart = f", {a.distance_mm(b):.3g} mm apart" if a.shape == b.shape else ""
         raise EvaluationError(

@@ -12,8 +12,6 @@ from promise_cli.dataset import CaseFiles, Dataset, Labels, as_tuple, label_text
 from promise_cli.grid import format_shape
 from promise_cli.volume import Volume
 
-GRID_TOLERANCE = 0.1
-"""How far corners of image and label may lie apart, as a share of the smallest spacing."""
 WINDOW_SHARE = 0.005
 """Voxels at the least and at the greatest intensity, as shares: more at both ends is a window, not HU."""
 AIR_HU = -900
@@ -55,8 +53,8 @@ def compare_grids(files: CaseFiles, image: Volume, label: Volume) -> str | None:
             f"{files.label}: {format_shape(label.grid.shape)} voxels, but its image has"
             f" {format_shape(image.grid.shape)}; export the label on the image's grid"
         )
-    apart = image.grid.distance_mm(label.grid)
-    if apart > GRID_TOLERANCE * min(image.grid.spacing):
+    if not label.grid.is_that_of(image.grid):
+        apart = image.grid.distance_mm(label.grid)
         return (
             f"{files.label}: its corners lie up to {apart:.3g} mm from those of its image (spacing or"
             " affine differ); export the label on the image's grid"

@@ -72,7 +72,7 @@ class ProMISe(nn.Module):
                 f" {state.features.shape[0]}; they must be (B, N, 3) and (B, N)"
             )
         if not (torch.compiler.is_compiling() or clicks.is_meta):
-            _check_clicks(clicks, labels, self.config.patch_size)
+            check_clicks(clicks, labels, self.config.patch_size)
         hwd = clicks[..., (1, 0, 2)]
         prompted = self.prompt_encoder(state.features, hwd, labels)
         return _to_hwd(self.mask_decoder.decode(state.partial, prompted))  # its own inverse
@@ -92,7 +92,12 @@ def _to_hwd(tensor: Tensor) -> Tensor:
     return tensor.transpose(2, 3)
 
 
-def _check_clicks(clicks: Tensor, labels: Tensor, edge: int) -> None:
+def check_clicks(clicks: Tensor, labels: Tensor, edge: int) -> None:
+    """Refuse clicks outside a patch of `edge` voxels; `labels` below 0 are padding, which may lie anywhere.
+
+    Raises:
+        PromptError: One lies outside.
+    """
     outside = ((clicks < -0.5) | ~(clicks < edge - 0.5)).any(dim=-1) & (labels >= 0)
     if outside.any():
         place = ", ".join(f"{value:g}" for value in clicks[outside][0].tolist())

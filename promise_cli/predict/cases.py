@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from promise_cli.report import SlicePicture
     from promise_cli.session.session import Session
 
-GRID_TOLERANCE = 0.1
-"""How far corners of scan and mask may lie apart, as a share of the smallest spacing: headers round."""
 MEMORY_MARGIN = 2.0
 """So much of a scan's size must be free before it is read ahead."""
 PROBABILITIES = "probabilities"
@@ -269,8 +267,7 @@ def _merge(predictions: dict[Lesion, Prediction], scan: Volume) -> NDArray[np.ui
 
 def _check_written(mask: NDArray[np.uint8], like: Volume, path: Path) -> None:
     back = read_label(path, like=like)
-    apart = back.grid.distance_mm(like.grid)
-    if apart > GRID_TOLERANCE * min(like.grid.spacing) or not np.array_equal(back.array, mask):
+    if not back.grid.is_that_of(like.grid) or not np.array_equal(back.array, mask):
         raise VolumeError(f"{path}: reads back differently than it was written; check the disk")
 
 

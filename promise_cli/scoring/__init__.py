@@ -1,7 +1,7 @@
 """Cases -> scores: files read, grids checked, policies applied, over processes."""
 
 from promise_cli.scoring.absent import refuse_absent_target
-from promise_cli.scoring.case import ScoredCase, header_spacing, is_same_grid, score_case
+from promise_cli.scoring.case import ScoredCase, header_spacing, score_case
 from promise_cli.scoring.cases import complete_labels, notes_of_labels, score_cases
 from promise_cli.scoring.other import score_other
 from promise_cli.scoring.rules import (
@@ -20,7 +20,6 @@ __all__ = [
     "ScoredCase",
     "complete_labels",
     "header_spacing",
-    "is_same_grid",
     "make_score",
     "notes_of_labels",
     "picture_worst",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from promise_cli.bounding_box import joint_box
 from promise_cli.errors import EvaluationError
-from promise_cli.grid import Grid, Spacing, format_shape, format_spacing
+from promise_cli.grid import Spacing, format_shape, format_spacing
 from promise_cli.metrics import score_masks
 from promise_cli.pairs import Pair
 from promise_cli.scores import CaseScore
@@ -18,8 +18,6 @@ from promise_cli.scoring.rules import Rules, make_score
 from promise_cli.targets import Target
 from promise_cli.volume import Volume, read_label
 
-GRID_TOLERANCE = 0.1
-"""How far corners of mask and label may lie apart, as a share of the smallest spacing: headers round."""
 SPACING_TOLERANCE = 1e-3
 """The fraction by which the header's spacing may differ from the affine's and is still believed."""
 MOST_LABELS = 255
@@ -97,15 +95,10 @@ def header_spacing(volume: Volume) -> Spacing:
     return believed
 
 
-def is_same_grid(a: Grid, b: Grid) -> bool:
-    """Whether two grids are one but for a header's rounding."""
-    return a.shape == b.shape and a.distance_mm(b) <= GRID_TOLERANCE * min(b.spacing)
-
-
 def check_grids(prediction: Volume, label: Volume, pair: Pair) -> None:
     """Refuse a prediction that does not lie on its label's grid."""
     a, b = prediction.stored_grid, label.stored_grid
-    if is_same_grid(a, b):
+    if a.is_that_of(b):
         return
     found = f"{format_shape(a.shape)} voxels of {format_spacing(a.spacing)}"
     wanted = f"{format_shape(b.shape)} voxels of {format_spacing(b.spacing)}"
