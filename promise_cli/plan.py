@@ -15,7 +15,7 @@ from promise_cli.records import record_to_json
 from promise_cli.volume import Orientation
 
 FORMAT_VERSION = 1
-LARGEST_PATCH = 512
+LEAST_PATCH, LARGEST_PATCH = 8, 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +69,9 @@ class Plan:
             )
         if not 0.05 <= min(self.spacing) <= max(self.spacing) <= 50:
             raise ValueError(f"spacing must lie between 0.05 and 50 mm, found {self.spacing}")
-        if not 8 <= self.patch_size <= LARGEST_PATCH or self.patch_size % 4:
+        if not LEAST_PATCH <= self.patch_size <= LARGEST_PATCH or self.patch_size % 4:
             raise ValueError(
-                f"patch_size must be a multiple of 4 from 8 to {LARGEST_PATCH}, found {self.patch_size}"
+                f"patch_size must be a multiple of 4 from {LEAST_PATCH} to {LARGEST_PATCH}, found {self.patch_size}"
             )
         if self.target_label < 1:
             raise ValueError(f"target_label must be at least 1, found {self.target_label}")

@@ -22,10 +22,32 @@ class PlainConfig:
     """Of a click's Gaussian, in voxels."""
 
     def __post_init__(self) -> None:
-        if self.patch_size < 4 or self.patch_size % 4:
-            raise ValueError(f"patch_size {self.patch_size} is not a positive multiple of 4")
+        if self.patch_size < self.least or self.patch_size % self.multiple:
+            raise ValueError(
+                f"patch_size {self.patch_size}: this network takes multiples of {self.multiple}, from {self.least} on"
+            )
         if not self.click_sigma > 0:
             raise ValueError(f"click_sigma must be positive, found {self.click_sigma}")
+
+    @property
+    def multiple(self) -> int:
+        """What the patch's edge must be a multiple of, since it is halved so often."""
+        return 4
+
+    @property
+    def least(self) -> int:
+        """The smallest edge that can be trained."""
+        return self.multiple
+
+    def check_counts(self, **counts: int | tuple[int, ...]) -> None:
+        """Refuse sizes below 1, by name.
+
+        Raises:
+            ValueError: One is.
+        """
+        for name, found in counts.items():
+            if min(found if isinstance(found, tuple) else (found,), default=0) < 1:
+                raise ValueError(f"{name} must be at least 1, found {found}")
 
     @property
     def in_channels(self) -> int:

@@ -1,5 +1,6 @@
 """nnU-Net's plain U-Net: MONAI's `DynUNet` with the stages that nnU-Net plans."""
 
+import math
 from dataclasses import dataclass
 
 from monai.networks.nets import DynUNet
@@ -10,7 +11,10 @@ from promise_cli.architectures.config import PlainConfig
 from promise_cli.architectures.unet_plan import Triple, plan_unet
 
 MAX_WIDTH = 320
-LEAST_PATCH = 16
+MIN_STAGES = 3
+"""MONAI's network has no fewer."""
+LEAST_PATCH = 24
+"""Has that many stages at any spacing: an axis alone, 24 > 12 > 6."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +27,32 @@ class DynUNetConfig(PlainConfig):
     """Channels: 32, doubled at each stage up to 320."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if not len(self.strides) == len(self.kernels) == len(self.widths) >= 2:
+        if not len(self.strides) == len(self.kernels) == len(self.widths) >= MIN_STAGES:
             raise ValueError(
                 f"{len(self.strides)} strides, {len(self.kernels)} kernels and {len(self.widths)} widths; give as many"
-                " of each, two at least"
+                f" of each, {MIN_STAGES} at least"
             )
+        self.check_counts(widths=self.widths, strides=sum(self.strides, ()))
+        if self.strides[0] != (1, 1, 1):
+            raise ValueError(f"strides must begin with (1, 1, 1), found {self.strides[0]}")
+        if any(edge < 1 or edge % 2 == 0 for kernel in self.kernels for edge in kernel):
+            raise ValueError(f"kernels must have odd edges, found {self.kernels}")
+        super().__post_init__()
+
+    @property
+    def multiple(self) -> int:
+        """Of what all strides together make of the edge, along each axis."""
+        return math.lcm(4, *self._shrunk)
+
+    @property
+    def least(self) -> int:
+        """Instance norm needs two voxels at the bottom."""
+        return max(self.multiple, 2 * min(self._shrunk))
+
+    @property
+    def _shrunk(self) -> Triple:
+        i, j, k = (math.prod(axis) for axis in zip(*self.strides, strict=True))
+        return i, j, k
 
 
 def plan(setting: Setting) -> DynUNetConfig:

@@ -36,6 +36,28 @@ class NNFormerConfig(PlainConfig):
     local_window: int = 4
     """Edge of a volume in tokens, at the upper two levels."""
 
+    def __post_init__(self) -> None:
+        self.check_counts(
+            width=self.width,
+            depth=self.depth,
+            num_heads=self.num_heads,
+            local_window=self.local_window,
+        )
+        if self.width % 2:
+            raise ValueError(f"width must be even, found {self.width}")
+        for level, heads in enumerate(self.num_heads):
+            if (self.width << level) % heads:
+                raise ValueError(
+                    f"num_heads {self.num_heads}: {heads} do not share the {self.width << level} channels of level"
+                    f" {level} evenly"
+                )
+        super().__post_init__()
+
+    @property
+    def multiple(self) -> int:
+        """Of the patch's edge."""
+        return MULTIPLE
+
     def windows(self) -> tuple[int, int, int, int]:
         """Edge of the volumes at each level; at the lower two it is the whole patch."""
         tokens = self.patch_size // TOKEN

@@ -9,6 +9,8 @@ from promise_cli.architectures.architecture import NUM_CLASSES, Architecture, Se
 from promise_cli.architectures.config import PlainConfig
 
 MULTIPLE = 8
+NORM_GROUPS = 8
+"""Of MONAI's group norm."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,25 @@ class SegResNetConfig(PlainConfig):
     """Channels at full resolution, a multiple of 8; the paper's."""
     blocks_down: tuple[int, ...] = (1, 2, 2, 4)
     blocks_up: tuple[int, ...] = (1, 1, 1)
+
+    def __post_init__(self) -> None:
+        self.check_counts(
+            init_filters=self.init_filters, blocks_down=self.blocks_down, blocks_up=self.blocks_up
+        )
+        if self.init_filters % NORM_GROUPS:
+            raise ValueError(
+                f"init_filters must be a multiple of {NORM_GROUPS}, found {self.init_filters}"
+            )
+        if len(self.blocks_up) != len(self.blocks_down) - 1:
+            raise ValueError(
+                f"blocks_down {self.blocks_down} and blocks_up {self.blocks_up}; give one less on the way up"
+            )
+        super().__post_init__()
+
+    @property
+    def multiple(self) -> int:
+        """Each further level halves."""
+        return max(4, 1 << len(self.blocks_up))
 
 
 def plan(setting: Setting) -> SegResNetConfig:

@@ -22,6 +22,22 @@ class SwinUNETRConfig(PlainConfig):
     window_size: int = 7
     """Edge of an attention window in tokens."""
 
+    def __post_init__(self) -> None:
+        self.check_counts(feature_size=self.feature_size, window_size=self.window_size)
+        if self.feature_size % 12:
+            raise ValueError(f"feature_size must be a multiple of 12, found {self.feature_size}")
+        super().__post_init__()
+
+    @property
+    def multiple(self) -> int:
+        """Of the patch's edge."""
+        return MULTIPLE
+
+    @property
+    def least(self) -> int:
+        """Of the patch's edge."""
+        return LEAST_PATCH
+
 
 def plan(setting: Setting) -> SwinUNETRConfig:
     """48 channels and windows of 7^3 tokens, as published."""

@@ -18,6 +18,8 @@ from promise_cli.architectures.channel_norm import ChannelNorm
 from promise_cli.architectures.config import PlainConfig
 
 MULTIPLE = 16
+LEAST_PATCH = 32
+"""Instance norm needs more than one voxel at 1/16."""
 EPSILON = 1e-6
 
 
@@ -33,6 +35,22 @@ class UXNetConfig(PlainConfig):
     """Edge of the depth-wise convolutions, in voxels."""
     layer_scale: float = 1e-6
     """First weight of each block beside its skip; learnt."""
+
+    def __post_init__(self) -> None:
+        self.check_counts(widths=self.widths, depths=self.depths, kernel=self.kernel)
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel must be odd, found {self.kernel}")
+        super().__post_init__()
+
+    @property
+    def multiple(self) -> int:
+        """Of the patch's edge."""
+        return MULTIPLE
+
+    @property
+    def least(self) -> int:
+        """Of the patch's edge."""
+        return LEAST_PATCH
 
 
 class UXBlock(nn.Module):
@@ -145,7 +163,7 @@ def _residual(before: int, after: int) -> nn.Module:
 
 def plan(setting: Setting) -> UXNetConfig:
     """The paper's widths and depths."""
-    shared = setting.shared(MULTIPLE, 2 * MULTIPLE)
+    shared = setting.shared(MULTIPLE, LEAST_PATCH)
     if setting.small:
         return UXNetConfig(**shared, widths=(8, 16, 32, 64), depths=(1, 1, 1, 1))
     return UXNetConfig(**shared)

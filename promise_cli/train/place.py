@@ -27,7 +27,8 @@ def run_folder(dataset: Path, request: TrainRequest) -> Path:
     fold = f"fold_{request.fold}"
     suffix = CLICKS if request.clicks_as_channel else ""
     exact = dataset / fold if network == PROMISE else dataset / f"{network}{suffix}" / fold
-    if not request.resume or (exact / LAST).exists():
+    promises = network == PROMISE and request.clicks_as_channel  # no run of its own is called so
+    if not request.resume or ((exact / LAST).exists() and not promises):
         return exact
     there = [path.parent for path in sorted(dataset.glob(f"*/{fold}/{LAST}"))]
     fits = [path for path in there if _may_mean(request, path.parent.name)]

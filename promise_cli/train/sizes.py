@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,11 @@ from promise_cli.architectures import (
     check_name,
     plan_network,
 )
-from promise_cli.errors import CheckpointError
+from promise_cli.errors import CheckpointError, PlanError
 from promise_cli.fingerprint import Fingerprint
 from promise_cli.model import ModelConfig
 from promise_cli.model.config import ENCODER_NAMES
-from promise_cli.plan import LARGEST_PATCH, Plan
+from promise_cli.plan import LARGEST_PATCH, LEAST_PATCH, Plan
 from promise_cli.presets import TINY_PATCH, TrainConfig, plain_preset, preset
 from promise_cli.records import load_record
 from promise_cli.train.fields import set_fields
@@ -61,16 +62,43 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
         clicks = bool(request.clicks_as_channel)
         config = plain_preset(name, network, clicks=clicks)
         _refuse_pretrained(request, network)
-        planned = _size(network, name == "tiny", plan, _median_edge(plan, fingerprint), clicks)
-        model_config, config = set_fields(planned, config, request.fields)
+        small = name == "tiny"
+        wanted = _asked_patch(request.fields)
+        if wanted is None:
+            median = _median_edge(plan, fingerprint)
+            wanted = TINY_PATCH if small else plan.patch_size
+            wanted = wanted if median is None else min(wanted, median)
+        planned = _size(network, small, plan, wanted, clicks)
+        planned, config = set_fields(planned, config, request.fields)
+        if planned.clicks_as_channel != clicks:
+            raise PlanError(
+                "--set clicks_as_channel: decides where the run lies and how clicks are drawn; give or leave out the"
+                " option --clicks-as-channel instead"
+            )
+        model_config = planned
+    if not LEAST_PATCH <= model_config.patch_size <= LARGEST_PATCH:
+        raise PlanError(
+            f"--set patch_size={model_config.patch_size}: use {LEAST_PATCH} to {LARGEST_PATCH}"
+        )
     config = dataclasses.replace(config, **request.recipe())
     return Choice(network=network, preset=name, model_config=model_config, config=config)
 
 
-def _size(network: str, small: bool, plan: Plan, median: int | None, clicks: bool) -> PlainConfig:
-    wanted = TINY_PATCH if small else plan.patch_size
+def _asked_patch(fields: Sequence[str]) -> int | None:
+    """The edge that `--set patch_size=N` asks for: stages are planned for it, as for any other."""
+    asked = [
+        text.strip()
+        for name, _, text in (field.partition("=") for field in fields)
+        if name.strip() == "patch_size"
+    ]
+    if not asked or not asked[-1].isdecimal():
+        return None  # what is no number is refused where fields are set
+    return min(int(asked[-1]), LARGEST_PATCH)
+
+
+def _size(network: str, small: bool, plan: Plan, wanted: int, clicks: bool) -> PlainConfig:
     setting = Setting(
-        patch_size=wanted if median is None else min(wanted, median),
+        patch_size=wanted,
         spacing=plan.spacing,
         small=small,
         clicks_as_channel=clicks,

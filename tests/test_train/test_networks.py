@@ -12,12 +12,15 @@ from promise_cli.architectures import PLAIN, count_operations
 from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.errors import CheckpointError, PlanError
 from promise_cli.evaluate import evaluate
+from promise_cli.plan import Plan
 from promise_cli.predict import predict
 from promise_cli.predictions import Predictions
 from promise_cli.records import load_record
 from promise_cli.train import TrainRequest, train
 from promise_cli.train.curves import load_log
+from promise_cli.train.place import run_folder
 from promise_cli.train.provenance import RunRecord
+from promise_cli.train.sizes import choose_network
 from tests.conftest import DATASET, RUN, edit_json
 
 
@@ -143,6 +146,12 @@ def test_an_old_checkpoint_is_promise(trained: Path, tmp_path: Path) -> None:
         ({"network": "ux_net", "encoder": "sam_vit_b"}, CheckpointError,
          "--encoder sam_vit_b: ux_net has no pretrained encoder; leave it out"),
         ({"network": "ux_net", "weights": "sam.pth"}, CheckpointError, "--weights sam.pth: ux_net has no"),
+        ({"network": "dynunet", "fields": ("clicks_as_channel=true",)}, PlanError,
+         "--set clicks_as_channel: decides where the run lies and how clicks are drawn"),
+        ({"network": "dynunet", "fields": ("patch_size=36",)}, PlanError,
+         "--set: patch_size 36: this network takes multiples of 8, from 16 on"),
+        ({"network": "segresnet", "fields": ("patch_size=1024",)}, PlanError, "--set patch_size=1024: use 8 to 512"),
+        ({"network": "promise", "fields": ("patch_size=4",)}, PlanError, "--set patch_size=4: use 8 to 512"),
         ({"network": "dynunet", "checkpoint_activations": True}, CheckpointError,
          "--checkpoint-activations: this network keeps all of its activations"),
     ],
@@ -158,9 +167,6 @@ def test_what_does_not_go_together_is_named_and_nothing_is_written(
 
 def test_the_patch_is_no_wider_than_the_median_scan(root: Path) -> None:
     """The balls' scans are 28 x 26 x 20 voxels of 1 x 0.9 x 1.5 mm: 30 mm at most."""
-    from promise_cli.plan import Plan
-    from promise_cli.train.sizes import choose_network
-
     folder = root / DATASET
     plan = load_record(Plan, folder / "plans.json")
     request = TrainRequest(network="dynunet")
@@ -170,6 +176,32 @@ def test_the_patch_is_no_wider_than_the_median_scan(root: Path) -> None:
     config = choose_network(request, plan, folder / "fingerprint.json").model_config
     assert config.patch_size == 128
     assert np.prod(config.strides, axis=0).tolist() == [32, 32, 32]
+
+
+def test_stages_are_planned_for_the_patch_that_was_asked_for(preprocessed: Path) -> None:
+    folder = preprocessed / DATASET
+    plan = load_record(Plan, folder / "plans.json")
+    request = TrainRequest(network="dynunet", fields=("patch_size=64",))
+    config = choose_network(request, plan, folder / "fingerprint.json").model_config
+    assert config.patch_size == 64
+    assert np.prod(config.strides, axis=0).tolist() == [16, 16, 16]
+
+
+def test_a_call_that_resumes_with_clicks_means_a_run_that_has_them(tmp_path: Path) -> None:
+    """Not that of ProMISe, which no call with --clicks-as-channel began."""
+    for name in (".", "dynunet", "dynunet_clicks"):
+        (tmp_path / name / "fold_0").mkdir(parents=True)
+        (tmp_path / name / "fold_0" / "checkpoint_last.pt").touch()
+    clicked = run_folder(tmp_path, TrainRequest(resume=True, clicks_as_channel=True))
+    assert clicked == tmp_path / "dynunet_clicks" / "fold_0"
+    for network, folder in ((None, "fold_0"), ("dynunet", "dynunet/fold_0")):
+        assert run_folder(tmp_path, TrainRequest(resume=True, network=network)) == tmp_path / folder
+    (tmp_path / "ux_net_clicks" / "fold_0").mkdir(parents=True)
+    (tmp_path / "ux_net_clicks" / "fold_0" / "checkpoint_last.pt").touch()
+    with pytest.raises(
+        CheckpointError, match=r"could go on \(dynunet_clicks, ux_net_clicks\); name"
+    ):
+        run_folder(tmp_path, TrainRequest(resume=True, clicks_as_channel=True))
 
 
 @pytest.mark.slow

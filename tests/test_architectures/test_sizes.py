@@ -1,0 +1,88 @@
+"""Sizes that a network cannot have are refused by name; those that are planned can be built."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from promise_cli.architectures import PLAIN, Setting, build_network, plan_network
+
+SMALL = Setting(patch_size=48, spacing=(1.0, 1.0, 1.0), small=True)
+
+
+@pytest.mark.parametrize(
+    ("network", "changes", "message"),
+    [
+        ("dynunet", {"patch_size": 36}, "patch_size 36: this network takes multiples of 8, from 16 on"),
+        ("dynunet", {"patch_size": 8}, "patch_size 8: this network takes multiples of 8, from 16 on"),
+        ("dynunet", {"widths": (8, 16)}, "4 strides, 4 kernels and 2 widths; give as many of each, 3 at least"),
+        ("dynunet", {"widths": (0, 16, 32, 64)}, "widths must be at least 1, found (0, 16, 32, 64)"),
+        ("dynunet", {"strides": ((2, 2, 2),) * 4}, "strides must begin with (1, 1, 1), found (2, 2, 2)"),
+        ("dynunet", {"kernels": ((3, 3, 2),) * 4}, "kernels must have odd edges, found"),
+        ("segresnet", {"patch_size": 36}, "patch_size 36: this network takes multiples of 8, from 8 on"),
+        ("segresnet", {"init_filters": 12}, "init_filters must be a multiple of 8, found 12"),
+        ("segresnet", {"blocks_down": (1, 1)}, "blocks_down (1, 1) and blocks_up (1, 1, 1); give one less"),
+        ("ux_net", {"patch_size": 40}, "patch_size 40: this network takes multiples of 16, from 32 on"),
+        ("ux_net", {"patch_size": 16}, "patch_size 16: this network takes multiples of 16, from 32 on"),
+        ("ux_net", {"kernel": 4}, "kernel must be odd, found 4"),
+        ("nnformer", {"patch_size": 48}, "patch_size 48: this network takes multiples of 32, from 32 on"),
+        ("nnformer", {"num_heads": (5, 4, 8, 16)}, "5 do not share the 24 channels of level 0 evenly"),
+        ("nnformer", {"depth": 0}, "depth must be at least 1, found 0"),
+        ("swin_unetr", {"patch_size": 32}, "patch_size 32: this network takes multiples of 32, from 64 on"),
+        ("swin_unetr", {"feature_size": 13}, "feature_size must be a multiple of 12, found 13"),
+        ("swin_unetr", {"window_size": 0}, "window_size must be at least 1, found 0"),
+    ],
+)  # fmt: skip
+def test_a_size_that_cannot_be_is_named(network: str, changes: dict, message: str) -> None:
+    config = plan_network(network, SMALL)
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is looked at below
+        replace(config, **changes)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("network", PLAIN)
+@pytest.mark.parametrize("edge", [8, 20, 36, 50, 100, 200])
+def test_every_planned_patch_is_one_that_the_network_takes(network: str, edge: int) -> None:
+    for small in (False, True):
+        config = plan_network(network, replace(SMALL, patch_size=edge, small=small))
+        assert edge <= config.patch_size
+        assert config.patch_size % config.multiple == 0
+
+
+@pytest.mark.parametrize("network", PLAIN)
+def test_the_smallest_patch_of_a_small_network_can_be_trained(network: str) -> None:
+    """Norms need more than one voxel at the bottom."""
+    config = plan_network(network, replace(SMALL, patch_size=8))
+    config = replace(config, patch_size=config.least)
+    torch.manual_seed(0)
+    edge = config.patch_size
+    model = build_network(network, config).train()
+    logits = model(
+        torch.randn(1, 1, edge, edge, edge),
+        torch.zeros(1, 0, 3),
+        torch.zeros(1, 0, dtype=torch.long),
+    )
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "spacing",
+    [(0.98, 0.98, 3.27), (1.0, 1.0, 5.0), (5.0, 1.0, 1.0), (1.0, 5.0, 5.0), (0.05, 1.0, 50.0)],
+)
+@pytest.mark.parametrize("edge", [8, 16, 20, 50])
+def test_dynunet_can_be_built_at_any_spacing(
+    spacing: tuple[float, float, float], edge: int
+) -> None:
+    config = plan_network("dynunet", replace(SMALL, patch_size=edge, spacing=spacing))
+    size = config.patch_size
+    with torch.device("meta"):
+        model = build_network("dynunet", config)
+        logits = model(
+            torch.empty(1, 1, size, size, size),
+            torch.empty(1, 0, 3),
+            torch.empty(1, 0, dtype=torch.long),
+        )
+    assert logits.shape == (1, 2, size, size, size)
+    finest = [axis for axis in range(3) if spacing[axis] < 2 * min(spacing)]
+    first_halved = [axis for axis in range(3) if config.strides[1][axis] == 2]
+    assert first_halved == finest
