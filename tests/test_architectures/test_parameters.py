@@ -70,19 +70,29 @@ def test_every_parameter_of_a_small_network_is_trained(name: str) -> None:
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
 
 
-@pytest.mark.parametrize("name", ["ux_net", "nnformer"])
-def test_recomputed_activations_change_nothing(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "part"), [("ux_net", "depthwise"), ("nnformer", "attention"), ("swin_unetr", "attn")]
+)
+def test_activations_are_computed_twice_and_change_nothing(name: str, part: str) -> None:
     config = plan_network(name, _setting(32, small=True))
     torch.manual_seed(0)
     model = build_network(name, config)
-    patch = torch.randn(1, 1, 32, 32, 32)
+    edge = config.patch_size
+    patch = torch.randn(1, 1, edge, edge, edge)
     nowhere = (torch.zeros(1, 0, 3), torch.zeros(1, 0, dtype=torch.long))
+    calls: list[str] = []
+    parts = [(path, found) for path, found in model.named_modules() if path.endswith(f".{part}")]
+    for path, found in parts:
+        found.register_forward_pre_hook(lambda *_, path=path: calls.append(path))
     gradients = []
     for enabled in (False, True):
+        calls.clear()
         model.checkpoint_activations(enabled)
         model.zero_grad()
         model(patch, *nowhere).square().mean().backward()
         gradients.append([p.grad.clone() for p in model.parameters()])
+        assert sorted(calls) == sorted([path for path, _ in parts] * (2 if enabled else 1))
+    assert parts
     for kept, again in zip(*gradients, strict=True):
         torch.testing.assert_close(kept, again)
 
