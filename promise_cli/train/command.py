@@ -79,6 +79,7 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
         group.wait()  # the first process may have weights to download
     before = _stamp(folder)
     run = _open_run(request, group, device, workspace, preprocessed, folder, plan, split)
+    run.model.checkpoint_activations(run.config.checkpoint_activations)  # refused before a folder
     if group.is_first:
         group.wait()
     introduce(run, preprocessed.name)
@@ -161,7 +162,6 @@ def _work(
         run.config,
     )
     shift_scale = numbers.std if numbers.scheme == "dataset" else SHIFT_SCALE
-    run.model.checkpoint_activations(config.checkpoint_activations)
     network: nn.Module = group.share_gradients(run.model, run.device)
     if config.compile:
         network = compiled_or_plain(network, run, warn)

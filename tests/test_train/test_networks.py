@@ -162,7 +162,9 @@ def test_what_does_not_go_together_is_named_and_nothing_is_written(
     arguments = {"preset": "tiny", "device": "cpu", "root": preprocessed} | options
     with pytest.raises(error, match=message):
         train(TrainRequest(**arguments))
-    assert not list((preprocessed / "results").rglob("*.pt"))
+    results = preprocessed / "results" / "Task98_Balls"
+    assert not list(results.rglob("*.pt"))
+    assert not (results / options["network"] / "fold_0").exists()
 
 
 def test_the_patch_is_no_wider_than_the_median_scan(root: Path) -> None:
