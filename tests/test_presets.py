@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from promise_cli.errors import PlanError
-from promise_cli.presets import PRESETS, TrainConfig, preset
+from promise_cli.presets import PRESETS, TrainConfig, plain_preset, preset
 from promise_cli.records import record_from_json, record_to_json
 
 
@@ -51,3 +51,20 @@ def test_an_unknown_preset_lists_the_known() -> None:
 def test_impossible_numbers_are_named(change: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
         TrainConfig(**change)
+
+
+@pytest.mark.parametrize("clicks", [False, True])
+@pytest.mark.parametrize(("name", "batch_size"), [("paper", 1), ("tiny", 2)])
+def test_other_networks_differ_from_promise_in_loss_batch_and_clicks_alone(
+    name: str, batch_size: int, clicks: bool
+) -> None:
+    own = preset(name)[1]
+    expected = dataclasses.replace(
+        own,
+        loss=dataclasses.replace(own.loss, boundary_weight=0.0),
+        batch_size=batch_size,
+        vary_clicks=clicks,
+        vary_background_clicks=clicks,
+    )
+    assert own.loss.boundary_weight == 10
+    assert plain_preset(name, "dynunet", clicks=clicks) == expected

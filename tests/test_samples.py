@@ -170,3 +170,19 @@ def test_validation_takes_further_clicks_from_the_target_where_asked(preprocesse
     i, j, k = ten.clicks.long().T
     assert ten.target[0, i, j, k].tolist() == [1.0] * 10
     assert ten.labels.tolist() == [1] * 10
+
+
+def test_varied_clicks_are_one_to_ten_on_the_target_and_none_to_ten_beside_it(
+    preprocessed: Path,
+) -> None:
+    samples = _samples(
+        preprocessed, vary_clicks=True, vary_background_clicks=True, patches_per_case=50
+    )
+    found: dict[int, set[int]] = {1: set(), 0: set()}
+    for index in samples.order(0):
+        sample = samples[index]
+        assert sample.labels.shape == (20,)
+        if sample.target.any():
+            for label, counts in found.items():
+                counts.add(int((sample.labels == label).sum()))
+    assert found == {1: set(range(1, 11)), 0: set(range(11))}

@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from promise_cli.architectures import PLAIN, PlainConfig, PlainNetwork
 from promise_cli.architectures.architecture import Architecture
+from promise_cli.case import Case
 from promise_cli.checkpoint import load_checkpoint, save_checkpoint
 from promise_cli.click_study import StudyRequest, study_clicks
 from promise_cli.errors import CheckpointError, EvaluationError, PromptError
 from promise_cli.metrics import dice
 from promise_cli.predict import predict as predict_from_python
 from promise_cli.predictor import Predictor
+from promise_cli.train.fold_scores import _find_everywhere
 from promise_cli.volume import read_volume
 from tests.balls import label, mask_of, predict
 from tests.conftest import RUN, write_nifti
@@ -60,6 +62,23 @@ def test_windows_and_weights_are_monais(tmp_path: Path) -> None:
     # Without weights it would be something else.
     flat = sliding_window_inference(normalised, WINDOW, 1, ask, overlap=0.5)[0, 0].numpy()
     assert np.abs(flat[middle] - expected[middle]).max() > 0.1
+
+
+@pytest.mark.parametrize("shape", [(80, 40, WINDOW), (50, 20, 12)])
+def test_promise_train_finds_in_a_case_what_promise_predict_finds_in_its_scan(
+    tmp_path: Path, shape: tuple[int, int, int]
+) -> None:
+    """On a scan without air, whose grid is the plan's; the second one is smaller than a window."""
+    image = np.random.default_rng(0).normal(50, 30, shape).astype(np.float32)
+    predictor = _predictor(Ramp())
+    path = write_nifti(tmp_path / "scan.nii.gz", image, np.eye(4))
+    expected = predictor.open(read_volume(path)).slide().mask
+    normalised = ((np.clip(image, -100, 200) - 50) / 30).astype(np.float32)
+    case = Case("scan", normalised, np.zeros(shape, np.uint8), np.zeros(0, np.int64))  # type: ignore[arg-type]
+    network, plan = predictor.models[0], predictor.plan
+    found = _find_everywhere(network, case, plan, torch.device("cpu"), "fp32")
+    assert 0.1 < expected.mean() < 0.9
+    assert (found != expected).mean() < 1e-3
 
 
 def test_a_click_on_such_a_network_is_refused(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_without_a_click_the_whole_scan_is_looked_at_but_for_air(tmp_path: Path)
     lesion = np.zeros((70, 50, 90), bool)
     lesion[5:9, 5:9, 5:9] = lesion[60:66, 40:46, 80:86] = True
     scan = _scan(tmp_path, lesion, np.eye(4))
-    scan.array[:, :, 40:60] = -1000
+    scan.array[:, :, 20:75] = -1000
     session = predictor_of(24, PerfectWindow()).open(scan)
     found = session.slide()
     np.testing.assert_array_equal(found.mask, lesion)
@@ -184,3 +184,12 @@ def test_without_a_click_the_whole_scan_is_looked_at_but_for_air(tmp_path: Path)
     assert all(
         0 <= start <= n - 24 for line, n in zip(starts, lesion.shape, strict=True) for start in line
     )
+    # Along k windows begin at 0, 11, 22, 33, 44, 55 and 66; those within the air are passed over.
+    assert starts[2] == [0, 11, 55, 66]
+
+
+def test_a_scan_of_nothing_but_air_is_looked_at_in_one_window(tmp_path: Path) -> None:
+    scan = _scan(tmp_path, np.zeros((70, 50, 30), bool), np.eye(4), around=-1000)
+    found = predictor_of(24, PerfectWindow()).open(scan).slide()
+    assert [window.origin for window in found.windows] == [(0, 0, 0)]
+    assert not found.mask.any()

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from promise_cli.architectures import PlainConfig, PlainNetwork
 from promise_cli.architectures.click_maps import click_maps
 from promise_cli.errors import PromptError
 
@@ -37,6 +38,23 @@ def test_samples_of_a_batch_do_not_mix() -> None:
     assert (maps[0, 0, 1, 1, 1], maps[1, 1, 6, 6, 6]) == (1, 1)
     assert not maps[0, 1].any()
     assert not maps[1, 0].any()
+
+
+def test_the_image_comes_first_then_foreground_then_background() -> None:
+    """As in every checkpoint so far."""
+
+    class Echo(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image
+
+    network = PlainNetwork(PlainConfig(patch_size=8, clicks_as_channel=True), Echo())
+    patch = torch.randn(2, 1, 8, 8, 8)
+    clicks, labels = torch.tensor([[[2.0, 3, 4], [7, 0, 7]]] * 2), torch.tensor([[1, 0], [1, -1]])
+    seen = network(patch, clicks, labels)
+    assert torch.equal(seen[:, :1], patch)
+    assert seen[:, 1, 2, 3, 4].tolist() == [1, 1]
+    assert seen[0, 2, 7, 0, 7] == 1
+    assert not seen[1, 2].any()
 
 
 def test_a_click_outside_the_patch_is_refused() -> None:

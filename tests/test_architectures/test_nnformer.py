@@ -87,6 +87,18 @@ def test_an_unshifted_volume_hears_nothing_of_the_others_and_a_shifted_one_does(
 
 
 @torch.no_grad()
+def test_halving_follows_a_gelu_and_a_norm_and_doubling_a_norm() -> None:
+    torch.manual_seed(0)
+    tokens = torch.randn(2, 4, 4, 4, WIDTH)
+    for step, before in ((Down(WIDTH), torch.nn.functional.gelu), (Up(WIDTH), lambda same: same)):
+        torch.nn.init.normal_(step.norm.weight)
+        torch.nn.init.normal_(step.norm.bias)
+        ready = _norm(before(tokens), step.norm).permute(0, 4, 1, 2, 3)
+        expected = step.conv(ready).permute(0, 2, 3, 4, 1)
+        torch.testing.assert_close(step(tokens), expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
 def test_tokens_are_embedded_halved_and_doubled_by_convolutions() -> None:
     tokens = Embedding(3, 8)(torch.randn(2, 3, 16, 16, 16))
     assert tokens.shape == (2, 4, 4, 4, 8)
