@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 
 from evidence.place import Place, write_json
 from promise_cli.click_study.draw import draw_clicks, generator
@@ -16,12 +17,16 @@ def test_cases(place: Place) -> list[str]:
     return sorted(splits["folds"][0]["test"])
 
 
-def target_of(place: Place, case_id: str) -> np.ndarray:
-    """`(I, J, K)` as the label's file stores it."""
+def target_values(place: Place) -> list[int]:
+    """Of the label files; several where they are one target."""
     plan = load_json(place.shared / "preprocessed" / place.matrix.dataset / "plans.json")
-    labels = plan["target_labels"] or [plan["target_label"]]
+    return list(plan["target_labels"] or [plan["target_label"]])
+
+
+def _target_of(place: Place, case_id: str) -> NDArray[np.bool_]:
+    """`(I, J, K)` as the label's file stores it."""
     stored = nib.load(place.data / "labelsTr" / f"{case_id}.nii.gz")
-    return np.isin(np.asanyarray(stored.dataobj), labels)
+    return np.isin(np.asanyarray(stored.dataobj), target_values(place))
 
 
 def write_points(place: Place) -> None:
@@ -34,7 +39,7 @@ def write_points(place: Place) -> None:
         if not link.is_symlink():
             link.symlink_to((place.data / "imagesTr" / scan).resolve())
         rng = generator(place.matrix.click_seed, case_id, "random", 0)
-        (click,) = draw_clicks("random", target_of(place, case_id), 2, rng, 1)
+        (click,) = draw_clicks("random", _target_of(place, case_id), 2, rng, 1)
         points[case_id] = list(click.voxel)
     _keep(points, place.points)
 

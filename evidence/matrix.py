@@ -80,6 +80,18 @@ _DYNUNET = (
         options=("--network", "dynunet", "--clicks-as-channel"),
     ),
 )
+_VARIED = ("--set", "vary_clicks=true", "--set", "vary_background_clicks=true")
+_CLICK_MAP = _promise(
+    "promise_click_map",
+    "ProMISe with maps of the clicks, their number varied",
+    *("--set", "click_map=true"),
+    *_VARIED,
+)
+_CENTRED = _promise(
+    "promise_centred",
+    "ProMISe, every patch centred on the target",
+    *("--set", "foreground_share=1"),
+)
 _TABLE_2 = (
     _promise("baseline_3dsam", "3DSAM-adapter", "--preset", "baseline-3dsam"),
     _promise("promise_r", "-R, without boundary loss", "--preset", "promise-r"),
@@ -96,8 +108,8 @@ SARCOMA = Matrix(
         *("--epochs", "40", "--batch-size", "2", "--lr", "1e-3"),
         *("--set", "validate_every=5", "--set", "validation_patches=4"),
     ),
-    rows=(_PROMISE, _SCRATCH, *_DYNUNET),
-    studied=(REFERENCE, "dynunet_clicks"),
+    rows=(_PROMISE, _SCRATCH, *_DYNUNET, _CLICK_MAP, _CENTRED),
+    studied=(REFERENCE, "dynunet_clicks", "promise_click_map"),
 )
 
 HIPPOCAMPUS = Matrix(
