@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-REFERENCE = "promise"
-"""The row that all others of a matrix are tested against."""
+PROMISE = "promise"
+"""The row of the network itself."""
 
 SMALL_HEADS = (
     "adapter_width=96",
@@ -50,6 +50,8 @@ class Matrix:
     train: tuple[str, ...]
     """Options of promise-train that all rows share: the budget."""
     rows: tuple[Row, ...]
+    reference: str = PROMISE
+    """The row that all others are tested against; the first."""
     studied: tuple[str, ...] = ()
     """Rows whose clicks are varied in number, place and seed."""
     click_seed: int = 0
@@ -65,7 +67,7 @@ def _promise(name: str, what: str, *options: str, pretrained: bool = True) -> Ro
     )
 
 
-_PROMISE = _promise(REFERENCE, "ProMISe, DINOv2 ViT-S pretrained")
+_PROMISE = _promise(PROMISE, "ProMISe, DINOv2 ViT-S pretrained")
 _SCRATCH = _promise("promise_scratch", "the same from random weights", pretrained=False)
 _DYNUNET = (
     Row(
@@ -109,7 +111,7 @@ SARCOMA = Matrix(
         *("--set", "validate_every=5", "--set", "validation_patches=4"),
     ),
     rows=(_PROMISE, _SCRATCH, *_DYNUNET, _CLICK_MAP, _CENTRED),
-    studied=(REFERENCE, "dynunet_clicks", "promise_click_map"),
+    studied=(PROMISE, "dynunet_clicks", "promise_click_map"),
 )
 
 HIPPOCAMPUS = Matrix(
@@ -122,7 +124,17 @@ HIPPOCAMPUS = Matrix(
         *("--set", "validate_every=2", "--set", "validation_patches=1"),
     ),
     rows=(_PROMISE, _SCRATCH, *_DYNUNET, *_TABLE_2),
-    studied=(REFERENCE,),
+    studied=(PROMISE,),
 )
 
-MATRICES = {matrix.name: matrix for matrix in (SARCOMA, HIPPOCAMPUS)}
+PLAIN = Matrix(
+    name="hippocampus_dynunet",
+    dataset="Task04_Hippocampus",
+    preprocess=("--target-label", "Anterior", "Posterior"),
+    plan={},
+    train=("--preset", "tiny"),
+    rows=_DYNUNET,
+    reference="dynunet",
+)
+
+MATRICES = {matrix.name: matrix for matrix in (SARCOMA, HIPPOCAMPUS, PLAIN)}

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from evidence.click_use import measure_click_use
 from evidence.clicks import write_points
 from evidence.command import Taken, record, run
-from evidence.matrix import REFERENCE, Row
+from evidence.matrix import Row
 from evidence.place import KEPT_OF_RUN, Place, write_json
 from promise_cli.records import load_json
 
@@ -141,14 +141,12 @@ def _score(place: Place, row: Row, device: str) -> None:
             }
             for case in load_json(root / masks / "predictions.json")["cases"]
         ]
-        other = place.kept / REFERENCE / _metrics(way)
-        compare = (
-            ()
-            if row.name == REFERENCE or not other.exists()
-            else ("--compare", f"{REFERENCE}.json")
-        )
-        if compare:
-            shutil.copyfile(other, root / f"{REFERENCE}.json")
+        name = place.matrix.reference
+        other = place.kept / name / _metrics(way)
+        compare: tuple[str, ...] = ()
+        if row.name != name and other.exists():
+            shutil.copyfile(other, root / f"{name}.json")
+            compare = ("--compare", f"{name}.json")
         run("evaluate", masks, f"{place.matrix.dataset}", *compare, folder=root)
     kept.mkdir(parents=True, exist_ok=True)
     for name in KEPT_OF_RUN:

@@ -45,7 +45,7 @@ def scores(matrix: Matrix, folder: Path) -> list[str]:
         "95 % interval",
         "NSD 5 mm",
         "in one window: Dice",
-        "Dice less ProMISe's",
+        f"Dice less that of {matrix.reference}",
         "95 %",
         "p",
     )
