@@ -147,7 +147,8 @@ def _score(place: Place, row: Row, device: str) -> None:
         if row.name != name and other.exists():
             shutil.copyfile(other, root / f"{name}.json")
             compare = ("--compare", f"{name}.json")
-        run("evaluate", masks, f"{place.matrix.dataset}", *compare, folder=root)
+        tolerances = ("--tolerance", *(f"{mm:g}" for mm in place.matrix.tolerances_mm))
+        run("evaluate", masks, place.matrix.dataset, *tolerances, *compare, folder=root)
     kept.mkdir(parents=True, exist_ok=True)
     for name in KEPT_OF_RUN:
         shutil.copyfile(place.run_of(row) / name, kept / name)

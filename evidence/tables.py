@@ -43,7 +43,7 @@ def scores(matrix: Matrix, folder: Path) -> list[str]:
         "",
         "Dice",
         "95 % interval",
-        "NSD 5 mm",
+        *(f"NSD {mm:g} mm" for mm in matrix.tolerances_mm),
         "in one window: Dice",
         f"Dice less that of {matrix.reference}",
         "95 %",
@@ -57,7 +57,7 @@ def scores(matrix: Matrix, folder: Path) -> list[str]:
             f"[{row.what}](results/{matrix.name}/{row.name}/metrics.json)",
             f"{found['dice']['mean']:.3f}",
             _span(found["dice"]["interval"]),
-            f"{found['nsd']['5.0']['mean']:.3f}",
+            *(f"{found['nsd'][str(mm)]['mean']:.3f}" for mm in matrix.tolerances_mm),
             f"{_mean_dice(single):.3f}" if single.exists() else "-",
         ]
         lines.append(_line(*cells, *_difference(metrics["comparison"])))
