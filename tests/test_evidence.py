@@ -9,6 +9,7 @@ import pytest
 from evidence.matrix import MATRICES, Matrix, Row
 from evidence.place import Place
 from evidence.steps import do_row, prepare, study_clicks
+from evidence.tables import PAGE, render
 from tests.conftest import write_dataset
 
 TINY = Matrix(
@@ -86,3 +87,22 @@ def test_rows_of_a_matrix_bear_different_names() -> None:
         names = [row.name for row in matrix.rows]
         assert len(set(names)) == len(names)
         assert set(matrix.studied) <= set(names)
+
+
+def test_every_table_of_the_results_page_is_made_from_the_files_beside_it() -> None:
+    page = PAGE.read_text()
+    assert render(page) == page
+    assert "<!-- " in page
+
+
+def test_a_figure_that_no_file_holds_does_not_stay_in_a_table() -> None:
+    page = PAGE.read_text()
+    start = page.index("| [", page.index("<!-- "))
+    forged = page[:start] + page[start:].replace("0.", "1.", 1)
+    assert forged != page
+    assert render(forged) == page
+
+
+def test_a_table_of_an_unknown_matrix_is_refused() -> None:
+    with pytest.raises(ValueError, match="no table 'scores' of a matrix 'spleen'"):
+        render("<!-- spleen scores -->\n<!-- end -->\n")
