@@ -37,7 +37,8 @@ MEANING = {
     "background_click_added": "the same window, a background click on the middle of the target besides",
     "without_click": "the same window, no click at all",
     "agreement_beside": "Dice of the mask of `click` with that of `beside_target`: 1 where the click changes nothing",
-    "window_off_target": "the window moved so that its middle is the place of `beside_target`, clicked there",
+    "window_moved": "the window moved so that its middle is the place of `beside_target`, clicked where `click` was",
+    "window_off_target": "the window of `window_moved`, clicked in its middle",
     "whole_window": "Dice with the target of a mask that fills the window",
 }
 
@@ -107,6 +108,10 @@ def _draw(where: Mask, window: Patch, click: Voxel, rng: np.random.Generator) ->
     voxels = np.argwhere(where)
     voxels = voxels[window.inside(voxels)]
     distance = np.linalg.norm(voxels - click, axis=1)
+    near_enough = (
+        np.abs(voxels - click).max(axis=1) < window.shape[0] // 2
+    )  # a window round it holds the click
+    voxels, distance = voxels[near_enough], distance[near_enough]
     far = distance >= min(FAR * window.shape[0], distance.max())
     chosen: Voxel = rng.choice(voxels[far])
     return chosen
@@ -127,9 +132,7 @@ def _ask_everywhere(predictor: Predictor, scene: _Scene) -> dict[str, float | No
 
     clicked, beside = mask((scene.click, FOREGROUND)), mask((scene.beside, FOREGROUND))
     moved = window_round(scene.beside[None], predictor.plan.patch_size)
-    off = _mask(
-        predictor, moved, EncodedWindow(moved.crop(scene.image)), (scene.beside, FOREGROUND)
-    )
+    off, there = EncodedWindow(moved.crop(scene.image)), moved.crop(scene.target)
     both = [(scene.click, FOREGROUND)]
     if window.inside(scene.middle[None])[0]:
         both.append((scene.middle, BACKGROUND))
@@ -140,7 +143,8 @@ def _ask_everywhere(predictor: Predictor, scene: _Scene) -> dict[str, float | No
         "background_click_added": dice(mask(*both), target),
         "without_click": dice(mask(), target),
         "agreement_beside": dice(clicked, beside),
-        "window_off_target": dice(off, moved.crop(scene.target)),
+        "window_moved": dice(_mask(predictor, moved, off, (scene.click, FOREGROUND)), there),
+        "window_off_target": dice(_mask(predictor, moved, off, (scene.beside, FOREGROUND)), there),
         "whole_window": dice(np.ones_like(target), target),
     }
     return {name: None if np.isnan(value) else round(value, 6) for name, value in found.items()}

@@ -130,6 +130,23 @@ HIPPOCAMPUS = Matrix(
     studied=(PROMISE,),
 )
 
+PHANTOM = Matrix(
+    name="phantom",
+    dataset="Task99_Phantom",
+    preprocess=(),
+    plan={"patch_size": 48},
+    train=("--preset", "tiny", "--epochs", "30", "--batch-size", "2"),
+    rows=(
+        Row(name=PROMISE, what="ProMISe, `tiny`", options=()),
+        Row(
+            name="promise_click_map",
+            what="the same with maps of the clicks",
+            options=("--set", "click_map=true", "--set", "vary_background_clicks=true"),
+        ),
+        *_DYNUNET,
+    ),
+)
+
 PLAIN = Matrix(
     name="hippocampus_dynunet",
     dataset="Task04_Hippocampus",
@@ -141,4 +158,4 @@ PLAIN = Matrix(
     reference="dynunet",
 )
 
-MATRICES = {matrix.name: matrix for matrix in (SARCOMA, HIPPOCAMPUS, PLAIN)}
+MATRICES = {matrix.name: matrix for matrix in (PHANTOM, SARCOMA, HIPPOCAMPUS, PLAIN)}

@@ -102,7 +102,7 @@ def click_use(matrix: Matrix, folder: Path) -> list[str]:
             "without_click",
             "background_click_added",
         ),
-        *("agreement_beside", "window_off_target", "whole_window"),
+        *("agreement_beside", "window_moved", "window_off_target", "whole_window"),
     )
     lines = _head("", *(name.replace("_", " ") for name in names))
     for row, kept in _done(matrix, folder):
