@@ -4,6 +4,7 @@ import shutil
 import time
 from dataclasses import asdict
 
+from evidence.click_after import measure_click_after
 from evidence.click_use import measure_click_use
 from evidence.clicks import write_points
 from evidence.command import Taken, record, run
@@ -53,6 +54,8 @@ def do_row(place: Place, row: Row, *, device: str, until: float) -> bool:
         if not _train(place, row, device, until):
             return False
         _score(place, row, device)
+    if not row.clicks and not (place.kept_of(row) / "click_after.json").exists():
+        write_json(measure_click_after(place, row), place.kept_of(row) / "click_after.json")
     if row.clicks and not (place.kept_of(row) / "click_use.json").exists():
         write_json(measure_click_use(place, row, device), place.kept_of(row) / "click_use.json")
     return True

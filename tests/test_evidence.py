@@ -4,8 +4,10 @@ import dataclasses
 import json
 import time
 
+import numpy as np
 import pytest
 
+from evidence.click_after import _cut_down
 from evidence.matrix import MATRICES, Matrix, Row
 from evidence.place import Place
 from evidence.steps import do_row, prepare, study_clicks
@@ -44,13 +46,25 @@ def test_rows_leave_scores_curves_and_what_it_took(place: Place) -> None:
     kept = {path.name for path in place.kept_of(promise).iterdir()}
     assert kept == of_every_row | {"metrics.json", "metrics_single_window.json", "click_use.json"}
     kept = {path.name for path in place.kept_of(dynunet).iterdir()}
-    assert kept == of_every_row | {"metrics.json"}
+    assert kept == of_every_row | {"metrics.json", "click_after.json"}
     points = json.loads(place.points.read_text())
     metrics = json.loads((place.kept_of(dynunet) / "metrics.json").read_text())
     assert [case["case_id"] for case in metrics["cases"]] == sorted(points)
     assert metrics["comparison"]["other"].endswith("promise.json")
     plan = json.loads((place.kept / "plans.json").read_text())
     assert plan["spacing"] == [1.5, 1.5, 1.5]
+
+
+@pytest.mark.slow
+def test_a_mask_as_it_is_has_the_same_dice_before_it_is_cut_down(place: Place) -> None:
+    kept = place.kept_of(TINY.rows[1])
+    scored = json.loads((kept / "metrics.json").read_text())["cases"]
+    cut = json.loads((kept / "click_after.json").read_text())["cases"]
+    assert cut
+    for case in scored:
+        of_case = cut[case["case_id"]]
+        assert abs(case["dice"] - of_case["whole_scan"]) < 1e-6
+        assert of_case["best_part"] >= of_case["part_at_click"]
 
 
 @pytest.mark.slow
@@ -106,3 +120,15 @@ def test_a_figure_that_no_file_holds_does_not_stay_in_a_table() -> None:
 def test_a_table_of_an_unknown_matrix_is_refused() -> None:
     with pytest.raises(ValueError, match="no table 'scores' of a matrix 'spleen'"):
         render("<!-- spleen scores -->\n<!-- end -->\n")
+
+
+def test_a_mask_is_cut_down_to_what_a_click_points_at() -> None:
+    target, mask = np.zeros((2, 12, 12, 12), dtype=bool)
+    target[2:5, 2:5, 2:5] = True
+    mask[2:5, 2:5, 2:5] = mask[8:11, 8:11, 8:11] = True  # found, and something else as large
+    window = np.zeros_like(mask)
+    window[:7, :7, :7] = True
+    found = _cut_down(mask, target, (3, 3, 3), window)
+    assert found == {"whole_scan": 0.666667, "in_window": 1, "part_at_click": 1, "best_part": 1}
+    found = _cut_down(mask, target, (7, 7, 7), ~window)  # the click is nearer to the other part
+    assert found == {"whole_scan": 0.666667, "in_window": 0, "part_at_click": 0, "best_part": 1}
