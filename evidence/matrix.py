@@ -109,10 +109,10 @@ SARCOMA = Matrix(
     preprocess=(),
     plan={"spacing": [3.0, 3.0, 3.0], "patch_size": 48},
     train=(
-        *("--epochs", "40", "--batch-size", "2", "--lr", "1e-3"),
+        *("--epochs", "30", "--batch-size", "2", "--lr", "1e-3"),
         *("--set", "validate_every=5", "--set", "validation_patches=4"),
     ),
-    rows=(_PROMISE, _SCRATCH, *_DYNUNET, _CLICK_MAP, _CENTRED),
+    rows=(_PROMISE, *_DYNUNET, _CLICK_MAP, _SCRATCH, _CENTRED),
     studied=(PROMISE, "dynunet_clicks", "promise_click_map"),
 )
 
