@@ -1,7 +1,7 @@
 """The networks by name: ProMISe, and those that the paper's Table 1 compares it with, in the same harness.
 
 `registry` names them; each file beside it that ends in an `Architecture` is one of them. `plain` lets a network from
-image to logits be called as ProMISe is, `click_maps` shows it clicks as channels, `unet_plan` is nnU-Net's plan.
+image to logits be called as ProMISe is, with clicks as channels where it takes them; `unet_plan` is nnU-Net's plan.
 """
 
 from promise_cli.architectures.architecture import Setting

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from promise_cli.architectures.click_maps import click_maps
 from promise_cli.architectures.config import PlainConfig
 from promise_cli.errors import CheckpointError
+from promise_cli.model.click_maps import click_maps
 
 
 class PlainState(NamedTuple):

@@ -103,6 +103,8 @@ class ModelConfig:
     """Beyond the paper: Fourier features of the position for clicks and image tokens."""
     label_embedding: bool = False
     """Beyond the paper: a learnt vector tells foreground from background clicks."""
+    click_map: bool = False
+    """Beyond the paper: Gaussians round the clicks, of three widths, join the deepest features."""
 
     def __post_init__(self) -> None:
         shape = self.shape

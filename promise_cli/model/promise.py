@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from promise_cli.errors import PromptError
+from promise_cli.model.click_maps import check_clicks
 from promise_cli.model.config import ModelConfig
 from promise_cli.model.image_encoder import ImageEncoder
 from promise_cli.model.mask_decoder import MaskDecoder
@@ -90,18 +90,3 @@ class ProMISe(nn.Module):
 def _to_hwd(tensor: Tensor) -> Tensor:
     """(B, C, I, J, K) to (B, C, H, W, D) = (B, C, J, I, K), and back."""
     return tensor.transpose(2, 3)
-
-
-def check_clicks(clicks: Tensor, labels: Tensor, edge: int) -> None:
-    """Refuse clicks outside a patch of `edge` voxels; `labels` below 0 are padding, which may lie anywhere.
-
-    Raises:
-        PromptError: One lies outside.
-    """
-    outside = ((clicks < -0.5) | ~(clicks < edge - 0.5)).any(dim=-1) & (labels >= 0)
-    if outside.any():
-        place = ", ".join(f"{value:g}" for value in clicks[outside][0].tolist())
-        raise PromptError(
-            f"click ({place}) lies outside the patch of {edge} x {edge} x {edge} voxels;"
-            " give voxel indices (i, j, k) of the patch"
-        )

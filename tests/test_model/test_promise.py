@@ -36,6 +36,7 @@ OPTIONS = [
     {"adapter2_residual": "double", "depth_position": "ones", "token_attention": "idle"},
     {"relative_position": "crop"},
     {"click_position": True, "label_embedding": True},
+    {"click_map": True},
     {"patch_size": 40, "window_size": 8},
     {"patch_size": 48, "window_size": 8},
     {"patch_size": 24},
@@ -149,6 +150,42 @@ def test_positions_reach_the_prompt_only_through_the_image_unless_asked_for():
         results = [model.prompt_encoder(flat, clicks(at), ONE) for at in ((9, 9, 9), (20, 20, 20))]
         moved[option] = (results[0] - results[1]).abs().max() > 1e-3
     assert moved == {False: False, True: True}
+
+
+def test_the_click_map_marks_the_clicked_place_by_its_label():
+    model = network(click_map=True)
+    flat = torch.ones(1, 32, 8, 8, 8)
+    unmarked = network()
+    unmarked.load_state_dict(model.state_dict(), strict=False)
+
+    def change(at, label):
+        with torch.no_grad():
+            marked = model.prompt_encoder(flat, clicks(at), label * ONE)
+            return (marked - unmarked.prompt_encoder(flat, clicks(at), ONE)).norm(dim=1)[0]
+
+    for at, token in (((5, 13, 21), (1, 3, 5)), ((21, 5, 13), (5, 1, 3))):  # hwd here
+        found = change(at, 1)
+        assert found[token] > 3 * found[7, 7, 0] > 0
+    assert not torch.allclose(change((5, 13, 21), 1), change((5, 13, 21), 0), atol=1e-2)
+
+
+def test_the_click_map_moves_the_logits_more_than_the_sampled_features_do():
+    moved = {}
+    for option in (False, True):
+        model = network(click_map=option)
+        with torch.no_grad():
+            state = model.encode(patches())
+            a, b = (model.decode(state, clicks(at), ONE) for at in ((8, 8, 8), (24, 24, 24)))
+        moved[option] = float((a - b).norm() / a.norm())
+    assert moved[True] > 5 * moved[False]
+
+
+def test_padding_leaves_no_trace_in_the_click_map():
+    model = network(click_map=True)
+    state = model.encode(patches())
+    alone = model.decode(state, clicks((4, 5, 6)), ONE)
+    padded = model.decode(state, clicks((4, 5, 6), (20, 3, 3)), torch.tensor([[1, -1]]))
+    torch.testing.assert_close(alone, padded, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("place", [(32, 0, 0), (0, -1, 0), (0, 0, float("nan"))])

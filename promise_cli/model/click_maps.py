@@ -1,10 +1,10 @@
-"""Clicks as images: a Gaussian at each, so that a network without a click encoder sees them."""
+"""Clicks as images: a Gaussian at each, so that convolutions see them."""
 
 import torch
 from torch import Tensor
 
-from promise_cli.model.promise import check_clicks
-from promise_cli.prompts import BACKGROUND, FOREGROUND
+from promise_cli.errors import PromptError
+from promise_cli.prompts.click import BACKGROUND, FOREGROUND
 
 
 def click_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tensor:
@@ -48,3 +48,18 @@ def click_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tenso
             found = torch.maximum(found, one)
         maps.append(found)
     return torch.stack(maps, dim=1)
+
+
+def check_clicks(clicks: Tensor, labels: Tensor, edge: int) -> None:
+    """Refuse clicks outside a patch of `edge` voxels; `labels` below 0 are padding, which may lie anywhere.
+
+    Raises:
+        PromptError: One lies outside.
+    """
+    outside = ((clicks < -0.5) | ~(clicks < edge - 0.5)).any(dim=-1) & (labels >= 0)
+    if outside.any():
+        place = ", ".join(f"{value:g}" for value in clicks[outside][0].tolist())
+        raise PromptError(
+            f"click ({place}) lies outside the patch of {edge} x {edge} x {edge} voxels;"
+            " give voxel indices (i, j, k) of the patch"
+        )

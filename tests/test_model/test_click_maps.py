@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from promise_cli.architectures import PlainConfig, PlainNetwork
-from promise_cli.architectures.click_maps import click_maps
 from promise_cli.errors import PromptError
+from promise_cli.model.click_maps import click_maps
 
 
 def test_a_map_is_a_gaussian_round_each_click_and_the_nearer_one_counts() -> None:

@@ -1,0 +1,62 @@
+"""The project's commands, run as a user runs them, with what they took."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from promise_cli.console import say
+
+CALL = "import sys; from promise_cli.cli import {name}_app; sys.argv[0] = 'promise-{name}'; {name}_app()"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What one command took."""
+
+    command: str
+    status: int
+    seconds: float
+    processor_seconds: float
+    peak_memory_gib: float
+
+
+class CommandError(RuntimeError):
+    """A command ended with another status than it may."""
+
+
+def run(name: str, *arguments: str, folder: Path, may_end_with: tuple[int, ...] = (0,)) -> Taken:
+    """Run `promise-<name>` in a folder.
+
+    Raises:
+        CommandError: It ended with a status that is not among `may_end_with`.
+    """
+    say(f"$ promise-{name} {' '.join(arguments)}")
+    sys.stdout.flush()
+    environment = {key: value for key, value in os.environ.items() if key != "PROMISE_ROOT"}
+    here = str(Path(__file__).resolve().parents[1])
+    environment["PYTHONPATH"] = os.pathsep.join(
+        part for part in (here, environment.get("PYTHONPATH")) if part
+    )
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-c", CALL.format(name=name), *arguments], cwd=folder, env=environment
+    )
+    _, wait_status, used = os.wait4(process.pid, 0)
+    process.returncode = status = os.waitstatus_to_exitcode(wait_status)
+    if status not in may_end_with:
+        raise CommandError(f"promise-{name} in {folder}: exit status {status}")
+    return Taken(
+        command=" ".join([f"promise-{name}", *arguments]),
+        status=status,
+        seconds=round(time.monotonic() - began, 2),
+        processor_seconds=round(used.ru_utime + used.ru_stime, 2),
+        peak_memory_gib=round(used.ru_maxrss / 2**20, 3),
+    )
+
+
+def record(taken: Taken) -> dict[str, object]:
+    """As it stands in a results file."""
+    return asdict(taken)

@@ -1,0 +1,161 @@
+"""Which trainings are compared, on which data, with which budget."""
+
+from dataclasses import dataclass
+
+PROMISE = "promise"
+"""The row of the network itself."""
+
+SMALL_HEADS = (
+    "adapter_width=96",
+    "feature_width=64",
+    "prompt_mlp_width=512",
+    "decoder_width=32",
+)
+"""All that is not the pretrained transformer at a quarter of the paper's width, so that two CPU cores can train it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One training."""
+
+    name: str
+    what: str
+    """In the table."""
+    options: tuple[str, ...]
+    """Of promise-train, beyond the matrix's own."""
+    pretrained: bool = False
+    """Start from the file of weights that the call names."""
+    clicks: bool = True
+    """Whether the network takes clicks."""
+
+    @property
+    def run(self) -> str:
+        """The run's folder below `results/<dataset>`."""
+        if "--network" not in self.options:
+            return "fold_0"
+        network = self.options[self.options.index("--network") + 1]
+        return f"{network}_clicks/fold_0" if self.clicks else f"{network}/fold_0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """Rows that share data, plan and budget."""
+
+    name: str
+    dataset: str
+    preprocess: tuple[str, ...]
+    """Options of promise-preprocess."""
+    plan: dict[str, object]
+    """Fields of plans.json that are set by hand."""
+    train: tuple[str, ...]
+    """Options of promise-train that all rows share: the budget."""
+    rows: tuple[Row, ...]
+    reference: str = PROMISE
+    """The row that all others are tested against; the first."""
+    tolerances_mm: tuple[float, ...] = (5.0,)
+    """Of NSD."""
+    studied: tuple[str, ...] = ()
+    """Rows whose clicks are varied in number, place and seed."""
+    click_seed: int = 0
+
+
+def _promise(name: str, what: str, *options: str, pretrained: bool = True) -> Row:
+    sets = tuple(part for field in SMALL_HEADS for part in ("--set", field))
+    return Row(
+        name=name,
+        what=what,
+        options=("--encoder", "dinov2_s", *sets, *options),
+        pretrained=pretrained,
+    )
+
+
+_PROMISE = _promise(PROMISE, "ProMISe, DINOv2 ViT-S pretrained")
+_SCRATCH = _promise("promise_scratch", "the same from random weights", pretrained=False)
+_DYNUNET = (
+    Row(
+        name="dynunet",
+        what="dynunet, without clicks",
+        options=("--network", "dynunet"),
+        clicks=False,
+    ),
+    Row(
+        name="dynunet_clicks",
+        what="dynunet, clicks as channels",
+        options=("--network", "dynunet", "--clicks-as-channel"),
+    ),
+)
+_VARIED = ("--set", "vary_clicks=true", "--set", "vary_background_clicks=true")
+_CLICK_MAP = _promise(
+    "promise_click_map",
+    "ProMISe with maps of the clicks, their number varied",
+    *("--set", "click_map=true"),
+    *_VARIED,
+)
+_CENTRED = _promise(
+    "promise_centred",
+    "ProMISe, every patch centred on the target",
+    *("--set", "foreground_share=1"),
+)
+_TABLE_2 = (
+    _promise("baseline_3dsam", "3DSAM-adapter", "--preset", "baseline-3dsam"),
+    _promise("promise_r", "-R, without boundary loss", "--preset", "promise-r"),
+    _promise("promise_c", "-C, without boundary loss", "--preset", "promise-c"),
+    _promise("promise_r_b", "-R, with boundary loss", "--preset", "promise-r-b"),
+)
+
+SARCOMA = Matrix(
+    name="sarcoma",
+    dataset="Task90_SoftTissueSarcoma",
+    preprocess=(),
+    plan={"spacing": [3.0, 3.0, 3.0], "patch_size": 48},
+    train=(
+        *("--epochs", "30", "--batch-size", "2", "--lr", "1e-3"),
+        *("--set", "validate_every=5", "--set", "validation_patches=4"),
+    ),
+    rows=(_PROMISE, *_DYNUNET, _CLICK_MAP, _SCRATCH, _CENTRED),
+    studied=(PROMISE, "dynunet_clicks", "promise_click_map"),
+)
+
+HIPPOCAMPUS = Matrix(
+    name="hippocampus",
+    dataset="Task04_Hippocampus",
+    preprocess=("--target-label", "Anterior", "Posterior"),
+    tolerances_mm=(1.0, 5.0),
+    plan={"patch_size": 48},
+    train=(
+        *("--epochs", "4", "--batch-size", "2", "--lr", "1e-3"),
+        *("--set", "validate_every=2", "--set", "validation_patches=1"),
+    ),
+    rows=(_PROMISE, _SCRATCH, *_DYNUNET, *_TABLE_2),
+    studied=(PROMISE,),
+)
+
+PHANTOM = Matrix(
+    name="phantom",
+    dataset="Task99_Phantom",
+    preprocess=(),
+    plan={"patch_size": 48},
+    train=("--preset", "tiny", "--epochs", "30", "--batch-size", "2"),
+    rows=(
+        Row(name=PROMISE, what="ProMISe, `tiny`", options=()),
+        Row(
+            name="promise_click_map",
+            what="the same with maps of the clicks",
+            options=("--set", "click_map=true", "--set", "vary_background_clicks=true"),
+        ),
+        *_DYNUNET,
+    ),
+)
+
+PLAIN = Matrix(
+    name="hippocampus_dynunet",
+    dataset="Task04_Hippocampus",
+    preprocess=("--target-label", "Anterior", "Posterior"),
+    tolerances_mm=(1.0, 5.0),
+    plan={},
+    train=("--preset", "tiny"),
+    rows=_DYNUNET,
+    reference="dynunet",
+)
+
+MATRICES = {matrix.name: matrix for matrix in (PHANTOM, SARCOMA, HIPPOCAMPUS, PLAIN)}

@@ -1,0 +1,166 @@
+"""The steps of a matrix, each done once: what is there already is not done again."""
+
+import shutil
+import time
+from dataclasses import asdict
+
+from evidence.click_after import measure_click_after
+from evidence.click_use import measure_click_use
+from evidence.clicks import write_points
+from evidence.command import Taken, record, run
+from evidence.matrix import Row
+from evidence.place import KEPT_OF_RUN, Place, write_json
+from promise_cli.records import load_json
+
+CLICK_STUDY = (
+    *("--clicks", "1", "2", "5", "10"),
+    *("--trials", "5"),
+    *("--strategies", "random", "centre", "boundary"),
+)
+
+
+def prepare(place: Place) -> None:
+    """Preprocess with the matrix's plan, and click the test cases."""
+    matrix = place.matrix
+    place.shared.mkdir(parents=True, exist_ok=True)
+    link = place.shared / matrix.dataset
+    if not link.is_symlink():
+        link.symlink_to(place.data.resolve())
+    plan = place.shared / "preprocessed" / matrix.dataset / "plans.json"
+    if not plan.exists():
+        run("preprocess", matrix.dataset, *matrix.preprocess, folder=place.shared)
+    content = load_json(plan)
+    if any(content[name] != value for name, value in matrix.plan.items()):
+        write_json({**content, **matrix.plan}, plan)
+        run("preprocess", matrix.dataset, folder=place.shared)
+    write_json(asdict(matrix), place.kept / "matrix.json")
+    write_json(load_json(plan), place.kept / "plans.json")
+    write_points(place)
+
+
+def do_row(place: Place, row: Row, *, device: str, until: float) -> bool:
+    """Train, predict, score and keep one row.
+
+    Args:
+        place: Prepared.
+        row: Of its matrix.
+        device: Of promise-train.
+        until: `time.monotonic()` at which training is left, to go on in another call.
+
+    Returns:
+        Whether it is done.
+    """
+    if not (place.kept_of(row) / "metrics.json").exists():
+        if not _train(place, row, device, until):
+            return False
+        _score(place, row, device)
+    if not row.clicks and not (place.kept_of(row) / "click_after.json").exists():
+        write_json(measure_click_after(place, row), place.kept_of(row) / "click_after.json")
+    if row.clicks and not (place.kept_of(row) / "click_use.json").exists():
+        write_json(measure_click_use(place, row, device), place.kept_of(row) / "click_use.json")
+    return True
+
+
+def study_clicks(place: Place, row: Row, *, device: str) -> None:
+    """Vary number, place and seed of a row's clicks."""
+    if (place.kept_of(row) / "clicks.csv").exists():
+        return
+    root = place.open_root(row)
+    run(
+        "evaluate",
+        *CLICK_STUDY,
+        "--device",
+        device,
+        "-m",
+        f"results/{place.matrix.dataset}/{row.run}",
+        folder=root,
+    )
+    folder = place.run_of(row) / "clicks"
+    for name in ("clicks.md", "clicks.csv"):
+        shutil.copyfile(folder / name, place.kept_of(row) / name)
+
+
+def _train(place: Place, row: Row, device: str, until: float) -> bool:
+    root = place.open_root(row)
+    folder = place.run_of(row)
+    if (folder / "metrics.json").exists():
+        return True
+    hours = (until - time.monotonic()) / 3600
+    if hours <= 0:
+        return False
+    options = ["--fold", "0", "--max-hours", f"{hours:.3f}", "--device", device]
+    if (folder / "checkpoint_last.pt").exists():
+        options.append("--resume")
+        if "--network" in row.options:
+            options += row.options
+    else:
+        options += [*place.matrix.train, *row.options, *_weights(place, row)]
+    run("train", place.matrix.dataset, *options, folder=root)
+    return (folder / "metrics.json").exists()
+
+
+def _weights(place: Place, row: Row) -> list[str]:
+    if row.pretrained:
+        if place.weights is None:
+            raise ValueError(
+                f"row {row.name}: starts from pretrained weights; name their file with --weights"
+            )
+        return ["--weights", place.weights.name]
+    return [] if "--network" in row.options else ["--weights", "none"]
+
+
+def _score(place: Place, row: Row, device: str) -> None:
+    """Masks and scores on the scans' own grids; with clicks in one window, and with the lesion followed beyond it."""
+    root, kept = place.open_root(row), place.kept_of(row)
+    run_folder = f"results/{place.matrix.dataset}/{row.run}"
+    ways = {
+        "followed": ("-p", "points.json"),
+        "single_window": ("-p", "points.json", "--single-window"),
+    }
+    taken: list[Taken] = []
+    seconds: dict[str, list[dict[str, object]]] = {}
+    for way, prompts in (ways if row.clicks else {"followed": ()}).items():
+        masks = f"predictions/{way}"
+        taken.append(
+            run(
+                "predict",
+                "-i",
+                "test",
+                *prompts,
+                "-m",
+                run_folder,
+                "-o",
+                masks,
+                "--device",
+                device,
+                folder=root,
+            )
+        )
+        seconds[way] = [
+            {
+                "case_id": case["case_id"],
+                "windows": len(case["windows"]),
+                "seconds": case["seconds"],
+            }
+            for case in load_json(root / masks / "predictions.json")["cases"]
+        ]
+        name = place.matrix.reference
+        other = place.kept / name / _metrics(way)
+        compare: tuple[str, ...] = ()
+        if row.name != name and other.exists():
+            shutil.copyfile(other, root / f"{name}.json")
+            compare = ("--compare", f"{name}.json")
+        tolerances = ("--tolerance", *(f"{mm:g}" for mm in place.matrix.tolerances_mm))
+        run("evaluate", masks, place.matrix.dataset, *tolerances, *compare, folder=root)
+    kept.mkdir(parents=True, exist_ok=True)
+    for name in KEPT_OF_RUN:
+        shutil.copyfile(place.run_of(row) / name, kept / name)
+    write_json(
+        {"commands": [record(one) for one in taken], "cases": seconds}, kept / "prediction.json"
+    )
+    for way in reversed(list(seconds)):  # the one that says that the row is done comes last
+        shutil.copyfile(root / "predictions" / way / "metrics.json", kept / _metrics(way))
+
+
+def _metrics(way: str) -> str:
+    return "metrics.json" if way == "followed" else f"metrics_{way}.json"

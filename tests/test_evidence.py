@@ -1,0 +1,134 @@
+"""The experiments behind docs/results.md can be stopped and taken up, and keep what they found."""
+
+import dataclasses
+import json
+import time
+
+import numpy as np
+import pytest
+
+from evidence.click_after import _cut_down
+from evidence.matrix import MATRICES, Matrix, Row
+from evidence.place import Place
+from evidence.steps import do_row, prepare, study_clicks
+from evidence.tables import PAGE, render
+from tests.conftest import write_dataset
+
+TINY = Matrix(
+    name="balls",
+    dataset="Task98_Balls",
+    preprocess=(),
+    plan={"spacing": [1.5, 1.5, 1.5]},
+    train=("--epochs", "1", "--preset", "tiny"),
+    rows=(
+        Row(name="promise", what="ProMISe", options=("--encoder", "tiny")),
+        Row(name="dynunet", what="dynunet", options=("--network", "dynunet"), clicks=False),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("evidence")
+    place = Place(
+        TINY, write_dataset(folder / "Task98_Balls"), folder / "work", results=folder / "results"
+    )
+    prepare(place)
+    for row in TINY.rows:
+        assert do_row(place, row, device="cpu", until=time.monotonic() + 600)
+    return place
+
+
+@pytest.mark.slow
+def test_rows_leave_scores_curves_and_what_it_took(place: Place) -> None:
+    promise, dynunet = TINY.rows
+    of_every_row = {"config.json", "run.json", "log.csv", "progress.png", "prediction.json"}
+    kept = {path.name for path in place.kept_of(promise).iterdir()}
+    assert kept == of_every_row | {"metrics.json", "metrics_single_window.json", "click_use.json"}
+    kept = {path.name for path in place.kept_of(dynunet).iterdir()}
+    assert kept == of_every_row | {"metrics.json", "click_after.json"}
+    points = json.loads(place.points.read_text())
+    metrics = json.loads((place.kept_of(dynunet) / "metrics.json").read_text())
+    assert [case["case_id"] for case in metrics["cases"]] == sorted(points)
+    assert metrics["comparison"]["other"].endswith("promise.json")
+    plan = json.loads((place.kept / "plans.json").read_text())
+    assert plan["spacing"] == [1.5, 1.5, 1.5]
+
+
+@pytest.mark.slow
+def test_a_mask_as_it_is_has_the_same_dice_before_it_is_cut_down(place: Place) -> None:
+    kept = place.kept_of(TINY.rows[1])
+    scored = json.loads((kept / "metrics.json").read_text())["cases"]
+    cut = json.loads((kept / "click_after.json").read_text())["cases"]
+    assert cut
+    for case in scored:
+        of_case = cut[case["case_id"]]
+        assert abs(case["dice"] - of_case["whole_scan"]) < 1e-6
+        assert of_case["best_part"] >= of_case["part_at_click"]
+
+
+@pytest.mark.slow
+def test_kept_files_name_no_folder_of_the_machine(place: Place) -> None:
+    for path in place.kept.rglob("*.json"):
+        assert str(place.work.parent) not in path.read_text(), path
+
+
+@pytest.mark.slow
+def test_what_is_done_is_not_done_again(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    prepare(place)
+    for row in TINY.rows:
+        assert do_row(place, row, device="cpu", until=0)
+    assert "$" not in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_without_time_a_row_is_left_for_another_call(place: Place) -> None:
+    another = dataclasses.replace(TINY.rows[0], name="another")
+    assert not do_row(place, another, device="cpu", until=0)
+    assert not place.kept_of(another).exists()
+
+
+@pytest.mark.slow
+def test_the_click_study_of_a_row_is_kept_as_a_table(place: Place) -> None:
+    study_clicks(place, TINY.rows[0], device="cpu")
+    table = (place.kept_of(TINY.rows[0]) / "clicks.csv").read_text().splitlines()
+    num_cases = len(json.loads(place.points.read_text()))
+    assert len(table) == 1 + num_cases * 3 * 5 * 4  # strategies, trials, numbers of clicks
+
+
+def test_rows_of_a_matrix_bear_different_names() -> None:
+    for matrix in MATRICES.values():
+        names = [row.name for row in matrix.rows]
+        assert len(set(names)) == len(names)
+        assert set(matrix.studied) <= set(names)
+
+
+def test_every_table_of_the_results_page_is_made_from_the_files_beside_it() -> None:
+    page = PAGE.read_text()
+    assert render(page) == page
+    assert "<!-- " in page
+
+
+def test_a_figure_that_no_file_holds_does_not_stay_in_a_table() -> None:
+    page = PAGE.read_text()
+    start = page.index("| [", page.index("<!-- "))
+    forged = page[:start] + page[start:].replace("0.", "1.", 1)
+    assert forged != page
+    assert render(forged) == page
+
+
+def test_a_table_of_an_unknown_matrix_is_refused() -> None:
+    with pytest.raises(ValueError, match="no table 'scores' of a matrix 'spleen'"):
+        render("<!-- spleen scores -->\n<!-- end -->\n")
+
+
+def test_a_mask_is_cut_down_to_what_a_click_points_at() -> None:
+    target, mask = np.zeros((2, 12, 12, 12), dtype=bool)
+    target[2:5, 2:5, 2:5] = True
+    mask[2:5, 2:5, 2:5] = mask[8:11, 8:11, 8:11] = True  # found, and something else as large
+    window = np.zeros_like(mask)
+    window[:7, :7, :7] = True
+    found = _cut_down(mask, target, (3, 3, 3), window)
+    assert found == {"whole_scan": 0.666667, "in_window": 1, "part_at_click": 1, "best_part": 1}
+    found = _cut_down(mask, target, (7, 7, 7), ~window)  # the click is nearer to the other part
+    assert found == {"whole_scan": 0.666667, "in_window": 0, "part_at_click": 0, "best_part": 1}
