@@ -16,7 +16,6 @@ from promise_cli.case import preprocess_image
 from promise_cli.dataset import is_target
 from promise_cli.metrics import dice
 from promise_cli.patches import Patch
-from promise_cli.plan import Plan
 from promise_cli.predictor import Predictor
 from promise_cli.prompts import BACKGROUND, FOREGROUND, Click, locate_clicks
 from promise_cli.records import load_json
@@ -70,7 +69,7 @@ def measure_click_use(place: Place, row: Row, device: str) -> dict[str, object]:
     """
     predictor = Predictor.load(place.run_of(row) / "checkpoint_best.pt", device)
     cases = {
-        case_id: _ask_everywhere(predictor, _open(place, predictor.plan, case_id, voxel))
+        case_id: _ask_everywhere(predictor, _open(place, predictor, case_id, voxel))
         for case_id, voxel in load_json(place.points).items()
     }
     means = {
@@ -81,7 +80,8 @@ def measure_click_use(place: Place, row: Row, device: str) -> dict[str, object]:
     return {"meaning": MEANING, "mean": means, "cases": cases}
 
 
-def _open(place: Place, plan: Plan, case_id: str, voxel: list[int]) -> _Scene:
+def _open(place: Place, predictor: Predictor, case_id: str, voxel: list[int]) -> _Scene:
+    plan = predictor.plan
     scan = read_volume(place.data / "imagesTr" / f"{case_id}.nii.gz", plan.orientation)
     label = read_label(place.data / "labelsTr" / f"{case_id}.nii.gz", plan.orientation)
     image, grid = preprocess_image(scan, plan)
@@ -91,6 +91,8 @@ def _open(place: Place, plan: Plan, case_id: str, voxel: list[int]) -> _Scene:
         [Click((i, j, k), FOREGROUND, "voxel")], scan.stored_grid, grid, case_id
     )
     window = window_round(click[None], plan.patch_size)
+    if not predictor.centres_clicks:
+        window = window.moved_into(grid.shape)
     rng = np.random.default_rng(0)
     return _Scene(
         image=image,

@@ -30,6 +30,14 @@ class Patch:
         p, q, r = (n + 2 * more for n, more in zip(self.shape, margin, strict=True))
         return Patch((i, j, k), (p, q, r))
 
+    def moved_into(self, shape: Shape) -> "Patch":
+        """The block moved so that none of it lies beyond a case, or, where the case is smaller, holds all of it."""
+        i, j, k = (
+            min(max(start, min(0, n - edge)), max(0, n - edge))
+            for start, edge, n in zip(self.origin, self.shape, shape, strict=True)
+        )
+        return Patch((i, j, k), self.shape)
+
     def crop(self, array: NDArray[Any], fill: float = 0.0) -> NDArray[Any]:
         """Copy the block out of `array` (I, J, K); what lies beyond its edge is `fill`."""
         block = np.full(self.shape, fill, dtype=array.dtype)

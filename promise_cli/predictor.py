@@ -15,7 +15,13 @@ from pathlib import Path
 
 import torch
 
-from promise_cli.architectures import Network, describe_network, encoder_of, takes_clicks
+from promise_cli.architectures import (
+    Network,
+    centres_clicks,
+    describe_network,
+    encoder_of,
+    takes_clicks,
+)
 from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.device import Precision, choose_device, choose_precision
 from promise_cli.errors import CheckpointError
@@ -48,6 +54,8 @@ class Predictor:
     """Each network in a few words."""
     takes_clicks: bool = True
     """Otherwise the networks look at whole scans: `open(scan).slide()`."""
+    centres_clicks: bool = True
+    """Otherwise a window is moved into the scan, and its click lies where it then lies."""
 
     @classmethod
     def load(
@@ -91,7 +99,10 @@ class Predictor:
         configs = [(checkpoint.network, checkpoint.model_config) for _, checkpoint in loaded]
         described = tuple(describe_network(*config) for config in configs)
         clicked = takes_clicks(configs[0][1])
-        return cls(plan, models, chosen, paths, multiplied, presets, tta, described, clicked)
+        centred = any(centres_clicks(config) for _, config in configs)
+        return cls(
+            plan, models, chosen, paths, multiplied, presets, tta, described, clicked, centred
+        )
 
     @cached_property
     def networks(self) -> Networks:
@@ -103,6 +114,7 @@ class Predictor:
             self.precision,
             self.tta,
             self.takes_clicks,
+            self.centres_clicks,
         )
 
     def open(

@@ -27,6 +27,18 @@ def test_the_centre_of_a_patch_is_the_voxel_it_was_centred_on() -> None:
     assert patch.crop(ARRAY, fill=-1)[2, 2, 2] == ARRAY[2, 3, 4]
 
 
+def test_a_patch_is_moved_into_the_case_and_no_further() -> None:
+    shape = (4, 10, 20)
+    moved = {
+        (-3, -3, -3): (-1, 0, 0),  # five voxels hold all four of the first axis
+        (-1, 2, 9): (-1, 2, 9),
+        (3, 9, 19): (0, 5, 15),
+        (-4, 6, 15): (-1, 5, 15),
+    }
+    for origin, there in moved.items():
+        assert Patch(origin, (5, 5, 5)).moved_into(shape).origin == there, origin
+
+
 def test_widening_keeps_the_middle() -> None:
     patch = Patch((1, 1, 1), (2, 2, 2))
     wide = patch.widened((1, 2, 0)).crop(ARRAY)

@@ -37,6 +37,15 @@ def test_windows_that_are_there_stay() -> None:
     assert [w.origin for w in windows_for(far, 20, there, single=True)] == [(25, 20, 20)]
 
 
+@pytest.mark.parametrize("single", [False, True])
+def test_windows_that_need_no_click_in_their_middle_are_moved_into_the_scan(single: bool) -> None:
+    clicks, scan = np.array([(2, 30, 8)]), (100, 35, 15)
+    (window,) = windows_for(clicks, 20, (), single=single, within=scan)
+    assert window.origin == (0, 15, -2)
+    assert window.inside(clicks).all()
+    assert window.crop(np.ones(scan)).sum() == 20 * 20 * 15
+
+
 @pytest.mark.parametrize("shape", [(20, 20, 20), (21, 40, 55), (7, 100, 19), (1, 1, 1)])
 def test_windows_over_a_scan_cover_it_and_overlap_by_half(shape: tuple[int, int, int]) -> None:
     seen = np.zeros(shape, int)

@@ -1,5 +1,6 @@
 """A scan open for clicks: the second click is cheap, undo takes it back, and masks lie as the file stores the scan."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,17 @@ def test_a_click_beyond_the_window_opens_another(tmp_path: Path) -> None:
     assert session.prediction is not None
     assert [window.origin for window in session.prediction.windows] == [(-2, 0, 8), (38, 0, 8)]
     assert network.encoded == 2
+
+
+@pytest.mark.parametrize(("centred", "origin"), [(True, (-2, 0, 8)), (False, (0, 0, 8))])
+def test_a_window_is_moved_into_the_scan_for_networks_that_need_no_click_in_its_middle(
+    tmp_path: Path, centred: bool, origin: tuple[int, int, int]
+) -> None:
+    predictor = dataclasses.replace(predictor_of(24, PerfectWindow()), centres_clicks=centred)
+    session = predictor.open(_write(tmp_path), max_windows=1)
+    assert session.click(LESIONS[0])[LESIONS[0]]
+    assert session.prediction is not None
+    assert session.prediction.window.origin == origin
 
 
 def test_the_papers_single_window_moves_to_the_middle_of_the_clicks(tmp_path: Path) -> None:

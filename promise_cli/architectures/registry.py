@@ -67,6 +67,14 @@ def takes_clicks(config: NetworkConfig) -> bool:
     return isinstance(config, ModelConfig) or config.clicks_as_channel
 
 
+def centres_clicks(config: NetworkConfig) -> bool:
+    """Whether the click lies in the middle of the window, as the paper tests ProMISe.
+
+    The others see where it is, and their windows are moved into the scan.
+    """
+    return isinstance(config, ModelConfig)
+
+
 def encoder_of(config: NetworkConfig) -> EncoderName | None:
     """The pretrained image transformer, which only ProMISe has."""
     return config.encoder if isinstance(config, ModelConfig) else None

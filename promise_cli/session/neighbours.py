@@ -87,7 +87,7 @@ def next_window(
     if best is None:  # shifted back into the scan, none reached beyond the border
         largest = max(contacts, key=lambda contact: len(contact.beyond)).beyond
         middle = largest[np.argmin(((largest - largest.mean(axis=0)) ** 2).sum(axis=1))]
-        best = _into_scan(Patch.centred(middle.tolist(), contacts[0].window.shape), grid_shape)
+        best = Patch.centred(middle.tolist(), contacts[0].window.shape).moved_into(grid_shape)
     return best
 
 
@@ -153,13 +153,4 @@ def _candidates(contacts: Sequence[_Contact], grid_shape: Shape) -> Iterator[Pat
             shifts.append([side * (edge // 2) for side in open_sides] or [aside])
         for shift in product(*shifts):
             i, j, k = (start + by for start, by in zip(window.origin, shift, strict=True))
-            yield _into_scan(Patch((i, j, k), window.shape), grid_shape)
-
-
-def _into_scan(window: Patch, grid_shape: Shape) -> Patch:
-    """The window moved so that no part of it is wasted beyond the scan, where the scan is large enough."""
-    i, j, k = (
-        min(max(start, min(0, n - edge)), max(0, n - edge))
-        for start, edge, n in zip(window.origin, window.shape, grid_shape, strict=True)
-    )
-    return Patch((i, j, k), window.shape)
+            yield Patch((i, j, k), window.shape).moved_into(grid_shape)

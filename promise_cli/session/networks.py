@@ -53,6 +53,8 @@ class Networks:
     """Average over all mirrorings too."""
     take_clicks: bool = True
     """Otherwise they look at whole scans, and a click means nothing to them."""
+    centre_clicks: bool = True
+    """Whether a window has its click in the middle, also where part of it then lies beyond the scan."""
 
     @property
     def states_per_window(self) -> int:

@@ -18,17 +18,34 @@ def window_round(clicks: Indices, size: int) -> Patch:
 
 
 def windows_for(
-    clicks: Indices, size: int, earlier: tuple[Patch, ...], *, single: bool
+    clicks: Indices,
+    size: int,
+    earlier: tuple[Patch, ...],
+    *,
+    single: bool,
+    within: Shape | None = None,
 ) -> tuple[Patch, ...]:
     """Windows that hold all foreground clicks `(N, 3)`; those that are there already stay where they are.
 
     Clicks that fit into one window share it. A single window lies round the middle of all, also where it then holds
     none of them; one that is there and holds all stays.
+
+    Args:
+        clicks: On the plan's grid.
+        size: Edge of a window in voxels.
+        earlier: Windows of earlier clicks.
+        single: Whether only one is allowed.
+        within: Shape of the scan on the plan's grid, to move windows into it; None leaves the clicks in their middle.
     """
+
+    def place(group: Indices) -> Patch:
+        window = window_round(group, size)
+        return window if within is None else window.moved_into(within)
+
     if single:
         if earlier and earlier[0].inside(clicks).all():
             return earlier
-        return (window_round(clicks, size),)
+        return (place(clicks),)
     groups: list[Indices] = []
     for click in clicks:
         if any(window.inside(click[None])[0] for window in earlier):
@@ -40,7 +57,7 @@ def windows_for(
                 break
         else:
             groups.append(click[None])
-    return (*earlier, *(window_round(group, size) for group in groups))
+    return (*earlier, *(place(group) for group in groups))
 
 
 def windows_over(grid_shape: Shape, size: int) -> list[Patch]:

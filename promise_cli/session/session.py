@@ -180,7 +180,11 @@ class Session:
         if not len(foreground):
             raise PromptError(f"{self.where}: all clicks are background; add one on the target")
         windows = windows_for(
-            foreground, self.plan.patch_size, earlier, single=self.max_windows == 1
+            foreground,
+            self.plan.patch_size,
+            earlier,
+            single=self.max_windows == 1,
+            within=None if self.networks.centre_clicks else self.grid.shape,
         )
         canvas = Canvas()
         for window in windows:

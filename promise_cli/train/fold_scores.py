@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from promise_cli.architectures import Network, takes_clicks
+from promise_cli.architectures import Network, centres_clicks, takes_clicks
 from promise_cli.case import Case, load_case
 from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.console import say, show_table, track
@@ -25,7 +25,7 @@ from promise_cli.plan import Plan
 from promise_cli.samples import foreground_voxel, generator
 from promise_cli.scores import CaseScore, Report, Summary, summarize, write_report
 from promise_cli.session.fusion import Canvas
-from promise_cli.session.placement import windows_over
+from promise_cli.session.placement import windows_for, windows_over
 from promise_cli.train.run import BEST, LAST, Run
 from promise_cli.train.stopping import StopRequest
 
@@ -109,9 +109,15 @@ def _find_at_click(
     device: torch.device,
     precision: Precision,
 ) -> NDArray[np.bool_]:
-    """One window round the click; what lies outside stays background (paper, section 3)."""
-    size = plan.patch_size
-    window = Patch.centred(click, (size, size, size))
+    """One window round the click, placed as promise-predict does; outside stays background (paper, section 3)."""
+    i, j, k = case.target.shape
+    (window,) = windows_for(
+        np.array([click]),
+        plan.patch_size,
+        (),
+        single=True,
+        within=None if centres_clicks(model.config) else (i, j, k),
+    )
     place = torch.tensor([click]) - torch.tensor(window.origin)
     found = _ask(model, window, case, place.float(), device, precision) > 0.5
     mask = np.zeros(case.target.shape, dtype=bool)
