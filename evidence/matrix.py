@@ -6,6 +6,7 @@ PROMISE = "promise"
 """The row of the network itself."""
 
 SMALL_HEADS = (
+    "window_size=6",  # a patch of 48^3 has 12 tokens an edge, which windows of 8 would pad to 16
     "adapter_width=96",
     "feature_width=64",
     "prompt_mlp_width=512",
@@ -112,7 +113,7 @@ SARCOMA = Matrix(
         *("--epochs", "30", "--batch-size", "2", "--lr", "1e-3"),
         *("--set", "validate_every=5", "--set", "validation_patches=4"),
     ),
-    rows=(_PROMISE, *_DYNUNET, _CLICK_MAP, _SCRATCH, _CENTRED),
+    rows=(_PROMISE, _CLICK_MAP, *_DYNUNET, _SCRATCH, _CENTRED),
     studied=(PROMISE, "dynunet_clicks", "promise_click_map"),
 )
 
