@@ -138,7 +138,11 @@ PHANTOM = Matrix(
     plan={"patch_size": 48},
     train=("--preset", "tiny", "--epochs", "30", "--batch-size", "2"),
     rows=(
-        Row(name=PROMISE, what="ProMISe, `tiny`", options=()),
+        Row(
+            name=PROMISE,
+            what="ProMISe, `tiny`, without maps of the clicks",
+            options=("--set", "click_map=false", "--set", "vary_background_clicks=false"),
+        ),
         Row(
             name="promise_click_map",
             what="the same with maps of the clicks",

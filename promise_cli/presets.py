@@ -156,6 +156,7 @@ def _train_config(name: str) -> TrainConfig:
             learning_rate=1e-3,
             patches_per_case=2,
             vary_clicks=True,
+            vary_background_clicks=True,
             validation_patches=4,
             validate_every=5,
         )

@@ -143,6 +143,7 @@ _TINY = ModelConfig(
     prompt_mlp_width=128,
     prompt_heads=4,
     decoder_width=16,
+    click_map=True,  # without it the click does nothing but place the window (docs/results.md)
 )
 
 _PAPER = ModelConfig()

@@ -10,7 +10,7 @@ from promise_cli.model import ProMISe, model_config
 from promise_cli.model.prompt_encoder import sample_features
 from tests.test_model.plain_network import plain_logits
 
-SMALL = dataclasses.replace(model_config("tiny"), patch_size=32)
+SMALL = dataclasses.replace(model_config("tiny"), patch_size=32, click_map=False)
 
 
 def network(**changes):
