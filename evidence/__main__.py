@@ -4,6 +4,7 @@ python -m evidence {sarcoma,hippocampus} --data FOLDER --work FOLDER [--weights 
 """
 
 import argparse
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ def _options() -> Options:
     parser.add_argument("--weights", type=Path, help="pretrained DINOv2 ViT-S/14 (safetensors)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="for what is committed")
     parser.add_argument("--rows", nargs="+", help="only these")
-    parser.add_argument("--max-hours", type=float, default=1e6, help="stop training then")
+    parser.add_argument("--max-hours", type=float, default=math.inf, help="stop training then")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     return Options(**vars(parser.parse_args()))
 

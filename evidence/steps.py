@@ -1,5 +1,6 @@
 """The steps of a matrix, each done once: what is there already is not done again."""
 
+import math
 import shutil
 import time
 from dataclasses import asdict
@@ -88,7 +89,9 @@ def _train(place: Place, row: Row, device: str, until: float) -> bool:
     hours = (until - time.monotonic()) / 3600
     if hours <= 0:
         return False
-    options = ["--fold", "0", "--max-hours", f"{hours:.3f}", "--device", device]
+    options = ["--fold", "0", "--device", device]
+    if hours < math.inf:
+        options += ["--max-hours", f"{hours:.3f}"]
     if (folder / "checkpoint_last.pt").exists():
         options.append("--resume")
         if "--network" in row.options:
