@@ -92,6 +92,12 @@ _CLICK_MAP = _promise(
     *("--set", "click_map=true"),
     *_VARIED,
 )
+_FREE = _promise(
+    "promise_free",
+    "the same, with adapters of either sign that start at zero",
+    *("--set", "click_map=true", "--set", "adapter_update=free"),
+    *_VARIED,
+)
 _CENTRED = _promise(
     "promise_centred",
     "ProMISe, every patch centred on the target",
@@ -113,7 +119,7 @@ SARCOMA = Matrix(
         *("--epochs", "30", "--batch-size", "2", "--lr", "1e-3"),
         *("--set", "validate_every=5", "--set", "validation_patches=4"),
     ),
-    rows=(_PROMISE, _CLICK_MAP, *_DYNUNET, _SCRATCH, _CENTRED),
+    rows=(_PROMISE, _CLICK_MAP, _FREE, *_DYNUNET, _SCRATCH, _CENTRED),
     studied=(PROMISE, "dynunet_clicks", "promise_click_map"),
 )
 

@@ -1,30 +1,52 @@
 """The adapter that gives a frozen 2D block its view of the third axis (paper, section 2)."""
 
+from typing import Literal
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from promise_cli.model.chunks import in_chunks
+from promise_cli.model.convolution import full_precision
 
 
 class Adapter(nn.Module):
     """Bottleneck with a depth-wise 3D convolution, added to its input.
 
-    Its update is never negative: the last linear layer is rectified, as in the authors' code.
+    A `rectified` update is never negative, as in the authors' code. What pretrained tokens have in common outweighs what
+    tells them apart, so that about half of the rectifiers answer no token of a patch and have no gradient. A `free`
+    update looks at tokens normalised over the patch, is of either sign, and is zero at the start.
     """
 
-    def __init__(self, width: int, bottleneck: int) -> None:
+    def __init__(
+        self, width: int, bottleneck: int, update: Literal["rectified", "free"] = "rectified"
+    ) -> None:
         super().__init__()
+        self.rectified = update == "rectified"
         self.linear1 = nn.Linear(width, bottleneck)
         self.conv = nn.Conv3d(bottleneck, bottleneck, 3, padding=1, groups=bottleneck)
         self.linear2 = nn.Linear(bottleneck, width)
+        if not self.rectified:
+            nn.init.zeros_(self.linear2.weight)
+            nn.init.zeros_(self.linear2.bias)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens `(B, H, W, D, C)` to the same shape, residual included."""
+        seen = tokens if self.rectified else _over_the_patch(tokens)
         # The permuted views are channels-last in memory, where a depth-wise convolution is fastest.
-        hidden = F.relu(self.linear1(tokens)).permute(0, 4, 1, 2, 3)
+        hidden = F.relu(self.linear1(seen)).permute(0, 4, 1, 2, 3)
         hidden = F.relu(self.conv(hidden)).permute(0, 2, 3, 4, 1)
         widened = in_chunks(self._widen, tokens.flatten(0, 2), hidden.flatten(0, 2))
         return widened.reshape(tokens.shape)
 
     def _widen(self, tokens: Tensor, hidden: Tensor) -> Tensor:
-        return tokens + F.relu(self.linear2(hidden))
+        update = self.linear2(hidden)
+        return tokens + (F.relu(update) if self.rectified else update)
+
+
+def _over_the_patch(tokens: Tensor) -> Tensor:
+    """`(B, H, W, D, C)` with mean 0 and deviation 1 of each channel over its patch."""
+    with full_precision(tokens):
+        found = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
+        variance, mean = torch.var_mean(found, dim=(1, 2, 3), correction=0, keepdim=True)
+        return (found - mean) * (variance + 1e-5).rsqrt()

@@ -79,6 +79,9 @@ class ModelConfig:
     """Channels of the adapters' bottleneck."""
     adapter2_residual: Literal["single", "double"] = "single"
     """`double` adds the block's output a second time, as the authors' code does: x <- 2x + f(x)."""
+    adapter_update: Literal["rectified", "free"] = "rectified"
+    """Never negative, as in the authors' code, or, beyond the paper, of either sign, zero at the start, and made from
+    tokens normalised over the patch."""
     relative_position: Literal["interpolate", "crop"] = "interpolate"
     """How pretrained tables fit a window: all rows resized, or the central ones cut out."""
     depth_position: Literal["zeros", "ones"] = "zeros"

@@ -7,6 +7,7 @@ from torch import nn
 
 from promise_cli.errors import PromptError
 from promise_cli.model import ProMISe, model_config
+from promise_cli.model.adapter import Adapter
 from promise_cli.model.prompt_encoder import sample_features
 from tests.test_model.plain_network import plain_logits
 
@@ -37,6 +38,7 @@ OPTIONS = [
     {"relative_position": "crop"},
     {"click_position": True, "label_embedding": True},
     {"click_map": True},
+    {"adapter_update": "free"},
     {"patch_size": 40, "window_size": 8},
     {"patch_size": 48, "window_size": 8},
     {"patch_size": 24},
@@ -178,6 +180,23 @@ def test_the_click_map_moves_the_logits_more_than_the_sampled_features_do():
             a, b = (model.decode(state, clicks(at), ONE) for at in ((8, 8, 8), (24, 24, 24)))
         moved[option] = float((a - b).norm() / a.norm())
     assert moved[True] > 5 * moved[False]
+
+
+def test_free_adapters_start_from_the_pretrained_features_and_learn_from_the_first_step():
+    tokens = torch.randn(1, 4, 4, 4, 24) + 30 * torch.randn(
+        24
+    )  # what tokens share outweighs the rest
+    for update in ("rectified", "free"):
+        torch.manual_seed(0)
+        adapter = Adapter(24, 16, update)
+        assert torch.equal(adapter(tokens), tokens) == (update == "free")
+        for _ in range(2):
+            adapter.zero_grad()
+            ((adapter(tokens) - tokens + 1) ** 2 * torch.randn(24)).mean().backward()
+            with torch.no_grad():
+                for parameter in adapter.parameters():
+                    parameter.sub_(0.01 * parameter.grad)
+        assert (adapter.linear1.weight.grad.abs().sum(1) > 0).all() == (update == "free")
 
 
 def test_padding_leaves_no_trace_in_the_click_map():
