@@ -13,9 +13,9 @@ from promise_cli.model.convolution import full_precision
 class Adapter(nn.Module):
     """Bottleneck with a depth-wise 3D convolution, added to its input.
 
-    A `rectified` update is never negative, as in the authors' code. What pretrained tokens have in common outweighs what
-    tells them apart, so that about half of the rectifiers answer no token of a patch and have no gradient. A `free`
-    update looks at tokens normalised over the patch, is of either sign, and is zero at the start.
+    A `rectified` update is never negative, as in the authors' code. What pretrained tokens have in common outweighs
+    what tells them apart, so that about half of the rectifiers answer no token of a patch and have no gradient. A
+    `free` update looks at tokens normalised over the patch, is of either sign, and is zero at the start.
     """
 
     def __init__(
