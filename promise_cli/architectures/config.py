@@ -1,6 +1,7 @@
 """What every network without a click encoder has in common: its patch, and how clicks may reach it. Without torch."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 SIGMA = 2.0
 """Voxels, of the Gaussian round a click; MONAI's `AddGuidanceSignal` has the same."""
@@ -13,6 +14,11 @@ class PlainConfig:
     Raises:
         ValueError: A size that does not fit.
     """
+
+    MULTIPLE: ClassVar[int] = 4
+    """What the patch's edge must be a multiple of, where the sizes do not decide it."""
+    LEAST: ClassVar[int] = 0
+    """The smallest edge, where it is more than one multiple."""
 
     patch_size: int
     """Edge of the cubic patch in voxels."""
@@ -32,12 +38,12 @@ class PlainConfig:
     @property
     def multiple(self) -> int:
         """What the patch's edge must be a multiple of, since it is halved so often."""
-        return 4
+        return self.MULTIPLE
 
     @property
     def least(self) -> int:
         """The smallest edge that can be trained."""
-        return self.multiple
+        return max(self.LEAST, self.multiple)
 
     def check_counts(self, **counts: int | tuple[int, ...]) -> None:
         """Refuse sizes below 1, by name.

@@ -7,7 +7,7 @@ between levels; on the way up, the first block of each level attends from the de
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,12 +21,13 @@ from promise_cli.architectures.volume_attention import VolumeBlock
 
 TOKEN = 4
 """Edge of a token in voxels."""
-MULTIPLE = 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class NNFormerConfig(PlainConfig):
     """Sizes of nnFormer."""
+
+    MULTIPLE: ClassVar[int] = 32
 
     width: int = 192
     """Channels of the finest tokens; doubled at each level."""
@@ -52,11 +53,6 @@ class NNFormerConfig(PlainConfig):
                     f" {level} evenly"
                 )
         super().__post_init__()
-
-    @property
-    def multiple(self) -> int:
-        """Of the patch's edge."""
-        return MULTIPLE
 
     def windows(self) -> tuple[int, int, int, int]:
         """Edge of the volumes at each level; at the lower two it is the whole patch."""
@@ -163,7 +159,7 @@ class NNFormer(nn.Module):
 
 def plan(setting: Setting) -> NNFormerConfig:
     """The paper's widths and heads."""
-    shared = setting.shared(MULTIPLE)
+    shared = setting.shared(NNFormerConfig.MULTIPLE)
     if setting.small:
         return NNFormerConfig(**shared, width=24, depth=2, num_heads=(2, 4, 8, 16))
     return NNFormerConfig(**shared)

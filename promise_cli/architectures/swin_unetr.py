@@ -1,6 +1,7 @@
 """Swin UNETR (Hatamizadeh et al., arXiv 2201.01266), MONAI's."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from monai.networks.nets import SwinUNETR
 from torch import nn
@@ -8,14 +9,14 @@ from torch import nn
 from promise_cli.architectures.architecture import NUM_CLASSES, Architecture, Setting
 from promise_cli.architectures.config import PlainConfig
 
-MULTIPLE = 32
-LEAST_PATCH = 64
-"""Instance norm needs more than one voxel at 1/32."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class SwinUNETRConfig(PlainConfig):
     """Sizes of Swin UNETR."""
+
+    MULTIPLE: ClassVar[int] = 32
+    LEAST: ClassVar[int] = 64
+    """Instance norm needs more than one voxel at 1/32."""
 
     feature_size: int = 48
     """Channels at half resolution, a multiple of 12."""
@@ -28,20 +29,10 @@ class SwinUNETRConfig(PlainConfig):
             raise ValueError(f"feature_size must be a multiple of 12, found {self.feature_size}")
         super().__post_init__()
 
-    @property
-    def multiple(self) -> int:
-        """Of the patch's edge."""
-        return MULTIPLE
-
-    @property
-    def least(self) -> int:
-        """Of the patch's edge."""
-        return LEAST_PATCH
-
 
 def plan(setting: Setting) -> SwinUNETRConfig:
     """48 channels and windows of 7^3 tokens, as published."""
-    shared = setting.shared(MULTIPLE, LEAST_PATCH)
+    shared = setting.shared(SwinUNETRConfig.MULTIPLE, SwinUNETRConfig.LEAST)
     if setting.small:
         return SwinUNETRConfig(**shared, feature_size=12, window_size=4)
     return SwinUNETRConfig(**shared)

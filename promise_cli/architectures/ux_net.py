@@ -6,7 +6,7 @@ convolutions of stride 2; the decoder is UNETR's residual blocks, MONAI's here.
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from monai.networks.blocks import UnetrBasicBlock, UnetrUpBlock
@@ -17,15 +17,16 @@ from promise_cli.architectures.architecture import NUM_CLASSES, Architecture, Se
 from promise_cli.architectures.channel_norm import ChannelNorm
 from promise_cli.architectures.config import PlainConfig
 
-MULTIPLE = 16
-LEAST_PATCH = 32
-"""Instance norm needs more than one voxel at 1/16."""
 EPSILON = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class UXNetConfig(PlainConfig):
     """Sizes of 3D UX-Net."""
+
+    MULTIPLE: ClassVar[int] = 16
+    LEAST: ClassVar[int] = 32
+    """Instance norm needs more than one voxel at 1/16."""
 
     widths: tuple[int, int, int, int] = (48, 96, 192, 384)
     """Channels of the stages, at 1/2 to 1/16 of the resolution."""
@@ -41,16 +42,6 @@ class UXNetConfig(PlainConfig):
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, found {self.kernel}")
         super().__post_init__()
-
-    @property
-    def multiple(self) -> int:
-        """Of the patch's edge."""
-        return MULTIPLE
-
-    @property
-    def least(self) -> int:
-        """Of the patch's edge."""
-        return LEAST_PATCH
 
 
 class UXBlock(nn.Module):
@@ -163,7 +154,7 @@ def _residual(before: int, after: int) -> nn.Module:
 
 def plan(setting: Setting) -> UXNetConfig:
     """The paper's widths and depths."""
-    shared = setting.shared(MULTIPLE, LEAST_PATCH)
+    shared = setting.shared(UXNetConfig.MULTIPLE, UXNetConfig.LEAST)
     if setting.small:
         return UXNetConfig(**shared, widths=(8, 16, 32, 64), depths=(1, 1, 1, 1))
     return UXNetConfig(**shared)

@@ -30,8 +30,12 @@ def click_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tenso
         raise ValueError(
             f"clicks {tuple(clicks.shape)} and labels {tuple(labels.shape)}; they must be (B, N, 3) and (B, N)"
         )
-    if not (torch.compiler.is_compiling() or clicks.is_meta):
-        check_clicks(clicks, labels, edge)
+    check_clicks(clicks, labels, edge)
+    return gaussian_maps(clicks, labels, edge, sigma)
+
+
+def gaussian_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tensor:
+    """`click_maps` of clicks that were checked before; arguments and result as there."""
     places = torch.arange(edge, device=clicks.device, dtype=torch.float32)
     # A Gaussian of three axes is the product of three lines: (B, N, 3, edge)
     lines = torch.exp(-0.5 * ((places - clicks.float()[..., None]) / sigma) ** 2)
@@ -53,9 +57,13 @@ def click_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tenso
 def check_clicks(clicks: Tensor, labels: Tensor, edge: int) -> None:
     """Refuse clicks outside a patch of `edge` voxels; `labels` below 0 are padding, which may lie anywhere.
 
+    Nothing is refused while the network is compiled, or where clicks have no values.
+
     Raises:
         PromptError: One lies outside.
     """
+    if torch.compiler.is_compiling() or clicks.is_meta:
+        return
     outside = ((clicks < -0.5) | ~(clicks < edge - 0.5)).any(dim=-1) & (labels >= 0)
     if outside.any():
         place = ", ".join(f"{value:g}" for value in clicks[outside][0].tolist())

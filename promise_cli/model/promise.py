@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from promise_cli.model.click_maps import check_clicks
@@ -71,8 +70,7 @@ class ProMISe(nn.Module):
                 f"clicks {tuple(clicks.shape)} and labels {tuple(labels.shape)} for a batch of"
                 f" {state.features.shape[0]}; they must be (B, N, 3) and (B, N)"
             )
-        if not (torch.compiler.is_compiling() or clicks.is_meta):
-            check_clicks(clicks, labels, self.config.patch_size)
+        check_clicks(clicks, labels, self.config.patch_size)
         hwd = clicks[..., (1, 0, 2)]
         prompted = self.prompt_encoder(state.features, hwd, labels)
         return _to_hwd(self.mask_decoder.decode(state.partial, prompted))  # its own inverse

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from promise_cli.model.click_maps import click_maps
+from promise_cli.model.click_maps import gaussian_maps
 from promise_cli.model.config import TOKEN_SIZE, ModelConfig
 from promise_cli.model.convolution import full_precision
 from promise_cli.model.sam import mlp_block
@@ -157,7 +157,7 @@ def _token_maps(features: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
     """Maps of the clicks on the tokens, `(B, 2 * widths, H, W, D)`: foreground and background of each width."""
     edge = features.shape[2]
     places = (clicks.float() + 0.5) / TOKEN_SIZE - 0.5
-    maps = [click_maps(places, labels, edge, sigma) for sigma in MAP_SIGMAS]
+    maps = [gaussian_maps(places, labels, edge, sigma) for sigma in MAP_SIGMAS]
     return torch.cat(maps, dim=1).to(features.dtype)
 
 

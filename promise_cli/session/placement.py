@@ -11,10 +11,14 @@ from promise_cli.patches import Patch
 Indices = NDArray[np.int64]
 
 
-def window_round(clicks: Indices, size: int) -> Patch:
-    """The window of `size` voxels an edge round the middle of clicks `(N, 3)`, as the authors test."""
+def window_round(clicks: Indices, size: int, within: Shape | None = None) -> Patch:
+    """The window of `size` voxels an edge round the middle of clicks `(N, 3)`, as the authors test.
+
+    Where the shape of the scan is given, the window is moved into it.
+    """
     centre = (clicks.max(axis=0) + clicks.min(axis=0)) // 2
-    return Patch.centred(centre.tolist(), (size, size, size))
+    window = Patch.centred(centre.tolist(), (size, size, size))
+    return window if within is None else window.moved_into(within)
 
 
 def windows_for(
@@ -37,15 +41,10 @@ def windows_for(
         single: Whether only one is allowed.
         within: Shape of the scan on the plan's grid, to move windows into it; None leaves the clicks in their middle.
     """
-
-    def place(group: Indices) -> Patch:
-        window = window_round(group, size)
-        return window if within is None else window.moved_into(within)
-
     if single:
         if earlier and earlier[0].inside(clicks).all():
             return earlier
-        return (place(clicks),)
+        return (window_round(clicks, size, within),)
     groups: list[Indices] = []
     for click in clicks:
         if any(window.inside(click[None])[0] for window in earlier):
@@ -57,7 +56,7 @@ def windows_for(
                 break
         else:
             groups.append(click[None])
-    return (*earlier, *(place(group) for group in groups))
+    return (*earlier, *(window_round(group, size, within) for group in groups))
 
 
 def windows_over(grid_shape: Shape, size: int) -> list[Patch]:

@@ -34,6 +34,16 @@ def set_fields(model: C, recipe: TrainConfig, assignments: Sequence[str]) -> tup
     return network, record_from_json(TrainConfig, contents["recipe"], "--set")
 
 
+def last_value(assignments: Sequence[str], name: str) -> Any:
+    """What is assigned to a field at last; None where nothing is."""
+    value = None
+    for assignment in assignments:
+        found, _, text = assignment.partition("=")
+        if found.strip() == name:
+            value = _value(text.strip())
+    return value
+
+
 def _find(contents: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
     """The object that holds a field, and its name there."""
     places: dict[str, tuple[dict[str, Any], str]] = {}

@@ -25,7 +25,7 @@ from promise_cli.plan import Plan
 from promise_cli.samples import foreground_voxel, generator
 from promise_cli.scores import CaseScore, Report, Summary, summarize, write_report
 from promise_cli.session.fusion import Canvas
-from promise_cli.session.placement import windows_for, windows_over
+from promise_cli.session.placement import window_round, windows_over
 from promise_cli.train.run import BEST, LAST, Run
 from promise_cli.train.stopping import StopRequest
 
@@ -111,13 +111,8 @@ def _find_at_click(
 ) -> NDArray[np.bool_]:
     """One window round the click, placed as promise-predict does; outside stays background (paper, section 3)."""
     i, j, k = case.target.shape
-    (window,) = windows_for(
-        np.array([click]),
-        plan.patch_size,
-        (),
-        single=True,
-        within=None if centres_clicks(model.config) else (i, j, k),
-    )
+    within = None if centres_clicks(model.config) else (i, j, k)
+    window = window_round(np.array([click]), plan.patch_size, within)
     place = torch.tensor([click]) - torch.tensor(window.origin)
     found = _ask(model, window, case, place.float(), device, precision) > 0.5
     mask = np.zeros(case.target.shape, dtype=bool)

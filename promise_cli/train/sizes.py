@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from promise_cli.model.config import ENCODER_NAMES
 from promise_cli.plan import LARGEST_PATCH, LEAST_PATCH, Plan
 from promise_cli.presets import TINY_PATCH, TrainConfig, plain_preset, preset
 from promise_cli.records import load_record
-from promise_cli.train.fields import set_fields
+from promise_cli.train.fields import last_value, set_fields
 from promise_cli.train.request import TrainRequest
 
 
@@ -63,12 +62,13 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
         config = plain_preset(name, network, clicks=clicks)
         _refuse_pretrained(request, network)
         small = name == "tiny"
-        wanted = _asked_patch(request.fields)
-        if wanted is None:
-            median = _median_edge(plan, fingerprint)
-            wanted = TINY_PATCH if small else plan.patch_size
-            wanted = wanted if median is None else min(wanted, median)
-        planned = _size(network, small, plan, wanted, clicks)
+        setting = Setting(
+            patch_size=_wanted_patch(request, small, plan, fingerprint),
+            spacing=plan.spacing,
+            small=small,
+            clicks_as_channel=clicks,
+        )
+        planned = _size(network, setting, plan)
         planned, config = set_fields(planned, config, request.fields)
         if planned.clicks_as_channel != clicks:
             raise PlanError(
@@ -84,25 +84,17 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
     return Choice(network=network, preset=name, model_config=model_config, config=config)
 
 
-def _asked_patch(fields: Sequence[str]) -> int | None:
-    """The edge that `--set patch_size=N` asks for: stages are planned for it, as for any other."""
-    asked = [
-        text.strip()
-        for name, _, text in (field.partition("=") for field in fields)
-        if name.strip() == "patch_size"
-    ]
-    if not asked or not asked[-1].isdecimal():
-        return None  # what is no number is refused where fields are set
-    return min(int(asked[-1]), LARGEST_PATCH)
+def _wanted_patch(request: TrainRequest, small: bool, plan: Plan, fingerprint: Path | None) -> int:
+    """The edge that stages are planned for: what `--set patch_size=N` asks for, or else no wider than the scans are."""
+    asked = last_value(request.fields, "patch_size")
+    if type(asked) is int and asked >= 0:  # anything else is refused where fields are set
+        return min(asked, LARGEST_PATCH)
+    median = _median_edge(plan, fingerprint)
+    wanted = TINY_PATCH if small else plan.patch_size
+    return wanted if median is None else min(wanted, median)
 
 
-def _size(network: str, small: bool, plan: Plan, wanted: int, clicks: bool) -> PlainConfig:
-    setting = Setting(
-        patch_size=wanted,
-        spacing=plan.spacing,
-        small=small,
-        clicks_as_channel=clicks,
-    )
+def _size(network: str, setting: Setting, plan: Plan) -> PlainConfig:
     config = plan_network(network, setting)
     if config.patch_size > LARGEST_PATCH:
         raise CheckpointError(
