@@ -1,6 +1,6 @@
 """Do what is not yet done of a matrix.
 
-python -m evidence {sarcoma,hippocampus} --data FOLDER --work FOLDER [--weights FILE] [--rows NAME ...] [--max-hours H]
+python -m evidence MATRIX --data FOLDER --work FOLDER [--weights FILE] [--rows NAME ...] [--max-hours H]
 """
 
 import argparse

@@ -4,19 +4,17 @@ Between a network without clicks and one with them lie two differences: what the
 where to look. This measures the second alone.
 """
 
-from statistics import fmean
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from evidence.clicks import target_values
 from evidence.matrix import Row
-from evidence.place import Place
+from evidence.place import Place, summarize
+from promise_cli.dataset import is_target
 from promise_cli.metrics import dice
-from promise_cli.patches import Patch
+from promise_cli.prompts import FOREGROUND, Click, locate_clicks
 from promise_cli.records import load_json
-from promise_cli.resample import target_grid
+from promise_cli.resample import resample_window, target_grid
 from promise_cli.session.placement import window_round
 from promise_cli.volume import read_label
 
@@ -40,34 +38,29 @@ def measure_click_after(place: Place, row: Row) -> dict[str, object]:
     Returns:
         Means over the test cases, and each case's values, by the names of `MEANING`.
     """
-    plan = load_json(place.shared / "preprocessed" / place.matrix.dataset / "plans.json")
+    plan = place.plan
     cases = {}
-    for case_id, voxel in load_json(place.points).items():
-        label = read_label(place.data / "labelsTr" / f"{case_id}.nii.gz", "as_stored")
-        stored = read_label(
-            place.root(row) / "predictions" / "followed" / f"{case_id}.nii.gz", "as_stored"
+    for case_id, (i, j, k) in load_json(place.points).items():
+        name = f"{case_id}.nii.gz"
+        label = read_label(place.data / "labelsTr" / name, "as_stored")
+        mask = (
+            read_label(place.root(row) / "predictions" / "followed" / name, "as_stored").array > 0
         )
-        target, mask = np.isin(label.array, target_values(place)), stored.array > 0
-        grid = target_grid(label.grid, tuple(plan["spacing"]))
-        click = np.clip(np.rint(grid.ijk(label.grid.world(voxel))), 0, np.array(grid.shape) - 1)
-        window = window_round(click.astype(np.int64)[None], plan["patch_size"])
-        step = np.array(label.array.shape) / np.array(grid.shape)
-        cases[case_id] = _cut_down(mask, target, tuple(voxel), _inside(window, step, mask.shape))
-    means = {name: fmean(case[name] for case in cases.values()) for name in MEANING}
-    return {"meaning": MEANING, "mean": means, "cases": cases}
+        grid = target_grid(label.grid, plan.spacing)
+        click = locate_clicks([Click((i, j, k), FOREGROUND, "voxel")], label.grid, grid, case_id)
+        window = window_round(click, plan.patch_size)
+        seen = np.ones(window.shape, dtype=np.float32)
+        _, inside = resample_window(seen, window.origin, grid.shape, label.grid.shape)
+        in_window = np.zeros_like(mask)
+        in_window[inside] = True
+        target = is_target(label.array, plan.labels)
+        cases[case_id] = _cut_down(mask, target, (i, j, k), in_window)
+    return summarize(MEANING, cases)
 
 
-def _inside(window: Patch, step: NDArray[np.float64], shape: tuple[int, ...]) -> Mask:
-    """The voxels of a scan whose centres lie in a window of the plan's grid."""
-    inside = np.ones(shape, dtype=bool)
-    for axis, (start, edge) in enumerate(zip(window.origin, window.shape, strict=True)):
-        centres = (np.arange(shape[axis]) + 0.5) / step[axis] - 0.5
-        line = (centres >= start - 0.5) & (centres < start + edge - 0.5)
-        inside &= np.expand_dims(line, [other for other in range(3) if other != axis])
-    return inside
-
-
-def _cut_down(mask: Mask, target: Mask, click: tuple[int, ...], window: Mask) -> dict[str, float]:
+def _cut_down(
+    mask: Mask, target: Mask, click: tuple[int, ...], window: Mask
+) -> dict[str, float | None]:
     parts, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
     at_click = np.zeros_like(mask)
     if count:

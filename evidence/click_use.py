@@ -5,13 +5,12 @@ mask does not follow, what earns the score is the crop.
 """
 
 from dataclasses import dataclass
-from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evidence.matrix import Row
-from evidence.place import Place
+from evidence.place import Place, summarize
 from promise_cli.case import preprocess_image
 from promise_cli.dataset import is_target
 from promise_cli.metrics import dice
@@ -72,12 +71,7 @@ def measure_click_use(place: Place, row: Row, device: str) -> dict[str, object]:
         case_id: _ask_everywhere(predictor, _open(place, predictor, case_id, voxel))
         for case_id, voxel in load_json(place.points).items()
     }
-    means = {
-        name: fmean(values)
-        for name in MEANING
-        if (values := [value for case in cases.values() if (value := case[name]) is not None])
-    }
-    return {"meaning": MEANING, "mean": means, "cases": cases}
+    return summarize(MEANING, cases)
 
 
 def _open(place: Place, predictor: Predictor, case_id: str, voxel: list[int]) -> _Scene:
@@ -90,9 +84,8 @@ def _open(place: Place, predictor: Predictor, case_id: str, voxel: list[int]) ->
     (click,) = locate_clicks(
         [Click((i, j, k), FOREGROUND, "voxel")], scan.stored_grid, grid, case_id
     )
-    window = window_round(click[None], plan.patch_size)
-    if not predictor.centres_clicks:
-        window = window.moved_into(grid.shape)
+    within = None if predictor.centres_clicks else grid.shape
+    window = window_round(click[None], plan.patch_size, within)
     rng = np.random.default_rng(0)
     return _Scene(
         image=image,

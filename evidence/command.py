@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from promise_cli.console import say
@@ -24,14 +24,14 @@ class Taken:
 
 
 class CommandError(RuntimeError):
-    """A command ended with another status than it may."""
+    """A command failed."""
 
 
-def run(name: str, *arguments: str, folder: Path, may_end_with: tuple[int, ...] = (0,)) -> Taken:
+def run(name: str, *arguments: str, folder: Path) -> Taken:
     """Run `promise-<name>` in a folder.
 
     Raises:
-        CommandError: It ended with a status that is not among `may_end_with`.
+        CommandError: It ended with another status than 0.
     """
     say(f"$ promise-{name} {' '.join(arguments)}")
     sys.stdout.flush()
@@ -46,7 +46,7 @@ def run(name: str, *arguments: str, folder: Path, may_end_with: tuple[int, ...] 
     )
     _, wait_status, used = os.wait4(process.pid, 0)
     process.returncode = status = os.waitstatus_to_exitcode(wait_status)
-    if status not in may_end_with:
+    if status:
         raise CommandError(f"promise-{name} in {folder}: exit status {status}")
     return Taken(
         command=" ".join([f"promise-{name}", *arguments]),
@@ -55,8 +55,3 @@ def run(name: str, *arguments: str, folder: Path, may_end_with: tuple[int, ...] 
         processor_seconds=round(used.ru_utime + used.ru_stime, 2),
         peak_memory_gib=round(used.ru_maxrss / 2**20, 3),
     )
-
-
-def record(taken: Taken) -> dict[str, object]:
-    """As it stands in a results file."""
-    return asdict(taken)

@@ -30,12 +30,11 @@ class Row:
     """Whether the network takes clicks."""
 
     @property
-    def run(self) -> str:
-        """The run's folder below `results/<dataset>`."""
+    def network(self) -> str | None:
+        """Which one the options name; None for ProMISe."""
         if "--network" not in self.options:
-            return "fold_0"
-        network = self.options[self.options.index("--network") + 1]
-        return f"{network}_clicks/fold_0" if self.clicks else f"{network}/fold_0"
+            return None
+        return self.options[self.options.index("--network") + 1]
 
 
 @dataclass(frozen=True, kw_only=True)

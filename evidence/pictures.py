@@ -1,6 +1,6 @@
 """The best, the median and the worst test case of a row in slices, with reference and mask.
 
-python -m evidence.pictures {sarcoma,hippocampus} ROW --data FOLDER --work FOLDER
+python -m evidence.pictures MATRIX ROW --data FOLDER --work FOLDER
 """
 
 import argparse
@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from evidence.clicks import target_values
 from evidence.matrix import MATRICES
 from evidence.place import RESULTS, Place
+from promise_cli.dataset import is_target
 from promise_cli.records import load_json
 from promise_cli.volume import read_label, read_volume
 
@@ -48,9 +48,8 @@ def _draw_case(
 ) -> None:
     name = f"{case['case_id']}.nii.gz"
     scan = read_volume(place.data / "imagesTr" / name, "RAS")
-    reference = np.isin(
-        read_label(place.data / "labelsTr" / name, "RAS").array, target_values(place)
-    )
+    label = read_label(place.data / "labelsTr" / name, "RAS")
+    reference = is_target(label.array, place.plan.labels)
     mask = read_label(masks / name, "RAS").array > 0
     middle = np.rint(np.argwhere(reference).mean(axis=0)).astype(int)
     voxel = load_json(place.points)[case["case_id"]]

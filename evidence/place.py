@@ -3,9 +3,16 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from evidence.matrix import Matrix, Row
+from promise_cli.atomic import write_text
+from promise_cli.plan import Plan
+from promise_cli.records import load_record
+from promise_cli.train.place import run_folder
+from promise_cli.train.request import TrainRequest
+from promise_cli.workspace import Workspace
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 KEPT_OF_RUN = ("config.json", "run.json", "log.csv", "progress.png")
@@ -13,10 +20,17 @@ KEPT_OF_RUN = ("config.json", "run.json", "log.csv", "progress.png")
 
 def write_json(content: Any, path: Path) -> None:
     """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    temporary.replace(path)
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def summarize(meaning: dict[str, str], cases: dict[str, dict[str, float | None]]) -> dict[str, Any]:
+    """What is kept of a measurement: what its values mean, their means over cases that have one, and all of them."""
+    means = {}
+    for name in meaning:
+        values = [value for case in cases.values() if (value := case[name]) is not None]
+        if values:
+            means[name] = fmean(values)
+    return {"meaning": meaning, "mean": means, "cases": cases}
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,16 @@ class Place:
         return self.work / self.matrix.name / "shared"
 
     @property
+    def preprocessed(self) -> Path:
+        """The dataset's preprocessed folder."""
+        return Workspace(self.shared).preprocessed / self.matrix.dataset
+
+    @property
+    def plan(self) -> Plan:
+        """That of all rows."""
+        return load_record(Plan, self.preprocessed / "plans.json")
+
+    @property
     def images(self) -> Path:
         """The test cases' scans."""
         return self.shared / "test"
@@ -59,7 +83,13 @@ class Place:
 
     def run_of(self, row: Row) -> Path:
         """A row's run."""
-        return self.root(row) / "results" / self.matrix.dataset / row.run
+        return self.root(row) / self.run_from_root(row)
+
+    def run_from_root(self, row: Row) -> Path:
+        """The same as the row's commands name it."""
+        clicks = row.clicks if row.network else None
+        request = TrainRequest(network=row.network, clicks_as_channel=clicks)
+        return run_folder(Workspace(Path()).results / self.matrix.dataset, request)
 
     def kept_of(self, row: Row) -> Path:
         """Results of a row."""
@@ -71,7 +101,7 @@ class Place:
         root.mkdir(parents=True, exist_ok=True)
         links = {
             self.matrix.dataset: self.data,
-            "preprocessed": self.shared / "preprocessed",
+            "preprocessed": self.preprocessed.parent,
             "test": self.images,
             "points.json": self.points,
         }

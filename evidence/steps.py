@@ -8,7 +8,7 @@ from dataclasses import asdict
 from evidence.click_after import measure_click_after
 from evidence.click_use import measure_click_use
 from evidence.clicks import write_points
-from evidence.command import Taken, record, run
+from evidence.command import Taken, run
 from evidence.matrix import Row
 from evidence.place import KEPT_OF_RUN, Place, write_json
 from promise_cli.records import load_json
@@ -27,7 +27,7 @@ def prepare(place: Place) -> None:
     link = place.shared / matrix.dataset
     if not link.is_symlink():
         link.symlink_to(place.data.resolve())
-    plan = place.shared / "preprocessed" / matrix.dataset / "plans.json"
+    plan = place.preprocessed / "plans.json"
     if not plan.exists():
         run("preprocess", matrix.dataset, *matrix.preprocess, folder=place.shared)
     content = load_json(plan)
@@ -73,7 +73,7 @@ def study_clicks(place: Place, row: Row, *, device: str) -> None:
         "--device",
         device,
         "-m",
-        f"results/{place.matrix.dataset}/{row.run}",
+        str(place.run_from_root(row)),
         folder=root,
     )
     folder = place.run_of(row) / "clicks"
@@ -94,7 +94,7 @@ def _train(place: Place, row: Row, device: str, until: float) -> bool:
         options += ["--max-hours", f"{hours:.3f}"]
     if (folder / "checkpoint_last.pt").exists():
         options.append("--resume")
-        if "--network" in row.options:
+        if row.network:
             options += row.options
     else:
         options += [*place.matrix.train, *row.options, *_weights(place, row)]
@@ -109,13 +109,13 @@ def _weights(place: Place, row: Row) -> list[str]:
                 f"row {row.name}: starts from pretrained weights; name their file with --weights"
             )
         return ["--weights", place.weights.name]
-    return [] if "--network" in row.options else ["--weights", "none"]
+    return [] if row.network else ["--weights", "none"]
 
 
 def _score(place: Place, row: Row, device: str) -> None:
     """Masks and scores on the scans' own grids; with clicks in one window, and with the lesion followed beyond it."""
     root, kept = place.open_root(row), place.kept_of(row)
-    run_folder = f"results/{place.matrix.dataset}/{row.run}"
+    run_folder = str(place.run_from_root(row))
     ways = {
         "followed": ("-p", "points.json"),
         "single_window": ("-p", "points.json", "--single-window"),
@@ -159,7 +159,7 @@ def _score(place: Place, row: Row, device: str) -> None:
     for name in KEPT_OF_RUN:
         shutil.copyfile(place.run_of(row) / name, kept / name)
     write_json(
-        {"commands": [record(one) for one in taken], "cases": seconds}, kept / "prediction.json"
+        {"commands": [asdict(one) for one in taken], "cases": seconds}, kept / "prediction.json"
     )
     for way in reversed(list(seconds)):  # the one that says that the row is done comes last
         shutil.copyfile(root / "predictions" / way / "metrics.json", kept / _metrics(way))

@@ -17,6 +17,11 @@ from evidence.place import RESULTS
 from promise_cli.records import load_json
 
 PAGE = RESULTS.parent / "results.md"
+MEASURED = (
+    *("click", "elsewhere_on_target", "beside_target", "without_click", "background_click_added"),
+    *("agreement_beside", "window_moved", "window_off_target", "whole_window"),
+)
+"""Columns of `click_use`, as `click_use.json` names and explains them."""
 BLOCK = re.compile(r"<!-- (\w+) (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -54,7 +59,7 @@ def scores(matrix: Matrix, folder: Path) -> list[str]:
         found = metrics["summary"]["overall"]
         single = kept / "metrics_single_window.json"
         cells = [
-            f"[{row.what}](results/{matrix.name}/{row.name}/metrics.json)",
+            _link(matrix, row, "metrics.json"),
             f"{found['dice']['mean']:.3f}",
             _span(found["dice"]["interval"]),
             *(f"{found['nsd'][str(mm)]['mean']:.3f}" for mm in matrix.tolerances_mm),
@@ -78,7 +83,7 @@ def cost(matrix: Matrix, folder: Path) -> list[str]:
         cases = prediction["cases"]["followed"]
         lines.append(
             _line(
-                f"[{row.what}](results/{matrix.name}/{row.name}/run.json)",
+                _link(matrix, row, "run.json"),
                 f"{last['parameters']:,}",
                 f"{last['parameters_trained']:,}",
                 f"{last['operations_per_patch'] / 1e9:.0f}",
@@ -94,25 +99,11 @@ def cost(matrix: Matrix, folder: Path) -> list[str]:
 
 def click_use(matrix: Matrix, folder: Path) -> list[str]:
     """Dice in fixed windows with the click at other places."""
-    names = (
-        *(
-            "click",
-            "elsewhere_on_target",
-            "beside_target",
-            "without_click",
-            "background_click_added",
-        ),
-        *("agreement_beside", "window_moved", "window_off_target", "whole_window"),
-    )
-    lines = _head("", *(name.replace("_", " ") for name in names))
-    for row, kept in _done(matrix, folder):
-        if not (kept / "click_use.json").exists():
-            continue
+    lines = _head("", *(name.replace("_", " ") for name in MEASURED))
+    for row, kept in _done(matrix, folder, "click_use.json"):
         mean = load_json(kept / "click_use.json")["mean"]
-        cells = (f"{mean[name]:.3f}" if name in mean else "-" for name in names)
-        lines.append(
-            _line(f"[{row.what}](results/{matrix.name}/{row.name}/click_use.json)", *cells)
-        )
+        cells = (f"{mean[name]:.3f}" if name in mean else "-" for name in MEASURED)
+        lines.append(_line(_link(matrix, row, "click_use.json"), *cells))
     return lines
 
 
@@ -120,9 +111,7 @@ def click_numbers(matrix: Matrix, folder: Path) -> list[str]:
     """Mean Dice over cases and seeds by number and place of the clicks, in one window."""
     strategies = ("random", "centre", "boundary")
     lines = _head("", "clicks", *strategies, "standard deviation over seeds, random")
-    for row, kept in _done(matrix, folder):
-        if not (kept / "clicks.csv").exists():
-            continue
+    for row, kept in _done(matrix, folder, "clicks.csv"):
         values: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(
             lambda: defaultdict(list)
         )
@@ -137,7 +126,7 @@ def click_numbers(matrix: Matrix, folder: Path) -> list[str]:
             }
             lines.append(
                 _line(
-                    f"[{row.what}](results/{matrix.name}/{row.name}/clicks.csv)",
+                    _link(matrix, row, "clicks.csv"),
                     str(number),
                     *(f"{fmean(of_trials[name]):.3f}" for name in strategies),
                     f"{stdev(of_trials['random']):.3f}",
@@ -154,12 +143,13 @@ TABLES: dict[str, Callable[[Matrix, Path], list[str]]] = {
 }
 
 
-def _done(matrix: Matrix, folder: Path) -> list[tuple[Row, Path]]:
-    return [
-        (row, folder / row.name)
-        for row in matrix.rows
-        if (folder / row.name / "metrics.json").exists()
-    ]
+def _done(matrix: Matrix, folder: Path, file: str = "metrics.json") -> list[tuple[Row, Path]]:
+    """Rows of which this file is kept, and their folders."""
+    return [(row, folder / row.name) for row in matrix.rows if (folder / row.name / file).exists()]
+
+
+def _link(matrix: Matrix, row: Row, file: str) -> str:
+    return f"[{row.what}](results/{matrix.name}/{row.name}/{file})"
 
 
 def _difference(comparison: dict[str, Any] | None) -> tuple[str, str, str]:
