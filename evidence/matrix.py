@@ -97,10 +97,21 @@ _FREE = _promise(
     *("--set", "click_map=true", "--set", "adapter_update=free"),
     *_VARIED,
 )
-_CENTRED = _promise(
-    "promise_centred",
-    "ProMISe, every patch centred on the target",
-    *("--set", "foreground_share=1"),
+_CENTRE_EACH = ("--set", "foreground_share=1")
+_CENTRED = _promise("promise_centred", "ProMISe, every patch centred on the target", *_CENTRE_EACH)
+_ONE = (*_CENTRE_EACH, "--set", "num_foreground_clicks=1", "--set", "num_background_clicks=0")
+_AS_AT_TEST = (
+    _promise(
+        "promise_one_click",
+        "with maps, trained as it is tested: patches centred on the target, one click each",
+        *("--set", "click_map=true"),
+        *_ONE,
+    ),
+    Row(
+        name="dynunet_one_click",
+        what="dynunet with clicks, trained as it is tested",
+        options=("--network", "dynunet", "--clicks-as-channel", *_ONE),
+    ),
 )
 _TABLE_2 = (
     _promise("baseline_3dsam", "3DSAM-adapter", "--preset", "baseline-3dsam"),
@@ -118,7 +129,7 @@ SARCOMA = Matrix(
         *("--epochs", "30", "--batch-size", "2", "--lr", "1e-3"),
         *("--set", "validate_every=5", "--set", "validation_patches=4"),
     ),
-    rows=(_PROMISE, _CLICK_MAP, _FREE, *_DYNUNET, _SCRATCH, _CENTRED),
+    rows=(_PROMISE, _CLICK_MAP, _FREE, *_DYNUNET, _SCRATCH, _CENTRED, *_AS_AT_TEST),
     studied=(PROMISE, "dynunet_clicks", "promise_click_map"),
 )
 
