@@ -113,6 +113,26 @@ _AS_AT_TEST = (
         options=("--network", "dynunet", "--clicks-as-channel", *_ONE),
     ),
 )
+_IN_USE = (
+    *("--set", "click_map=true", "--set", "slice_embedding=average"),
+    *("--set", "adapter_update=free", "--set", "neck_norm=patch"),
+)
+"""What keeps the pretrained transformer in use (docs/results.md), with maps of the clicks."""
+_MENDED = (
+    _promise(
+        "promise_in_use",
+        "the same, and an encoder that stays in use: averaged slices, free adapters, necks normed over the patch",
+        *_IN_USE,
+        *_ONE,
+    ),
+    _promise(
+        "promise_in_use_scratch",
+        "the same from random weights",
+        *_IN_USE,
+        *_ONE,
+        pretrained=False,
+    ),
+)
 _TABLE_2 = (
     _promise("baseline_3dsam", "3DSAM-adapter", "--preset", "baseline-3dsam"),
     _promise("promise_r", "-R, without boundary loss", "--preset", "promise-r"),
@@ -129,8 +149,8 @@ SARCOMA = Matrix(
         *("--epochs", "30", "--batch-size", "2", "--lr", "1e-3"),
         *("--set", "validate_every=5", "--set", "validation_patches=4"),
     ),
-    rows=(_PROMISE, _CLICK_MAP, _FREE, *_DYNUNET, _SCRATCH, _CENTRED, *_AS_AT_TEST),
-    studied=(PROMISE, "dynunet_clicks", "promise_click_map"),
+    rows=(_PROMISE, _CLICK_MAP, _FREE, *_DYNUNET, _SCRATCH, _CENTRED, *_AS_AT_TEST, *_MENDED),
+    studied=(PROMISE, "dynunet_clicks", "promise_click_map", "promise_in_use"),
 )
 
 HIPPOCAMPUS = Matrix(

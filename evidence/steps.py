@@ -9,8 +9,10 @@ from evidence.click_after import measure_click_after
 from evidence.click_use import measure_click_use
 from evidence.clicks import write_points
 from evidence.command import Taken, run
+from evidence.encoder_use import measure_encoder_use
 from evidence.matrix import Row
 from evidence.place import KEPT_OF_RUN, Place, write_json
+from evidence.seen import measure_seen
 from promise_cli.records import load_json
 
 CLICK_STUDY = (
@@ -59,6 +61,11 @@ def do_row(place: Place, row: Row, *, device: str, until: float) -> bool:
         write_json(measure_click_after(place, row), place.kept_of(row) / "click_after.json")
     if row.clicks and not (place.kept_of(row) / "click_use.json").exists():
         write_json(measure_click_use(place, row, device), place.kept_of(row) / "click_use.json")
+    if row.network is None and not (place.kept_of(row) / "encoder_use.json").exists():
+        use = measure_encoder_use(place, row, device)
+        write_json(use, place.kept_of(row) / "encoder_use.json")
+    if not (place.kept_of(row) / "seen.json").exists():
+        write_json(measure_seen(place, row, device), place.kept_of(row) / "seen.json")
     return True
 
 

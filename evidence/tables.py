@@ -135,11 +135,51 @@ def click_numbers(matrix: Matrix, folder: Path) -> list[str]:
     return lines
 
 
+def learning(matrix: Matrix, folder: Path) -> list[str]:
+    """Dice on cases that were trained on and on others, and how fast eight fixed patches are fitted."""
+    passes = (1, 2, 4, 8, 16)
+    lines = _head(
+        *("", "training cases", "validation cases", "test cases"),
+        *(f"Dice loss, pass {number}" for number in passes),
+    )
+    for row, kept in _done(matrix, folder, "seen.json"):
+        mean = load_json(kept / "seen.json")["mean"]
+        fit = kept / "fit.json"
+        losses = load_json(fit)["dice_loss"] if fit.exists() else []
+        lines.append(
+            _line(
+                _link(matrix, row, "seen.json"),
+                *(f"{mean[part]:.3f}" for part in ("train", "val", "test")),
+                *(f"{losses[number - 1]:.2f}" if losses else "-" for number in passes),
+            )
+        )
+    return lines
+
+
+def encoder_use(matrix: Matrix, folder: Path) -> list[str]:
+    """Dice with one of the two encoders looking at another case, and how far the transformer tells cases apart."""
+    names = ("as it is", "transformer of another case", "CNN of another case")
+    lines = _head("", *names, *(f"levels apart, {level}" for level in range(1, 5)))
+    for row, kept in _done(matrix, folder, "encoder_use.json"):
+        mean = load_json(kept / "encoder_use.json")["mean"]
+        cells = (mean[name] for name in ("as_it_is", "levels_of_another", "detail_of_another"))
+        lines.append(
+            _line(
+                _link(matrix, row, "encoder_use.json"),
+                *(f"{value:.3f}" for value in cells),
+                *(f"{value:.3f}" for value in mean["difference"]),
+            )
+        )
+    return lines
+
+
 TABLES: dict[str, Callable[[Matrix, Path], list[str]]] = {
     "scores": scores,
     "cost": cost,
     "click_use": click_use,
     "click_numbers": click_numbers,
+    "learning": learning,
+    "encoder_use": encoder_use,
 }
 
 

@@ -40,9 +40,8 @@ def choose_device(name: str) -> torch.device:
 def choose_precision(name: str, device: torch.device, encoder: EncoderName | None) -> Precision:
     """`auto` takes bf16 where the device multiplies it faster than fp32, which was measured.
 
-    That is CUDA from compute capability 8 on, and processors with AMX but for the tiny network, whose products are too
-    small to gain (`docs/benchmarks.md`), and for networks without an `encoder`, whose 3D convolutions were not measured
-    to gain.
+    That is CUDA from compute capability 8 on, and processors with AMX but for ProMISe's tiny network, whose products
+    are too small to gain. Networks without an `encoder` gain 1.6 to 2.6 there (`docs/benchmarks.md`).
 
     Raises:
         CheckpointError: Neither auto, fp32 nor bf16.
@@ -54,7 +53,7 @@ def choose_precision(name: str, device: torch.device, encoder: EncoderName | Non
     if device.type == "cuda":
         fast = torch.cuda.get_device_capability(device) >= (8, 0)
     else:
-        fast = device.type == "cpu" and encoder not in (None, "tiny") and _has_amx()
+        fast = device.type == "cpu" and encoder != "tiny" and _has_amx()
     return "bf16" if fast else "fp32"
 
 

@@ -33,6 +33,7 @@ def test_auto_takes_bf16_on_a_processor_with_matrix_units_but_for_the_tiny_netwo
 ) -> None:
     monkeypatch.setattr(device_module, "_has_amx", lambda: amx)
     assert choose_precision("auto", CPU, "sam_vit_b") == ("bf16" if amx else "fp32")
+    assert choose_precision("auto", CPU, None) == ("bf16" if amx else "fp32")
     assert choose_precision("auto", CPU, "tiny") == "fp32"
     assert choose_precision("bf16", CPU, "tiny") == "bf16"
     assert choose_precision("fp32", CPU, "sam_vit_b") == "fp32"

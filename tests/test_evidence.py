@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from evidence.click_after import _cut_down
+from evidence.fit import measure_fit
 from evidence.matrix import MATRICES, Matrix, Row
 from evidence.place import Place
 from evidence.steps import do_row, prepare, study_clicks
@@ -42,9 +43,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.mark.slow
 def test_rows_leave_scores_curves_and_what_it_took(place: Place) -> None:
     promise, dynunet = TINY.rows
-    of_every_row = {"config.json", "run.json", "log.csv", "progress.png", "prediction.json"}
+    of_every_row = {
+        *("config.json", "run.json", "log.csv", "progress.png"),
+        *("prediction.json", "seen.json"),
+    }
     kept = {path.name for path in place.kept_of(promise).iterdir()}
-    assert kept == of_every_row | {"metrics.json", "metrics_single_window.json", "click_use.json"}
+    assert kept == of_every_row | {
+        *("metrics.json", "metrics_single_window.json"),
+        *("click_use.json", "encoder_use.json"),
+    }
     kept = {path.name for path in place.kept_of(dynunet).iterdir()}
     assert kept == of_every_row | {"metrics.json", "click_after.json"}
     points = json.loads(place.points.read_text())
@@ -65,6 +72,22 @@ def test_a_mask_as_it_is_has_the_same_dice_before_it_is_cut_down(place: Place) -
         of_case = cut[case["case_id"]]
         assert abs(case["dice"] - of_case["whole_scan"]) < 1e-6
         assert of_case["best_part"] >= of_case["part_at_click"]
+
+
+@pytest.mark.slow
+def test_seen_cases_and_new_ones_are_scored_alike(place: Place) -> None:
+    for row in TINY.rows:
+        mean = json.loads((place.kept_of(row) / "seen.json").read_text())["mean"]
+        assert set(mean) == {"train", "val", "test"}
+        assert all(0 <= value <= 1 for value in mean.values())
+
+
+@pytest.mark.slow
+def test_patches_that_never_change_are_fitted_better_at_each_pass(place: Place) -> None:
+    for row in TINY.rows:
+        found = measure_fit(place, row)["dice_loss"]
+        assert isinstance(found, list)
+        assert 0 <= found[-1] < 0.8 * found[0] <= 0.8
 
 
 @pytest.mark.slow

@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from promise_cli.model.chunks import in_chunks
-from promise_cli.model.convolution import full_precision
+from promise_cli.model.normalisation import PatchNorm
 
 
 class Adapter(nn.Module):
@@ -23,6 +22,7 @@ class Adapter(nn.Module):
     ) -> None:
         super().__init__()
         self.rectified = update == "rectified"
+        self.norm = PatchNorm()
         self.linear1 = nn.Linear(width, bottleneck)
         self.conv = nn.Conv3d(bottleneck, bottleneck, 3, padding=1, groups=bottleneck)
         self.linear2 = nn.Linear(bottleneck, width)
@@ -32,7 +32,7 @@ class Adapter(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens `(B, H, W, D, C)` to the same shape, residual included."""
-        seen = tokens if self.rectified else _over_the_patch(tokens)
+        seen = tokens if self.rectified else self.norm(tokens)
         # The permuted views are channels-last in memory, where a depth-wise convolution is fastest.
         hidden = F.relu(self.linear1(seen)).permute(0, 4, 1, 2, 3)
         hidden = F.relu(self.conv(hidden)).permute(0, 2, 3, 4, 1)
@@ -42,11 +42,3 @@ class Adapter(nn.Module):
     def _widen(self, tokens: Tensor, hidden: Tensor) -> Tensor:
         update = self.linear2(hidden)
         return tokens + (F.relu(update) if self.rectified else update)
-
-
-def _over_the_patch(tokens: Tensor) -> Tensor:
-    """`(B, H, W, D, C)` with mean 0 and deviation 1 of each channel over its patch."""
-    with full_precision(tokens):
-        found = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
-        variance, mean = torch.var_mean(found, dim=(1, 2, 3), correction=0, keepdim=True)
-        return (found - mean) * (variance + 1e-5).rsqrt()

@@ -86,6 +86,11 @@ class ModelConfig:
     """How pretrained tables fit a window: all rows resized, or the central ones cut out."""
     depth_position: Literal["zeros", "ones"] = "zeros"
     """Start of the depth positions; the authors' code takes ones."""
+    slice_embedding: Literal["random", "average"] = "random"
+    """Start of the embedding along depth: random, as in the authors' code, which mixes the slices of a token with
+    either sign, or, beyond the paper, their average, whose tokens are the pretrained ones of the mean slice."""
+    neck_norm: Literal["channels", "patch"] = "channels"
+    """What the necks' norms go over: a token's channels, as in SAM, or, beyond the paper, a channel's patch."""
     feature_width: int = 256
     """Channels of the four feature levels and of the prompt encoder."""
     num_global_queries: int = 10

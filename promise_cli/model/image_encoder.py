@@ -1,6 +1,6 @@
 """A pretrained 2D image transformer made 3D: four levels of features (paper, section 2)."""
 
-from typing import cast
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from promise_cli.model.config import TOKEN_SIZE, ModelConfig
 from promise_cli.model.convolution import convolve, full_precision
 from promise_cli.model.folding import fold_patch_embedding
 from promise_cli.model.frozen import FrozenResult
+from promise_cli.model.normalisation import PatchNorm
 from promise_cli.model.sam import mlp_block
 from promise_cli.model.windows import Windows
 
@@ -60,14 +61,20 @@ class Block(nn.Module):
 
 
 class Neck(nn.Module):
-    """Tokens of one level to a feature map of fewer channels."""
+    """Tokens of one level to a feature map of fewer channels.
 
-    def __init__(self, in_width: int, width: int) -> None:
+    With norms over the channels, as SAM has them, a neck that is trained from random weights soon answers every image
+    alike: its weights grow along what all tokens have in common, which the padded convolution turns to a pattern of the
+    patch's border, until the norms leave nothing of what tells tokens apart. Norms over the patch take out what is in
+    common instead.
+    """
+
+    def __init__(self, in_width: int, width: int, norm: Literal["channels", "patch"]) -> None:
         super().__init__()
         self.linear = nn.Linear(in_width, width, bias=False)
-        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.norm1 = PatchNorm() if norm == "patch" else nn.LayerNorm(width, eps=1e-6)
         self.conv = nn.Conv3d(width, width, 3, padding=1, bias=False)
-        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.norm2 = PatchNorm() if norm == "patch" else nn.LayerNorm(width, eps=1e-6)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """`(B, H, W, D, C)` to `(B, width, H, W, D)`."""
@@ -108,9 +115,12 @@ class ImageEncoder(nn.Module):
             stride=(1, 1, shape.vit_patch),
             groups=shape.width,
         )
+        if config.slice_embedding == "average":
+            nn.init.constant_(self.slice_embed.weight, 1 / shape.vit_patch)
+            nn.init.zeros_(cast(Tensor, self.slice_embed.bias))
         self.blocks = nn.ModuleList(Block(config, index) for index in range(shape.depth))
         self.necks = nn.ModuleList(
-            Neck(shape.width, config.feature_width) for _ in range(NUM_LEVELS)
+            Neck(shape.width, config.feature_width, config.neck_norm) for _ in range(NUM_LEVELS)
         )
         self._plane_positions = FrozenResult()
 

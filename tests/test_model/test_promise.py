@@ -39,6 +39,8 @@ OPTIONS = [
     {"click_position": True, "label_embedding": True},
     {"click_map": True},
     {"adapter_update": "free"},
+    {"neck_norm": "patch"},
+    {"slice_embedding": "average"},
     {"patch_size": 40, "window_size": 8},
     {"patch_size": 48, "window_size": 8},
     {"patch_size": 24},

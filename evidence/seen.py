@@ -1,0 +1,62 @@
+"""How well a network does on the cases that it was trained on.
+
+If it does no better there than on new ones, it has not learnt enough yet; if it does much better, it has learnt them by
+heart.
+"""
+
+from statistics import fmean
+
+import numpy as np
+
+from evidence.matrix import Row
+from evidence.place import Place
+from promise_cli.metrics import dice
+from promise_cli.predictor import Predictor
+from promise_cli.records import load_record
+from promise_cli.samples import ValidationSamples
+from promise_cli.session.networks import EncodedWindow
+from promise_cli.splits import Splits
+
+PER_CASE = 3
+SEED = 1
+MEANING = (
+    f"Dice in windows of the plan's grid, {PER_CASE} a case, each centred on one seeded click on the target, mean over"
+    " the windows; training cases without augmentation"
+)
+
+
+def measure_seen(place: Place, row: Row, device: str) -> dict[str, object]:
+    """Segment windows of training, validation and test cases alike.
+
+    Args:
+        place: Prepared.
+        row: Trained.
+        device: As of promise-predict.
+
+    Returns:
+        What was measured, and its mean for each part of the fold.
+    """
+    predictor = Predictor.load(place.run_of(row) / "checkpoint_best.pt", device)
+    fold = load_record(Splits, place.preprocessed / "splits.json").folds[0]
+    parts = {"train": fold.train, "val": fold.val, "test": fold.test}
+    mean = {
+        name: round(_mean_dice(predictor, place, tuple(sorted(case_ids))), 6)
+        for name, case_ids in parts.items()
+    }
+    return {"meaning": MEANING, "mean": mean}
+
+
+def _mean_dice(predictor: Predictor, place: Place, case_ids: tuple[str, ...]) -> float:
+    samples = ValidationSamples(
+        place.preprocessed / "cases", case_ids, predictor.plan.patch_size, PER_CASE, SEED
+    )
+    found = []
+    for index in range(len(samples)):
+        sample = samples[index]
+        probabilities = predictor.networks.probabilities(
+            EncodedWindow(sample.image[0].numpy()),
+            sample.clicks.numpy().astype(np.int64),
+            sample.labels.numpy(),
+        )
+        found.append(dice(probabilities > 0.5, sample.target[0].numpy() > 0))
+    return fmean(found)

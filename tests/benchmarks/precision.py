@@ -1,0 +1,68 @@
+"""What bf16 does to a training step of the networks beside ProMISe on the CPU.
+
+    python -m tests.benchmarks.precision [EDGE] [NAME ...]
+
+Prints a line of JSON for each network and size: seconds of a step on two patches in fp32 and in bf16, as the medians of
+five steps of each by turns, and the ratio of the two.
+"""
+
+import json
+import statistics
+import sys
+import time
+from typing import Any
+
+PAIRS = 5
+EDGE = 48
+
+
+def measure(name: str, edge: int, *, small: bool) -> dict[str, Any]:
+    import torch
+
+    from promise_cli.architectures import Setting, build_network, plan_network
+    from promise_cli.device import Precision, autocast
+    from promise_cli.loss_config import LossConfig
+    from promise_cli.losses import total_loss
+
+    config = plan_network(name, Setting(patch_size=edge, spacing=(1.0, 1.0, 1.0), small=small))
+    model = build_network(name, config)
+    size = config.patch_size
+    optimizer = torch.optim.AdamW(model.parameters())
+    patch = torch.randn(2, 1, size, size, size)
+    target = (torch.rand_like(patch) < 0.1).float()
+    nowhere = (torch.zeros(2, 0, 3), torch.zeros(2, 0, dtype=torch.long))
+
+    def step(precision: Precision) -> float:
+        began = time.monotonic()
+        optimizer.zero_grad()
+        with autocast(torch.device("cpu"), precision):
+            logits = model(patch, *nowhere)
+        loss, _ = total_loss(logits, target, LossConfig(boundary_weight=0.0))
+        loss.backward()
+        optimizer.step()
+        return time.monotonic() - began
+
+    step("fp32"), step("bf16")  # the kernels are chosen at the first call
+    taken = [(step("fp32"), step("bf16")) for _ in range(PAIRS)]
+    fp32, bf16 = (statistics.median(one) for one in zip(*taken, strict=True))
+    return {
+        "network": name,
+        "small": small,
+        "patch": size,
+        "fp32_seconds": round(fp32, 2),
+        "bf16_seconds": round(bf16, 2),
+        "ratio": round(fp32 / bf16, 2),
+    }
+
+
+def main(arguments: list[str]) -> None:
+    from promise_cli.architectures import PLAIN
+
+    edge = int(arguments[0]) if arguments else EDGE
+    for name in arguments[1:] or PLAIN:
+        for small in (False, True):
+            print(json.dumps(measure(name, edge, small=small)), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
