@@ -18,9 +18,11 @@ from promise_cli.records import load_record
 from promise_cli.samples import Sample, ValidationSamples, collate
 from promise_cli.splits import Splits
 
+MOST_CASES = 40
 SEED = 1
 MEANING = {
-    "as_it_is": "Dice with the target, in one window a training or validation case, centred on a seeded click",
+    "as_it_is": "Dice with the target, in one window a training or validation case, centred on a seeded click;"
+    f" the first {MOST_CASES} cases",
     "levels_of_another": "the transformer's four levels being those of another case's window",
     "detail_of_another": "the CNN's image being that of another case's window",
     "difference": "by level, shallow to deep: how far the levels of two cases lie apart, as a share of their norm",
@@ -46,7 +48,7 @@ def measure_encoder_use(place: Place, row: Row, device: str) -> dict[str, object
     fold = load_record(Splits, place.preprocessed / "splits.json").folds[0]
     windows = ValidationSamples(
         place.preprocessed / "cases",
-        tuple(sorted((*fold.train, *fold.val))),
+        tuple(sorted((*fold.train, *fold.val)))[:MOST_CASES],
         predictor.plan.patch_size,
         1,
         SEED,

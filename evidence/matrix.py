@@ -121,7 +121,7 @@ _IN_USE = (
 _MENDED = (
     _promise(
         "promise_in_use",
-        "the same, and an encoder that stays in use: averaged slices, free adapters, necks normed over the patch",
+        "ProMISe with maps of the clicks and an encoder that stays in use, trained as it is tested",
         *_IN_USE,
         *_ONE,
     ),
@@ -163,7 +163,7 @@ HIPPOCAMPUS = Matrix(
         *("--epochs", "4", "--batch-size", "2", "--lr", "1e-3"),
         *("--set", "validate_every=2", "--set", "validation_patches=1"),
     ),
-    rows=(_PROMISE, _SCRATCH, *_DYNUNET, *_TABLE_2),
+    rows=(_PROMISE, _SCRATCH, *_DYNUNET, *_TABLE_2, _MENDED[0]),
     studied=(PROMISE,),
 )
 
