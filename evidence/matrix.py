@@ -114,8 +114,7 @@ _AS_AT_TEST = (
     ),
 )
 _IN_USE = (
-    *("--set", "click_map=true", "--set", "slice_embedding=average"),
-    *("--set", "adapter_update=free", "--set", "neck_norm=patch"),
+    *("--set", "click_map=true", "--set", "slice_embedding=average", "--set", "neck_norm=patch"),
 )
 """What keeps the pretrained transformer in use (docs/results.md), with maps of the clicks."""
 _MENDED = (
