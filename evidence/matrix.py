@@ -125,8 +125,14 @@ _MENDED = (
         *_ONE,
     ),
     _promise(
+        "promise_in_use_varied",
+        "the same, trained with patches on and off the target and varied numbers of clicks",
+        *_IN_USE,
+        *_VARIED,
+    ),
+    _promise(
         "promise_in_use_scratch",
-        "the same from random weights",
+        "trained as it is tested, from random weights",
         *_IN_USE,
         *_ONE,
         pretrained=False,
@@ -149,7 +155,13 @@ SARCOMA = Matrix(
         *("--set", "validate_every=5", "--set", "validation_patches=4"),
     ),
     rows=(_PROMISE, _CLICK_MAP, _FREE, *_DYNUNET, _SCRATCH, _CENTRED, *_AS_AT_TEST, *_MENDED),
-    studied=(PROMISE, "dynunet_clicks", "promise_click_map", "promise_in_use"),
+    studied=(
+        PROMISE,
+        "dynunet_clicks",
+        "promise_click_map",
+        "promise_in_use",
+        "promise_in_use_varied",
+    ),
 )
 
 HIPPOCAMPUS = Matrix(
@@ -182,6 +194,11 @@ PHANTOM = Matrix(
             name="promise_click_map",
             what="the same with maps of the clicks",
             options=("--set", "click_map=true", "--set", "vary_background_clicks=true"),
+        ),
+        Row(
+            name="promise_in_use",
+            what="the same with an encoder that stays in use",
+            options=(*_IN_USE, "--set", "vary_background_clicks=true"),
         ),
         *_DYNUNET,
     ),
