@@ -61,6 +61,8 @@ class Matrix:
 
 def _promise(name: str, what: str, *options: str, pretrained: bool = True) -> Row:
     sets = tuple(part for field in SMALL_HEADS for part in ("--set", field))
+    if "--preset" not in options:
+        sets = ("--preset", "paper", *sets)
     return Row(
         name=name,
         what=what,
@@ -117,6 +119,8 @@ _IN_USE = (
     *("--set", "click_map=true", "--set", "slice_embedding=average", "--set", "neck_norm=patch"),
 )
 """What keeps the pretrained transformer in use (docs/results.md), with maps of the clicks."""
+_BLIND = ("--set", "slice_embedding=random", "--set", "neck_norm=channels")
+"""As in the paper's design, where the preset has it otherwise."""
 _MENDED = (
     _promise(
         "promise_in_use",
@@ -188,12 +192,12 @@ PHANTOM = Matrix(
         Row(
             name=PROMISE,
             what="ProMISe, `tiny`, without maps of the clicks",
-            options=("--set", "click_map=false", "--set", "vary_background_clicks=false"),
+            options=("--set", "click_map=false", *_BLIND, "--set", "vary_background_clicks=false"),
         ),
         Row(
             name="promise_click_map",
             what="the same with maps of the clicks",
-            options=("--set", "click_map=true", "--set", "vary_background_clicks=true"),
+            options=("--set", "click_map=true", *_BLIND, "--set", "vary_background_clicks=true"),
         ),
         Row(
             name="promise_in_use",

@@ -10,7 +10,7 @@ from typing import Literal
 
 from promise_cli.errors import PlanError
 from promise_cli.loss_config import LossConfig
-from promise_cli.model.config import PRESETS, ModelConfig, model_config
+from promise_cli.model.config import PRESETS, RECOMMENDED, ModelConfig, model_config
 
 __all__ = ["PRESETS", "AugmentConfig", "TrainConfig", "preset"]
 
@@ -160,6 +160,8 @@ def _train_config(name: str) -> TrainConfig:
             validation_patches=4,
             validate_every=5,
         )
+    if name == RECOMMENDED:
+        return dataclasses.replace(paper, vary_clicks=True, vary_background_clicks=True)
     if name == "reference":
         return dataclasses.replace(
             paper,

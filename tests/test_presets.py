@@ -42,7 +42,8 @@ def test_the_boundary_loss_is_in_the_rows_that_end_in_b() -> None:
 
 def test_an_unknown_preset_lists_the_known() -> None:
     with pytest.raises(
-        PlanError, match="--preset huge: unknown; use one of paper, reference, baseline-3dsam"
+        PlanError,
+        match="--preset huge: unknown; use one of recommended, paper, reference, baseline-3dsam",
     ):
         preset("huge")
 

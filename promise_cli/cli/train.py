@@ -19,7 +19,10 @@ def train(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="Network and recipe: paper, reference, tiny ...", show_default="paper"),
+        typer.Option(
+            help="Network and recipe: recommended, paper, reference, tiny ...",
+            show_default="recommended; paper for other networks",
+        ),
     ] = None,
     network: Annotated[
         str | None,

@@ -152,12 +152,16 @@ _TINY = ModelConfig(
     prompt_heads=4,
     decoder_width=16,
     click_map=True,  # without it the click does nothing but place the window (docs/results.md)
+    slice_embedding="average",
+    neck_norm="patch",  # otherwise the transformer soon says the same of every image
 )
 
 _PAPER = ModelConfig()
+_RECOMMENDED = ModelConfig(click_map=True, slice_embedding="average", neck_norm="patch")
 _TWO_ADAPTERS = ModelConfig(upsampling="trilinear", fusion="none")
 
 _PRESETS: dict[str, ModelConfig] = {
+    "recommended": _RECOMMENDED,
     "paper": _PAPER,
     "reference": ModelConfig(
         adapter2_residual="double", depth_position="ones", token_attention="idle"
@@ -171,6 +175,9 @@ _PRESETS: dict[str, ModelConfig] = {
     "promise-c-b": _PAPER,
     "tiny": _TINY,
 }
+
+RECOMMENDED = "recommended"
+"""The preset of ProMISe where none is named: the paper's network with what it was measured to lack."""
 
 PRESETS: tuple[str, ...] = tuple(_PRESETS)
 """Names that `model_config` knows. Those that differ in the loss alone (`-b`) share one network."""

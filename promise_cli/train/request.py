@@ -37,7 +37,7 @@ class TrainRequest:
     fold: int = 0
     """Which of splits.json."""
     preset: str | None = None
-    """See `presets`; `paper` where left out."""
+    """See `presets`; `recommended` where left out, or `paper` for networks beside ProMISe."""
     network: str | None = None
     """See `architectures`; `promise` where left out."""
     clicks_as_channel: bool | None = None

@@ -16,7 +16,7 @@ from promise_cli.architectures import (
 from promise_cli.errors import CheckpointError, PlanError
 from promise_cli.fingerprint import Fingerprint
 from promise_cli.model import ModelConfig
-from promise_cli.model.config import ENCODER_NAMES
+from promise_cli.model.config import ENCODER_NAMES, RECOMMENDED
 from promise_cli.plan import LARGEST_PATCH, LEAST_PATCH, Plan
 from promise_cli.presets import TINY_PATCH, TrainConfig, plain_preset, preset
 from promise_cli.records import load_record
@@ -47,8 +47,9 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
         PlanError: Unknown network or preset, or two that do not go together.
         CheckpointError: Unknown encoder, or an option that this network has no use for.
     """
-    network, name = request.network or PROMISE, request.preset or "paper"
+    network = request.network or PROMISE
     check_name(network)
+    name = request.preset or (RECOMMENDED if network == PROMISE else "paper")
     model_config: NetworkConfig
     if network == PROMISE:
         if request.clicks_as_channel:

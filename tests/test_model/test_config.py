@@ -11,6 +11,7 @@ from promise_cli.records import record_from_json, record_to_json
 
 def test_the_presets_are_the_papers_rows_and_ours():
     assert set(PRESETS) == {
+        "recommended",
         "paper",
         "reference",
         "baseline-3dsam",
@@ -42,6 +43,11 @@ def test_presets_change_exactly_what_their_row_says():
         "depth_position": "ones",
         "token_attention": "idle",
     }
+    assert changed("recommended") == {
+        "click_map": True,
+        "slice_embedding": "average",
+        "neck_norm": "patch",
+    }
     assert changed("baseline-3dsam", "two-adapters") == {"adapters": 1}
     assert changed("two-adapters", "up-conv") == {"upsampling": "trilinear"}
     assert changed("up-conv") == {"fusion": "none"}
@@ -52,7 +58,7 @@ def test_presets_change_exactly_what_their_row_says():
 
 
 def test_an_unknown_preset_is_refused_by_name():
-    with pytest.raises(ValueError, match="no preset 'papre'; use one of paper"):
+    with pytest.raises(ValueError, match="no preset 'papre'; use one of recommended, paper"):
         model_config("papre")
 
 

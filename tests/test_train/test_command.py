@@ -96,7 +96,7 @@ def test_nothing_to_resume_is_an_error(preprocessed: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"preset": "huge"}, PlanError, r"--preset huge: unknown; use one of paper, reference"),
+        ({"preset": "huge"}, PlanError, r"--preset huge: unknown; use one of recommended, paper, reference"),
         ({"device": "tpu"}, CheckpointError, r"--device tpu: unknown; use auto, cpu, cuda or mps"),
         ({"task": "Task55"}, WorkspaceError, r"'Task55': unknown task; searched .*: Task98_Balls"),
         ({"devices": 999}, CheckpointError, r"--devices 999: this machine has \d+ (cores|GPUs); ask for no more"),
