@@ -11,6 +11,7 @@ from evidence.click_after import _cut_down
 from evidence.fit import measure_fit
 from evidence.matrix import MATRICES, Matrix, Row
 from evidence.place import Place
+from evidence.rule import _mean_dice
 from evidence.steps import do_row, prepare, study_clicks
 from evidence.tables import PAGE, render
 from tests.conftest import write_dataset
@@ -117,6 +118,16 @@ def test_the_click_study_of_a_row_is_kept_as_a_table(place: Place) -> None:
     table = (place.kept_of(TINY.rows[0]) / "clicks.csv").read_text().splitlines()
     num_cases = len(json.loads(place.points.read_text()))
     assert len(table) == 1 + num_cases * 3 * 5 * 4  # strategies, trials, numbers of clicks
+
+
+def test_a_rule_finds_what_is_soft_tissue_near_the_click() -> None:
+    distance = np.linalg.norm(np.indices((9, 9, 9)) - 4.0, axis=0)
+    hu = np.where(distance <= 3, 40.0, -100.0).astype(np.float32)
+    windows = [(hu, distance, distance <= 3)]
+    assert _mean_dice(windows, 30, (0, 50)) == 1
+    assert _mean_dice(windows, 30, (-30, 30)) == 0
+    inner = int((distance <= 2).sum())
+    assert _mean_dice(windows, 2, (0, 50)) == 2 * inner / (inner + (distance <= 3).sum())
 
 
 def test_rows_of_a_matrix_bear_different_names() -> None:
