@@ -136,21 +136,14 @@ def click_numbers(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def learning(matrix: Matrix, folder: Path) -> list[str]:
-    """Dice on cases that were trained on and on others, and how fast eight fixed patches are fitted."""
-    passes = (1, 2, 4, 8, 16)
-    lines = _head(
-        *("", "training cases", "validation cases", "test cases"),
-        *(f"Dice loss, pass {number}" for number in passes),
-    )
+    """Dice on cases that were trained on and on others."""
+    lines = _head("", "training cases", "validation cases", "test cases")
     for row, kept in _done(matrix, folder, "seen.json"):
         mean = load_json(kept / "seen.json")["mean"]
-        fit = kept / "fit.json"
-        losses = load_json(fit)["dice_loss"] if fit.exists() else []
         lines.append(
             _line(
                 _link(matrix, row, "seen.json"),
                 *(f"{mean[part]:.3f}" for part in ("train", "val", "test")),
-                *(f"{losses[number - 1]:.2f}" if losses else "-" for number in passes),
             )
         )
     return lines

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from evidence.click_after import _cut_down
-from evidence.fit import measure_fit
 from evidence.matrix import MATRICES, Matrix, Row
 from evidence.place import Place
 from evidence.rule import _mean_dice
@@ -81,14 +80,6 @@ def test_seen_cases_and_new_ones_are_scored_alike(place: Place) -> None:
         mean = json.loads((place.kept_of(row) / "seen.json").read_text())["mean"]
         assert set(mean) == {"train", "val", "test"}
         assert all(0 <= value <= 1 for value in mean.values())
-
-
-@pytest.mark.slow
-def test_patches_that_never_change_are_fitted_better_at_each_pass(place: Place) -> None:
-    for row in TINY.rows:
-        found = measure_fit(place, row)["dice_loss"]
-        assert isinstance(found, list)
-        assert 0 <= found[-1] < 0.8 * found[0] <= 0.8
 
 
 @pytest.mark.slow

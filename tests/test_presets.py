@@ -40,6 +40,11 @@ def test_the_boundary_loss_is_in_the_rows_that_end_in_b() -> None:
     assert {weight for name, weight in weights.items() if name not in without} == {10.0}
 
 
+def test_the_recommended_recipe_trains_as_it_is_used() -> None:
+    changed = {"foreground_share": 1.0, "num_foreground_clicks": 1, "num_background_clicks": 0}
+    assert preset("recommended")[1] == dataclasses.replace(TrainConfig(), **changed)
+
+
 def test_an_unknown_preset_lists_the_known() -> None:
     with pytest.raises(
         PlanError,
