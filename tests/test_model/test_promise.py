@@ -176,7 +176,9 @@ def test_the_click_map_marks_the_clicked_place_by_its_label():
 def test_the_click_map_moves_the_logits_more_than_the_sampled_features_do():
     moved = {}
     for option in (False, True):
-        model = network(click_map=option)
+        model = network(
+            click_map=option, slice_embedding="random", neck_norm="channels"
+        )  # as in the paper
         with torch.no_grad():
             state = model.encode(patches())
             a, b = (model.decode(state, clicks(at), ONE) for at in ((8, 8, 8), (24, 24, 24)))

@@ -170,5 +170,5 @@ def test_options_of_the_call_are_kept_with_the_run(preprocessed: Path, tmp_path:
     assert session.peak_memory_gib > 0.1
     assert 0 <= session.waiting_share < 1
     assert session.versions["torch"] == torch.__version__
-    assert session.parameters_trained == session.parameters == 922_340
+    assert session.parameters_trained == session.parameters == 921_828
     assert len(list((folder / "tensorboard").iterdir())) == 1
