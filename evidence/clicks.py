@@ -5,8 +5,7 @@ from pathlib import Path
 from evidence.place import Place, write_json
 from promise_cli.click_study.draw import draw_clicks, generator
 from promise_cli.dataset import is_target
-from promise_cli.records import load_json, load_record
-from promise_cli.splits import Splits
+from promise_cli.records import load_json
 from promise_cli.volume import read_label
 
 
@@ -15,7 +14,7 @@ def write_points(place: Place) -> None:
     place.images.mkdir(parents=True, exist_ok=True)
     points = {}
     labels = place.plan.labels
-    for case_id in sorted(load_record(Splits, place.preprocessed / "splits.json").folds[0].test):
+    for case_id in sorted(place.fold.test):
         scan = f"{case_id}.nii.gz"
         link = place.images / scan
         if not link.is_symlink():

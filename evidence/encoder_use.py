@@ -14,9 +14,7 @@ from evidence.place import Place
 from promise_cli.metrics import dice
 from promise_cli.model import ProMISe
 from promise_cli.predictor import Predictor
-from promise_cli.records import load_record
 from promise_cli.samples import Sample, ValidationSamples, collate
-from promise_cli.splits import Splits
 
 MOST_CASES = 40
 SEED = 1
@@ -45,7 +43,7 @@ def measure_encoder_use(place: Place, row: Row, device: str) -> dict[str, object
     (model,) = predictor.networks.models
     if not isinstance(model, ProMISe):
         raise TypeError(f"row {row.name}: its network has no image transformer")
-    fold = load_record(Splits, place.preprocessed / "splits.json").folds[0]
+    fold = place.fold
     windows = ValidationSamples(
         place.preprocessed / "cases",
         tuple(sorted((*fold.train, *fold.val)))[:MOST_CASES],

@@ -10,6 +10,7 @@ from evidence.matrix import Matrix, Row
 from promise_cli.atomic import write_text
 from promise_cli.plan import Plan
 from promise_cli.records import load_record
+from promise_cli.splits import Split, Splits
 from promise_cli.train.place import run_folder
 from promise_cli.train.request import TrainRequest
 from promise_cli.workspace import Workspace
@@ -61,6 +62,11 @@ class Place:
     def plan(self) -> Plan:
         """That of all rows."""
         return load_record(Plan, self.preprocessed / "plans.json")
+
+    @property
+    def fold(self) -> Split:
+        """The cases of the fold that all rows train on."""
+        return load_record(Splits, self.preprocessed / "splits.json").folds[0]
 
     @property
     def images(self) -> Path:

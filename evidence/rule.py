@@ -17,9 +17,7 @@ from evidence.place import RESULTS, Place, write_json
 from evidence.seen import PER_CASE, SEED
 from promise_cli.console import say
 from promise_cli.metrics import dice
-from promise_cli.records import load_record
 from promise_cli.samples import ValidationSamples
-from promise_cli.splits import Splits
 
 RADII_MM = (30.0, 36.0, 42.0, 48.0, 54.0, 60.0, 66.0, 72.0)
 RANGES = ((-30.0, 80.0), (-10.0, 60.0), (0.0, 50.0), (10.0, 50.0))
@@ -39,7 +37,7 @@ def measure_rule(place: Place) -> dict[str, object]:
     Returns:
         The rule, and its mean Dice for each part of the fold.
     """
-    fold = load_record(Splits, place.preprocessed / "splits.json").folds[0]
+    fold = place.fold
     train = _windows(place, fold.train)
     rules = list(product(RADII_MM, RANGES))
     scores = [_mean_dice(train, *rule) for rule in rules]

@@ -12,10 +12,8 @@ from evidence.matrix import Row
 from evidence.place import Place
 from promise_cli.metrics import dice
 from promise_cli.predictor import Predictor
-from promise_cli.records import load_record
 from promise_cli.samples import ValidationSamples
 from promise_cli.session.networks import EncodedWindow
-from promise_cli.splits import Splits
 
 PER_CASE = 3
 MOST_CASES = 30
@@ -38,7 +36,7 @@ def measure_seen(place: Place, row: Row, device: str) -> dict[str, object]:
         What was measured, and its mean for each part of the fold.
     """
     predictor = Predictor.load(place.run_of(row) / "checkpoint_best.pt", device)
-    fold = load_record(Splits, place.preprocessed / "splits.json").folds[0]
+    fold = place.fold
     parts = {"train": fold.train, "val": fold.val, "test": fold.test}
     mean = {
         name: round(_mean_dice(predictor, place, tuple(sorted(case_ids))[:MOST_CASES]), 6)
