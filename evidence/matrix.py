@@ -135,6 +135,13 @@ _MENDED = (
         *_VARIED,
     ),
     _promise(
+        "promise_in_use_centred",
+        "the same, patches centred on the target, varied numbers of clicks on and off it",
+        *_IN_USE,
+        *_CENTRE_EACH,
+        *_VARIED,
+    ),
+    _promise(
         "promise_in_use_scratch",
         "trained as it is tested, from random weights",
         *_IN_USE,
@@ -165,6 +172,7 @@ SARCOMA = Matrix(
         "promise_click_map",
         "promise_in_use",
         "promise_in_use_varied",
+        "promise_in_use_centred",
     ),
 )
 
@@ -179,7 +187,7 @@ HIPPOCAMPUS = Matrix(
         *("--set", "validate_every=2", "--set", "validation_patches=1"),
     ),
     rows=(_PROMISE, _SCRATCH, *_DYNUNET, *_TABLE_2, _MENDED[0]),
-    studied=(PROMISE,),
+    studied=("promise_in_use",),
 )
 
 PHANTOM = Matrix(

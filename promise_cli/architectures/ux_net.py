@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from promise_cli.architectures.architecture import NUM_CLASSES, Architecture, Setting
 from promise_cli.architectures.channel_norm import ChannelNorm
 from promise_cli.architectures.config import PlainConfig
+from promise_cli.model.depthwise import DepthwiseConv3d
 
 EPSILON = 1e-6
 
@@ -53,7 +54,7 @@ class UXBlock(nn.Module):
 
     def __init__(self, width: int, kernel: int, layer_scale: float) -> None:
         super().__init__()
-        self.depthwise = nn.Conv3d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.depthwise = DepthwiseConv3d(width, kernel)
         self.norm = ChannelNorm(width, EPSILON)
         self.widen = nn.Conv3d(width, 4 * width, 1, groups=width)
         self.narrow = nn.Conv3d(4 * width, width, 1, groups=width)

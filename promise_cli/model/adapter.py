@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from promise_cli.model.chunks import in_chunks
+from promise_cli.model.depthwise import DepthwiseConv3d
 from promise_cli.model.normalisation import PatchNorm
 
 
@@ -24,7 +25,7 @@ class Adapter(nn.Module):
         self.rectified = update == "rectified"
         self.norm = PatchNorm()
         self.linear1 = nn.Linear(width, bottleneck)
-        self.conv = nn.Conv3d(bottleneck, bottleneck, 3, padding=1, groups=bottleneck)
+        self.conv = DepthwiseConv3d(bottleneck, 3)
         self.linear2 = nn.Linear(bottleneck, width)
         if not self.rectified:
             nn.init.zeros_(self.linear2.weight)
