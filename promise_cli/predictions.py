@@ -18,6 +18,8 @@ from promise_cli.workspace import Workspace
 
 FORMAT_VERSION = 2
 RECORD, FAILURES = "predictions.json", "failures.json"
+NO_CLICKS = "none: the network takes no clicks"
+"""In the place of a prompt file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +149,7 @@ class Predictions:
     """Folder of the dataset's labels, relative to the root where it lies below; None where it is not known."""
     checkpoints: tuple[str, ...]
     prompts: str
+    """Where the clicks come from: a file or folder, `--point`, `--auto`, or `NO_CLICKS`."""
     device: str
     precision: str
     max_windows: int

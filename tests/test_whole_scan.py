@@ -131,6 +131,7 @@ def test_scans_alone_are_enough_and_masks_lie_where_the_balls_are() -> None:
         found = mask_of(f"predictions/imgs/ball_00{number}.nii.gz") > 0
         assert dice(found, label(number)) > 0.8
     record = json.loads(Path("predictions/imgs/predictions.json").read_text())
+    assert record["prompts"] == "none: the network takes no clicks"
     assert all(len(case["windows"]) > 1 and case["closed"] for case in record["cases"])
     assert "followed beyond one window" not in done.stdout
     again = predict("--report", "--save-prob")
@@ -143,6 +144,8 @@ def test_scans_alone_are_enough_and_masks_lie_where_the_balls_are() -> None:
         (["-p", "points.json"], "-p: results/Task98_Balls/fold_0/checkpoint_best.pt (bright, without clicks) takes"
          " none; leave -p out, or train with --clicks-as-channel"),
         (["--single-window"], "--single-window: results/Task98_Balls/fold_0/checkpoint_best.pt (bright, without clicks)"
+         " looks at the whole scan; leave it out"),
+        (["--max-windows", "5"], "--max-windows: results/Task98_Balls/fold_0/checkpoint_best.pt (bright, without clicks)"
          " looks at the whole scan; leave it out"),
         (["-m", "none"], "none: no such run or checkpoint"),
     ],

@@ -15,7 +15,15 @@ from promise_cli.predict.record import RecordFile, earlier_cases, renew, save_fa
 from promise_cli.predict.relay import relay
 from promise_cli.predict.request import PredictRequest
 from promise_cli.predict.summary import show_failures, show_new, show_rest
-from promise_cli.predictions import Failure, PredictedCase, Predictions, labels_dir, now
+from promise_cli.predictions import (
+    NO_CLICKS,
+    Failure,
+    PredictedCase,
+    Predictions,
+    labels_dir,
+    now,
+)
+from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -180,7 +188,7 @@ def _record(
         target_name=plan.target_name,
         labels=labels_dir(workspace, plan.dataset),
         checkpoints=paths,
-        prompts=inputs.where,
+        prompts=inputs.where if predictor.takes_clicks else NO_CLICKS,
         device=str(predictor.device),
         precision=predictor.precision,
         max_windows=request.max_windows,
@@ -221,9 +229,10 @@ def _refuse_clicks(request: PredictRequest, predictor: "Predictor") -> None:
                 f"{option}: {path} ({predictor.described[0]}) takes none; leave {option} out, or train with"
                 " --clicks-as-channel"
             )
-    if request.max_windows == 1:
+    if request.max_windows != MAX_WINDOWS:
+        option = "--single-window" if request.max_windows == 1 else "--max-windows"
         raise PromptError(
-            f"--single-window: {path} ({predictor.described[0]}) looks at the whole scan; leave it out"
+            f"{option}: {path} ({predictor.described[0]}) looks at the whole scan; leave it out"
         )
 
 
