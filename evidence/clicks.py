@@ -1,4 +1,4 @@
-"""One seeded click on the target of each test case, in voxels of its file."""
+"""Seeded clicks on the targets of the test cases, in voxels of their files."""
 
 from pathlib import Path
 
@@ -10,20 +10,25 @@ from promise_cli.volume import read_label
 
 
 def write_points(place: Place) -> None:
-    """Click each test case once, anywhere on the target, and link its scan among the test scans."""
+    """Click each test case once, and link its scan among the test scans."""
     place.images.mkdir(parents=True, exist_ok=True)
+    for case_id in place.fold.test:
+        link = place.images / f"{case_id}.nii.gz"
+        if not link.is_symlink():
+            link.symlink_to((place.data / "imagesTr" / link.name).resolve())
+    _keep(draw_points(place, 0), place.points)
+
+
+def draw_points(place: Place, draw: int) -> dict[str, list[int]]:
+    """One click on each test case, anywhere on the target; as `promise-evaluate --clicks` draws."""
     points = {}
     labels = place.plan.labels
     for case_id in sorted(place.fold.test):
-        scan = f"{case_id}.nii.gz"
-        link = place.images / scan
-        if not link.is_symlink():
-            link.symlink_to((place.data / "imagesTr" / scan).resolve())
-        rng = generator(place.matrix.click_seed, case_id, "random", 0)
-        label = read_label(place.data / "labelsTr" / scan, "as_stored")
+        rng = generator(place.matrix.click_seed, case_id, "random", draw)
+        label = read_label(place.data / "labelsTr" / f"{case_id}.nii.gz", "as_stored")
         (click,) = draw_clicks("random", is_target(label.array, labels), 2, rng, 1)
         points[case_id] = list(click.voxel)
-    _keep(points, place.points)
+    return points
 
 
 def _keep(points: dict[str, list[int]], path: Path) -> None:

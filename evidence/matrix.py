@@ -149,6 +149,27 @@ _MENDED = (
         pretrained=False,
     ),
 )
+_AGAIN = ("--seed", "43")
+_SECOND_SEED = (
+    _promise(
+        "promise_in_use_again",
+        "the row with an encoder that stays in use, trained once more with another seed",
+        *_IN_USE,
+        *_ONE,
+        *_AGAIN,
+    ),
+    Row(
+        name="dynunet_clicks_again",
+        what="dynunet, clicks as channels, once more with another seed",
+        options=("--network", "dynunet", "--clicks-as-channel", *_AGAIN),
+    ),
+    Row(
+        name="dynunet_again",
+        what="dynunet, without clicks, once more with another seed",
+        options=("--network", "dynunet", *_AGAIN),
+        clicks=False,
+    ),
+)
 _TABLE_2 = (
     _promise("baseline_3dsam", "3DSAM-adapter", "--preset", "baseline-3dsam"),
     _promise("promise_r", "-R, without boundary loss", "--preset", "promise-r"),
@@ -165,7 +186,10 @@ SARCOMA = Matrix(
         *("--epochs", "30", "--batch-size", "2", "--lr", "1e-3"),
         *("--set", "validate_every=5", "--set", "validation_patches=4"),
     ),
-    rows=(_PROMISE, _CLICK_MAP, _FREE, *_DYNUNET, _SCRATCH, _CENTRED, *_AS_AT_TEST, *_MENDED),
+    rows=(
+        *(_PROMISE, _CLICK_MAP, _FREE, *_DYNUNET, _SCRATCH, _CENTRED),
+        *(*_AS_AT_TEST, *_MENDED, *_SECOND_SEED),
+    ),
     studied=(
         PROMISE,
         "dynunet_clicks",
@@ -173,6 +197,9 @@ SARCOMA = Matrix(
         "promise_in_use",
         "promise_in_use_varied",
         "promise_in_use_centred",
+        "promise_in_use_scratch",
+        "promise_in_use_again",
+        "dynunet_clicks_again",
     ),
 )
 

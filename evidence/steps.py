@@ -9,6 +9,7 @@ from evidence.click_after import measure_click_after
 from evidence.click_use import measure_click_use
 from evidence.clicks import write_points
 from evidence.command import Taken, run
+from evidence.draws import measure_draws
 from evidence.encoder_use import measure_encoder_use
 from evidence.matrix import Row
 from evidence.place import KEPT_OF_RUN, Place, write_json
@@ -71,6 +72,8 @@ def do_row(place: Place, row: Row, *, device: str, until: float) -> bool:
 
 def study_clicks(place: Place, row: Row, *, device: str) -> None:
     """Vary number, place and seed of a row's clicks."""
+    if not (place.kept_of(row) / "draws.json").exists():
+        write_json(measure_draws(place, row, device), place.kept_of(row) / "draws.json")
     if (place.kept_of(row) / "clicks.csv").exists():
         return
     root = place.open_root(row)

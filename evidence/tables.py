@@ -7,7 +7,7 @@ table is that of a committed file; a test holds the page against them.
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 from evidence.matrix import MATRICES, Matrix, Row
 from evidence.place import RESULTS
 from promise_cli.records import load_json
+from promise_cli.scores.comparison import compare_pairs
+from promise_cli.scores.statistics import describe
 
 PAGE = RESULTS.parent / "results.md"
 MEASURED = (
@@ -22,6 +24,8 @@ MEASURED = (
     *("agreement_beside", "window_moved", "window_off_target", "whole_window"),
 )
 """Columns of `click_use`, as `click_use.json` names and explains them."""
+WITHOUT_CLICKS = "dynunet"
+"""The row of the network that looks at whole scans."""
 BLOCK = re.compile(r"<!-- (\w+) (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -135,6 +139,39 @@ def click_numbers(matrix: Matrix, folder: Path) -> list[str]:
     return lines
 
 
+def draws(matrix: Matrix, folder: Path) -> list[str]:
+    """Dice over five single clicks a case, against the network without clicks."""
+    lines = _head(
+        *("", "Dice, mean of five draws", "95 % interval", "least and largest draw"),
+        *(f"Dice less that of {WITHOUT_CLICKS}", "95 %", "p"),
+    )
+    without = _dice_by_case(folder / WITHOUT_CLICKS / "metrics.json")
+    for row, kept in _done(matrix, folder):
+        if row.name == WITHOUT_CLICKS:
+            found = describe(list(without.values()))
+            lines.append(
+                _line(
+                    _link(matrix, row, "metrics.json"),
+                    *(f"{found.mean:.3f}", _span(found.interval), "", "", "", ""),
+                )
+            )
+        if (kept / "draws.json").exists():
+            dice = load_json(kept / "draws.json")["dice"]
+            of_draws = [fmean(values) for values in zip(*dice.values(), strict=True)]
+            of_cases = {case_id: fmean(values) for case_id, values in dice.items()}
+            found = describe(list(of_cases.values()))
+            test = compare_pairs(list(of_cases.values()), [without[name] for name in of_cases])
+            lines.append(
+                _line(
+                    _link(matrix, row, "draws.json"),
+                    *(f"{found.mean:.3f}", _span(found.interval)),
+                    f"{min(of_draws):.3f} to {max(of_draws):.3f}",
+                    *(f"{test.mean_difference:+.3f}", _span(test.interval), f"{test.t_p:.2g}"),
+                )
+            )
+    return lines
+
+
 def learning(matrix: Matrix, folder: Path) -> list[str]:
     """Dice on cases that were trained on and on others."""
     lines = _head("", "training cases", "validation cases", "test cases")
@@ -171,6 +208,7 @@ TABLES: dict[str, Callable[[Matrix, Path], list[str]]] = {
     "cost": cost,
     "click_use": click_use,
     "click_numbers": click_numbers,
+    "draws": draws,
     "learning": learning,
     "encoder_use": encoder_use,
 }
@@ -196,7 +234,11 @@ def _mean_dice(path: Path) -> float:
     return float(load_json(path)["summary"]["overall"]["dice"]["mean"])
 
 
-def _span(interval: list[float | None]) -> str:
+def _dice_by_case(path: Path) -> dict[str, float]:
+    return {case["case_id"]: float(case["dice"]) for case in load_json(path)["cases"]}
+
+
+def _span(interval: Sequence[float | None]) -> str:
     low, high = interval
     return "-" if low is None or high is None else f"{low:.3f} to {high:.3f}"
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from evidence.click_after import _cut_down
+from evidence.clicks import draw_points
 from evidence.matrix import MATRICES, Matrix, Row
 from evidence.place import Place
 from evidence.rule import _mean_dice
@@ -109,6 +110,25 @@ def test_the_click_study_of_a_row_is_kept_as_a_table(place: Place) -> None:
     table = (place.kept_of(TINY.rows[0]) / "clicks.csv").read_text().splitlines()
     num_cases = len(json.loads(place.points.read_text()))
     assert len(table) == 1 + num_cases * 3 * 5 * 4  # strategies, trials, numbers of clicks
+
+
+@pytest.mark.slow
+def test_each_of_five_clicks_is_scored_alone_and_the_first_is_that_of_the_scores(
+    place: Place,
+) -> None:
+    study_clicks(place, TINY.rows[0], device="cpu")
+    kept = place.kept_of(TINY.rows[0])
+    dice = json.loads((kept / "draws.json").read_text())["dice"]
+    scored = json.loads((kept / "metrics.json").read_text())["cases"]
+    assert {case["case_id"]: round(case["dice"], 6) for case in scored} == {
+        case_id: values[0] for case_id, values in dice.items()
+    }
+    assert all(len(values) == 5 for values in dice.values())
+    assert [draw_points(place, draw) for draw in range(2)] == [
+        json.loads((place.root(TINY.rows[0]) / f"draws/points_{draw}.json").read_text())
+        for draw in range(2)
+    ]
+    assert draw_points(place, 0) != draw_points(place, 1)
 
 
 def test_a_rule_finds_what_is_soft_tissue_near_the_click() -> None:

@@ -145,8 +145,8 @@ def test_scans_alone_are_enough_and_masks_lie_where_the_balls_are() -> None:
          " none; leave -p out, or train with --clicks-as-channel"),
         (["--single-window"], "--single-window: results/Task98_Balls/fold_0/checkpoint_best.pt (bright, without clicks)"
          " looks at the whole scan; leave it out"),
-        (["--max-windows", "5"], "--max-windows: results/Task98_Balls/fold_0/checkpoint_best.pt (bright, without clicks)"
-         " looks at the whole scan; leave it out"),
+        (["--max-windows", "5"], "--max-windows: results/Task98_Balls/fold_0/checkpoint_best.pt (bright, without"
+         " clicks) looks at the whole scan; leave it out"),
         (["-m", "none"], "none: no such run or checkpoint"),
     ],
 )  # fmt: skip
