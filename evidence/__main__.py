@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from evidence.matrix import MATRICES
+from evidence.matrices import MATRICES
 from evidence.place import RESULTS, Place
 from evidence.steps import do_row, prepare, study_clicks
 from promise_cli.console import say

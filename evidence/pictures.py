@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from evidence.matrix import MATRICES
+from evidence.matrices import MATRICES
 from evidence.place import RESULTS, Place
 from promise_cli.dataset import is_target
 from promise_cli.records import load_json

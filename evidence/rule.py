@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from evidence.matrix import MATRICES
+from evidence.matrices import MATRICES
 from evidence.place import RESULTS, Place, write_json
 from evidence.seen import PER_CASE, SEED
 from promise_cli.console import say

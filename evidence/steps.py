@@ -38,7 +38,8 @@ def prepare(place: Place) -> None:
         write_json({**content, **matrix.plan}, plan)
         run("preprocess", matrix.dataset, folder=place.shared)
     write_json(asdict(matrix), place.kept / "matrix.json")
-    write_json(load_json(plan), place.kept / "plans.json")
+    for name in ("plans.json", "splits.json", "fingerprint.json"):
+        write_json(load_json(place.preprocessed / name), place.kept / name)
     write_points(place)
 
 

@@ -3,15 +3,18 @@
 import dataclasses
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from evidence.click_after import _cut_down
 from evidence.clicks import draw_points
-from evidence.matrix import MATRICES, Matrix, Row
-from evidence.place import Place
+from evidence.matrices import MATRICES
+from evidence.matrix import Matrix, Row
+from evidence.place import Place, write_json
 from evidence.rule import _mean_dice
+from evidence.score_tables import draws, pairs
 from evidence.steps import do_row, prepare, study_clicks
 from evidence.tables import PAGE, render
 from tests.conftest import write_dataset
@@ -160,6 +163,20 @@ def test_a_figure_that_no_file_holds_does_not_stay_in_a_table() -> None:
     forged = page[:start] + page[start:].replace("0.", "1.", 1)
     assert forged != page
     assert render(forged) == page
+
+
+def test_pairs_and_draws_are_compared_case_by_case(tmp_path: Path) -> None:
+    for name, values in (("promise", (0.5, 0.7, 0.9)), ("dynunet", (0.4, 0.5, 0.6))):
+        cases = [{"case_id": str(number), "dice": value} for number, value in enumerate(values, 1)]
+        write_json({"cases": cases}, tmp_path / name / "metrics.json")
+    draws_of_cases = {"1": [0.4, 0.6], "2": [0.5, 0.9], "3": [0.8, 1.0]}
+    write_json({"dice": draws_of_cases}, tmp_path / "promise" / "draws.json")
+    matrix = dataclasses.replace(TINY, pairs=(("promise", "dynunet"), ("promise", "missing")))
+    *_, pair = pairs(matrix, tmp_path)
+    assert "| +0.200 | 0.100 to 0.300 | 0.074 | 0.074 | 0.25 |" in pair  # t = 0.2 / (0.1 / sqrt(3))
+    *_, ours, without = draws(matrix, tmp_path)
+    assert "promise/draws.json) | 0.700 | 0.500 to 0.900 | 0.567 to 0.833 | +0.200 |" in ours
+    assert "dynunet/metrics.json) | 0.500 | 0.400 to 0.600 | - |  |  |  |" in without
 
 
 def test_a_table_of_an_unknown_matrix_is_refused() -> None:

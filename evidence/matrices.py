@@ -1,0 +1,117 @@
+"""Which rows are trained on which data, with which budget."""
+
+from evidence.matrix import PROMISE, Matrix, Row
+from evidence.rows import (
+    AS_AT_TEST,
+    BLIND,
+    CLICK_MAP,
+    DYNUNET,
+    FREE,
+    IN_USE,
+    MENDED,
+    PUBLISHED,
+    SCRATCH,
+    SECOND_SEED,
+    TABLE_2,
+)
+
+SARCOMA = Matrix(
+    name="sarcoma",
+    dataset="Task90_SoftTissueSarcoma",
+    preprocess=(),
+    plan={"spacing": [3.0, 3.0, 3.0], "patch_size": 48},
+    train=(
+        *("--epochs", "30", "--batch-size", "2", "--lr", "1e-3"),
+        *("--set", "validate_every=5", "--set", "validation_patches=4"),
+    ),
+    rows=(
+        *(PUBLISHED, CLICK_MAP, FREE, *DYNUNET, SCRATCH),
+        *(*AS_AT_TEST, *MENDED, *SECOND_SEED),
+    ),
+    pairs=(
+        ("promise_in_use", "promise_in_use_scratch"),
+        ("promise_in_use", "promise_one_click"),
+        ("promise_in_use", PROMISE),
+        ("promise_in_use_centred", "promise_in_use_varied"),
+        ("promise_in_use_centred", "promise_in_use"),
+        ("promise_in_use", "dynunet"),
+        ("promise_in_use", "dynunet_clicks"),
+        ("promise_in_use_again", "dynunet_again"),
+        ("dynunet_clicks", "dynunet"),
+        ("dynunet_clicks_again", "dynunet_again"),
+    ),
+    studied=(
+        PROMISE,
+        "dynunet_clicks",
+        "promise_click_map",
+        "promise_in_use",
+        "promise_in_use_varied",
+        "promise_in_use_centred",
+        "promise_in_use_scratch",
+        "promise_in_use_again",
+        "dynunet_clicks_again",
+    ),
+)
+
+HIPPOCAMPUS = Matrix(
+    name="hippocampus",
+    dataset="Task04_Hippocampus",
+    preprocess=("--target-label", "Anterior", "Posterior"),
+    tolerances_mm=(1.0, 5.0),
+    plan={"patch_size": 48},
+    train=(
+        *("--epochs", "4", "--batch-size", "2", "--lr", "1e-3"),
+        *("--set", "validate_every=2", "--set", "validation_patches=1"),
+    ),
+    rows=(PUBLISHED, SCRATCH, *TABLE_2, MENDED[0], *DYNUNET),
+    pairs=(
+        (PROMISE, "baseline_3dsam"),
+        (PROMISE, "promise_c"),
+        ("promise_r_b", "promise_r"),
+        ("promise_c", "promise_r"),
+        (PROMISE, "promise_r_b"),
+        ("promise_in_use", PROMISE),
+        ("promise_in_use", "baseline_3dsam"),
+        ("promise_in_use", "dynunet"),
+    ),
+    studied=("promise_in_use",),
+)
+
+PHANTOM = Matrix(
+    name="phantom",
+    dataset="Task99_Phantom",
+    preprocess=(),
+    plan={"patch_size": 48},
+    train=("--preset", "tiny", "--epochs", "30", "--batch-size", "2"),
+    rows=(
+        Row(
+            name=PROMISE,
+            what="ProMISe, `tiny`, without maps of the clicks",
+            options=("--set", "click_map=false", *BLIND, "--set", "vary_background_clicks=false"),
+        ),
+        Row(
+            name="promise_click_map",
+            what="the same with maps of the clicks",
+            options=("--set", "click_map=true", *BLIND, "--set", "vary_background_clicks=true"),
+        ),
+        Row(
+            name="promise_in_use",
+            what="the same with an encoder that stays in use",
+            options=(*IN_USE, "--set", "vary_background_clicks=true"),
+        ),
+        *DYNUNET,
+    ),
+)
+
+PLAIN = Matrix(
+    name="hippocampus_dynunet",
+    dataset="Task04_Hippocampus",
+    preprocess=("--target-label", "Anterior", "Posterior"),
+    tolerances_mm=(1.0, 5.0),
+    plan={},
+    train=("--preset", "tiny"),
+    rows=DYNUNET,
+    reference="dynunet",
+)
+
+MATRICES = {matrix.name: matrix for matrix in (PHANTOM, SARCOMA, HIPPOCAMPUS, PLAIN)}

@@ -1,0 +1,130 @@
+"""The trainings: one row of a table each."""
+
+from evidence.matrix import PROMISE, Row
+
+SMALL_HEADS = (
+    "window_size=6",  # a patch of 48^3 has 12 tokens an edge, which windows of 8 would pad to 16
+    "adapter_width=96",
+    "feature_width=64",
+    "prompt_mlp_width=512",
+    "decoder_width=32",
+)
+"""All that is not the pretrained transformer at a quarter of the paper's width, so that two CPU cores can train it."""
+
+
+def _promise(name: str, what: str, *options: str, pretrained: bool = True) -> Row:
+    sets = tuple(part for field in SMALL_HEADS for part in ("--set", field))
+    if "--preset" not in options:
+        sets = ("--preset", "paper", *sets)
+    return Row(
+        name=name,
+        what=what,
+        options=("--encoder", "dinov2_s", *sets, *options),
+        pretrained=pretrained,
+    )
+
+
+PUBLISHED = _promise(PROMISE, "ProMISe as published")
+SCRATCH = _promise("promise_scratch", "ProMISe as published, from random weights", pretrained=False)
+DYNUNET = (
+    Row(
+        name="dynunet",
+        what="dynunet, without clicks",
+        options=("--network", "dynunet"),
+        clicks=False,
+    ),
+    Row(
+        name="dynunet_clicks",
+        what="dynunet, clicks as channels",
+        options=("--network", "dynunet", "--clicks-as-channel"),
+    ),
+)
+VARIED = ("--set", "vary_clicks=true", "--set", "vary_background_clicks=true")
+CLICK_MAP = _promise(
+    "promise_click_map",
+    "ProMISe with click maps; varied clicks",
+    *("--set", "click_map=true"),
+    *VARIED,
+)
+FREE = _promise(
+    "promise_free",
+    "ProMISe with click maps and free adapters; varied clicks",
+    *("--set", "click_map=true", "--set", "adapter_update=free"),
+    *VARIED,
+)
+CENTRE_EACH = ("--set", "foreground_share=1")
+ONE = (*CENTRE_EACH, "--set", "num_foreground_clicks=1", "--set", "num_background_clicks=0")
+AS_AT_TEST = (
+    _promise(
+        "promise_one_click",
+        "ProMISe with click maps; centred patches, one click",
+        *("--set", "click_map=true"),
+        *ONE,
+    ),
+    Row(
+        name="dynunet_one_click",
+        what="dynunet, clicks as channels; centred patches, one click",
+        options=("--network", "dynunet", "--clicks-as-channel", *ONE),
+    ),
+)
+IN_USE = (
+    *("--set", "click_map=true", "--set", "slice_embedding=average", "--set", "neck_norm=patch"),
+)
+"""What keeps the pretrained transformer in use (docs/results.md), with maps of the clicks."""
+BLIND = ("--set", "slice_embedding=random", "--set", "neck_norm=channels")
+"""As in the paper's design, where the preset has it otherwise."""
+MENDED = (
+    _promise(
+        "promise_in_use",
+        "ProMISe, encoder in use; centred patches, one click",
+        *IN_USE,
+        *ONE,
+    ),
+    _promise(
+        "promise_in_use_varied",
+        "ProMISe, encoder in use; patches on and off the target, varied clicks",
+        *IN_USE,
+        *VARIED,
+    ),
+    _promise(
+        "promise_in_use_centred",
+        "ProMISe, encoder in use; centred patches, varied clicks",
+        *IN_USE,
+        *CENTRE_EACH,
+        *VARIED,
+    ),
+    _promise(
+        "promise_in_use_scratch",
+        "ProMISe, encoder in use, from random weights; centred patches, one click",
+        *IN_USE,
+        *ONE,
+        pretrained=False,
+    ),
+)
+AGAIN = ("--seed", "43")
+SECOND_SEED = (
+    _promise(
+        "promise_in_use_again",
+        "ProMISe, encoder in use; centred patches, one click; second seed",
+        *IN_USE,
+        *ONE,
+        *AGAIN,
+    ),
+    Row(
+        name="dynunet_clicks_again",
+        what="dynunet, clicks as channels; second seed",
+        options=("--network", "dynunet", "--clicks-as-channel", *AGAIN),
+    ),
+    Row(
+        name="dynunet_again",
+        what="dynunet, without clicks; second seed",
+        options=("--network", "dynunet", *AGAIN),
+        clicks=False,
+    ),
+)
+TABLE_2 = (
+    _promise("baseline_3dsam", "3DSAM-adapter", "--preset", "baseline-3dsam"),
+    _promise("promise_r", "ProMISe-R, without boundary loss", "--preset", "promise-r"),
+    _promise("promise_c", "ProMISe-C, without boundary loss", "--preset", "promise-c"),
+    _promise("promise_r_b", "ProMISe-R, with boundary loss", "--preset", "promise-r-b"),
+)

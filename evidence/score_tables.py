@@ -1,0 +1,142 @@
+"""Tables of scores, and of what they took."""
+
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from evidence.matrix import Matrix
+from evidence.table import done, head, line, link, span
+from promise_cli.records import load_json
+from promise_cli.scores.comparison import MetricComparison, compare_pairs, holm
+from promise_cli.scores.statistics import describe
+
+WITHOUT_CLICKS = "dynunet"
+"""The row of the network that looks at whole scans."""
+
+
+def scores(matrix: Matrix, folder: Path) -> list[str]:
+    """Dice and NSD on the scans' own grids, and the paired difference to the reference row."""
+    lines = head(
+        "",
+        "Dice",
+        "95 % interval",
+        *(f"NSD {mm:g} mm" for mm in matrix.tolerances_mm),
+        "in one window: Dice",
+        f"Dice less that of {matrix.reference}",
+        "95 %",
+        "p",
+    )
+    for row, kept in done(matrix, folder):
+        metrics = load_json(kept / "metrics.json")
+        found = metrics["summary"]["overall"]
+        single = kept / "metrics_single_window.json"
+        cells = [
+            link(matrix, row, "metrics.json"),
+            f"{found['dice']['mean']:.3f}",
+            span(found["dice"]["interval"]),
+            *(_with_interval(found["nsd"][str(mm)]) for mm in matrix.tolerances_mm),
+            f"{_mean_dice(single):.3f}" if single.exists() else "-",
+        ]
+        lines.append(line(*cells, *_difference(metrics["comparison"])))
+    return lines
+
+
+def pairs(matrix: Matrix, folder: Path) -> list[str]:
+    """Paired differences of Dice between chosen rows, from their scores with the same clicks."""
+    found: dict[tuple[str, str], MetricComparison] = {}
+    for one, other in matrix.pairs:
+        files = [folder / name / "metrics.json" for name in (one, other)]
+        if all(file.exists() for file in files):
+            ours, theirs = (_dice_by_case(file) for file in files)
+            found[one, other] = compare_pairs(list(ours.values()), [theirs[case] for case in ours])
+    corrected = holm({pair: test.t_p for pair, test in found.items()})
+    named = {row.name: row for row in matrix.rows}
+    lines = head("", "against", "Dice less Dice", "95 %", "p", "p, Holm", "p, Wilcoxon")
+    for (one, other), test in found.items():
+        lines.append(
+            line(
+                *(link(matrix, named[name], "metrics.json") for name in (one, other)),
+                *(f"{test.mean_difference:+.3f}", span(test.interval), f"{test.t_p:.2g}"),
+                *(f"{corrected[one, other]:.2g}", f"{test.wilcoxon_p:.2g}"),
+            )
+        )
+    return lines
+
+
+def draws(matrix: Matrix, folder: Path) -> list[str]:
+    """Dice over five single clicks a case, against the network without clicks."""
+    lines = head(
+        *("", "Dice, mean of five draws", "95 % interval", "least and largest draw"),
+        *(f"Dice less that of {WITHOUT_CLICKS}", "95 %", "p"),
+    )
+    without = _dice_by_case(folder / WITHOUT_CLICKS / "metrics.json")
+    for row, kept in done(matrix, folder):
+        if not row.clicks:
+            of_cases, of_draws, file = _dice_by_case(kept / "metrics.json"), [], "metrics.json"
+        elif (kept / "draws.json").exists():
+            dice, file = load_json(kept / "draws.json")["dice"], "draws.json"
+            of_cases = {case_id: fmean(values) for case_id, values in dice.items()}
+            of_draws = [fmean(values) for values in zip(*dice.values(), strict=True)]
+        else:
+            continue
+        found = describe(list(of_cases.values()))
+        test = compare_pairs(list(of_cases.values()), [without[case] for case in of_cases])
+        differs = (f"{test.mean_difference:+.3f}", span(test.interval), f"{test.t_p:.2g}")
+        lines.append(
+            line(
+                link(matrix, row, file),
+                *(f"{found.mean:.3f}", span(found.interval)),
+                f"{min(of_draws):.3f} to {max(of_draws):.3f}" if of_draws else "-",
+                *(("", "", "") if row.name == WITHOUT_CLICKS else differs),
+            )
+        )
+    return lines
+
+
+def cost(matrix: Matrix, folder: Path) -> list[str]:
+    """What each row took to train and to predict."""
+    lines = head(
+        *("", "parameters", "trained", "GFLOP a patch", "type", "threads", "steps", "s a step"),
+        *("GiB training", "s a case", "GiB predicting"),
+    )
+    for row, kept in done(matrix, folder):
+        sessions = load_json(kept / "run.json")["sessions"]
+        last, steps = sessions[-1], sum(one["steps"] for one in sessions)
+        seconds = sum(one["steps"] * one["seconds_per_step"] for one in sessions if one["steps"])
+        prediction = load_json(kept / "prediction.json")
+        cases = prediction["cases"]["followed"]
+        lines.append(
+            line(
+                link(matrix, row, "run.json"),
+                f"{last['parameters']:,}",
+                f"{last['parameters_trained']:,}",
+                f"{last['operations_per_patch'] / 1e9:.0f}",
+                last["precision"],
+                last["device"].rsplit(", ", 1)[-1].split()[0],
+                str(steps),
+                f"{seconds / steps:.2f}",
+                f"{max(one['peak_memory_gib'] for one in sessions):.2f}",
+                f"{fmean(sum(case['seconds'].values()) for case in cases):.2f}",
+                f"{prediction['commands'][0]['peak_memory_gib']:.2f}",
+            )
+        )
+    return lines
+
+
+def _difference(comparison: dict[str, Any] | None) -> tuple[str, str, str]:
+    if comparison is None:
+        return ("", "", "")
+    test = comparison["labels"][0]["metrics"]["dice"]
+    return (f"{test['mean_difference']:+.3f}", span(test["interval"]), f"{test['t_p']:.2g}")
+
+
+def _with_interval(found: dict[str, Any]) -> str:
+    return f"{found['mean']:.3f} ({span(found['interval'])})"
+
+
+def _mean_dice(path: Path) -> float:
+    return float(load_json(path)["summary"]["overall"]["dice"]["mean"])
+
+
+def _dice_by_case(path: Path) -> dict[str, float]:
+    return {case["case_id"]: float(case["dice"]) for case in load_json(path)["cases"]}
