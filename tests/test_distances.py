@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from promise_cli.metrics import score_masks
 from promise_cli.metrics.surface_area import surface_areas
-from tests.test_metrics import random_mask, voxels
+from tests.test_metrics import node_codes, random_mask, voxels
 
 
 def measure(prediction, reference, spacing):
@@ -15,14 +15,7 @@ def measure(prediction, reference, spacing):
 
 def oracle(prediction, reference, spacing):
     """HD95 and ASSD by float64 distance transforms of the corner nodes, sorted as surface-distance does."""
-    codes = []
-    for mask in (prediction, reference):
-        padded = np.pad(mask, 1).astype(int)
-        code = np.zeros([n + 1 for n in mask.shape], dtype=int)
-        for bit, (i, j, k) in enumerate(np.ndindex(2, 2, 2)):
-            n0, n1, n2 = code.shape
-            code += padded[i : i + n0, j : j + n1, k : k + n2] << (7 - bit)
-        codes.append(code)
+    codes = [node_codes(mask) for mask in (prediction, reference)]
     surfaces = [(code != 0) & (code != 255) for code in codes]
     far = [ndimage.distance_transform_edt(~surface, sampling=spacing) for surface in surfaces]
     directed, total, whole = [], 0.0, 0.0

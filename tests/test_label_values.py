@@ -8,26 +8,14 @@ import pytest
 
 from promise_cli.errors import PromiseError
 from promise_cli.evaluate import evaluate
+from tests.boxes import AFFINE, box, write_two_cases
 from tests.conftest import write_nifti
 from tests.scans import write_itk
-
-AFFINE = np.diag([0.8, 0.8, 2.5, 1.0])
-
-
-def box(start, value=1, shape=(24, 20, 16)):
-    array = np.zeros(shape, dtype=np.uint8)
-    i, j, k = start
-    array[i : i + 4, j : j + 4, k : k + 4] = value
-    return array
 
 
 @pytest.fixture
 def folders(tmp_path):
-    """Predictions and labels of two cases, all good."""
-    for case in ("a", "b"):
-        write_nifti(tmp_path / "masks" / f"{case}.nii.gz", box((6, 5, 4)), AFFINE)
-        write_nifti(tmp_path / "labels" / f"{case}.nii.gz", box((5, 5, 4)), AFFINE)
-    return tmp_path / "masks", tmp_path / "labels"
+    return write_two_cases(tmp_path)
 
 
 def boxes(values):

@@ -11,18 +11,21 @@ SPACING = (0.7, 0.9, 2.5)
 HEADER = float(np.float32(0.8))
 
 
+def node_codes(mask):
+    """For each corner of the voxels, which of the eight voxels round it are in the mask."""
+    padded = np.pad(mask, 1).astype(int)
+    code = np.zeros([n + 1 for n in mask.shape], dtype=int)
+    for bit, (i, j, k) in enumerate(np.ndindex(2, 2, 2)):
+        n0, n1, n2 = code.shape
+        code += padded[i : i + n0, j : j + n1, k : k + n2] << (7 - bit)
+    return code
+
+
 def oracle(prediction, reference, spacing, tolerances_mm):
     """NSD by float64 distance transforms of the corner nodes, as surface-distance defines it."""
     if not (prediction.any() or reference.any()):
         return [math.nan] * len(tolerances_mm)
-    codes = []
-    for mask in (prediction, reference):
-        padded = np.pad(mask, 1).astype(int)
-        code = np.zeros([n + 1 for n in mask.shape], dtype=int)
-        for bit, (i, j, k) in enumerate(np.ndindex(2, 2, 2)):
-            n0, n1, n2 = code.shape
-            code += padded[i : i + n0, j : j + n1, k : k + n2] << (7 - bit)
-        codes.append(code)
+    codes = [node_codes(mask) for mask in (prediction, reference)]
     surfaces = [(code != 0) & (code != 255) for code in codes]
     distances = [
         ndimage.distance_transform_edt(~surface, sampling=spacing)

@@ -1,0 +1,24 @@
+"""Boxes of 4 x 4 x 4 voxels, to be scored."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tests.conftest import write_nifti
+
+AFFINE = np.diag([0.8, 0.8, 2.5, 1.0])
+
+
+def box(start, value=1, shape=(24, 20, 16)):
+    array = np.zeros(shape, dtype=np.uint8)
+    i, j, k = start
+    array[i : i + 4, j : j + 4, k : k + 4] = value
+    return array
+
+
+def write_two_cases(folder: Path) -> tuple[Path, Path]:
+    """Folders of predictions and labels, all good; the prediction lies one voxel beside the label."""
+    for case in ("a", "b"):
+        write_nifti(folder / "masks" / f"{case}.nii.gz", box((6, 5, 4)), AFFINE)
+        write_nifti(folder / "labels" / f"{case}.nii.gz", box((5, 5, 4)), AFFINE)
+    return folder / "masks", folder / "labels"
