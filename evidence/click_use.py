@@ -13,6 +13,7 @@ from evidence.matrix import Row
 from evidence.place import Place, summarize
 from promise_cli.case import preprocess_image
 from promise_cli.dataset import is_target
+from promise_cli.grid import Shape
 from promise_cli.metrics import dice
 from promise_cli.patches import Patch
 from promise_cli.predictor import Predictor
@@ -52,6 +53,8 @@ class _Scene:
     beside: Voxel
     middle: Voxel
     """Of the target, the voxel of it nearest to its centre of mass."""
+    within: Shape | None
+    """Into which windows are moved; None where they lie round the click."""
     window: Patch
 
 
@@ -94,6 +97,7 @@ def _open(place: Place, predictor: Predictor, case_id: str, voxel: list[int]) ->
         on_target=_draw(target, window, click, rng),
         beside=_draw(~target, window, click, rng),
         middle=_middle(target),
+        within=within,
         window=window,
     )
 
@@ -126,7 +130,7 @@ def _ask_everywhere(predictor: Predictor, scene: _Scene) -> dict[str, float | No
         return _mask(predictor, window, encoded, *clicks)
 
     clicked, beside = mask((scene.click, FOREGROUND)), mask((scene.beside, FOREGROUND))
-    moved = window_round(scene.beside[None], predictor.plan.patch_size)
+    moved = window_round(scene.beside[None], predictor.plan.patch_size, scene.within)
     off, there = EncodedWindow(moved.crop(scene.image)), moved.crop(scene.target)
     both = [(scene.click, FOREGROUND)]
     if window.inside(scene.middle[None])[0]:

@@ -35,9 +35,10 @@ def measure_draws(place: Place, row: Row, device: str) -> dict[str, object]:
     for draw in range(DRAWS):
         points, masks = f"draws/points_{draw}.json", f"draws/masks_{draw}"
         write_json(draw_points(place, draw), root / points)
-        options = ("-m", str(place.run_from_root(row)), "-o", masks, "--device", device)
+        asked = ("-i", "test", "-p", points, "-m", str(place.run_from_root(row)), "-o", masks)
+        options = ("--device", device, "--precision", place.precision_of(row))
         for name, arguments in (
-            ("predict", ("-i", "test", "-p", points, *options)),
+            ("predict", (*asked, *options)),
             ("evaluate", (masks, place.matrix.dataset)),
         ):
             commands.append(run(name, *arguments, folder=root).command)

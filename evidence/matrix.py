@@ -27,6 +27,14 @@ class Row:
             return None
         return self.options[self.options.index("--network") + 1]
 
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The options that say which run is meant; of one that is there already, no other may be given."""
+        if self.network is None:
+            return ()
+        clicks = "--clicks-as-channel"
+        return ("--network", self.network, *((clicks,) if clicks in self.options else ()))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:

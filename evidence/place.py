@@ -9,7 +9,7 @@ from typing import Any
 from evidence.matrix import Matrix, Row
 from promise_cli.atomic import write_text
 from promise_cli.plan import Plan
-from promise_cli.records import load_record
+from promise_cli.records import load_json, load_record
 from promise_cli.splits import Split, Splits
 from promise_cli.train.place import run_folder
 from promise_cli.train.request import TrainRequest
@@ -96,6 +96,10 @@ class Place:
         clicks = row.clicks if row.network else None
         request = TrainRequest(network=row.network, clicks_as_channel=clicks)
         return run_folder(Workspace(Path()).results / self.matrix.dataset, request)
+
+    def precision_of(self, row: Row) -> str:
+        """In which a row was trained, to be asked in the same; `auto` may mean another one on another day."""
+        return str(load_json(self.run_of(row) / "config.json")["precision"])
 
     def kept_of(self, row: Row) -> Path:
         """Results of a row."""

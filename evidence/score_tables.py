@@ -1,5 +1,6 @@
 """Tables of scores, and of what they took."""
 
+import re
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -112,7 +113,7 @@ def cost(matrix: Matrix, folder: Path) -> list[str]:
                 f"{last['parameters_trained']:,}",
                 f"{last['operations_per_patch'] / 1e9:.0f}",
                 last["precision"],
-                last["device"].rsplit(", ", 1)[-1].split()[0],
+                *(re.findall(r"(\d+) threads?$", last["device"]) or ["-"]),
                 str(steps),
                 f"{seconds / steps:.2f}",
                 f"{max(one['peak_memory_gib'] for one in sessions):.2f}",

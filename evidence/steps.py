@@ -81,10 +81,8 @@ def study_clicks(place: Place, row: Row, *, device: str) -> None:
     run(
         "evaluate",
         *CLICK_STUDY,
-        "--device",
-        device,
-        "-m",
-        str(place.run_from_root(row)),
+        *("--device", device),
+        *("-m", str(place.run_from_root(row))),
         folder=root,
     )
     folder = place.run_of(row) / "clicks"
@@ -104,9 +102,7 @@ def _train(place: Place, row: Row, device: str, until: float) -> bool:
     if hours < math.inf:
         options += ["--max-hours", f"{hours:.3f}"]
     if (folder / "checkpoint_last.pt").exists():
-        options.append("--resume")
-        if row.network:
-            options += row.options
+        options += ["--resume", *row.identity]
     else:
         options += [*place.matrix.train, *row.options, *_weights(place, row)]
     run("train", place.matrix.dataset, *options, folder=root)
@@ -147,6 +143,8 @@ def _score(place: Place, row: Row, device: str) -> None:
                 masks,
                 "--device",
                 device,
+                "--precision",
+                place.precision_of(row),
                 folder=root,
             )
         )

@@ -56,6 +56,8 @@ class Predictor:
     """Otherwise the networks look at whole scans: `open(scan).slide()`."""
     centres_clicks: bool = True
     """Otherwise a window is moved into the scan, and its click lies where it then lies."""
+    knows_background: bool = True
+    """Otherwise a network was trained without background clicks, and they are left out."""
 
     @classmethod
     def load(
@@ -100,8 +102,10 @@ class Predictor:
         described = tuple(describe_network(*config) for config in configs)
         clicked = takes_clicks(configs[0][1])
         centred = any(centres_clicks(config) for _, config in configs)
+        background = all(one.train_config.num_background_clicks for _, one in loaded)
         return cls(
-            plan, models, chosen, paths, multiplied, presets, tta, described, clicked, centred
+            *(plan, models, chosen, paths, multiplied, presets, tta, described),
+            *(clicked, centred, background),
         )
 
     @cached_property
@@ -115,6 +119,7 @@ class Predictor:
             self.tta,
             self.takes_clicks,
             self.centres_clicks,
+            self.knows_background,
         )
 
     def open(

@@ -90,10 +90,19 @@ class TrainConfig:
             "patches_per_case",
             "validate_every",
             "validation_clicks",
+            "num_foreground_clicks",
         )
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, found {getattr(self, name)}")
+        if self.num_background_clicks < 0:
+            raise ValueError(
+                f"num_background_clicks must be at least 0, found {self.num_background_clicks}"
+            )
+        if not 0 <= self.foreground_share <= 1:
+            raise ValueError(
+                f"foreground_share must lie between 0 and 1, found {self.foreground_share}"
+            )
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, found {self.learning_rate}")
 

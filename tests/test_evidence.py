@@ -144,11 +144,18 @@ def test_a_rule_finds_what_is_soft_tissue_near_the_click() -> None:
     assert _mean_dice(windows, 2, (0, 50)) == 2 * inner / (inner + (distance <= 3).sum())
 
 
-def test_rows_of_a_matrix_bear_different_names() -> None:
+def test_a_run_that_goes_on_is_named_and_not_described_again() -> None:
+    rows = {row.name: row for row in MATRICES["sarcoma"].rows}
+    assert rows["dynunet_one_click"].identity == ("--network", "dynunet", "--clicks-as-channel")
+    assert rows["dynunet_again"].identity == ("--network", "dynunet")
+    assert rows["promise_in_use"].identity == ()
+
+
+def test_rows_of_a_matrix_bear_different_names_and_those_that_are_meant_are_there() -> None:
     for matrix in MATRICES.values():
         names = [row.name for row in matrix.rows]
         assert len(set(names)) == len(names)
-        assert set(matrix.studied) <= set(names)
+        assert {*matrix.studied, *(name for pair in matrix.pairs for name in pair)} <= set(names)
 
 
 def test_every_table_of_the_results_page_is_made_from_the_files_beside_it() -> None:

@@ -44,6 +44,18 @@ def test_clicks_add_up_and_are_taken_back_without_asking_the_network(tmp_path: P
         session.undo()
 
 
+def test_background_clicks_are_left_out_where_the_network_never_saw_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictor = dataclasses.replace(predictor_of(40, PerfectWindow()), knows_background=False)
+    session = predictor.open(_write(tmp_path), where="scan.nii")
+    first = session.click(LESIONS[0])
+    assert capsys.readouterr().err == ""
+    np.testing.assert_array_equal(session.click((20, 12, 20), BACKGROUND), first)
+    told = "scan.nii: background clicks are left out, since stand-in was trained without any"
+    assert told in capsys.readouterr().err
+
+
 def test_a_click_beyond_the_window_opens_another(tmp_path: Path) -> None:
     network = PerfectWindow()
     session = predictor_of(24, network).open(_write(tmp_path))

@@ -55,6 +55,8 @@ class Networks:
     """Otherwise they look at whole scans, and a click means nothing to them."""
     centre_clicks: bool = True
     """Whether a window has its click in the middle, also where part of it then lies beyond the scan."""
+    know_background: bool = True
+    """Whether all were trained with background clicks; to one that was not, a click is a click on the target."""
 
     @property
     def states_per_window(self) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.case import preprocess_image
+from promise_cli.console import warn
 from promise_cli.errors import PromptError
 from promise_cli.patches import Patch
 from promise_cli.plan import Plan
@@ -179,6 +180,12 @@ class Session:
         foreground = located[labels == FOREGROUND]
         if not len(foreground):
             raise PromptError(f"{self.where}: all clicks are background; add one on the target")
+        if len(foreground) < len(located) and not self.networks.know_background:
+            warn(
+                f"{self.where}: background clicks are left out, since {self.networks.checkpoints[0]} was trained"
+                " without any; train with --set num_background_clicks=10"
+            )
+            located, labels = foreground, labels[labels == FOREGROUND]
         windows = windows_for(
             foreground,
             self.plan.patch_size,

@@ -31,7 +31,21 @@ def set_fields(model: C, recipe: TrainConfig, assignments: Sequence[str]) -> tup
         part, key = _find(contents, name.strip())
         part[key] = _value(text.strip())
     network = record_from_json(type(model), contents["network"], "--set")
-    return network, record_from_json(TrainConfig, contents["recipe"], "--set")
+    changed = record_from_json(TrainConfig, contents["recipe"], "--set")
+    _check_varied(changed, assignments)
+    return network, changed
+
+
+def _check_varied(recipe: TrainConfig, assignments: Sequence[str]) -> None:
+    """Refuse to vary a number that can have but one value."""
+    for name, number, fewest in (
+        ("vary_clicks", "num_foreground_clicks", 1),
+        ("vary_background_clicks", "num_background_clicks", 0),
+    ):
+        if last_value(assignments, name) is True and getattr(recipe, number) == fewest:
+            raise PlanError(
+                f"--set {name}=true: {number} is {fewest}, so that nothing varies; add --set {number}=10"
+            )
 
 
 def last_value(assignments: Sequence[str], name: str) -> Any:

@@ -57,7 +57,8 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
                 "--clicks-as-channel: promise has an encoder for clicks; leave it out, or name another --network"
             )
         sizes, config = set_fields(*preset(name), request.fields)
-        model_config = _fit(sizes, plan, request.encoder)
+        own = last_value(request.fields, "patch_size") is not None or name == "tiny"
+        model_config = _fit(sizes, sizes.patch_size if own else plan.patch_size, request.encoder)
     else:
         clicks = bool(request.clicks_as_channel)
         config = plain_preset(name, network, clicks=clicks)
@@ -125,14 +126,12 @@ def _refuse_pretrained(request: TrainRequest, network: str) -> None:
             )
 
 
-def _fit(model_config: ModelConfig, plan: Plan, encoder: str | None) -> ModelConfig:
-    """Give the network the encoder that was asked for, and the plan's patch size unless the preset has its own."""
+def _fit(model_config: ModelConfig, patch_size: int, encoder: str | None) -> ModelConfig:
+    """Give the network the encoder that was asked for, and a patch size."""
     if encoder is not None:
         if encoder not in ENCODER_NAMES:
             raise CheckpointError(
                 f"--encoder {encoder}: unknown; use one of {', '.join(ENCODER_NAMES)}"
             )
         model_config = dataclasses.replace(model_config, encoder=encoder)
-    if model_config.patch_size == ModelConfig().patch_size:
-        model_config = dataclasses.replace(model_config, patch_size=plan.patch_size)
-    return model_config
+    return dataclasses.replace(model_config, patch_size=patch_size)

@@ -1,11 +1,14 @@
 """The whole network from its formulas, on the weights of a `ProMISe`."""
 
+from itertools import product
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from promise_cli.model import ProMISe
-from promise_cli.model.image_encoder import Block, ImageEncoder
+from promise_cli.model.adapter import Adapter
+from promise_cli.model.image_encoder import Block, ImageEncoder, Neck
 from promise_cli.model.mask_decoder import MaskDecoder
 from tests.test_model.plain import plain_attention, plain_embedding
 
@@ -35,18 +38,53 @@ def _plain_levels(encoder: ImageEncoder, image: Tensor) -> list[Tensor]:
     for index, block in enumerate(encoder.blocks):
         tokens = plain_block(block, tokens, encoder.window_size, shifted=index % 2 == 0)
         if (index + 1) % encoder.level_depth == 0:
-            levels.append(encoder.necks[index // encoder.level_depth](tokens))
+            levels.append(plain_neck(encoder.necks[index // encoder.level_depth], tokens))
     return levels
 
 
 def plain_block(block: Block, tokens: Tensor, window: int, *, shifted: bool) -> Tensor:
     """One transformer block with materialised attention; `(B, H, W, D, C)` to the same shape."""
-    tokens = block.adapter1(tokens)
+    tokens = plain_adapter(block.adapter1, tokens)
     tokens = tokens + plain_attention(block.attn, block.norm1(tokens), window, shifted=shifted)
     tokens = tokens + block.mlp(block.norm2(tokens))
     if block.adapter2 is None:
         return tokens
-    return block.adapter2(tokens) + (tokens if block.double_residual else 0)
+    return plain_adapter(block.adapter2, tokens) + (tokens if block.double_residual else 0)
+
+
+def plain_adapter(adapter: Adapter, tokens: Tensor) -> Tensor:
+    """Narrow, a depth-wise convolution over the 27 neighbours, widen, add; `(B, H, W, D, C)` to the same shape."""
+    seen = tokens if adapter.rectified else _over_the_patch(tokens)
+    narrow = (seen @ adapter.linear1.weight.T + adapter.linear1.bias).clamp(min=0)
+    padded = F.pad(narrow, (0, 0, 1, 1, 1, 1, 1, 1))
+    _, height, width, depth, _ = tokens.shape
+    mixed = torch.zeros_like(narrow) + adapter.conv.bias
+    for h, w, d in product(range(3), repeat=3):
+        neighbour = padded[:, h : h + height, w : w + width, d : d + depth]
+        mixed = mixed + neighbour * adapter.conv.weight[:, 0, h, w, d]
+    update = mixed.clamp(min=0) @ adapter.linear2.weight.T + adapter.linear2.bias
+    return tokens + (update.clamp(min=0) if adapter.rectified else update)
+
+
+def plain_neck(neck: Neck, tokens: Tensor) -> Tensor:
+    """`(B, H, W, D, C)` to `(B, width, H, W, D)`."""
+    narrow = _normed(neck.norm1, tokens @ neck.linear.weight.T).permute(0, 4, 1, 2, 3)
+    mixed = F.conv3d(narrow, neck.conv.weight, padding=1).permute(0, 2, 3, 4, 1)
+    return _normed(neck.norm2, mixed).permute(0, 4, 1, 2, 3)
+
+
+def _normed(norm: nn.Module, tokens: Tensor) -> Tensor:
+    if not isinstance(norm, nn.LayerNorm):
+        return _over_the_patch(tokens)
+    mean = tokens.mean(-1, keepdim=True)
+    variance = (tokens - mean).square().mean(-1, keepdim=True)
+    return (tokens - mean) / (variance + 1e-6).sqrt() * norm.weight + norm.bias
+
+
+def _over_the_patch(tokens: Tensor) -> Tensor:
+    mean = tokens.mean((1, 2, 3), keepdim=True)
+    variance = (tokens - mean).square().mean((1, 2, 3), keepdim=True)
+    return (tokens - mean) / (variance + 1e-5).sqrt()
 
 
 def _plain_head(decoder: MaskDecoder, levels: list[Tensor], image: Tensor) -> Tensor:

@@ -31,6 +31,13 @@ def test_a_configuration_survives_json(preset):
     assert record_from_json(ModelConfig, record_to_json(config), "here") == config
 
 
+def test_a_configuration_from_before_our_changes_is_the_papers_network():
+    content = record_to_json(model_config("paper"))
+    for name in ("click_map", "slice_embedding", "neck_norm", "adapter_update"):
+        del content[name]
+    assert record_from_json(ModelConfig, content, "here") == model_config("paper")
+
+
 def changed(preset, start="paper"):
     old, new = (dataclasses.asdict(model_config(name)) for name in (start, preset))
     return {name: new[name] for name in new if new[name] != old[name]}

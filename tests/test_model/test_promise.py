@@ -11,7 +11,15 @@ from promise_cli.model.adapter import Adapter
 from promise_cli.model.prompt_encoder import sample_features
 from tests.test_model.plain_network import plain_logits
 
-SMALL = dataclasses.replace(model_config("tiny"), patch_size=32, click_map=False)
+SMALL = dataclasses.replace(
+    model_config("tiny"),
+    patch_size=32,
+    click_map=False,
+    slice_embedding="random",
+    neck_norm="channels",
+)
+"""The paper's design, small."""
+RECOMMENDED = {"click_map": True, "slice_embedding": "average", "neck_norm": "patch"}
 
 
 def network(**changes):
@@ -64,11 +72,16 @@ def test_every_option_gives_finite_logits_of_the_patchs_shape(changes):
         {},
         {"adapters": 1, "upsampling": "trilinear", "fusion": "none"},
         {"fusion": "residual", "adapter2_residual": "double"},
+        {"adapter_update": "free"},
+        RECOMMENDED,
     ],
     ids=str,
 )
 def test_the_whole_network_equals_its_plain_form(changes):
     model = network(patch_size=24, **changes).double()
+    with torch.no_grad():
+        for parameter in model.parameters():  # what starts as 0 or 1 would hide what it does
+            parameter.add_(0.02 * torch.randn_like(parameter))
     patch = patches(1, 24).double()
     places, labels = clicks((4, 5, 6), (20, 15, 9)), torch.tensor([[1, 0]])
     with torch.no_grad():
@@ -176,9 +189,7 @@ def test_the_click_map_marks_the_clicked_place_by_its_label():
 def test_the_click_map_moves_the_logits_more_than_the_sampled_features_do():
     moved = {}
     for option in (False, True):
-        model = network(
-            click_map=option, slice_embedding="random", neck_norm="channels"
-        )  # as in the paper
+        model = network(click_map=option)
         with torch.no_grad():
             state = model.encode(patches())
             a, b = (model.decode(state, clicks(at), ONE) for at in ((8, 8, 8), (24, 24, 24)))
@@ -229,10 +240,11 @@ def test_clicks_and_labels_that_do_not_match_are_refused():
         model(patches(), clicks((3, 3, 3)), torch.ones(1, 2, dtype=torch.long))
 
 
-def test_checkpointed_activations_give_the_same_gradients():
+@pytest.mark.parametrize("changes", [{}, RECOMMENDED, {"adapter_update": "free"}], ids=str)
+def test_checkpointed_activations_give_the_same_gradients(changes):
     gradients = []
     for enabled in (False, True):
-        model = network().train()
+        model = network(**changes).train()
         model.checkpoint_activations(enabled)
         model(patches(), clicks((4, 5, 6)), ONE).square().mean().backward()
         gradients.append([p.grad for p in model.parameters()])
@@ -240,8 +252,9 @@ def test_checkpointed_activations_give_the_same_gradients():
         torch.testing.assert_close(recomputed, plain)
 
 
-def test_every_parameter_of_the_paper_layout_learns():
-    model = network().train()
+@pytest.mark.parametrize("changes", [{}, RECOMMENDED], ids=str)
+def test_every_parameter_learns(changes):
+    model = network(**changes).train()
     model(patches(), clicks((4, 5, 6)), ONE).square().mean().backward()
     still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert still == []

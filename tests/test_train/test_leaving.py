@@ -211,6 +211,9 @@ def test_a_case_that_cannot_be_judged_is_named(
         ("label_embedding=maybe", "--set: label_embedding: expected true or false, found 'maybe'"),
         ("adapters=3", "--set: adapters: found 3; use one of 1, 2"),
         ("validate_every=0", "--set: validate_every must be at least 1, found 0"),
+        ("num_foreground_clicks=0", "--set: num_foreground_clicks must be at least 1, found 0"),
+        ("num_background_clicks=-3", "--set: num_background_clicks must be at least 0, found -3"),
+        ("foreground_share=7", "--set: foreground_share must lie between 0 and 1, found 7.0"),
         ("loss.boundary_wait=1", "--set loss.boundary_wait: no such field; did you mean loss.boundary_weight?"),
     ],
 )  # fmt: skip

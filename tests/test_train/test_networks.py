@@ -187,6 +187,28 @@ def test_stages_are_planned_for_the_patch_that_was_asked_for(preprocessed: Path)
     assert np.prod(config.strides, axis=0).tolist() == [16, 16, 16]
 
 
+@pytest.mark.parametrize("edge", [64, 128])
+def test_any_patch_of_promise_may_be_asked_for(preprocessed: Path, edge: int) -> None:
+    plan = dataclasses.replace(
+        load_record(Plan, preprocessed / DATASET / "plans.json"), patch_size=48
+    )
+    for fields, found in (((), 48), ((f"patch_size={edge}",), edge)):
+        chosen = choose_network(TrainRequest(fields=fields), plan, None)
+        assert chosen.model_config.patch_size == found
+
+
+def test_a_number_of_clicks_that_cannot_vary_is_named(preprocessed: Path) -> None:
+    plan = load_record(Plan, preprocessed / DATASET / "plans.json")
+    fixed = ("num_foreground_clicks=1", "vary_clicks=true")
+    with pytest.raises(
+        PlanError,
+        match="--set vary_clicks=true: num_foreground_clicks is 1, so that nothing varies;"
+        " add --set num_foreground_clicks=10",
+    ):
+        choose_network(TrainRequest(fields=fixed), plan, None)
+    choose_network(TrainRequest(fields=(*fixed, "num_foreground_clicks=2")), plan, None)
+
+
 def test_a_call_that_resumes_with_clicks_means_a_run_that_has_them(tmp_path: Path) -> None:
     """Not that of ProMISe, which no call with --clicks-as-channel began."""
     for name in (".", "dynunet", "dynunet_clicks"):
