@@ -1,24 +1,41 @@
-"""How much a score hangs on which voxel of the target was clicked.
+"""How much a score hangs on which voxel of the target was clicked, and on where the window lies.
 
-The scores of a matrix are those of one click a case. Here every case is clicked five times, each click alone, and
-predicted and scored as before: the lesion followed beyond its window.
+The scores of a matrix are those of one click a case. Here every case is clicked five times, each click alone: in the
+paper's single window and with the lesion followed beyond it, the first window round the click or moved into the scan.
 """
 
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
 from evidence.clicks import draw_points
-from evidence.command import run
 from evidence.matrix import Row
-from evidence.place import Place, write_json
-from promise_cli.records import load_json
+from evidence.place import Place
+from promise_cli.dataset import is_target
+from promise_cli.metrics import dice
+from promise_cli.predictor import MAX_WINDOWS, Predictor
+from promise_cli.prompts import Click
+from promise_cli.volume import read_label
 
 DRAWS = 5
-MEANING = (
-    f"Dice of each test case for each of {DRAWS} single clicks at random on the target, masks of promise-predict,"
-    " scores of promise-evaluate; the first click is that of points.json"
-)
+PLACEMENTS = {"round_click": True, "in_scan": False}
+"""Of the first window, and what they are to the networks' `centre_clicks`."""
+MEANING = {
+    "what": f"Dice on each test scan's own grid for each of {DRAWS} single clicks at random on the target, the first of"
+    " them that of points.json",
+    "one_window": "the window that the click opens, alone",
+    "followed": "the lesion followed into further windows, as promise-predict does",
+    "round_click": "the first window has the click in its middle",
+    "in_scan": "it is moved into the scan",
+}
+
+Found = dict[str, dict[str, list[float]]]
+"""Dice of each draw, by way and case; a way is such as `followed in_scan`."""
 
 
 def measure_draws(place: Place, row: Row, device: str) -> dict[str, object]:
-    """Predict and score the test cases once for each draw.
+    """Ask for the test cases once for each draw and way.
 
     Args:
         place: Prepared.
@@ -26,22 +43,36 @@ def measure_draws(place: Place, row: Row, device: str) -> dict[str, object]:
         device: As of promise-predict.
 
     Returns:
-        What was measured, the commands, and five values of Dice a case.
+        What was measured, which placement is that of promise-predict, and the values.
     """
-    root = place.open_root(row)
-    (root / "draws").mkdir(exist_ok=True)
-    dice: dict[str, list[float]] = {case_id: [] for case_id in sorted(place.fold.test)}
-    commands = []
-    for draw in range(DRAWS):
-        points, masks = f"draws/points_{draw}.json", f"draws/masks_{draw}"
-        write_json(draw_points(place, draw), root / points)
-        asked = ("-i", "test", "-p", points, "-m", str(place.run_from_root(row)), "-o", masks)
-        options = ("--device", device, "--precision", place.precision_of(row))
-        for name, arguments in (
-            ("predict", (*asked, *options)),
-            ("evaluate", (masks, place.matrix.dataset)),
-        ):
-            commands.append(run(name, *arguments, folder=root).command)
-        for case in load_json(root / masks / "metrics.json")["cases"]:
-            dice[case["case_id"]].append(round(case["dice"], 6))
-    return {"meaning": MEANING, "commands": commands, "dice": dice}
+    checkpoint = place.run_of(row) / "checkpoint_best.pt"
+    predictor = Predictor.load(checkpoint, device, place.precision_of(row))
+    own = {name for name, centre in PLACEMENTS.items() if centre == predictor.centres_clicks}
+    draws = [draw_points(place, draw) for draw in range(DRAWS)]
+    found: Found = {}
+    for case_id in sorted(place.fold.test):
+        clicks = [draw[case_id] for draw in draws]
+        for placement, centre in PLACEMENTS.items():
+            predictor.networks.centre_clicks = centre
+            for way, values in _ask(predictor, place, case_id, clicks).items():
+                found.setdefault(f"{way} {placement}", {})[case_id] = values
+    return {"meaning": MEANING, "placement": own.pop(), "dice": found}
+
+
+def _ask(
+    predictor: Predictor, place: Place, case_id: str, clicks: list[list[int]]
+) -> dict[str, list[float]]:
+    """Dice of each click, in one window and followed."""
+    session = predictor.open(place.data / "imagesTr" / f"{case_id}.nii.gz")
+    reference = _reference(place, place.data / "labelsTr" / f"{case_id}.nii.gz")
+    found: dict[str, list[float]] = {"one_window": [], "followed": []}
+    for i, j, k in clicks:
+        for way, most in (("one_window", 1), ("followed", MAX_WINDOWS)):
+            session.max_windows = most
+            session.prompt([Click((float(i), float(j), float(k)))])
+            found[way].append(round(dice(session.mask, reference), 6))
+    return found
+
+
+def _reference(place: Place, path: Path) -> NDArray[np.bool_]:
+    return is_target(read_label(path, "as_stored").array, place.plan.labels)

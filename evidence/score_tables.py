@@ -11,6 +11,8 @@ from promise_cli.records import load_json
 from promise_cli.scores.comparison import MetricComparison, compare_pairs, holm
 from promise_cli.scores.statistics import describe
 
+WAYS = ("one_window round_click", "one_window in_scan", "followed round_click", "followed in_scan")
+"""In `draws.json`; the last is promise-predict's."""
 WITHOUT_CLICKS = "dynunet"
 """The row of the network that looks at whole scans."""
 
@@ -67,17 +69,21 @@ def pairs(matrix: Matrix, folder: Path) -> list[str]:
 def draws(matrix: Matrix, folder: Path) -> list[str]:
     """Dice over five single clicks a case, against the network without clicks."""
     lines = head(
-        *("", "Dice, mean of five draws", "95 % interval", "least and largest draw"),
+        *("", "one window round the click", "one window in the scan", "followed, round the click"),
+        *("followed, in the scan", "95 % interval", "least and largest draw"),
         *(f"Dice less that of {WITHOUT_CLICKS}", "95 %", "p"),
     )
     without = _dice_by_case(folder / WITHOUT_CLICKS / "metrics.json")
     for row, kept in done(matrix, folder):
         if not row.clicks:
-            of_cases, of_draws, file = _dice_by_case(kept / "metrics.json"), [], "metrics.json"
+            of_cases, file = _dice_by_case(kept / "metrics.json"), "metrics.json"
+            means, spread = ["-"] * 3, "-"
         elif (kept / "draws.json").exists():
             dice, file = load_json(kept / "draws.json")["dice"], "draws.json"
-            of_cases = {case_id: fmean(values) for case_id, values in dice.items()}
-            of_draws = [fmean(values) for values in zip(*dice.values(), strict=True)]
+            means = [f"{fmean(map(fmean, dice[way].values())):.3f}" for way in WAYS[:-1]]
+            of_cases = {case_id: fmean(values) for case_id, values in dice[WAYS[-1]].items()}
+            of_draws = [fmean(values) for values in zip(*dice[WAYS[-1]].values(), strict=True)]
+            spread = f"{min(of_draws):.3f} to {max(of_draws):.3f}"
         else:
             continue
         found = describe(list(of_cases.values()))
@@ -85,10 +91,8 @@ def draws(matrix: Matrix, folder: Path) -> list[str]:
         differs = (f"{test.mean_difference:+.3f}", span(test.interval), f"{test.t_p:.2g}")
         lines.append(
             line(
-                link(matrix, row, file),
-                *(f"{found.mean:.3f}", span(found.interval)),
-                f"{min(of_draws):.3f} to {max(of_draws):.3f}" if of_draws else "-",
-                *(("", "", "") if row.name == WITHOUT_CLICKS else differs),
+                *(link(matrix, row, file), *means, f"{found.mean:.3f}", span(found.interval)),
+                *(spread, *(("", "", "") if row.name == WITHOUT_CLICKS else differs)),
             )
         )
     return lines

@@ -124,7 +124,7 @@ class TrainingSamples(Dataset[Sample]):
 
 
 class ValidationSamples(Dataset[Sample]):
-    """Fixed patches as prediction cuts them: centred on one seeded click in the target.
+    """Fixed patches, centred on one seeded click in the target as in the paper's test.
 
     Further clicks, where asked for, fall on the target within the patch.
     """

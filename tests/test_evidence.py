@@ -14,7 +14,7 @@ from evidence.matrices import MATRICES
 from evidence.matrix import Matrix, Row
 from evidence.place import Place, write_json
 from evidence.rule import _mean_dice
-from evidence.score_tables import draws, pairs
+from evidence.score_tables import WAYS, draws, pairs
 from evidence.steps import do_row, prepare, study_clicks
 from evidence.tables import PAGE, render
 from tests.conftest import write_dataset
@@ -121,16 +121,14 @@ def test_each_of_five_clicks_is_scored_alone_and_the_first_is_that_of_the_scores
 ) -> None:
     study_clicks(place, TINY.rows[0], device="cpu")
     kept = place.kept_of(TINY.rows[0])
-    dice = json.loads((kept / "draws.json").read_text())["dice"]
-    scored = json.loads((kept / "metrics.json").read_text())["cases"]
-    assert {case["case_id"]: round(case["dice"], 6) for case in scored} == {
-        case_id: values[0] for case_id, values in dice.items()
-    }
-    assert all(len(values) == 5 for values in dice.values())
-    assert [draw_points(place, draw) for draw in range(2)] == [
-        json.loads((place.root(TINY.rows[0]) / f"draws/points_{draw}.json").read_text())
-        for draw in range(2)
-    ]
+    found = json.loads((kept / "draws.json").read_text())
+    for way, file in (("followed", "metrics.json"), ("one_window", "metrics_single_window.json")):
+        scored = json.loads((kept / file).read_text())["cases"]
+        dice = found["dice"][f"{way} {found['placement']}"]
+        assert {case["case_id"]: round(case["dice"], 6) for case in scored} == {
+            case_id: values[0] for case_id, values in dice.items()
+        }
+        assert all(len(values) == 5 for values in dice.values())
     assert draw_points(place, 0) != draw_points(place, 1)
 
 
@@ -177,13 +175,17 @@ def test_pairs_and_draws_are_compared_case_by_case(tmp_path: Path) -> None:
         cases = [{"case_id": str(number), "dice": value} for number, value in enumerate(values, 1)]
         write_json({"cases": cases}, tmp_path / name / "metrics.json")
     draws_of_cases = {"1": [0.4, 0.6], "2": [0.5, 0.9], "3": [0.8, 1.0]}
-    write_json({"dice": draws_of_cases}, tmp_path / "promise" / "draws.json")
+    found = {way: {case: [0.1, 0.3] for case in draws_of_cases} for way in WAYS[:-1]}
+    write_json({"dice": {**found, WAYS[-1]: draws_of_cases}}, tmp_path / "promise" / "draws.json")
     matrix = dataclasses.replace(TINY, pairs=(("promise", "dynunet"), ("promise", "missing")))
     *_, pair = pairs(matrix, tmp_path)
     assert "| +0.200 | 0.100 to 0.300 | 0.074 | 0.074 | 0.25 |" in pair  # t = 0.2 / (0.1 / sqrt(3))
     *_, ours, without = draws(matrix, tmp_path)
-    assert "promise/draws.json) | 0.700 | 0.500 to 0.900 | 0.567 to 0.833 | +0.200 |" in ours
-    assert "dynunet/metrics.json) | 0.500 | 0.400 to 0.600 | - |  |  |  |" in without
+    assert (
+        "promise/draws.json) | 0.200 | 0.200 | 0.200 | 0.700 | 0.500 to 0.900 | 0.567 to 0.833 | +0.200 |"
+        in ours
+    )
+    assert "dynunet/metrics.json) | - | - | - | 0.500 | 0.400 to 0.600 | - |  |  |  |" in without
 
 
 def test_a_table_of_an_unknown_matrix_is_refused() -> None:

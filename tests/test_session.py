@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from promise_cli.architectures import centres_clicks
 from promise_cli.errors import PromptError
+from promise_cli.model import model_config
 from promise_cli.predictor import Predictor
 from promise_cli.prompts import BACKGROUND, Click
 from promise_cli.volume import read_volume
@@ -66,6 +68,11 @@ def test_a_click_beyond_the_window_opens_another(tmp_path: Path) -> None:
     assert session.prediction is not None
     assert [window.origin for window in session.prediction.windows] == [(-2, 0, 8), (38, 0, 8)]
     assert network.encoded == 2
+
+
+def test_only_the_papers_network_needs_its_click_in_the_middle() -> None:
+    found = {name: centres_clicks(model_config(name)) for name in ("paper", "recommended", "tiny")}
+    assert found == {"paper": True, "recommended": False, "tiny": False}
 
 
 @pytest.mark.parametrize(("centred", "origin"), [(True, (-2, 0, 8)), (False, (0, 0, 8))])

@@ -70,9 +70,10 @@ def takes_clicks(config: NetworkConfig) -> bool:
 def centres_clicks(config: NetworkConfig) -> bool:
     """Whether the click lies in the middle of the window, as the paper tests ProMISe.
 
-    The others see where it is, and their windows are moved into the scan.
+    Networks that see where it is need no click in the middle; their windows are moved into the scan, which shows them
+    more of it (docs/results.md).
     """
-    return isinstance(config, ModelConfig)
+    return isinstance(config, ModelConfig) and not config.click_map
 
 
 def encoder_of(config: NetworkConfig) -> EncoderName | None:
