@@ -16,11 +16,17 @@ from evidence.place import KEPT_OF_RUN, Place, write_json
 from evidence.seen import measure_seen
 from promise_cli.records import load_json
 
-CLICK_STUDY = (
-    *("--clicks", "1", "2", "5", "10"),
-    *("--trials", "5"),
-    *("--strategies", "random", "centre", "boundary"),
-)
+STUDIES = {
+    "clicks": (
+        *("--clicks", "1", "2", "5", "10", "--trials", "5"),
+        *("--strategies", "random", "centre", "boundary"),
+    ),
+    "corrections": (
+        *("--clicks", "1", "2", "3", "5", "10", "--trials", "5"),
+        *("--strategies", "largest-error"),
+    ),
+}
+"""Options of promise-evaluate, by the name of the table that is kept."""
 
 
 def prepare(place: Place) -> None:
@@ -75,19 +81,17 @@ def study_clicks(place: Place, row: Row, *, device: str) -> None:
     """Vary number, place and seed of a row's clicks."""
     if not (place.kept_of(row) / "draws.json").exists():
         write_json(measure_draws(place, row, device), place.kept_of(row) / "draws.json")
-    if (place.kept_of(row) / "clicks.csv").exists():
-        return
-    root = place.open_root(row)
-    run(
-        "evaluate",
-        *CLICK_STUDY,
-        *("--device", device),
-        *("-m", str(place.run_from_root(row))),
-        folder=root,
-    )
-    folder = place.run_of(row) / "clicks"
-    for name in ("clicks.md", "clicks.csv"):
-        shutil.copyfile(folder / name, place.kept_of(row) / name)
+    for name, options in STUDIES.items():
+        if (place.kept_of(row) / f"{name}.csv").exists():
+            continue
+        root = place.open_root(row)
+        where = ("-m", str(place.run_from_root(row)), "-o", f"studies/{name}")
+        run("evaluate", *options, "--device", device, *where, folder=root)
+        for kind in ("md", "csv"):
+            shutil.copyfile(
+                root / "studies" / name / f"clicks.{kind}",
+                place.kept_of(row) / f"{name}.{kind}",
+            )
 
 
 def _train(place: Place, row: Row, device: str, until: float) -> bool:

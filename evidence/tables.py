@@ -12,7 +12,7 @@ from evidence.matrices import MATRICES
 from evidence.matrix import Matrix
 from evidence.place import RESULTS
 from evidence.score_tables import cost, draws, pairs, scores
-from evidence.use_tables import click_numbers, click_use, encoder_use, learning
+from evidence.use_tables import click_numbers, click_use, corrections, encoder_use, learning
 
 PAGE = RESULTS.parent / "results.md"
 BLOCK = re.compile(r"<!-- (\w+) (\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -23,6 +23,7 @@ TABLES: dict[str, Callable[[Matrix, Path], list[str]]] = {
     "cost": cost,
     "click_use": click_use,
     "click_numbers": click_numbers,
+    "corrections": corrections,
     "learning": learning,
     "encoder_use": encoder_use,
 }

@@ -48,6 +48,18 @@ def click_numbers(matrix: Matrix, folder: Path) -> list[str]:
     return lines
 
 
+def corrections(matrix: Matrix, folder: Path) -> list[str]:
+    """Mean Dice where each further click corrects the largest error."""
+    numbers = (1, 2, 3, 5, 10)
+    lines = head("", *(f"{number} clicks" if number > 1 else "1 click" for number in numbers))
+    for row, kept in done(matrix, folder, "corrections.csv"):
+        values = _dice_of_trials(kept / "corrections.csv")
+        of_trials = (values["largest-error", number].values() for number in numbers)
+        cells = (f"{fmean(map(fmean, trials)):.3f}" for trials in of_trials)
+        lines.append(line(link(matrix, row, "corrections.csv"), *cells))
+    return lines
+
+
 def learning(matrix: Matrix, folder: Path) -> list[str]:
     """Dice on cases that were trained on and on others."""
     parts = ("train", "val", "test")

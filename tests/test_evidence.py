@@ -113,6 +113,8 @@ def test_the_click_study_of_a_row_is_kept_as_a_table(place: Place) -> None:
     table = (place.kept_of(TINY.rows[0]) / "clicks.csv").read_text().splitlines()
     num_cases = len(json.loads(place.points.read_text()))
     assert len(table) == 1 + num_cases * 3 * 5 * 4  # strategies, trials, numbers of clicks
+    corrected = (place.kept_of(TINY.rows[0]) / "corrections.csv").read_text().splitlines()
+    assert len(corrected) == 1 + num_cases * 5 * 5
 
 
 @pytest.mark.slow
