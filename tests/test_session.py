@@ -56,6 +56,8 @@ def test_background_clicks_are_left_out_where_the_network_never_saw_one(
     np.testing.assert_array_equal(session.click((20, 12, 20), BACKGROUND), first)
     told = "scan.nii: background clicks are left out, since stand-in was trained without any"
     assert told in capsys.readouterr().err
+    session.click((21, 12, 20), BACKGROUND)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_click_beyond_the_window_opens_another(tmp_path: Path) -> None:

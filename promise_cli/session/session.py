@@ -74,6 +74,7 @@ class Session:
     keep_windows: int = MAX_STATES
     """Encoded windows that are kept for further clicks, where memory lasts for so many."""
     _steps: list[_Step] = field(default_factory=list, init=False)
+    _told: bool = field(default=False, init=False)
     _encoded: OrderedDict[tuple[int, int, int], EncodedWindow] = field(
         default_factory=OrderedDict, init=False
     )
@@ -181,10 +182,7 @@ class Session:
         if not len(foreground):
             raise PromptError(f"{self.where}: all clicks are background; add one on the target")
         if len(foreground) < len(located) and not self.networks.know_background:
-            warn(
-                f"{self.where}: background clicks are left out, since {self.networks.checkpoints[0]} was trained"
-                " without any; train with --set num_background_clicks=10"
-            )
+            self._tell_of_background()
             located, labels = foreground, labels[labels == FOREGROUND]
         windows = windows_for(
             foreground,
@@ -199,6 +197,15 @@ class Session:
         prediction = self._follow(canvas, windows, located, labels)
         self._steps.append(_Step(clicks, windows, prediction))
         return prediction
+
+    def _tell_of_background(self) -> None:
+        """Once a scan: to such a network each click is one on the target."""
+        if not self._told:
+            warn(
+                f"{self.where}: background clicks are left out, since {self.networks.checkpoints[0]} was trained"
+                " without any; train with --set num_background_clicks=10"
+            )
+        self._told = True
 
     def _follow(
         self,
