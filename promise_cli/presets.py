@@ -170,7 +170,7 @@ def _train_config(name: str) -> TrainConfig:
             validate_every=5,
         )
     if name == RECOMMENDED:
-        # As it is used: in a window round one click. It outlined better, with ten clicks too (docs/results.md).
+        # The best of the recipes that were tried, with ten clicks at test too (docs/results.md).
         return dataclasses.replace(
             paper, foreground_share=1.0, num_foreground_clicks=1, num_background_clicks=0
         )
