@@ -94,6 +94,13 @@ MENDED = (
         *VARIED,
     ),
     _promise(
+        "promise_in_use_corrected",
+        "ProMISe, encoder in use; centred patches, one click and none to three corrections",
+        *IN_USE,
+        *ONE,
+        *("--set", "corrections=3"),
+    ),
+    _promise(
         "promise_in_use_scratch",
         "ProMISe, encoder in use, from random weights; centred patches, one click",
         *IN_USE,

@@ -102,7 +102,8 @@ class Predictor:
         described = tuple(describe_network(*config) for config in configs)
         clicked = takes_clicks(configs[0][1])
         centred = any(centres_clicks(config) for _, config in configs)
-        background = all(one.train_config.num_background_clicks for _, one in loaded)
+        recipes = [checkpoint.train_config for _, checkpoint in loaded]
+        background = all(one.num_background_clicks or one.corrections for one in recipes)
         return cls(
             *(plan, models, chosen, paths, multiplied, presets, tta, described),
             *(clicked, centred, background),

@@ -65,6 +65,8 @@ class TrainConfig:
     """Draw the number of foreground clicks from 1 to `num_foreground_clicks`, to meet one click in training too."""
     vary_background_clicks: bool = False
     """Likewise from 0 to `num_background_clicks`, to meet a scan without any."""
+    corrections: int = 0
+    """Most further clicks of a sample, each in the middle of the largest part that the answer so far misses or adds."""
     background_clicks: Literal["background", "anywhere"] = "background"
     """Where background clicks fall (the authors' code: anywhere, the target included)."""
     validation_patches: int = 1
@@ -95,10 +97,9 @@ class TrainConfig:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, found {getattr(self, name)}")
-        if self.num_background_clicks < 0:
-            raise ValueError(
-                f"num_background_clicks must be at least 0, found {self.num_background_clicks}"
-            )
+        for name in ("num_background_clicks", "corrections"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, found {getattr(self, name)}")
         if not 0 <= self.foreground_share <= 1:
             raise ValueError(
                 f"foreground_share must lie between 0 and 1, found {self.foreground_share}"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from promise_cli.bounding_box import bounding_box
 from promise_cli.click_study.record import Region, SimulatedClick, Strategy
 from promise_cli.grid import Spacing
+from promise_cli.prompts import largest_error
 
 Mask = NDArray[np.bool_]
 
@@ -77,53 +78,12 @@ def draw_clicks(
     )
 
 
-def largest_error(
+def correct_largest_error(
     target: Mask, prediction: Mask, spacing: Spacing, rng: np.random.Generator
 ) -> SimulatedClick | None:
-    """A click in the middle of the largest part that is missed or added; None where nothing is.
-
-    Args:
-        target: (I, J, K).
-        prediction: The same voxels; empty before the first click.
-        spacing: mm along i, j, k.
-        rng: Chooses among voxels that are equally deep.
-    """
-    missed, added = _largest_part(target & ~prediction), _largest_part(prediction & ~target)
-    size = max(_size(missed), _size(added))
-    if size == 0:
+    """A click as `prompts.largest_error` places it, with its region."""
+    found = largest_error(target, prediction, spacing, rng)
+    if found is None:
         return None
-    foreground = _size(missed) == size
-    found = missed if foreground else added
-    assert found is not None
-    part, start = found
-    i, j, k = (_deepest(part, spacing, rng) + start).tolist()
-    return SimulatedClick(
-        voxel=(i, j, k), foreground=foreground, region="missed" if foreground else "added"
-    )
-
-
-def _largest_part(mask: Mask) -> tuple[Mask, NDArray[np.int64]] | None:
-    """The largest of the parts that hang together by faces, edges or corners, and its first voxel."""
-    from scipy import ndimage  # noqa: PLC0415
-
-    if not mask.any():
-        return None
-    box = bounding_box(mask)
-    parts, _ = ndimage.label(mask[box], structure=np.ones((3, 3, 3)))
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    return parts == sizes.argmax(), np.array([part.start for part in box])
-
-
-def _size(part: tuple[Mask, NDArray[np.int64]] | None) -> int:
-    return 0 if part is None else int(np.count_nonzero(part[0]))
-
-
-def _deepest(part: Mask, spacing: Spacing, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The voxel farthest from all that does not belong to a part; beyond the array nothing does."""
-    from scipy import ndimage  # noqa: PLC0415
-
-    depth = ndimage.distance_transform_edt(np.pad(part, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
-    deepest = np.argwhere(depth >= depth.max() * (1 - 1e-9))
-    voxel: NDArray[np.int64] = deepest[rng.integers(len(deepest))]
-    return voxel
+    region: Region = "missed" if found.foreground else "added"
+    return SimulatedClick(voxel=found.voxel, foreground=found.foreground, region=region)

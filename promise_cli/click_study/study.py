@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from promise_cli.architectures import takes_clicks
 from promise_cli.checkpoint import Checkpoint, load_checkpoint
 from promise_cli.click_study.curves import make_curves
-from promise_cli.click_study.draw import draw_clicks, generator, largest_error
+from promise_cli.click_study.draw import correct_largest_error, draw_clicks, generator
 from promise_cli.click_study.files import claim_output, write_study
 from promise_cli.click_study.kept import KeptCase, KeptCases
 from promise_cli.click_study.record import (
@@ -247,7 +247,7 @@ def _correct(
     session.reset()
     clicks: tuple[SimulatedClick, ...] = ()
     for number in range(1, numbers[-1] + 1):
-        click = largest_error(case.target, session.mask, case.spacing, rng)
+        click = correct_largest_error(case.target, session.mask, case.spacing, rng)
         if click is not None:
             session.click(click.voxel, int(click.foreground))
             clicks = (*clicks, click)

@@ -11,6 +11,7 @@ from promise_cli.prompts.click import (
     Space,
     lesions,
 )
+from promise_cli.prompts.correction import Correction, largest_error
 from promise_cli.prompts.draw import draw_clicks
 from promise_cli.prompts.gather import Gathered
 from promise_cli.prompts.places import (
@@ -30,12 +31,14 @@ __all__ = [
     "PADDING",
     "SPACES",
     "Click",
+    "Correction",
     "Gathered",
     "Lesion",
     "Space",
     "draw_clicks",
     "format_point",
     "gather_prompts",
+    "largest_error",
     "lesions",
     "locate_clicks",
     "nearest_voxel",

@@ -17,6 +17,7 @@ from promise_cli.device import autocast
 from promise_cli.errors import DatasetError, StoppedError
 from promise_cli.losses import total_loss
 from promise_cli.samples import Sample, TrainingSamples, ValidationSamples, collate
+from promise_cli.train.corrections import correct
 from promise_cli.train.curves import EpochLog
 from promise_cli.train.group import Group
 from promise_cli.train.provenance import peak_memory_gib
@@ -157,7 +158,7 @@ def _step(
         sample = next(samples)
         training.waiting_seconds += time.monotonic() - asked
         case_ids.extend(sample.case_ids)
-        sample = sample.to(run.device)
+        sample = _with_corrections(training, sample.to(run.device))
         with _gathering(training.network, batch.ends_step):
             with autocast(run.device, run.precision):
                 logits = training.network(sample.image, sample.clicks, sample.labels)
@@ -173,6 +174,16 @@ def _step(
         raise _not_finite(training, what, case_ids)
     run.optimizer.step()
     return dict(zip(PARTS, means.tolist(), strict=True))
+
+
+def _with_corrections(training: Training, sample: Sample) -> Sample:
+    run = training.run
+    if not run.config.corrections:
+        return sample
+    with autocast(run.device, run.precision):
+        # The bare model: other processes may ask theirs more or fewer times.
+        most = run.config.corrections
+        return correct(run.model, sample, most, seed=run.seed, epoch=run.epoch)
 
 
 def _gathering(network: Callable[..., Tensor], ends_step: bool) -> AbstractContextManager[Any]:

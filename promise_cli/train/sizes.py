@@ -12,6 +12,7 @@ from promise_cli.architectures import (
     Setting,
     check_name,
     plan_network,
+    takes_clicks,
 )
 from promise_cli.errors import CheckpointError, PlanError
 from promise_cli.fingerprint import Fingerprint
@@ -81,6 +82,11 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
     if not LEAST_PATCH <= model_config.patch_size <= LARGEST_PATCH:
         raise PlanError(
             f"--set patch_size={model_config.patch_size}: use {LEAST_PATCH} to {LARGEST_PATCH}"
+        )
+    if config.corrections and not takes_clicks(model_config):
+        raise PlanError(
+            f"--set corrections={config.corrections}: {network} takes no clicks; leave it out, or add"
+            " --clicks-as-channel"
         )
     config = dataclasses.replace(config, **request.recipe())
     return Choice(network=network, preset=name, model_config=model_config, config=config)

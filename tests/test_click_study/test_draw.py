@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from promise_cli.click_study.draw import (
+    correct_largest_error,
     draw_clicks,
     generator,
-    largest_error,
     split_target,
 )
 
@@ -77,16 +77,16 @@ def test_random_clicks_are_uniform_over_the_target():
 def test_the_first_correction_is_the_middle_of_the_target_in_millimetres():
     """A slab of three thick slices: its middle slice is not deeper in mm, its middle in the plane is."""
     target = block((4, 15), (4, 15), (2, 5))
-    click = largest_error(target, np.zeros_like(target), SPACING, rng())
+    click = correct_largest_error(target, np.zeros_like(target), SPACING, rng())
     assert (click.voxel, click.foreground, click.region) == ((9, 9, 3), True, "missed")
 
 
 def test_a_correction_goes_to_the_larger_of_missed_and_added():
     target = block((2, 9), (2, 9), (1, 6))
     prediction = block((2, 9), (2, 8), (1, 6)) | block((12, 19), (12, 19), (0, 7))
-    click = largest_error(target, prediction, (1.0, 1.0, 1.0), rng())
+    click = correct_largest_error(target, prediction, (1.0, 1.0, 1.0), rng())
     assert (click.voxel, click.foreground, click.region) == ((15, 15, 3), False, "added")
-    click = largest_error(target, prediction & target, (1.0, 1.0, 1.0), rng())
+    click = correct_largest_error(target, prediction & target, (1.0, 1.0, 1.0), rng())
     assert (click.voxel[1], click.foreground) == (8, True)
 
 
@@ -96,10 +96,10 @@ def test_parts_hang_together_by_their_corners():
     for n in range(5):
         target[n, n, n] = True
     target[10, 4:8, 10] = True
-    click = largest_error(target, np.zeros_like(target), (1.0, 1.0, 1.0), rng())
+    click = correct_largest_error(target, np.zeros_like(target), (1.0, 1.0, 1.0), rng())
     assert click.voxel[0] == click.voxel[1] == click.voxel[2]
 
 
 def test_where_nothing_is_wrong_there_is_no_click():
     target = block((4, 15), (4, 15), (2, 5))
-    assert largest_error(target, target, SPACING, rng()) is None
+    assert correct_largest_error(target, target, SPACING, rng()) is None

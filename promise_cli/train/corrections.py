@@ -1,0 +1,57 @@
+"""Clicks that correct a first answer, as a user gives them, in training."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promise_cli.prompts import BACKGROUND, FOREGROUND, PADDING, largest_error
+from promise_cli.samples import Sample, generator
+
+_STREAM = 1_000_000
+"""Sets these random numbers apart from those of the samples themselves."""
+
+
+def correct(
+    network: Callable[..., Tensor], sample: Sample, most: int, *, seed: int, epoch: int
+) -> Sample:
+    """Click on what the network misses or adds, from none to `most` times, and look again after each click.
+
+    Each click lies in the middle of the largest part that is wrong, in the foreground where it was missed and in the
+    background where it was added; a right answer gets none. So a click says where the network errs, which clicks
+    drawn at random from the target do not.
+
+    Args:
+        network: Asked without gradients.
+        sample: Of a batch, with its first clicks.
+        most: Corrections; how many a sample gets is drawn.
+        seed: Of the run.
+        epoch: From 0; with the seed and the case it decides what is drawn.
+
+    Returns:
+        The sample with a click, or padding, for each turn behind the clicks that it has.
+    """
+    rngs = [generator(seed, epoch, case_id, _STREAM) for case_id in sample.case_ids]
+    numbers = [int(rng.integers(0, most + 1)) for rng in rngs]
+    targets = sample.target[:, 0].cpu().numpy() > 0
+    for turn in range(max(numbers)):
+        with torch.no_grad():
+            logits = network(sample.image, sample.clicks, sample.labels)
+        masks = (logits[:, 1] > logits[:, 0]).cpu().numpy()
+        clicks = np.zeros((len(numbers), 1, 3), dtype=np.float32)
+        labels = np.full((len(numbers), 1), PADDING)
+        for place, (number, rng) in enumerate(zip(numbers, rngs, strict=True)):
+            if turn >= number:
+                continue
+            found = largest_error(targets[place], masks[place], (1.0, 1.0, 1.0), rng)
+            if found is not None:
+                clicks[place, 0] = found.voxel
+                labels[place, 0] = FOREGROUND if found.foreground else BACKGROUND
+        sample = dataclasses.replace(
+            sample,
+            clicks=torch.cat([sample.clicks, torch.from_numpy(clicks).to(sample.clicks)], dim=1),
+            labels=torch.cat([sample.labels, torch.from_numpy(labels).to(sample.labels)], dim=1),
+        )
+    return sample
