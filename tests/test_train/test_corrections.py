@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from promise_cli.checkpoint import load_checkpoint
 from promise_cli.errors import PlanError
 from promise_cli.plan import Plan
+from promise_cli.predictor import Predictor
 from promise_cli.records import load_record
 from promise_cli.samples import Sample
 from promise_cli.train import run
@@ -87,9 +87,17 @@ def test_how_many_there_are_is_drawn_by_case_and_epoch_from_none_to_the_most() -
 def test_a_training_with_corrections_knows_background_clicks(
     preprocessed: Path, tmp_path: Path
 ) -> None:
-    fields = ("corrections=2", "num_background_clicks=0")
-    folder = _train(_workspace(preprocessed, tmp_path), epochs=2, fields=fields)
-    assert load_checkpoint(folder / run.LAST).train_config.corrections == 2
+    known = {}
+    for number in (0, 2):
+        fields = (
+            f"corrections={number}",
+            "num_background_clicks=0",
+            "vary_background_clicks=false",
+        )
+        root = _workspace(preprocessed, tmp_path / str(number))
+        folder = _train(root, epochs=1, fields=fields)
+        known[number] = Predictor.load(folder / run.LAST, "cpu").knows_background
+    assert known == {0: False, 2: True}
 
 
 def test_a_network_without_clicks_has_nothing_to_correct(preprocessed: Path) -> None:
