@@ -14,7 +14,7 @@ from evidence.matrix import Row
 from evidence.place import Place
 from promise_cli.dataset import is_target
 from promise_cli.metrics import dice
-from promise_cli.predictor import MAX_WINDOWS, Predictor
+from promise_cli.predictor import MAX_WINDOWS, Predictor, Session
 from promise_cli.prompts import Click
 from promise_cli.volume import read_label
 
@@ -51,20 +51,20 @@ def measure_draws(place: Place, row: Row, device: str) -> dict[str, object]:
     draws = [draw_points(place, draw) for draw in range(DRAWS)]
     found: Found = {}
     for case_id in sorted(place.fold.test):
+        session = predictor.open(place.data / "imagesTr" / f"{case_id}.nii.gz")
+        reference = _reference(place, place.data / "labelsTr" / f"{case_id}.nii.gz")
         clicks = [draw[case_id] for draw in draws]
         for placement, centre in PLACEMENTS.items():
             predictor.networks.centre_clicks = centre
-            for way, values in _ask(predictor, place, case_id, clicks).items():
+            for way, values in _ask(session, reference, clicks).items():
                 found.setdefault(f"{way} {placement}", {})[case_id] = values
     return {"meaning": MEANING, "placement": own.pop(), "dice": found}
 
 
 def _ask(
-    predictor: Predictor, place: Place, case_id: str, clicks: list[list[int]]
+    session: Session, reference: NDArray[np.bool_], clicks: list[list[int]]
 ) -> dict[str, list[float]]:
     """Dice of each click, in one window and followed."""
-    session = predictor.open(place.data / "imagesTr" / f"{case_id}.nii.gz")
-    reference = _reference(place, place.data / "labelsTr" / f"{case_id}.nii.gz")
     found: dict[str, list[float]] = {"one_window": [], "followed": []}
     for i, j, k in clicks:
         for way, most in (("one_window", 1), ("followed", MAX_WINDOWS)):

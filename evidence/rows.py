@@ -1,5 +1,7 @@
 """The trainings: one row of a table each."""
 
+import dataclasses
+
 from evidence.matrix import PROMISE, Row
 
 SMALL_HEADS = (
@@ -21,6 +23,16 @@ def _promise(name: str, what: str, *options: str, pretrained: bool = True) -> Ro
         what=what,
         options=("--encoder", "dinov2_s", *sets, *options),
         pretrained=pretrained,
+    )
+
+
+def _again(row: Row) -> Row:
+    """The same with another seed."""
+    return dataclasses.replace(
+        row,
+        name=f"{row.name}_again",
+        what=f"{row.what}; second seed",
+        options=(*row.options, "--seed", "43"),
     )
 
 
@@ -108,27 +120,7 @@ MENDED = (
         pretrained=False,
     ),
 )
-AGAIN = ("--seed", "43")
-SECOND_SEED = (
-    _promise(
-        "promise_in_use_again",
-        "ProMISe, encoder in use; centred patches, one click; second seed",
-        *IN_USE,
-        *ONE,
-        *AGAIN,
-    ),
-    Row(
-        name="dynunet_clicks_again",
-        what="dynunet, clicks as channels; second seed",
-        options=("--network", "dynunet", "--clicks-as-channel", *AGAIN),
-    ),
-    Row(
-        name="dynunet_again",
-        what="dynunet, without clicks; second seed",
-        options=("--network", "dynunet", *AGAIN),
-        clicks=False,
-    ),
-)
+SECOND_SEED = tuple(_again(row) for row in (MENDED[0], DYNUNET[1], DYNUNET[0]))
 TABLE_2 = (
     _promise("baseline_3dsam", "3DSAM-adapter", "--preset", "baseline-3dsam"),
     _promise("promise_r", "ProMISe-R, without boundary loss", "--preset", "promise-r"),

@@ -100,13 +100,19 @@ class Predictor:
         paths = tuple(path for path, _ in loaded)
         configs = [(checkpoint.network, checkpoint.model_config) for _, checkpoint in loaded]
         described = tuple(describe_network(*config) for config in configs)
-        clicked = takes_clicks(configs[0][1])
-        centred = any(centres_clicks(config) for _, config in configs)
         recipes = [checkpoint.train_config for _, checkpoint in loaded]
-        background = all(one.num_background_clicks or one.corrections for one in recipes)
         return cls(
-            *(plan, models, chosen, paths, multiplied, presets, tta, described),
-            *(clicked, centred, background),
+            plan=plan,
+            models=models,
+            device=chosen,
+            checkpoints=paths,
+            precision=multiplied,
+            presets=presets,
+            tta=tta,
+            described=described,
+            takes_clicks=takes_clicks(configs[0][1]),
+            centres_clicks=any(centres_clicks(config) for _, config in configs),
+            knows_background=all(one.num_background_clicks or one.corrections for one in recipes),
         )
 
     @cached_property

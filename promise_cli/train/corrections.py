@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from promise_cli.architectures import Network
 from promise_cli.prompts import BACKGROUND, FOREGROUND, PADDING, largest_error
 from promise_cli.samples import Sample, generator
 
@@ -14,9 +15,7 @@ _STREAM = 1_000_000
 """Sets these random numbers apart from those of the samples themselves."""
 
 
-def correct(
-    network: Callable[..., Tensor], sample: Sample, most: int, *, seed: int, epoch: int
-) -> Sample:
+def correct(model: Network, sample: Sample, most: int, *, seed: int, epoch: int) -> Sample:
     """Click on what the network misses or adds, from none to `most` times, and look again after each click.
 
     Each click lies in the middle of the largest part that is wrong, in the foreground where it was missed and in the
@@ -24,7 +23,7 @@ def correct(
     drawn at random from the target do not.
 
     Args:
-        network: Asked without gradients.
+        model: Asked without gradients; what does not depend on the clicks is computed once.
         sample: Of a batch, with its first clicks.
         most: Corrections; how many a sample gets is drawn.
         seed: Of the run.
@@ -35,10 +34,15 @@ def correct(
     """
     rngs = [generator(seed, epoch, case_id, _STREAM) for case_id in sample.case_ids]
     numbers = [int(rng.integers(0, most + 1)) for rng in rngs]
+    if not max(numbers):
+        return sample
     targets = sample.target[:, 0].cpu().numpy() > 0
+    decode: Callable[..., Tensor] = model.decode  # of whatever its own encode gives
+    with torch.no_grad():
+        state = model.encode(sample.image)
     for turn in range(max(numbers)):
         with torch.no_grad():
-            logits = network(sample.image, sample.clicks, sample.labels)
+            logits = decode(state, sample.clicks, sample.labels)
         masks = (logits[:, 1] > logits[:, 0]).cpu().numpy()
         clicks = np.zeros((len(numbers), 1, 3), dtype=np.float32)
         labels = np.full((len(numbers), 1), PADDING)

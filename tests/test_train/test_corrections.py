@@ -15,6 +15,7 @@ from promise_cli.train import run
 from promise_cli.train.corrections import correct
 from promise_cli.train.request import TrainRequest
 from promise_cli.train.sizes import choose_network
+from tests.standins import StandIn
 from tests.test_train.test_leaving import _train, _workspace
 
 TARGET = torch.zeros(1, 16, 16, 16)
@@ -32,20 +33,22 @@ def _sample(*targets: Tensor) -> Sample:
     )
 
 
-def _marks_a_cube_round_each_click(image: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
-    """Reaching two voxels; a background click takes its cube out again."""
-    logits = torch.zeros(len(image), 2, *image.shape[2:])
-    logits[:, 0] = 1
-    for row, (places, kinds) in enumerate(zip(clicks.long(), labels, strict=True)):
-        for (i, j, k), kind in zip(places.tolist(), kinds.tolist(), strict=True):
-            if kind >= 0:
-                cube = tuple(slice(max(0, at - 2), at + 3) for at in (i, j, k))
-                logits[(row, 1, *cube)] = 2.0 * kind
-    return logits
+class CubeRoundEachClick(StandIn):
+    """Marks what a click reaches in two voxels; a background click takes its cube out again."""
+
+    def forward(self, image: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
+        logits = torch.zeros(len(image), 2, *image.shape[2:])
+        logits[:, 0] = 1
+        for row, (places, kinds) in enumerate(zip(clicks.long(), labels, strict=True)):
+            for (i, j, k), kind in zip(places.tolist(), kinds.tolist(), strict=True):
+                if kind >= 0:
+                    cube = tuple(slice(max(0, at - 2), at + 3) for at in (i, j, k))
+                    logits[(row, 1, *cube)] = 2.0 * kind
+        return logits
 
 
 def _corrected(sample: Sample, most: int = 9) -> Sample:
-    return correct(_marks_a_cube_round_each_click, sample, most, seed=3, epoch=0)
+    return correct(CubeRoundEachClick(), sample, most, seed=3, epoch=0)
 
 
 def test_what_is_missed_gets_a_foreground_click_and_what_is_added_a_background_one() -> None:
@@ -72,11 +75,16 @@ def test_a_right_answer_gets_padding_and_the_first_clicks_stay() -> None:
     assert found.clicks.shape[1] == found.labels.shape[1] > 2
 
 
+def test_the_image_is_encoded_once_for_all_turns() -> None:
+    network = CubeRoundEachClick()
+    found = correct(network, _sample(TARGET), 9, seed=3, epoch=0)
+    assert (network.encoded, network.decoded) == (1, found.clicks.shape[1] - 1)
+    assert network.decoded > 1
+
+
 def test_how_many_there_are_is_drawn_by_case_and_epoch_from_none_to_the_most() -> None:
     seen = {
-        correct(
-            _marks_a_cube_round_each_click, _sample(TARGET), 2, seed=3, epoch=epoch
-        ).clicks.shape[1]
+        correct(CubeRoundEachClick(), _sample(TARGET), 2, seed=3, epoch=epoch).clicks.shape[1]
         for epoch in range(20)
     }
     assert seen == {1, 2, 3}
