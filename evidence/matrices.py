@@ -1,14 +1,18 @@
 """Which rows are trained on which data, with which budget."""
 
+import dataclasses
+
 from evidence.matrix import PROMISE, Matrix, Row
 from evidence.rows import (
     AS_AT_TEST,
     BLIND,
     CLICK_MAP,
+    CORRECTED,
     DYNUNET,
     FREE,
     IN_USE,
     MENDED,
+    ONE,
     PUBLISHED,
     SCRATCH,
     SECOND_SEED,
@@ -55,6 +59,17 @@ SARCOMA = Matrix(
     ),
 )
 
+SARCOMA_FOLD_1 = dataclasses.replace(
+    SARCOMA,
+    name="sarcoma_fold_1",
+    fold=1,
+    rows=(DYNUNET[0], CORRECTED),
+    reference="dynunet",
+    pairs=(),
+    studied=(CORRECTED.name,),
+)
+"""Other test cases, since seven are few."""
+
 HIPPOCAMPUS = Matrix(
     name="hippocampus",
     dataset="Task04_Hippocampus",
@@ -65,7 +80,7 @@ HIPPOCAMPUS = Matrix(
         *("--epochs", "4", "--batch-size", "2", "--lr", "1e-3"),
         *("--set", "validate_every=2", "--set", "validation_patches=1"),
     ),
-    rows=(PUBLISHED, SCRATCH, *TABLE_2, MENDED[0], *DYNUNET),
+    rows=(PUBLISHED, SCRATCH, *TABLE_2, MENDED[0], CORRECTED, *DYNUNET),
     pairs=(
         (PROMISE, "baseline_3dsam"),
         (PROMISE, "promise_c"),
@@ -75,8 +90,11 @@ HIPPOCAMPUS = Matrix(
         ("promise_in_use", PROMISE),
         ("promise_in_use", "baseline_3dsam"),
         ("promise_in_use", "dynunet"),
+        ("promise_in_use_corrected", "promise_in_use"),
+        ("promise_in_use_corrected", "dynunet"),
+        ("dynunet_clicks", "dynunet"),
     ),
-    studied=("promise_in_use",),
+    studied=("promise_in_use", "promise_in_use_corrected"),
 )
 
 PHANTOM = Matrix(
@@ -101,6 +119,14 @@ PHANTOM = Matrix(
             what="the same with an encoder that stays in use",
             options=(*IN_USE, "--set", "vary_background_clicks=true"),
         ),
+        Row(
+            name="promise_in_use_corrected",
+            what="the same; centred patches, one click and none to three corrections",
+            options=(
+                *(*IN_USE, *ONE, "--set", "corrections=3"),
+                *("--set", "vary_clicks=false", "--set", "vary_background_clicks=false"),
+            ),
+        ),
         *DYNUNET,
     ),
 )
@@ -116,4 +142,6 @@ PLAIN = Matrix(
     reference="dynunet",
 )
 
-MATRICES = {matrix.name: matrix for matrix in (PHANTOM, SARCOMA, HIPPOCAMPUS, PLAIN)}
+MATRICES = {
+    matrix.name: matrix for matrix in (PHANTOM, SARCOMA, SARCOMA_FOLD_1, HIPPOCAMPUS, PLAIN)
+}

@@ -51,6 +51,8 @@ class Matrix:
     rows: tuple[Row, ...]
     reference: str = PROMISE
     """The row that all others are tested against; the first."""
+    fold: int = 0
+    """Whose cases all rows are trained on and scored with."""
     tolerances_mm: tuple[float, ...] = (5.0,)
     """Of NSD."""
     pairs: tuple[tuple[str, str], ...] = ()

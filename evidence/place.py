@@ -66,7 +66,7 @@ class Place:
     @property
     def fold(self) -> Split:
         """The cases of the fold that all rows train on."""
-        return load_record(Splits, self.preprocessed / "splits.json").folds[0]
+        return load_record(Splits, self.preprocessed / "splits.json").folds[self.matrix.fold]
 
     @property
     def images(self) -> Path:
@@ -94,7 +94,7 @@ class Place:
     def run_from_root(self, row: Row) -> Path:
         """The same as the row's commands name it."""
         clicks = row.clicks if row.network else None
-        request = TrainRequest(network=row.network, clicks_as_channel=clicks)
+        request = TrainRequest(fold=self.matrix.fold, network=row.network, clicks_as_channel=clicks)
         return run_folder(Workspace(Path()).results / self.matrix.dataset, request)
 
     def precision_of(self, row: Row) -> str:

@@ -85,6 +85,14 @@ IN_USE = (
 """What keeps the pretrained transformer in use (docs/results.md), with maps of the clicks."""
 BLIND = ("--set", "slice_embedding=random", "--set", "neck_norm=channels")
 """As in the paper's design, where the preset has it otherwise."""
+CORRECTED = _promise(
+    "promise_in_use_corrected",
+    "ProMISe, encoder in use; centred patches, one click and none to three corrections",
+    *IN_USE,
+    *ONE,
+    *("--set", "corrections=3"),
+)
+"""The recipe of the preset `recommended`."""
 MENDED = (
     _promise(
         "promise_in_use",
@@ -105,13 +113,7 @@ MENDED = (
         *CENTRE_EACH,
         *VARIED,
     ),
-    _promise(
-        "promise_in_use_corrected",
-        "ProMISe, encoder in use; centred patches, one click and none to three corrections",
-        *IN_USE,
-        *ONE,
-        *("--set", "corrections=3"),
-    ),
+    CORRECTED,
     _promise(
         "promise_in_use_scratch",
         "ProMISe, encoder in use, from random weights; centred patches, one click",

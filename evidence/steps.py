@@ -102,7 +102,7 @@ def _train(place: Place, row: Row, device: str, until: float) -> bool:
     hours = (until - time.monotonic()) / 3600
     if hours <= 0:
         return False
-    options = ["--fold", "0", "--device", device]
+    options = ["--fold", str(place.matrix.fold), "--device", device]
     if hours < math.inf:
         options += ["--max-hours", f"{hours:.3f}"]
     if (folder / "checkpoint_last.pt").exists():

@@ -41,6 +41,7 @@ ONLY_WITH_CLICKS = {
     "trials": "--trials",
     "strategies": "--strategies",
     "seed": "--seed",
+    "max_windows": "--max-windows",
     "model": "--model",
     "device": "--device",
 }
@@ -126,6 +127,12 @@ def evaluate(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the clicks.")] = 0,
+    max_windows: Annotated[
+        int,
+        typer.Option(
+            min=1, help="How far a lesion wider than the window is followed, with --clicks."
+        ),
+    ] = 1,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -150,6 +157,7 @@ def evaluate(
             trials=trials,
             strategies=tuple(strategy.value for strategy in strategies or [Strategy.RANDOM]),
             seed=seed,
+            max_windows=max_windows,
             tolerances_mm=tuple(tolerance or ()),
             protocol=protocol.value,
             fold=fold,

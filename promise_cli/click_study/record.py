@@ -32,7 +32,7 @@ class TrialScore:
     """By tolerance in mm."""
     prediction_voxels: int
     outside_window: int
-    """Clicks that did not fit into the network's window and were not used."""
+    """Clicks that lie in none of the network's windows and were not used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +110,8 @@ class ClickStudy:
     seed: int
     num_clicks: tuple[int, ...]
     num_trials: int
+    max_windows: int = 1
+    """In how many a lesion was followed at most."""
     strategies: tuple[Strategy, ...]
     without_target: tuple[str, ...]
     """Test cases that have nothing to click on and were left out."""

@@ -23,6 +23,8 @@ class StudyRequest:
     trials: int = 1
     strategies: tuple[Strategy, ...] = ("random",)
     seed: int = 0
+    max_windows: int = 1
+    """For one lesion, as `promise-predict` follows it; 1 is the paper's single window."""
     tolerances_mm: tuple[float, ...] = ()
     """Of NSD; none: the protocol's."""
     protocol: Protocol = "promise"
@@ -40,6 +42,8 @@ class StudyRequest:
         object.__setattr__(self, "strategies", tuple(dict.fromkeys(self.strategies)))
         if self.trials < 1:
             raise EvaluationError(f"--trials {self.trials}: use 1 or more")
+        if self.max_windows < 1:
+            raise EvaluationError(f"--max-windows {self.max_windows}: use 1 or more")
 
     @property
     def numbers(self) -> tuple[int, ...]:

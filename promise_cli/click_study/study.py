@@ -27,7 +27,6 @@ from promise_cli.dataset import CaseFiles, is_target, read_dataset
 from promise_cli.errors import EvaluationError
 from promise_cli.grid import Spacing, format_shape
 from promise_cli.metrics import Scores, score_masks
-from promise_cli.plan import Plan
 from promise_cli.predictions import labels_dir
 from promise_cli.predictor import Prediction, Predictor, Session
 from promise_cli.prompts import BACKGROUND, FOREGROUND, Click
@@ -105,6 +104,7 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
         seed=request.seed,
         num_clicks=request.numbers,
         num_trials=request.trials,
+        max_windows=request.max_windows,
         strategies=request.strategies,
         without_target=tuple(empty),
         curves=make_curves(trials, request.strategies),
@@ -131,7 +131,7 @@ def _do_cases(
     for files in track(
         [files for files in cases if files.case_id not in done], "clicks", len(cases) - len(done)
     ):
-        case = _open(files, predictor.plan, predictor)
+        case = _open(files, predictor, request.max_windows)
         trials = [
             _try(case, strategy, number, request, tolerances)
             for strategy in (request.strategies if case.target.any() else ())
@@ -164,7 +164,8 @@ def _test_cases(
     return [files[case] for case in sorted(wanted)]
 
 
-def _open(files: CaseFiles, plan: Plan, predictor: Predictor) -> _Case:
+def _open(files: CaseFiles, predictor: Predictor, max_windows: int) -> _Case:
+    plan = predictor.plan
     scan = read_volume(files.image, plan.orientation)
     label = read_label(files.label, "as_stored")
     if not label.stored_grid.is_that_of(scan.stored_grid):
@@ -177,7 +178,7 @@ def _open(files: CaseFiles, plan: Plan, predictor: Predictor) -> _Case:
     directions = np.abs(label.stored_grid.affine[2, :3]) / label.stored_grid.spacing
     return _Case(
         case_id=files.case_id,
-        session=predictor.open(scan, max_windows=1, where=files.case_id),
+        session=predictor.open(scan, max_windows=max_windows, where=files.case_id),
         target=is_target(label.array, plan.labels),
         spacing=header_spacing(label),
         through=int(directions.argmax()),
