@@ -45,8 +45,7 @@ def main() -> None:
             return
         say(f"{row.name}: done")
     for row in wanted:
-        if row.name in matrix.studied:
-            study_clicks(place, row, device=options.device)
+        study_clicks(place, row, device=options.device)
 
 
 def _options() -> Options:

@@ -94,7 +94,8 @@ HIPPOCAMPUS = Matrix(
         ("promise_in_use_corrected", "dynunet"),
         ("dynunet_clicks", "dynunet"),
     ),
-    studied=("promise_in_use", "promise_in_use_corrected"),
+    studied=("promise_in_use",),
+    corrected=("promise_in_use_corrected",),
 )
 
 PHANTOM = Matrix(
@@ -129,6 +130,7 @@ PHANTOM = Matrix(
         ),
         *DYNUNET,
     ),
+    corrected=("promise_in_use", "promise_in_use_corrected"),
 )
 
 PLAIN = Matrix(

@@ -58,5 +58,7 @@ class Matrix:
     pairs: tuple[tuple[str, str], ...] = ()
     """Rows that are tested against one another."""
     studied: tuple[str, ...] = ()
-    """Rows whose clicks are varied in number, place and seed."""
+    """Rows whose clicks are varied in number, place and seed, and corrected."""
+    corrected: tuple[str, ...] = ()
+    """Further rows whose masks are corrected by clicks."""
     click_seed: int = 0

@@ -25,6 +25,10 @@ STUDIES = {
         *("--clicks", "1", "2", "3", "5", "10", "--trials", "5"),
         *("--strategies", "largest-error"),
     ),
+    "corrections_followed": (
+        *("--clicks", "1", "2", "3", "5", "10", "--trials", "2"),
+        *("--strategies", "largest-error", "--max-windows", "20"),
+    ),
 }
 """Options of promise-evaluate, by the name of the table that is kept."""
 
@@ -78,10 +82,13 @@ def do_row(place: Place, row: Row, *, device: str, until: float) -> bool:
 
 
 def study_clicks(place: Place, row: Row, *, device: str) -> None:
-    """Vary number, place and seed of a row's clicks."""
-    if not (place.kept_of(row) / "draws.json").exists():
+    """Vary number, place and seed of a row's clicks, and correct its masks, as far as its matrix asks for it."""
+    studied = row.name in place.matrix.studied
+    if studied and not (place.kept_of(row) / "draws.json").exists():
         write_json(measure_draws(place, row, device), place.kept_of(row) / "draws.json")
     for name, options in STUDIES.items():
+        if not (studied or (row.name in place.matrix.corrected and name.startswith("corrections"))):
+            continue
         if (place.kept_of(row) / f"{name}.csv").exists():
             continue
         root = place.open_root(row)

@@ -49,14 +49,18 @@ def click_numbers(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def corrections(matrix: Matrix, folder: Path) -> list[str]:
-    """Mean Dice where each further click corrects the largest error."""
+    """Mean Dice where each further click corrects the largest error, in one window and with lesions followed."""
     numbers = (1, 2, 3, 5, 10)
-    lines = head("", *(f"{number} clicks" if number > 1 else "1 click" for number in numbers))
-    for row, kept in done(matrix, folder, "corrections.csv"):
-        values = _dice_of_trials(kept / "corrections.csv")
-        of_trials = (values["largest-error", number].values() for number in numbers)
-        cells = (f"{fmean(map(fmean, trials)):.3f}" for trials in of_trials)
-        lines.append(line(link(matrix, row, "corrections.csv"), *cells))
+    lines = head("", "", *(f"{number} clicks" if number > 1 else "1 click" for number in numbers))
+    for way, name in (
+        ("one window", "corrections.csv"),
+        ("followed", "corrections_followed.csv"),
+    ):
+        for row, kept in done(matrix, folder, name):
+            values = _dice_of_trials(kept / name)
+            of_trials = (values["largest-error", number].values() for number in numbers)
+            cells = (f"{fmean(map(fmean, trials)):.3f}" for trials in of_trials)
+            lines.append(line(link(matrix, row, name), way, *cells))
     return lines
 
 
