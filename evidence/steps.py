@@ -94,6 +94,7 @@ def study_clicks(place: Place, row: Row, *, device: str) -> None:
         root = place.open_root(row)
         where = ("-m", str(place.run_from_root(row)), "-o", f"studies/{name}")
         run("evaluate", *options, "--device", device, *where, folder=root)
+        place.kept_of(row).mkdir(parents=True, exist_ok=True)
         for kind in ("md", "csv"):
             shutil.copyfile(
                 root / "studies" / name / f"clicks.{kind}",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -29,6 +30,7 @@ TINY = Matrix(
         Row(name="promise", what="ProMISe", options=("--encoder", "tiny")),
         Row(name="dynunet", what="dynunet", options=("--network", "dynunet"), clicks=False),
     ),
+    studied=("promise",),
 )
 
 
@@ -113,8 +115,24 @@ def test_the_click_study_of_a_row_is_kept_as_a_table(place: Place) -> None:
     table = (place.kept_of(TINY.rows[0]) / "clicks.csv").read_text().splitlines()
     num_cases = len(json.loads(place.points.read_text()))
     assert len(table) == 1 + num_cases * 3 * 5 * 4  # strategies, trials, numbers of clicks
-    corrected = (place.kept_of(TINY.rows[0]) / "corrections.csv").read_text().splitlines()
-    assert len(corrected) == 1 + num_cases * 5 * 5
+    for name, trials in (("corrections", 5), ("corrections_followed", 2)):
+        corrected = (place.kept_of(TINY.rows[0]) / f"{name}.csv").read_text().splitlines()
+        assert len(corrected) == 1 + num_cases * 5 * trials
+
+
+@pytest.mark.slow
+def test_a_row_that_is_only_corrected_has_no_other_study(place: Place) -> None:
+    matrix = dataclasses.replace(TINY, name="corrected", studied=(), corrected=("promise",))
+    only = dataclasses.replace(place, matrix=matrix)
+    shutil.copytree(place.work / TINY.name, place.work / matrix.name, symlinks=True)
+    shutil.copytree(place.kept_of(TINY.rows[1]), only.kept_of(TINY.rows[1]))
+    for row in TINY.rows:
+        study_clicks(only, row, device="cpu")
+    kept = {path.name for path in only.kept_of(TINY.rows[0]).iterdir()}
+    assert kept == {
+        f"corrections{way}.{kind}" for way in ("", "_followed") for kind in ("csv", "md")
+    }
+    assert not list(only.kept_of(TINY.rows[1]).glob("corrections*"))
 
 
 @pytest.mark.slow
