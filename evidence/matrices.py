@@ -128,9 +128,17 @@ PHANTOM = Matrix(
                 *("--set", "vary_clicks=false", "--set", "vary_background_clicks=false"),
             ),
         ),
+        Row(
+            name="promise_in_use_shifted",
+            what="the same; patches up to a third of an edge off the target",
+            options=(
+                *(*IN_USE, *ONE, "--set", "corrections=3", "--set", "centre_jitter=16"),
+                *("--set", "vary_clicks=false", "--set", "vary_background_clicks=false"),
+            ),
+        ),
         *DYNUNET,
     ),
-    corrected=("promise_in_use", "promise_in_use_corrected"),
+    corrected=("promise_in_use", "promise_in_use_corrected", "promise_in_use_shifted"),
 )
 
 PLAIN = Matrix(

@@ -30,7 +30,8 @@ from promise_cli.predictions import Prediction
 from promise_cli.prompts import Click
 from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
-from promise_cli.session.session import Seconds, Session
+from promise_cli.session.seconds import Seconds
+from promise_cli.session.session import Session
 from promise_cli.volume import Volume, is_oriented, read_volume
 
 __all__ = ["MAX_WINDOWS", "Prediction", "Predictor", "Seconds", "Session"]

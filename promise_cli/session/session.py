@@ -1,17 +1,12 @@
-"""One scan that is open for clicks: click, look, click again, take back.
-
-What the networks make of a window before any click is kept, so that a further click in it is cheap.
-"""
+"""One scan that is open for clicks: click, look, click again, take back."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.case import preprocess_image
 from promise_cli.console import warn
 from promise_cli.errors import PromptError
 from promise_cli.patches import Patch
@@ -25,25 +20,14 @@ from promise_cli.prompts import (
     locate_clicks,
 )
 from promise_cli.resample import resample_window
+from promise_cli.session.answers import Answers
+from promise_cli.session.following import follow
 from promise_cli.session.fusion import Canvas, Volume32
-from promise_cli.session.neighbours import MAX_WINDOWS, deepest_voxel, next_window, part_of_clicks
-from promise_cli.session.networks import MAX_STATES, EncodedWindow, Networks
+from promise_cli.session.neighbours import MAX_WINDOWS
+from promise_cli.session.networks import MAX_STATES, Networks
 from promise_cli.session.placement import windows_for, windows_over
-from promise_cli.session.tissue import is_tissue
+from promise_cli.session.seconds import Seconds
 from promise_cli.volume import Volume, as_stored
-
-MIN_TISSUE = 0.01
-"""A window with a smaller share of tissue is passed over where no click says that something is there."""
-
-
-@dataclass
-class Seconds:
-    """Where the time of a case went."""
-
-    read: float = 0.0
-    resample: float = 0.0
-    network: float = 0.0
-    write: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +59,11 @@ class Session:
     """Encoded windows that are kept for further clicks, where memory lasts for so many."""
     _steps: list[_Step] = field(default_factory=list, init=False)
     _told: bool = field(default=False, init=False)
-    _encoded: OrderedDict[tuple[int, int, int], EncodedWindow] = field(
-        default_factory=OrderedDict, init=False
-    )
 
     def __post_init__(self) -> None:
-        began = time.monotonic()
-        self._image, self.grid = preprocess_image(self.scan, self.plan)
-        self.seconds.resample += time.monotonic() - began
+        self._answers = Answers(
+            self.networks, self.plan, self.scan, self.keep_windows, self.seconds
+        )
 
     @property
     def clicks(self) -> tuple[Click, ...]:
@@ -163,11 +144,13 @@ class Session:
         So are networks asked that take no clicks; with ProMISe the paper does not do so.
         """
         nowhere, no_labels = np.zeros((0, 3), np.int64), np.zeros(0, np.int64)
-        windows = windows_over(self.grid.shape, self.plan.patch_size)
-        windows = [window for window in windows if self._holds_tissue(window)] or windows[:1]
+        windows = windows_over(self._answers.grid.shape, self.plan.patch_size)
+        windows = [window for window in windows if self._answers.holds_tissue(window)] or windows[
+            :1
+        ]
         canvas = Canvas.holding(windows)
         for window in windows:
-            canvas.add(window, self._ask(window, nowhere, no_labels))
+            canvas.add(window, self._answers.ask(window, nowhere, no_labels))
         return self._back_to_scan(canvas, canvas.fused(), nowhere, closed=True)
 
     def _predict(self, clicks: tuple[Click, ...], earlier: tuple[Patch, ...]) -> Prediction:
@@ -176,7 +159,7 @@ class Session:
                 f"{self.where}: {self.networks.checkpoints[0]} takes no clicks; look at the whole scan with slide(), or"
                 " train with --clicks-as-channel"
             )
-        located = locate_clicks(clicks, self.scan.stored_grid, self.grid, self.where)
+        located = locate_clicks(clicks, self.scan.stored_grid, self._answers.grid, self.where)
         labels = np.array([click.label for click in clicks])
         foreground = located[labels == FOREGROUND]
         if not len(foreground):
@@ -189,12 +172,13 @@ class Session:
             self.plan.patch_size,
             earlier,
             single=self.max_windows == 1,
-            within=None if self.networks.centre_clicks else self.grid.shape,
+            within=None if self.networks.centre_clicks else self._answers.grid.shape,
         )
         canvas = Canvas()
         for window in windows:
-            canvas.add(window, self._ask(window, located, labels))
-        prediction = self._follow(canvas, windows, located, labels)
+            canvas.add(window, self._answers.ask(window, located, labels))
+        fused, closed = follow(canvas, self._answers, located, labels, self.max_windows)
+        prediction = self._back_to_scan(canvas, fused, located, closed=closed)
         self._steps.append(_Step(clicks, windows, prediction))
         return prediction
 
@@ -207,61 +191,6 @@ class Session:
             )
         self._told = True
 
-    def _follow(
-        self,
-        canvas: Canvas,
-        windows: tuple[Patch, ...],
-        located: NDArray[np.int64],
-        labels: NDArray[np.int64],
-    ) -> Prediction:
-        """Look into neighbouring windows until the lesion under the clicks is closed."""
-        fused = canvas.fused()
-        if self.max_windows == 1:
-            return self._back_to_scan(canvas, fused, located, closed=True)
-        face_mm2 = self._face_mm2()
-        while True:
-            assert canvas.block is not None
-            corner = np.array(canvas.block.origin)
-            lesion = part_of_clicks(fused > 0.5, located[labels == FOREGROUND] - corner)
-            window = next_window(canvas, lesion, self.grid.shape, self._is_tissue, face_mm2)
-            if window is None or len(canvas.windows) >= self.max_windows:
-                break
-            there = canvas.block
-            overlap = lesion[canvas.place_within(window)]
-            found = deepest_voxel(overlap) if overlap.any() else None
-            prompts, kinds = located, labels
-            if found is not None:
-                start = np.maximum(np.subtract(window.origin, there.origin), 0) + corner
-                prompts = np.vstack([located, start + found])
-                kinds = np.append(labels, FOREGROUND)
-            canvas.add(window, self._ask(window, prompts, kinds))
-            fused = canvas.fused()
-        if len(canvas.windows) > len(windows):
-            # Beyond the clicks' own windows only what hangs together with them counts.
-            asked = np.zeros(fused.shape, dtype=bool)
-            for own in windows:
-                asked[canvas.place(own)] = True
-            fused[(fused > 0.5) & ~lesion & ~asked] = 0
-        return self._back_to_scan(canvas, fused, located, closed=window is None)
-
-    def _ask(
-        self, window: Patch, located: NDArray[np.int64], labels: NDArray[np.int64]
-    ) -> Volume32:
-        """The networks' answer in one window, to those of the clicks that lie in it."""
-        encoded = self._encoded.pop(window.origin, None) or EncodedWindow(window.crop(self._image))
-        self._encoded[window.origin] = encoded
-        while len(self._encoded) > max(
-            1, min(self.keep_windows, MAX_STATES // self.networks.states_per_window)
-        ):
-            self._encoded.popitem(last=False)
-        seen = window.inside(located)
-        began = time.monotonic()
-        found = self.networks.probabilities(
-            encoded, located[seen] - np.array(window.origin), labels[seen]
-        )
-        self.seconds.network += time.monotonic() - began
-        return found
-
     def _back_to_scan(
         self, canvas: Canvas, fused: Volume32, located: NDArray[np.int64], *, closed: bool
     ) -> Prediction:
@@ -269,7 +198,7 @@ class Session:
         began = time.monotonic()
         assert canvas.block is not None
         block, place = resample_window(
-            fused, canvas.block.origin, self.grid.shape, self.scan.grid.shape
+            fused, canvas.block.origin, self._answers.grid.shape, self.scan.grid.shape
         )
         self.seconds.resample += time.monotonic() - began
         return Prediction(
@@ -280,24 +209,3 @@ class Session:
             int((~seen).sum()),
             closed,
         )
-
-    def _is_tissue(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """By the intensities of the scan itself, at the voxels that hold those of the plan's grid."""
-        ratio = np.array(self.scan.grid.shape) / np.array(self.grid.shape)
-        nearest = np.minimum(
-            ((places + 0.5) * ratio).astype(np.int64), np.array(self.scan.grid.shape) - 1
-        )
-        return is_tissue(self.scan.array[tuple(nearest.T)], self.plan.normalisation)
-
-    def _face_mm2(self) -> tuple[float, float, float]:
-        i, j, k = self.grid.spacing
-        return j * k, i * k, i * j
-
-    def _holds_tissue(self, window: Patch) -> bool:
-        """Seen on every fourth voxel."""
-        lines = [
-            np.arange(max(start, 0), min(start + edge, n), 4)
-            for start, edge, n in zip(window.origin, window.shape, self.grid.shape, strict=True)
-        ]
-        places = np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1).reshape(-1, 3)
-        return bool(len(places)) and float(self._is_tissue(places).mean()) >= MIN_TISSUE

@@ -1,0 +1,82 @@
+"""A scan on the plan's grid, and the networks' answers in its windows.
+
+What the networks make of a window before any click is kept, so that a further click in it is cheap.
+"""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_cli.case import preprocess_image
+from promise_cli.patches import Patch
+from promise_cli.plan import Plan
+from promise_cli.session.networks import MAX_STATES, EncodedWindow, Networks, Volume32
+from promise_cli.session.seconds import Seconds
+from promise_cli.session.tissue import is_tissue
+from promise_cli.volume import Volume
+
+MIN_TISSUE = 0.01
+"""A window with a smaller share of tissue is passed over where no click says that something is there."""
+
+
+@dataclass(eq=False)
+class Answers:
+    """Of the networks, window by window."""
+
+    networks: Networks
+    plan: Plan
+    scan: Volume
+    """Read with the plan's orientation."""
+    keep_windows: int
+    """Encoded windows that are kept for further clicks, where memory lasts for so many."""
+    seconds: Seconds
+    """Grows by what resampling and the networks take."""
+    _encoded: OrderedDict[tuple[int, int, int], EncodedWindow] = field(
+        default_factory=OrderedDict, init=False
+    )
+
+    def __post_init__(self) -> None:
+        began = time.monotonic()
+        self._image, self.grid = preprocess_image(self.scan, self.plan)
+        self.seconds.resample += time.monotonic() - began
+
+    def ask(self, window: Patch, clicks: NDArray[np.int64], labels: NDArray[np.int64]) -> Volume32:
+        """Foreground probability `(I, J, K)` of a window, by those of the clicks that lie in it.
+
+        Args:
+            window: On the plan's grid.
+            clicks: (N, 3), voxels of the plan's grid; none, and the networks answer without a click.
+            labels: (N,), foreground or background.
+        """
+        encoded = self._encoded.pop(window.origin, None) or EncodedWindow(window.crop(self._image))
+        self._encoded[window.origin] = encoded
+        most = max(1, min(self.keep_windows, MAX_STATES // self.networks.states_per_window))
+        while len(self._encoded) > most:
+            self._encoded.popitem(last=False)
+        seen = window.inside(clicks)
+        began = time.monotonic()
+        found = self.networks.probabilities(
+            encoded, clicks[seen] - np.array(window.origin), labels[seen]
+        )
+        self.seconds.network += time.monotonic() - began
+        return found
+
+    def is_tissue(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """By the intensities of the scan itself, at the voxels that hold those of the plan's grid `(N, 3)`."""
+        ratio = np.array(self.scan.grid.shape) / np.array(self.grid.shape)
+        nearest = np.minimum(
+            ((places + 0.5) * ratio).astype(np.int64), np.array(self.scan.grid.shape) - 1
+        )
+        return is_tissue(self.scan.array[tuple(nearest.T)], self.plan.normalisation)
+
+    def holds_tissue(self, window: Patch) -> bool:
+        """Whether it is worth a look without a click; seen on every fourth voxel."""
+        lines = [
+            np.arange(max(start, 0), min(start + edge, n), 4)
+            for start, edge, n in zip(window.origin, window.shape, self.grid.shape, strict=True)
+        ]
+        places = np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1).reshape(-1, 3)
+        return bool(len(places)) and float(self.is_tissue(places).mean()) >= MIN_TISSUE

@@ -1,0 +1,72 @@
+"""A lesion wider than its window, followed into neighbouring windows until it is closed."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_cli.patches import Patch
+from promise_cli.prompts import FOREGROUND
+from promise_cli.session.answers import Answers
+from promise_cli.session.fusion import Canvas, Volume32
+from promise_cli.session.neighbours import Mask, deepest_voxel, next_window, part_of_clicks
+
+
+def follow(
+    canvas: Canvas,
+    answers: Answers,
+    clicks: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    max_windows: int,
+) -> tuple[Volume32, bool]:
+    """Look into neighbouring windows until the lesion under the clicks is closed.
+
+    A window without a foreground click is asked with one on the deepest voxel of what is known there of the lesion.
+
+    Args:
+        canvas: Holds the answers in the clicks' own windows; grows.
+        answers: Of the networks.
+        clicks: (N, 3), voxels of the plan's grid.
+        labels: (N,), foreground or background.
+        max_windows: At most so many, the clicks' own among them.
+
+    Returns:
+        Foreground probability on the canvas' block, and whether the lesion is closed.
+    """
+    own = tuple(canvas.windows)
+    fused = canvas.fused()
+    if max_windows == 1:
+        return fused, True
+    spacing = answers.grid.spacing
+    face_mm2 = (spacing[1] * spacing[2], spacing[0] * spacing[2], spacing[0] * spacing[1])
+    while True:
+        assert canvas.block is not None
+        corner = np.array(canvas.block.origin)
+        lesion = part_of_clicks(fused > 0.5, clicks[labels == FOREGROUND] - corner)
+        window = next_window(canvas, lesion, answers.grid.shape, answers.is_tissue, face_mm2)
+        if window is None or len(canvas.windows) >= max_windows:
+            break
+        prompts, kinds = clicks, labels
+        if (found := _deepest_within(window, lesion, canvas)) is not None:
+            prompts, kinds = np.vstack([clicks, found]), np.append(labels, FOREGROUND)
+        canvas.add(window, answers.ask(window, prompts, kinds))
+        fused = canvas.fused()
+    if len(canvas.windows) > len(own):
+        fused[(fused > 0.5) & ~lesion & ~_covered_by(own, canvas)] = 0
+    return fused, window is None
+
+
+def _deepest_within(window: Patch, lesion: Mask, canvas: Canvas) -> NDArray[np.int64] | None:
+    """The voxel of the plan's grid that lies deepest in what a window holds of the lesion; None where it holds none."""
+    overlap = lesion[canvas.place_within(window)]
+    if not overlap.any():
+        return None
+    assert canvas.block is not None
+    corner = np.maximum(window.origin, canvas.block.origin).astype(np.int64)
+    return corner + np.array(deepest_voxel(overlap), dtype=np.int64)
+
+
+def _covered_by(windows: tuple[Patch, ...], canvas: Canvas) -> Mask:
+    """Voxels of the block in the clicks' own windows; beyond them only what hangs together with the clicks counts."""
+    asked = np.zeros(canvas.covered.shape, dtype=bool)
+    for window in windows:
+        asked[canvas.place(window)] = True
+    return asked
