@@ -8,11 +8,13 @@ from evidence.rows import (
     BLIND,
     CLICK_MAP,
     CORRECTED,
+    CORRECTIONS,
     DYNUNET,
     FREE,
     IN_USE,
     MENDED,
-    ONE,
+    JITTER,
+    JITTERED,
     PUBLISHED,
     SCRATCH,
     SECOND_SEED,
@@ -39,6 +41,8 @@ SARCOMA = Matrix(
         ("promise_in_use_centred", "promise_in_use_varied"),
         ("promise_in_use_centred", "promise_in_use"),
         ("promise_in_use_corrected", "promise_in_use"),
+        ("promise_in_use_jittered", "promise_in_use_corrected"),
+        ("promise_in_use_jittered", "dynunet"),
         ("promise_in_use", "dynunet"),
         ("promise_in_use", "dynunet_clicks"),
         ("promise_in_use_again", "dynunet_again"),
@@ -53,6 +57,7 @@ SARCOMA = Matrix(
         "promise_in_use_varied",
         "promise_in_use_centred",
         "promise_in_use_corrected",
+        "promise_in_use_jittered",
         "promise_in_use_scratch",
         "promise_in_use_again",
         "dynunet_clicks_again",
@@ -63,10 +68,10 @@ SARCOMA_FOLD_1 = dataclasses.replace(
     SARCOMA,
     name="sarcoma_fold_1",
     fold=1,
-    rows=(DYNUNET[0], CORRECTED),
+    rows=(DYNUNET[0], CORRECTED, JITTERED),
     reference="dynunet",
     pairs=(),
-    studied=(CORRECTED.name,),
+    studied=(CORRECTED.name, JITTERED.name),
 )
 """Other test cases, since seven are few."""
 
@@ -124,21 +129,21 @@ PHANTOM = Matrix(
             name="promise_in_use_corrected",
             what="the same; centred patches, one click and none to three corrections",
             options=(
-                *(*IN_USE, *ONE, "--set", "corrections=3"),
+                *(*IN_USE, *CORRECTIONS),
                 *("--set", "vary_clicks=false", "--set", "vary_background_clicks=false"),
             ),
         ),
         Row(
-            name="promise_in_use_shifted",
+            name="promise_in_use_jittered",
             what="the same; patches up to a third of an edge off the target",
             options=(
-                *(*IN_USE, *ONE, "--set", "corrections=3", "--set", "centre_jitter=16"),
+                *(*IN_USE, *CORRECTIONS, *JITTER),
                 *("--set", "vary_clicks=false", "--set", "vary_background_clicks=false"),
             ),
         ),
         *DYNUNET,
     ),
-    corrected=("promise_in_use", "promise_in_use_corrected", "promise_in_use_shifted"),
+    corrected=("promise_in_use", "promise_in_use_corrected", "promise_in_use_jittered"),
 )
 
 PLAIN = Matrix(

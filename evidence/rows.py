@@ -85,14 +85,22 @@ IN_USE = (
 """What keeps the pretrained transformer in use (docs/results.md), with maps of the clicks."""
 BLIND = ("--set", "slice_embedding=random", "--set", "neck_norm=channels")
 """As in the paper's design, where the preset has it otherwise."""
+CORRECTIONS = (*ONE, "--set", "corrections=3")
+JITTER = ("--set", "centre_jitter=0.333")
+"""So that the middle of a patch does not tell the target."""
 CORRECTED = _promise(
     "promise_in_use_corrected",
     "ProMISe, encoder in use; centred patches, one click and none to three corrections",
     *IN_USE,
-    *ONE,
-    *("--set", "corrections=3"),
+    *CORRECTIONS,
 )
-"""The recipe of the preset `recommended`."""
+JITTERED = _promise(
+    "promise_in_use_jittered",
+    "ProMISe, encoder in use; patches off the target's middle, one click and none to three corrections",
+    *IN_USE,
+    *CORRECTIONS,
+    *JITTER,
+)
 MENDED = (
     _promise(
         "promise_in_use",
@@ -114,6 +122,7 @@ MENDED = (
         *VARIED,
     ),
     CORRECTED,
+    JITTERED,
     _promise(
         "promise_in_use_scratch",
         "ProMISe, encoder in use, from random weights; centred patches, one click",

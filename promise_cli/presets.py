@@ -55,8 +55,9 @@ class TrainConfig:
     """In one epoch."""
     foreground_share: float = 0.5
     """Chance that a patch's centre is foreground (paper: equally likely; the authors' code: 2/3)."""
-    centre_jitter: int = 0
-    """Largest distance in voxels, per axis, of the chosen voxel from the patch's centre (authors' code: 13)."""
+    centre_jitter: float = 0.0
+    """Largest distance, per axis, of the chosen voxel from the patch's centre, in edges of the patch (the authors'
+    code: 13 of 128 voxels)."""
     num_foreground_clicks: int = 10
     num_background_clicks: int = 10
     repeat_clicks: bool = False
@@ -103,6 +104,10 @@ class TrainConfig:
         if not 0 <= self.foreground_share <= 1:
             raise ValueError(
                 f"foreground_share must lie between 0 and 1, found {self.foreground_share}"
+            )
+        if not 0 <= self.centre_jitter < 0.5:
+            raise ValueError(
+                f"centre_jitter must lie between 0 and 0.5 edges of the patch, found {self.centre_jitter}"
             )
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, found {self.learning_rate}")
@@ -185,7 +190,7 @@ def _train_config(name: str) -> TrainConfig:
             decay_horizon=500,
             final_learning_rate_share=0.01,
             foreground_share=2 / 3,
-            centre_jitter=13,
+            centre_jitter=13 / 128,
             num_background_clicks=20,
             background_clicks="anywhere",
             repeat_clicks=True,

@@ -95,9 +95,8 @@ class TrainingSamples(Dataset[Sample]):
         augmentation = draw_augmentation(rng, self.config.augment, self.shift_scale)
         margin = augmentation.margin(self.patch_size)
         size = self.patch_size
-        patch = Patch.centred(_draw_centre(case, rng, self.config), (size, size, size)).widened(
-            (margin, margin, 0)
-        )
+        centre = _draw_centre(case, rng, self.config, size)
+        patch = Patch.centred(centre, (size, size, size)).widened((margin, margin, 0))
         image, target = apply_augmentation(
             patch.crop(case.image).astype(np.float32), patch.crop(case.target), augmentation, size
         )
@@ -186,10 +185,13 @@ def _sample(
     )
 
 
-def _draw_centre(case: Case, rng: np.random.Generator, config: TrainConfig) -> tuple[int, int, int]:
+def _draw_centre(
+    case: Case, rng: np.random.Generator, config: TrainConfig, patch_size: int
+) -> tuple[int, int, int]:
     """A voxel of the target or of the background (paper, section 3: with equal chance), jittered if asked."""
     wants_foreground = rng.random() < config.foreground_share
-    jitter = rng.integers(-config.centre_jitter, config.centre_jitter + 1, size=3)
+    farthest = round(config.centre_jitter * patch_size)
+    jitter = rng.integers(-farthest, farthest + 1, size=3)
     voxel = foreground_voxel(case, rng)
     if not wants_foreground:
         for _ in range(MAX_BACKGROUND_TRIES):

@@ -130,7 +130,7 @@ def test_a_case_is_normalised_and_knows_its_foreground(preprocessed: Path) -> No
 
 def test_jitter_moves_the_chosen_voxel_off_the_centre(preprocessed: Path) -> None:
     samples = _samples(
-        preprocessed, augment=PLAIN, foreground_share=1.0, centre_jitter=7, patches_per_case=30
+        preprocessed, augment=PLAIN, foreground_share=1.0, centre_jitter=0.45, patches_per_case=30
     )
     centres = [float(samples[index].target[0, 8, 8, 8]) for index in range(180)]
     assert 0.05 < np.mean(centres) < 0.95
