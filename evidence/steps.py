@@ -17,10 +17,6 @@ from evidence.seen import measure_seen
 from promise_cli.records import load_json
 
 STUDIES = {
-    "clicks": (
-        *("--clicks", "1", "2", "5", "10", "--trials", "5"),
-        *("--strategies", "random", "centre", "boundary"),
-    ),
     "corrections": (
         *("--clicks", "1", "2", "3", "5", "10", "--trials", "5"),
         *("--strategies", "largest-error"),
@@ -28,6 +24,10 @@ STUDIES = {
     "corrections_followed": (
         *("--clicks", "1", "2", "3", "5", "10", "--trials", "2"),
         *("--strategies", "largest-error", "--max-windows", "20"),
+    ),
+    "clicks": (
+        *("--clicks", "1", "2", "5", "10", "--trials", "5"),
+        *("--strategies", "random", "centre", "boundary"),
     ),
 }
 """Options of promise-evaluate, by the name of the table that is kept."""
