@@ -26,6 +26,7 @@ SARCOMA = Matrix(
     dataset="Task90_SoftTissueSarcoma",
     preprocess=(),
     plan={"spacing": [3.0, 3.0, 3.0], "patch_size": 48},
+    other_folds=("sarcoma_fold_1",),
     train=(
         *("--epochs", "30", "--batch-size", "2", "--lr", "1e-3"),
         *("--set", "validate_every=5", "--set", "validation_patches=4"),
@@ -68,6 +69,7 @@ SARCOMA_FOLD_1 = dataclasses.replace(
     SARCOMA,
     name="sarcoma_fold_1",
     fold=1,
+    other_folds=(),
     rows=(DYNUNET[0], CORRECTED, JITTERED),
     reference="dynunet",
     pairs=(),

@@ -53,6 +53,8 @@ class Matrix:
     """The row that all others are tested against; the first."""
     fold: int = 0
     """Whose cases all rows are trained on and scored with."""
+    other_folds: tuple[str, ...] = ()
+    """Matrices of the same rows on other test cases."""
     tolerances_mm: tuple[float, ...] = (5.0,)
     """Of NSD."""
     pairs: tuple[tuple[str, str], ...] = ()

@@ -12,7 +12,9 @@ from promise_cli.scores.comparison import MetricComparison, compare_pairs, holm
 from promise_cli.scores.statistics import describe
 
 WAYS = ("one_window round_click", "one_window in_scan", "followed round_click", "followed in_scan")
-"""In `draws.json`; the last is promise-predict's."""
+"""In `draws.json`."""
+PROMISE_PREDICT = WAYS[-1]
+"""What promise-predict does for networks that see where their clicks are."""
 WITHOUT_CLICKS = "dynunet"
 """The row of the network that looks at whole scans."""
 
@@ -50,7 +52,7 @@ def pairs(matrix: Matrix, folder: Path) -> list[str]:
     for one, other in matrix.pairs:
         files = [folder / name / "metrics.json" for name in (one, other)]
         if all(file.exists() for file in files):
-            ours, theirs = (_dice_by_case(file) for file in files)
+            ours, theirs = (dice_by_case(file) for file in files)
             found[one, other] = compare_pairs(list(ours.values()), [theirs[case] for case in ours])
     corrected = holm({pair: test.t_p for pair, test in found.items()})
     named = {row.name: row for row in matrix.rows}
@@ -73,16 +75,18 @@ def draws(matrix: Matrix, folder: Path) -> list[str]:
         *("followed, in the scan", "95 % interval", "least and largest draw"),
         *(f"Dice less that of {WITHOUT_CLICKS}", "95 %", "p"),
     )
-    without = _dice_by_case(folder / WITHOUT_CLICKS / "metrics.json")
+    without = dice_by_case(folder / WITHOUT_CLICKS / "metrics.json")
     for row, kept in done(matrix, folder):
         if not row.clicks:
-            of_cases, file = _dice_by_case(kept / "metrics.json"), "metrics.json"
+            of_cases, file = dice_by_case(kept / "metrics.json"), "metrics.json"
             means, spread = ["-"] * 3, "-"
         elif (kept / "draws.json").exists():
             dice, file = load_json(kept / "draws.json")["dice"], "draws.json"
             means = [f"{fmean(map(fmean, dice[way].values())):.3f}" for way in WAYS[:-1]]
-            of_cases = {case_id: fmean(values) for case_id, values in dice[WAYS[-1]].items()}
-            of_draws = [fmean(values) for values in zip(*dice[WAYS[-1]].values(), strict=True)]
+            of_cases = {case_id: fmean(values) for case_id, values in dice[PROMISE_PREDICT].items()}
+            of_draws = [
+                fmean(values) for values in zip(*dice[PROMISE_PREDICT].values(), strict=True)
+            ]
             spread = f"{min(of_draws):.3f} to {max(of_draws):.3f}"
         else:
             continue
@@ -143,5 +147,6 @@ def _mean_dice(path: Path) -> float:
     return float(load_json(path)["summary"]["overall"]["dice"]["mean"])
 
 
-def _dice_by_case(path: Path) -> dict[str, float]:
+def dice_by_case(path: Path) -> dict[str, float]:
+    """Of a `metrics.json`."""
     return {case["case_id"]: float(case["dice"]) for case in load_json(path)["cases"]}

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from evidence.fold_tables import folds
 from evidence.matrices import MATRICES
 from evidence.matrix import Matrix
 from evidence.place import RESULTS
@@ -20,6 +21,7 @@ TABLES: dict[str, Callable[[Matrix, Path], list[str]]] = {
     "scores": scores,
     "pairs": pairs,
     "draws": draws,
+    "folds": folds,
     "cost": cost,
     "click_use": click_use,
     "click_numbers": click_numbers,

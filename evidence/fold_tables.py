@@ -1,0 +1,49 @@
+"""One click against no click over the test cases of several folds."""
+
+from pathlib import Path
+from statistics import fmean
+
+from evidence.matrix import Matrix
+from evidence.score_tables import PROMISE_PREDICT, WITHOUT_CLICKS, dice_by_case
+from evidence.table import head, line, span
+from promise_cli.records import load_json
+from promise_cli.scores.comparison import compare_pairs
+from promise_cli.scores.statistics import describe
+
+
+def folds(matrix: Matrix, folder: Path) -> list[str]:
+    """Means over five single clicks a case, of rows that every fold has, fold by fold and all cases together."""
+    parts = [folder, *(folder.parent / name for name in matrix.other_folds)]
+    lines = head(
+        *("", "test cases of", "cases", "five single clicks: Dice", f"{WITHOUT_CLICKS}: Dice"),
+        *("difference", "95 %", "p", "p, Wilcoxon", "cases ahead"),
+    )
+    for row in matrix.rows:
+        files = [part / row.name / "draws.json" for part in parts]
+        if not all(file.exists() for file in files):
+            continue
+        found = [_of_cases(file) for file in files]
+        without = [dice_by_case(part / WITHOUT_CLICKS / "metrics.json") for part in parts]
+        pooled = dict(item for part in found for item in part.items())
+        no_clicks = dict(item for part in without for item in part.items())
+        named = [(part.name, cases) for part, cases in zip(parts, found, strict=True)]
+        for name, cases in (*named, ("all", pooled)):
+            ours = list(cases.values())
+            theirs = [no_clicks[case_id] for case_id in cases]
+            test = compare_pairs(ours, theirs)
+            shown = f"[{name}](results/{name}/{row.name}/draws.json)" if name != "all" else name
+            lines.append(
+                line(
+                    *(row.what, shown, str(len(ours))),
+                    *(f"{describe(values).mean:.3f}" for values in (ours, theirs)),
+                    *(f"{test.mean_difference:+.3f}", span(test.interval), f"{test.t_p:.2g}"),
+                    f"{test.wilcoxon_p:.2g}",
+                    str(sum(a > b for a, b in zip(ours, theirs, strict=True))),
+                )
+            )
+    return lines
+
+
+def _of_cases(file: Path) -> dict[str, float]:
+    dice = load_json(file)["dice"][PROMISE_PREDICT]
+    return {case_id: fmean(values) for case_id, values in dice.items()}
