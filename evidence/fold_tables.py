@@ -20,12 +20,16 @@ def folds(matrix: Matrix, folder: Path) -> list[str]:
     )
     for row in matrix.rows:
         files = [part / row.name / "draws.json" for part in parts]
-        if not all(file.exists() for file in files):
+        others = [part / WITHOUT_CLICKS / "metrics.json" for part in parts]
+        if not all(file.exists() for file in (*files, *others)):
             continue
         found = [_of_cases(file) for file in files]
-        without = [dice_by_case(part / WITHOUT_CLICKS / "metrics.json") for part in parts]
-        pooled = dict(item for part in found for item in part.items())
-        no_clicks = dict(item for part in without for item in part.items())
+        pooled = {case_id: value for part in found for case_id, value in part.items()}
+        if len(pooled) < sum(map(len, found)):
+            raise ValueError(f"{row.name}: a case is tested in two folds")
+        no_clicks = {
+            case_id: dice for file in others for case_id, dice in dice_by_case(file).items()
+        }
         named = [(part.name, cases) for part, cases in zip(parts, found, strict=True)]
         for name, cases in (*named, ("all", pooled)):
             ours = list(cases.values())

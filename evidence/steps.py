@@ -16,6 +16,7 @@ from evidence.place import KEPT_OF_RUN, Place, write_json
 from evidence.seen import measure_seen
 from promise_cli.records import load_json
 
+CORRECTIONS = ("corrections", "corrections_followed")
 STUDIES = {
     "corrections": (
         *("--clicks", "1", "2", "3", "5", "10", "--trials", "5"),
@@ -87,7 +88,7 @@ def study_clicks(place: Place, row: Row, *, device: str) -> None:
     if studied and not (place.kept_of(row) / "draws.json").exists():
         write_json(measure_draws(place, row, device), place.kept_of(row) / "draws.json")
     for name, options in STUDIES.items():
-        if not (studied or (row.name in place.matrix.corrected and name.startswith("corrections"))):
+        if not (studied or (row.name in place.matrix.corrected and name in CORRECTIONS)):
             continue
         if (place.kept_of(row) / f"{name}.csv").exists():
             continue

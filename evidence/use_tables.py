@@ -51,7 +51,9 @@ def click_numbers(matrix: Matrix, folder: Path) -> list[str]:
 def corrections(matrix: Matrix, folder: Path) -> list[str]:
     """Mean Dice where each further click corrects the largest error, in one window and with lesions followed."""
     numbers = (1, 2, 3, 5, 10)
-    lines = head("", "", *(f"{number} clicks" if number > 1 else "1 click" for number in numbers))
+    lines = head(
+        "", "windows", *(f"{number} clicks" if number > 1 else "1 click" for number in numbers)
+    )
     for way, name in (
         ("one window", "corrections.csv"),
         ("followed", "corrections_followed.csv"),

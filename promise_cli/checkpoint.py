@@ -149,6 +149,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f" it was written by promise_cli {content.get('promise_cli')}"
         )
     try:
+        _jitter_as_share(content.get("train_config"), content.get("plan"))
         kinds = {"model_config": _config_type(content, path), **_RECORDS}
         records = {
             name: record_from_json(kind, content[name], f"{path}: {name}")
@@ -183,6 +184,14 @@ def _load_published(path: Path) -> Checkpoint:
         best_dice=None,
         weights=weights,
     )
+
+
+def _jitter_as_share(train_config: Any, plan: Any) -> None:
+    """Earlier versions wrote `centre_jitter` in voxels; no share of the patch's edge reaches 1."""
+    if isinstance(train_config, dict) and isinstance(plan, dict):
+        jitter, edge = train_config.get("centre_jitter", 0), plan.get("patch_size")
+        if isinstance(jitter, int) and isinstance(edge, int) and 1 <= jitter < edge / 2:
+            train_config["centre_jitter"] = jitter / edge
 
 
 def _config_type(content: dict[str, Any], path: Path) -> Any:

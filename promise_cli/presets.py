@@ -107,7 +107,7 @@ class TrainConfig:
             )
         if not 0 <= self.centre_jitter < 0.5:
             raise ValueError(
-                f"centre_jitter must lie between 0 and 0.5 edges of the patch, found {self.centre_jitter}"
+                f"centre_jitter must be at least 0 and less than 0.5 edges of the patch, found {self.centre_jitter}"
             )
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, found {self.learning_rate}")

@@ -190,7 +190,7 @@ def _draw_centre(
 ) -> tuple[int, int, int]:
     """A voxel of the target or of the background (paper, section 3: with equal chance), jittered if asked."""
     wants_foreground = rng.random() < config.foreground_share
-    farthest = round(config.centre_jitter * patch_size)
+    farthest = min(round(config.centre_jitter * patch_size), (patch_size - 1) // 2)
     jitter = rng.integers(-farthest, farthest + 1, size=3)
     voxel = foreground_voxel(case, rng)
     if not wants_foreground:

@@ -72,6 +72,20 @@ def test_other_files_are_named(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "part.pt")
 
 
+def test_a_jitter_in_voxels_of_an_earlier_version_becomes_a_share(
+    trained: Path, tmp_path: Path
+) -> None:
+    content = torch.load(trained / RUN / "checkpoint_best.pt", weights_only=True)
+    for kept, share in ((13, 13 / 48), (0, 0), (0.25, 0.25)):
+        content["train_config"]["centre_jitter"] = kept
+        torch.save(content, tmp_path / "old.pt")
+        assert load_checkpoint(tmp_path / "old.pt").train_config.centre_jitter == share
+    content["train_config"]["centre_jitter"] = 40
+    torch.save(content, tmp_path / "old.pt")
+    with pytest.raises(CheckpointError, match="centre_jitter must be at least 0 and less"):
+        load_checkpoint(tmp_path / "old.pt")
+
+
 def test_weights_of_another_network_are_refused(trained: Path) -> None:
     path = trained / RUN / "checkpoint_best.pt"
     checkpoint = load_checkpoint(path)

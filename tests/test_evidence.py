@@ -11,11 +11,12 @@ import pytest
 
 from evidence.click_after import _cut_down
 from evidence.clicks import draw_points
+from evidence.fold_tables import folds
 from evidence.matrices import MATRICES
 from evidence.matrix import Matrix, Row
 from evidence.place import Place, write_json
 from evidence.rule import _mean_dice
-from evidence.score_tables import WAYS, draws, pairs
+from evidence.score_tables import PROMISE_PREDICT, WAYS, draws, pairs
 from evidence.steps import do_row, prepare, study_clicks
 from evidence.tables import PAGE, render
 from tests.conftest import write_dataset
@@ -125,14 +126,13 @@ def test_a_row_that_is_only_corrected_has_no_other_study(place: Place) -> None:
     matrix = dataclasses.replace(TINY, name="corrected", studied=(), corrected=("promise",))
     only = dataclasses.replace(place, matrix=matrix)
     shutil.copytree(place.work / TINY.name, place.work / matrix.name, symlinks=True)
-    shutil.copytree(place.kept_of(TINY.rows[1]), only.kept_of(TINY.rows[1]))
     for row in TINY.rows:
         study_clicks(only, row, device="cpu")
     kept = {path.name for path in only.kept_of(TINY.rows[0]).iterdir()}
     assert kept == {
         f"corrections{way}.{kind}" for way in ("", "_followed") for kind in ("csv", "md")
     }
-    assert not list(only.kept_of(TINY.rows[1]).glob("corrections*"))
+    assert not only.kept_of(TINY.rows[1]).exists()
 
 
 @pytest.mark.slow
@@ -173,7 +173,9 @@ def test_rows_of_a_matrix_bear_different_names_and_those_that_are_meant_are_ther
     for matrix in MATRICES.values():
         names = [row.name for row in matrix.rows]
         assert len(set(names)) == len(names)
-        assert {*matrix.studied, *(name for pair in matrix.pairs for name in pair)} <= set(names)
+        meant = {matrix.reference, *matrix.studied, *matrix.corrected}
+        assert meant | {name for pair in matrix.pairs for name in pair} <= set(names)
+        assert set(matrix.other_folds) <= set(MATRICES)
 
 
 def test_every_table_of_the_results_page_is_made_from_the_files_beside_it() -> None:
@@ -206,6 +208,25 @@ def test_pairs_and_draws_are_compared_case_by_case(tmp_path: Path) -> None:
         in ours
     )
     assert "dynunet/metrics.json) | - | - | - | 0.500 | 0.400 to 0.600 | - |  |  |  |" in without
+
+
+def test_folds_are_shown_one_by_one_and_with_all_their_cases(tmp_path: Path) -> None:
+    matrix = dataclasses.replace(TINY, name="one", other_folds=("two",))
+    for fold, cases in (("one", {"1": 0.5, "2": 0.7}), ("two", {"3": 0.9, "4": 0.5})):
+        records = [{"case_id": case_id, "dice": 0.4} for case_id in cases]
+        write_json({"cases": records}, tmp_path / fold / "dynunet" / "metrics.json")
+        draws_of_cases = {case_id: [dice - 0.1, dice + 0.1] for case_id, dice in cases.items()}
+        file = tmp_path / fold / "promise" / "draws.json"
+        assert len(folds(matrix, tmp_path / "one")) == 2  # not before all folds have the row
+        write_json({"dice": {PROMISE_PREDICT: draws_of_cases}}, file)
+    *_, first, second, together = folds(matrix, tmp_path / "one")
+    assert "[one](results/one/promise/draws.json) | 2 | 0.600 | 0.400 | +0.200 |" in first
+    assert "[two](results/two/promise/draws.json) | 2 | 0.700 | 0.400 | +0.300 |" in second
+    assert "| all | 4 | 0.650 | 0.400 | +0.250 |" in together
+    assert together.endswith("| 4 |")  # ahead in all
+    write_json({"dice": {PROMISE_PREDICT: {"1": [0.5]}}}, file)
+    with pytest.raises(ValueError, match="promise: a case is tested in two folds"):
+        folds(matrix, tmp_path / "one")
 
 
 def test_a_table_of_an_unknown_matrix_is_refused() -> None:

@@ -130,7 +130,8 @@ def evaluate(
     max_windows: Annotated[
         int,
         typer.Option(
-            min=1, help="How far a lesion wider than the window is followed, with --clicks."
+            min=1,
+            help="How far a lesion wider than the window is followed, with --clicks; 1 as in the paper.",
         ),
     ] = 1,
     model: Annotated[

@@ -79,7 +79,7 @@ def show_study(study: ClickStudy, folder: Path) -> None:
         say(f"without the target, left out: {', '.join(study.without_target)}")
     tolerances = ", ".join(f"{tolerance:g}" for tolerance in study.tolerances_mm)
     say(
-        f"protocol {study.protocol}: NSD at a tolerance of {tolerances} mm; seed {study.seed}; {_windows(study)}"
+        f"protocol {study.protocol}: NSD at a tolerance of {tolerances} mm; seed {study.seed}; {study.windows}"
     )
     say(f"written into {folder}: {', '.join(FILES)}")
 
@@ -116,15 +116,11 @@ def to_markdown(study: ClickStudy) -> str:
     method = (
         f"{study.tool}, protocol {study.protocol}: NSD at {tolerances} mm; {cases} test cases of fold {study.fold} of"
         f" {escape(study.dataset)}, {study.num_trials} trials each,"
-        f" seed {study.seed}, {_windows(study)}. A case counts once, with the mean over its trials; the interval is"
+        f" seed {study.seed}, {study.windows}. A case counts once, with the mean over its trials; the interval is"
         " that of the mean over cases by the bootstrap; within: mean over cases of the SD over trials."
     )
     title = f"# Clicks on {escape(study.dataset)}"
     return "\n\n".join([title, make_table(header, rows, left=1), *notes, method]) + "\n"
-
-
-def _windows(study: ClickStudy) -> str:
-    return "one window" if study.max_windows == 1 else f"up to {study.max_windows} windows"
 
 
 def _header(study: ClickStudy) -> list[str]:

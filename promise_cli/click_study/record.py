@@ -117,3 +117,8 @@ class ClickStudy:
     """Test cases that have nothing to click on and were left out."""
     curves: tuple[Curve, ...]
     trials: tuple[Trial, ...]
+
+    @property
+    def windows(self) -> str:
+        """In words."""
+        return "one window" if self.max_windows == 1 else f"up to {self.max_windows} windows"

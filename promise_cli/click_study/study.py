@@ -86,7 +86,6 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     kept = KeptCases(output, request, path)
     done = _do_cases(cases, kept, predictor, request, tolerances)
     trials = [trial for case in done for trial in case.trials]
-    empty = [case.case_id for case in done if not case.trials]
     if not trials:
         raise EvaluationError(f"{path}: no test case holds label {plan.label}")
     study = ClickStudy(
@@ -106,7 +105,7 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
         num_trials=request.trials,
         max_windows=request.max_windows,
         strategies=request.strategies,
-        without_target=tuple(empty),
+        without_target=tuple(case.case_id for case in done if not case.trials),
         curves=make_curves(trials, request.strategies),
         trials=tuple(trials),
     )

@@ -19,7 +19,7 @@ def follow(
 ) -> tuple[Volume32, bool]:
     """Look into neighbouring windows until the lesion under the clicks is closed.
 
-    A window without a foreground click is asked with one on the deepest voxel of what is known there of the lesion.
+    Each further window is asked with one more click, on the deepest voxel of what is known there of the lesion.
 
     Args:
         canvas: Holds the answers in the clicks' own windows; grows.
@@ -50,6 +50,7 @@ def follow(
         canvas.add(window, answers.ask(window, prompts, kinds))
         fused = canvas.fused()
     if len(canvas.windows) > len(own):
+        # beyond the clicks' own windows only what hangs together with the clicks counts
         fused[(fused > 0.5) & ~lesion & ~_covered_by(own, canvas)] = 0
     return fused, window is None
 
@@ -65,7 +66,7 @@ def _deepest_within(window: Patch, lesion: Mask, canvas: Canvas) -> NDArray[np.i
 
 
 def _covered_by(windows: tuple[Patch, ...], canvas: Canvas) -> Mask:
-    """Voxels of the block in the clicks' own windows; beyond them only what hangs together with the clicks counts."""
+    """Voxels of the block that lie in one of these windows."""
     asked = np.zeros(canvas.covered.shape, dtype=bool)
     for window in windows:
         asked[canvas.place(window)] = True

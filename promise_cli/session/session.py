@@ -56,7 +56,7 @@ class Session:
     """For one lesion; 1 is the paper's single window."""
     seconds: Seconds = field(default_factory=Seconds)
     keep_windows: int = MAX_STATES
-    """Encoded windows that are kept for further clicks, where memory lasts for so many."""
+    """Encoded windows that are kept for further clicks, where memory lasts for so many; heeded at opening."""
     _steps: list[_Step] = field(default_factory=list, init=False)
     _told: bool = field(default=False, init=False)
 

@@ -215,7 +215,7 @@ def test_a_case_that_cannot_be_judged_is_named(
         ("num_background_clicks=-3", "--set: num_background_clicks must be at least 0, found -3"),
         (
             "centre_jitter=13",
-            "--set: centre_jitter must lie between 0 and 0.5 edges of the patch, found 13.0",
+            "--set: centre_jitter must be at least 0 and less than 0.5 edges of the patch, found 13.0",
         ),
         ("foreground_share=7", "--set: foreground_share must lie between 0 and 1, found 7.0"),
         ("loss.boundary_wait=1", "--set loss.boundary_wait: no such field; did you mean loss.boundary_weight?"),
