@@ -15,9 +15,11 @@ from evidence.rows import (
     JITTER,
     JITTERED,
     MENDED,
+    NEAR,
     PUBLISHED,
     SCRATCH,
     SECOND_SEED,
+    SMALL_JITTER,
     TABLE_2,
 )
 
@@ -59,6 +61,7 @@ SARCOMA = Matrix(
         "promise_in_use_centred",
         "promise_in_use_corrected",
         "promise_in_use_jittered",
+        "promise_in_use_near",
         "promise_in_use_scratch",
         "promise_in_use_again",
         "dynunet_clicks_again",
@@ -70,10 +73,10 @@ SARCOMA_FOLD_1 = dataclasses.replace(
     name="sarcoma_fold_1",
     fold=1,
     other_folds=(),
-    rows=(DYNUNET[0], CORRECTED, JITTERED),
+    rows=(DYNUNET[0], CORRECTED, JITTERED, NEAR),
     reference="dynunet",
     pairs=(),
-    studied=(CORRECTED.name, JITTERED.name),
+    studied=(CORRECTED.name, JITTERED.name, NEAR.name),
 )
 """Other test cases, since seven are few."""
 
@@ -137,15 +140,28 @@ PHANTOM = Matrix(
         ),
         Row(
             name="promise_in_use_jittered",
-            what="the same; patches up to a third of an edge off the target",
+            what="the same; patches up to a third of an edge off",
             options=(
                 *(*IN_USE, *CORRECTIONS, *JITTER),
                 *("--set", "vary_clicks=false", "--set", "vary_background_clicks=false"),
             ),
         ),
+        Row(
+            name="promise_in_use_near",
+            what="the same; patches up to a tenth of an edge off",
+            options=(
+                *(*IN_USE, *CORRECTIONS, *SMALL_JITTER),
+                *("--set", "vary_clicks=false", "--set", "vary_background_clicks=false"),
+            ),
+        ),
         *DYNUNET,
     ),
-    corrected=("promise_in_use", "promise_in_use_corrected", "promise_in_use_jittered"),
+    corrected=(
+        "promise_in_use",
+        "promise_in_use_corrected",
+        "promise_in_use_jittered",
+        "promise_in_use_near",
+    ),
 )
 
 PLAIN = Matrix(

@@ -88,6 +88,8 @@ BLIND = ("--set", "slice_embedding=random", "--set", "neck_norm=channels")
 CORRECTIONS = (*ONE, "--set", "corrections=3")
 JITTER = ("--set", "centre_jitter=0.333")
 """So that the middle of a patch does not tell the target."""
+SMALL_JITTER = ("--set", "centre_jitter=0.1")
+"""As far as in the authors' code."""
 CORRECTED = _promise(
     "promise_in_use_corrected",
     "ProMISe, encoder in use; centred patches, one click and none to three corrections",
@@ -96,10 +98,17 @@ CORRECTED = _promise(
 )
 JITTERED = _promise(
     "promise_in_use_jittered",
-    "ProMISe, encoder in use; patches off the target's middle, one click and none to three corrections",
+    "ProMISe, encoder in use; patches a third of an edge off, one click and none to three corrections",
     *IN_USE,
     *CORRECTIONS,
     *JITTER,
+)
+NEAR = _promise(
+    "promise_in_use_near",
+    "ProMISe, encoder in use; patches a tenth of an edge off, one click and none to three corrections",
+    *IN_USE,
+    *CORRECTIONS,
+    *SMALL_JITTER,
 )
 MENDED = (
     _promise(
@@ -123,6 +132,7 @@ MENDED = (
     ),
     CORRECTED,
     JITTERED,
+    NEAR,
     _promise(
         "promise_in_use_scratch",
         "ProMISe, encoder in use, from random weights; centred patches, one click",
