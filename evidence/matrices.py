@@ -75,7 +75,12 @@ SARCOMA_FOLD_1 = dataclasses.replace(
     other_folds=(),
     rows=(DYNUNET[0], CORRECTED, JITTERED, NEAR),
     reference="dynunet",
-    pairs=(),
+    pairs=(
+        (NEAR.name, "dynunet"),
+        (CORRECTED.name, "dynunet"),
+        (JITTERED.name, "dynunet"),
+        (NEAR.name, CORRECTED.name),
+    ),
     studied=(CORRECTED.name, JITTERED.name, NEAR.name),
 )
 """Other test cases, since seven are few."""

@@ -40,9 +40,9 @@ def test_the_boundary_loss_is_in_the_rows_that_end_in_b() -> None:
     assert {weight for name, weight in weights.items() if name not in without} == {10.0}
 
 
-def test_the_recommended_recipe_centres_patches_on_the_target_clicks_once_and_corrects() -> None:
+def test_the_recommended_recipe_has_the_target_near_the_middle_clicks_once_and_corrects() -> None:
     clicks = {"num_foreground_clicks": 1, "num_background_clicks": 0, "corrections": 3}
-    changed = {"foreground_share": 1.0, **clicks}
+    changed = {"foreground_share": 1.0, "centre_jitter": 0.1, **clicks}
     assert preset("recommended")[1] == dataclasses.replace(TrainConfig(), **changed)
 
 
