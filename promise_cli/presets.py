@@ -176,8 +176,8 @@ def _train_config(name: str) -> TrainConfig:
             validate_every=5,
         )
     if name == RECOMMENDED:
-        # Corrections make a network heed its clicks, and patches off the middle make a click say what the place of the
-        # patch does not (docs/results.md).
+        # Corrections teach a network to heed its clicks; with patches always centred on the target one of three did not
+        # learn it (docs/results.md).
         return dataclasses.replace(
             paper,
             foreground_share=1.0,

@@ -216,6 +216,8 @@ def test_folds_are_shown_one_by_one_and_with_all_their_cases(tmp_path: Path) -> 
         records = [{"case_id": case_id, "dice": 0.4} for case_id in cases]
         write_json({"cases": records}, tmp_path / fold / "dynunet" / "metrics.json")
         draws_of_cases = {case_id: [dice - 0.1, dice + 0.1] for case_id, dice in cases.items()}
+        at_click = {case_id: {"part_at_click": 0.45} for case_id in cases}
+        write_json({"cases": at_click}, tmp_path / fold / "dynunet" / "click_after.json")
         file = tmp_path / fold / "promise" / "draws.json"
         assert len(folds(matrix, tmp_path / "one")) == 2  # not before all folds have the row
         write_json({"dice": {PROMISE_PREDICT: draws_of_cases}}, file)
@@ -223,7 +225,7 @@ def test_folds_are_shown_one_by_one_and_with_all_their_cases(tmp_path: Path) -> 
     assert "[one](results/one/promise/draws.json) | 2 | 0.600 | 0.400 | +0.200 |" in first
     assert "[two](results/two/promise/draws.json) | 2 | 0.700 | 0.400 | +0.300 |" in second
     assert "| all | 4 | 0.650 | 0.400 | +0.250 |" in together
-    assert together.endswith("| 4 |")  # ahead in all
+    assert together.endswith("| 4 | 0.450 | +0.200 |")  # ahead in all
     write_json({"dice": {PROMISE_PREDICT: {"1": [0.5]}}}, file)
     with pytest.raises(ValueError, match="promise: a case is tested in two folds"):
         folds(matrix, tmp_path / "one")
