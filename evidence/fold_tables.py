@@ -8,7 +8,6 @@ from evidence.score_tables import PROMISE_PREDICT, WITHOUT_CLICKS, dice_by_case
 from evidence.table import head, line, span
 from promise_cli.records import load_json
 from promise_cli.scores.comparison import compare_pairs
-from promise_cli.scores.statistics import describe
 
 
 def folds(matrix: Matrix, folder: Path) -> list[str]:
@@ -43,7 +42,7 @@ def folds(matrix: Matrix, folder: Path) -> list[str]:
             lines.append(
                 line(
                     *(row.what, shown, str(len(ours))),
-                    *(f"{describe(values).mean:.3f}" for values in (ours, theirs)),
+                    *(f"{fmean(values):.3f}" for values in (ours, theirs)),
                     *(f"{test.mean_difference:+.3f}", span(test.interval), f"{test.t_p:.2g}"),
                     f"{test.wilcoxon_p:.2g}",
                     str(sum(a > b for a, b in zip(ours, theirs, strict=True))),

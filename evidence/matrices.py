@@ -95,7 +95,7 @@ HIPPOCAMPUS = Matrix(
         *("--epochs", "4", "--batch-size", "2", "--lr", "1e-3"),
         *("--set", "validate_every=2", "--set", "validation_patches=1"),
     ),
-    rows=(PUBLISHED, SCRATCH, *TABLE_2, MENDED[0], CORRECTED, *DYNUNET),
+    rows=(PUBLISHED, SCRATCH, *TABLE_2, MENDED[0], NEAR, *DYNUNET),
     pairs=(
         (PROMISE, "baseline_3dsam"),
         (PROMISE, "promise_c"),
@@ -105,13 +105,22 @@ HIPPOCAMPUS = Matrix(
         ("promise_in_use", PROMISE),
         ("promise_in_use", "baseline_3dsam"),
         ("promise_in_use", "dynunet"),
-        ("promise_in_use_corrected", "promise_in_use"),
-        ("promise_in_use_corrected", "dynunet"),
+        ("promise_in_use_near", "promise_in_use"),
+        ("promise_in_use_near", "dynunet"),
         ("dynunet_clicks", "dynunet"),
     ),
     studied=("promise_in_use",),
-    corrected=("promise_in_use_corrected",),
+    corrected=("promise_in_use_near",),
 )
+
+
+def _corrected_tiny(name: str, what: str, *options: str) -> Row:
+    """With corrections in place of the varied clicks of the preset `tiny`."""
+    fixed = ("--set", "vary_clicks=false", "--set", "vary_background_clicks=false")
+    return Row(
+        name=name, what=f"the same; {what}", options=(*IN_USE, *CORRECTIONS, *options, *fixed)
+    )
+
 
 PHANTOM = Matrix(
     name="phantom",
@@ -135,29 +144,12 @@ PHANTOM = Matrix(
             what="the same with an encoder that stays in use",
             options=(*IN_USE, "--set", "vary_background_clicks=true"),
         ),
-        Row(
-            name="promise_in_use_corrected",
-            what="the same; centred patches, one click and none to three corrections",
-            options=(
-                *(*IN_USE, *CORRECTIONS),
-                *("--set", "vary_clicks=false", "--set", "vary_background_clicks=false"),
-            ),
+        _corrected_tiny(
+            "promise_in_use_corrected", "centred patches, one click and none to three corrections"
         ),
-        Row(
-            name="promise_in_use_jittered",
-            what="the same; patches up to a third of an edge off",
-            options=(
-                *(*IN_USE, *CORRECTIONS, *JITTER),
-                *("--set", "vary_clicks=false", "--set", "vary_background_clicks=false"),
-            ),
-        ),
-        Row(
-            name="promise_in_use_near",
-            what="the same; patches up to a tenth of an edge off",
-            options=(
-                *(*IN_USE, *CORRECTIONS, *SMALL_JITTER),
-                *("--set", "vary_clicks=false", "--set", "vary_background_clicks=false"),
-            ),
+        _corrected_tiny("promise_in_use_jittered", "patches up to a third of an edge off", *JITTER),
+        _corrected_tiny(
+            "promise_in_use_near", "patches up to a tenth of an edge off", *SMALL_JITTER
         ),
         *DYNUNET,
     ),

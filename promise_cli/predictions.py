@@ -174,6 +174,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def describe_windows(most: int) -> str:
+    """How far a lesion is followed, in words."""
+    return "one window" if most == 1 else f"up to {most} windows"
+
+
 def describe_click(click: Click, scan: Volume, mask: NDArray[np.uint8]) -> ClickRecord:
     """What a click was taken for: voxel, millimetres, intensity, and whether the mask holds it.
 

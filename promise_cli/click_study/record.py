@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promise_cli import __version__
+from promise_cli.predictions import describe_windows
 from promise_cli.scores.statistics import Statistics
 
 SCHEMA_VERSION = 1
@@ -121,4 +122,4 @@ class ClickStudy:
     @property
     def windows(self) -> str:
         """In words."""
-        return "one window" if self.max_windows == 1 else f"up to {self.max_windows} windows"
+        return describe_windows(self.max_windows)

@@ -20,6 +20,7 @@ from promise_cli.predictions import (
     Failure,
     PredictedCase,
     Predictions,
+    describe_windows,
     labels_dir,
     now,
 )
@@ -163,7 +164,7 @@ def _record(
 ) -> Predictions:
     """The record before its first new case."""
     plan, paths = predictor.plan, tuple(str(path) for path in predictor.checkpoints)
-    most = "one window" if request.max_windows == 1 else f"up to {request.max_windows} windows"
+    most = describe_windows(request.max_windows)
     size = f"{plan.patch_size} voxels"
     windows = (
         f"{most} of {size} a lesion"

@@ -144,13 +144,12 @@ class Session:
         So are networks asked that take no clicks; with ProMISe the paper does not do so.
         """
         nowhere, no_labels = np.zeros((0, 3), np.int64), np.zeros(0, np.int64)
-        windows = windows_over(self._answers.grid.shape, self.plan.patch_size)
-        windows = [window for window in windows if self._answers.holds_tissue(window)] or windows[
-            :1
-        ]
+        answers = self._answers
+        windows = windows_over(answers.grid.shape, self.plan.patch_size)
+        windows = [window for window in windows if answers.holds_tissue(window)] or windows[:1]
         canvas = Canvas.holding(windows)
         for window in windows:
-            canvas.add(window, self._answers.ask(window, nowhere, no_labels))
+            canvas.add(window, answers.ask(window, nowhere, no_labels))
         return self._back_to_scan(canvas, canvas.fused(), nowhere, closed=True)
 
     def _predict(self, clicks: tuple[Click, ...], earlier: tuple[Patch, ...]) -> Prediction:
