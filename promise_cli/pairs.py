@@ -1,26 +1,28 @@
 """Which prediction belongs to which label."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.errors import EvaluationError, WorkspaceError
+from promise_cli.errors import EvaluationError
+from promise_cli.mask_folders import (
+    is_bare,
+    labels_of,
+    manifest_of,
+    masks_of,
+    newest_predictions,
+    refuse_swapped,
+)
 from promise_cli.targets import (
-    LABEL_FOLDERS,
     MANIFEST,
     Manifest,
     Target,
     dataset_name,
     find_dataset_json,
-    newest_manifest,
     read_ignored,
-    read_manifest,
     read_targets,
 )
-from promise_cli.volume import SUFFIXES, case_id, find_volumes, is_volume_file
+from promise_cli.volume import SUFFIXES, case_id, find_volumes
 from promise_cli.workspace import Workspace
-
-_EXPECTED = "expected a folder of .nii.gz masks, one such file, or an MSD folder with labelsTr"
 
 
 @dataclass(frozen=True)
@@ -81,19 +83,19 @@ def pair_cases(
         WorkspaceError: There is nothing to evaluate.
     """
     if predictions is None:
-        predictions = _newest(workspace)
+        predictions = newest_predictions(workspace)
     asked = predictions
-    if not (may_lack and _is_bare(predictions)):
-        predictions = _masks_of(predictions)
-    manifest = _manifest_of(predictions)
+    if not (may_lack and is_bare(predictions)):
+        predictions = masks_of(predictions)
+    manifest = manifest_of(predictions)
     if labels is None:
-        labels = _labels_of(predictions, manifest, workspace)
-    asked_labels, labels = labels, _masks_of(labels)
+        labels = labels_of(predictions, manifest, workspace)
+    asked_labels, labels = labels, masks_of(labels)
     if manifest is None and labels.is_dir() and (labels / MANIFEST).exists():
         raise EvaluationError(
             f"{labels}: holds {MANIFEST}, so these are predictions; the order is PREDICTIONS LABELS"
         )
-    _refuse_swapped(asked, asked_labels)
+    refuse_swapped(asked, asked_labels)
     if predictions.resolve() == labels.resolve():
         raise EvaluationError(
             f"{labels}: predictions and labels are the same; give PREDICTIONS LABELS"
@@ -101,91 +103,6 @@ def pair_cases(
     if manifest is not None:
         return _pair_listed(predictions, labels, manifest)
     return _pair_folders(predictions, labels)
-
-
-def _newest(workspace: Workspace) -> Path:
-    found = sorted(workspace.predictions.glob(f"*/{MANIFEST}"))
-    if not found:
-        raise WorkspaceError(
-            f"{workspace.predictions}: no predictions; run promise-predict first, or give"
-            " PREDICTIONS LABELS"
-        )
-    return newest_manifest(found).parent
-
-
-def _masks_of(path: Path) -> Path:
-    """The folder or file that is meant."""
-    if not path.exists():
-        raise WorkspaceError(f"{path}: no such file or folder; {_EXPECTED}")
-    if path.is_file():
-        if not is_volume_file(path):
-            raise EvaluationError(f"{path}: not a mask; {_EXPECTED}")
-        return path
-    if find_volumes(path) or (path / MANIFEST).exists():
-        return path
-    if (path / "labelsTr").is_dir():
-        return _masks_of(path / "labelsTr")
-    raise EvaluationError(f"{path}: no mask in it; {_EXPECTED}")
-
-
-def _is_bare(path: Path) -> bool:
-    """Whether a folder is there and holds nothing that could be meant."""
-    return (
-        path.is_dir()
-        and not find_volumes(path)
-        and not (path / MANIFEST).exists()
-        and not (path / "labelsTr").is_dir()
-    )
-
-
-def _refuse_swapped(predictions: Path, labels: Path) -> None:
-    """Refuse what can only be the labels' folder in the place of the predictions.
-
-    Raises:
-        EvaluationError: The first is named as datasets name their labels, or is a dataset; the second is not.
-    """
-    if _holds_labels(predictions) and not _holds_labels(labels):
-        raise EvaluationError(
-            f"{predictions}: these are a dataset's labels; the order is PREDICTIONS LABELS"
-        )
-
-
-def _holds_labels(path: Path) -> bool:
-    folder = path if path.is_dir() else path.parent
-    names = {folder.absolute().name, folder.resolve().name}
-    return bool(names & LABEL_FOLDERS) or (path.is_dir() and (path / "labelsTr").is_dir())
-
-
-def _manifest_of(predictions: Path) -> Manifest | None:
-    if predictions.is_dir():
-        path = predictions / MANIFEST
-        return read_manifest(path) if path.exists() else None
-    path = predictions.parent / MANIFEST
-    if not path.exists():
-        return None
-    manifest = read_manifest(path)
-    masks = {case: mask for case, mask in manifest.masks.items() if mask == predictions.name}
-    if not masks:
-        return None
-    return dataclasses.replace(manifest, masks=masks)
-
-
-def _labels_of(predictions: Path, manifest: Manifest | None, workspace: Workspace) -> Path:
-    if manifest is None:
-        raise EvaluationError(
-            f"{predictions}: no {MANIFEST} says which labels belong to it; give PREDICTIONS LABELS"
-        )
-    if manifest.labels is None:
-        raise EvaluationError(
-            f"{manifest.path}: names no labels; give them: promise-evaluate {predictions} LABELS"
-        )
-    path = workspace.root / manifest.labels
-    if not path.exists():
-        raise EvaluationError(
-            f"{manifest.path}: its labels {path} do not exist; give them: promise-evaluate"
-            f" {predictions} LABELS"
-        )
-    return path
 
 
 def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing:

@@ -1,6 +1,6 @@
 """Clicks as part of the experiment: the test cases of a fold, predicted with simulated clicks and scored.
 
-Only `study` loads networks.
+Only `study` and `trial` work with networks.
 """
 
 from promise_cli.click_study.files import show_study

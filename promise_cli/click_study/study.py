@@ -1,57 +1,26 @@
 """The test cases of a fold, predicted with simulated clicks and scored on their scans' own grids."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from promise_cli.architectures import takes_clicks
 from promise_cli.checkpoint import Checkpoint, load_checkpoint
 from promise_cli.click_study.curves import make_curves
-from promise_cli.click_study.draw import correct_largest_error, draw_clicks, generator
 from promise_cli.click_study.files import claim_output, write_study
 from promise_cli.click_study.kept import KeptCase, KeptCases
-from promise_cli.click_study.record import (
-    ClickStudy,
-    SimulatedClick,
-    Strategy,
-    Trial,
-    TrialScore,
-)
+from promise_cli.click_study.record import ClickStudy
 from promise_cli.click_study.request import StudyRequest
+from promise_cli.click_study.trial import open_case, try_clicks
 from promise_cli.console import say, track
-from promise_cli.dataset import CaseFiles, is_target, read_dataset
+from promise_cli.dataset import CaseFiles, read_dataset
 from promise_cli.errors import EvaluationError
-from promise_cli.grid import Spacing, format_shape
-from promise_cli.metrics import Scores, score_masks
 from promise_cli.predictions import labels_dir
-from promise_cli.predictor import Prediction, Predictor, Session
-from promise_cli.prompts import BACKGROUND, FOREGROUND, Click
+from promise_cli.predictor import Predictor
 from promise_cli.scores import typed_command
-from promise_cli.scoring import header_spacing
 from promise_cli.splits import splits_of_dataset
 from promise_cli.tolerances import choose_tolerances
-from promise_cli.volume import as_stored, read_label, read_volume
 from promise_cli.workspace import Workspace, open_workspace
-
-Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class _Case:
-    """One test case, ready for clicks."""
-
-    case_id: str
-    session: Session
-    target: Mask
-    """(I, J, K) as the file stores it."""
-    spacing: Spacing
-    """Of the label's header."""
-    through: int
-    """The axis of the file across the slices."""
 
 
 def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
@@ -130,9 +99,9 @@ def _do_cases(
     for files in track(
         [files for files in cases if files.case_id not in done], "clicks", len(cases) - len(done)
     ):
-        case = _open(files, predictor, request.max_windows)
+        case = open_case(files, predictor, request.max_windows)
         trials = [
-            _try(case, strategy, number, request, tolerances)
+            try_clicks(case, strategy, number, request, tolerances)
             for strategy in (request.strategies if case.target.any() else ())
             for number in range(request.trials)
         ]
@@ -161,99 +130,3 @@ def _test_cases(
             f"{folder}: test case {gone[0]} of {path} is not there; add its scan and label"
         )
     return [files[case] for case in sorted(wanted)]
-
-
-def _open(files: CaseFiles, predictor: Predictor, max_windows: int) -> _Case:
-    plan = predictor.plan
-    scan = read_volume(files.image, plan.orientation)
-    label = read_label(files.label, "as_stored")
-    if not label.stored_grid.is_that_of(scan.stored_grid):
-        a, b = label.stored_grid, scan.stored_grid
-        apart = f", {a.distance_mm(b):.3g} mm apart" if a.shape == b.shape else ""
-        raise EvaluationError(
-            f"{files.label}: {format_shape(a.shape)} voxels, but {files.image} has {format_shape(b.shape)}{apart};"
-            " correct the dataset"
-        )
-    directions = np.abs(label.stored_grid.affine[2, :3]) / label.stored_grid.spacing
-    return _Case(
-        case_id=files.case_id,
-        session=predictor.open(scan, max_windows=max_windows, where=files.case_id),
-        target=is_target(label.array, plan.labels),
-        spacing=header_spacing(label),
-        through=int(directions.argmax()),
-    )
-
-
-def _try(
-    case: _Case,
-    strategy: Strategy,
-    trial: int,
-    request: StudyRequest,
-    tolerances: tuple[float, ...],
-) -> Trial:
-    rng = generator(request.seed, case.case_id, strategy, trial)
-    run = _correct if strategy == "largest-error" else _click_at_once
-    clicks: tuple[SimulatedClick, ...] = ()
-    scores = []
-    dice_by_click = []
-    for number, made, prediction in run(case, strategy, rng, request.numbers):
-        clicks = made
-        wanted = number in request.numbers
-        mask = as_stored(prediction.mask, case.session.scan)
-        found = score_masks(mask, case.target, case.spacing, tolerances if wanted else ())
-        dice_by_click.append(found.dice)
-        if wanted:
-            scores.append(_score(number, found, tolerances, prediction.clicks_outside_window))
-    return Trial(
-        case_id=case.case_id,
-        strategy=strategy,
-        trial=trial,
-        clicks=clicks,
-        scores=tuple(scores),
-        dice_by_click=tuple(dice_by_click) if strategy == "largest-error" else (),
-    )
-
-
-def _score(
-    clicks: int, found: Scores, tolerances: tuple[float, ...], outside_window: int
-) -> TrialScore:
-    return TrialScore(
-        clicks=clicks,
-        dice=found.dice,
-        nsd={str(mm): value for mm, value in zip(tolerances, found.nsd, strict=True)},
-        prediction_voxels=found.prediction_voxels,
-        outside_window=outside_window,
-    )
-
-
-_Step = tuple[int, tuple[SimulatedClick, ...], Prediction]
-"""How many clicks, which, and what was found."""
-
-
-def _click_at_once(
-    case: _Case, strategy: Strategy, rng: np.random.Generator, numbers: Sequence[int]
-) -> Iterator[_Step]:
-    """All clicks of a number in one prompt, as the paper tests ten."""
-    clicks = draw_clicks(strategy, case.target, case.through, rng, numbers[-1])
-    for number in numbers:
-        yield number, clicks, case.session.prompt([_as_click(click) for click in clicks[:number]])
-
-
-def _correct(
-    case: _Case, _: Strategy, rng: np.random.Generator, numbers: Sequence[int]
-) -> Iterator[_Step]:
-    """One click after another, each on what the mask before it has wrong; none where nothing is."""
-    session = case.session
-    session.reset()
-    clicks: tuple[SimulatedClick, ...] = ()
-    for number in range(1, numbers[-1] + 1):
-        click = correct_largest_error(case.target, session.mask, case.spacing, rng)
-        if click is not None:
-            session.click(click.voxel, int(click.foreground))
-            clicks = (*clicks, click)
-        assert session.prediction is not None
-        yield number, clicks, session.prediction
-
-
-def _as_click(click: SimulatedClick) -> Click:
-    return Click(click.voxel, FOREGROUND if click.foreground else BACKGROUND)

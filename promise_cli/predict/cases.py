@@ -1,7 +1,5 @@
 """One case of promise-predict: read, asked of the networks, written and read back."""
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,14 +23,11 @@ from promise_cli.predictions import (
     describe_click,
 )
 from promise_cli.prompts import FOREGROUND, ONE_LESION, Click, Lesion, lesions
-from promise_cli.records import record_to_json
 from promise_cli.session.tissue import tissue_range
 from promise_cli.volume import (
     Volume,
-    file_stamps,
     read_label,
     read_volume,
-    volume_files,
     write_mask,
     write_probabilities,
 )
@@ -62,30 +57,6 @@ class Found:
     seconds: SecondsRecord
     pictures: "tuple[SlicePicture, ...] | None"
     """Slices for the page; None where it is not asked for, or they are drawn later from the files."""
-
-
-def case_key(
-    request: PredictRequest, checkpoints: Sequence[Path], scan: Path, clicks: Sequence[Click]
-) -> str:
-    """Changes whenever the case's mask might: with the scan's files, its clicks, the networks and the settings."""
-    stats = file_stamps([*volume_files(scan), *checkpoints])
-    settings = [request.max_windows, request.tta, request.precision]
-    content = json.dumps([stats, settings, record_to_json(tuple(clicks))])
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-def is_finished(
-    record: PredictedCase | None, key: str, scan: Path, folder: Path, request: PredictRequest
-) -> bool:
-    """Whether a case need not be done again."""
-    if record is None or record.key != key or not (folder / record.mask).is_file():
-        return False
-    if (folder / record.mask).stat().st_size != record.mask_bytes:
-        return False
-    if record.mask != mask_name(record.case_id, scan, request.same_format):
-        return False
-    there = all((folder / name).exists() for name in record.probabilities)
-    return there and (bool(record.probabilities) or not request.save_prob)
 
 
 class CaseWork:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from promise_cli.console import fail, say, track
 from promise_cli.errors import PromiseError, PromptError, WorkspaceError
 from promise_cli.grid import format_spacing
-from promise_cli.predict.cases import CaseWork, case_key, is_finished
+from promise_cli.predict.cases import CaseWork
+from promise_cli.predict.finished import case_key, is_finished
 from promise_cli.predict.inputs import Inputs, check_output, gather_inputs, write_clicks
 from promise_cli.predict.record import RecordFile, earlier_cases, renew, save_failures
 from promise_cli.predict.relay import relay

@@ -17,16 +17,18 @@ from promise_cli.plan import Plan
 from promise_cli.records import load_record
 from promise_cli.samples import TrainingSamples, ValidationSamples
 from promise_cli.splits import Split, Splits
+from promise_cli.train.compiled import compiled_or_plain
 from promise_cli.train.fold_scores import score_fold
 from promise_cli.train.group import Group, join_group, launch
 from promise_cli.train.introduction import introduce, warn_of_large_targets
-from promise_cli.train.loop import Training, compiled_or_plain, train_epochs
+from promise_cli.train.loop import train_epochs
 from promise_cli.train.outcome import recorded
 from promise_cli.train.place import run_folder
 from promise_cli.train.request import TrainRequest
 from promise_cli.train.run import LAST, Run, hold
 from promise_cli.train.start import resume_run, start_run
 from promise_cli.train.stopping import StopRequest
+from promise_cli.train.training import Training
 from promise_cli.train.watch import Board
 from promise_cli.volume import file_stamps
 from promise_cli.workspace import Workspace, open_workspace

@@ -9,7 +9,6 @@ import torch
 
 from promise_cli.architectures import count_operations
 from promise_cli.errors import CheckpointError, PromiseError, StoppedError
-from promise_cli.train.loop import Training
 from promise_cli.train.provenance import (
     begin_session,
     end_session,
@@ -18,6 +17,7 @@ from promise_cli.train.provenance import (
     save_sessions,
 )
 from promise_cli.train.run import Run
+from promise_cli.train.training import Training
 
 _NO_MEMORY = re.compile("out of memory|not enough memory|can't allocate|alloc_cpu", re.IGNORECASE)
 """As torch says it, of which only CUDA's has a class of its own."""

@@ -76,7 +76,7 @@ def test_a_study_that_was_stopped_goes_on_from_its_finished_cases(monkeypatch):
     assert (stopped.exit_code, stopped.stderr) == (1, "error: stopped; what was finished is kept\n")
     assert len(list(Path("parts/unfinished").iterdir())) == 1
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_try", stop)
+        patched.setattr(module, "try_clicks", stop)
         assert "1 of 1 cases were done before" in run(*asked, "-o", "parts").stdout
     whole, parts = (
         json.loads((Path(folder) / "clicks.json").read_text()) for folder in ("whole", "parts")

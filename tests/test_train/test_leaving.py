@@ -13,7 +13,7 @@ from promise_cli.checkpoint import load_checkpoint, save_checkpoint
 from promise_cli.errors import CheckpointError, DatasetError, PromiseError, StoppedError
 from promise_cli.records import load_record
 from promise_cli.splits import Splits
-from promise_cli.train import TrainRequest, loop, run, train
+from promise_cli.train import TrainRequest, run, step, train
 from promise_cli.train.curves import load_log, save_log
 from promise_cli.train.provenance import RunRecord
 from tests.conftest import RUN
@@ -56,7 +56,7 @@ def test_out_of_memory_is_one_line_and_the_readers_end(
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
-    monkeypatch.setattr(loop, "total_loss", full)
+    monkeypatch.setattr(step, "total_loss", full)
     root = _workspace(preprocessed, tmp_path)
     with pytest.raises(CheckpointError) as caught:
         _train(root, workers=workers)
@@ -75,7 +75,7 @@ def test_a_reader_that_is_killed_is_one_line(
             child.kill()
         raise RuntimeError("DataLoader worker (pid(s) 1) exited unexpectedly")
 
-    monkeypatch.setattr(loop, "total_loss", kill_readers)
+    monkeypatch.setattr(step, "total_loss", kill_readers)
     root = _workspace(preprocessed, tmp_path)
     with pytest.raises(CheckpointError, match=r"start again with fewer --workers$"):
         _train(root, workers=2)

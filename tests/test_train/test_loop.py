@@ -15,13 +15,15 @@ from promise_cli.records import load_record
 from promise_cli.samples import TrainingSamples, ValidationSamples, collate
 from promise_cli.splits import Splits
 from promise_cli.train import TrainRequest, train
+from promise_cli.train.compiled import compiled_or_plain
 from promise_cli.train.group import Group
-from promise_cli.train.loop import Training, _step, compiled_or_plain
 from promise_cli.train.provenance import RunRecord
 from promise_cli.train.run import Run
 from promise_cli.train.schedule import Batch
 from promise_cli.train.start import resume_run
+from promise_cli.train.step import take_step
 from promise_cli.train.stopping import StopRequest
+from promise_cli.train.training import Training
 from promise_cli.train.watch import Board
 from tests.conftest import RUN
 
@@ -76,7 +78,7 @@ def test_a_worse_epoch_leaves_the_best_checkpoint(run: Run) -> None:
 
 def test_gradients_are_clipped(run: Run) -> None:
     training, samples = _training(run, gradient_clip=1e-3)
-    _step(training, [Batch((0,), 1.0, True)], iter([collate([samples[0]])]))
+    take_step(training, [Batch((0,), 1.0, True)], iter([collate([samples[0]])]))
     norm = torch.stack([p.grad.norm() for p in run.model.parameters() if p.grad is not None]).norm()
     assert norm <= 1.001e-3
 
@@ -90,7 +92,7 @@ def test_accumulated_gradients_are_those_of_one_batch(run: Run) -> None:
         ([Batch((0,), 0.5, False), Batch((1,), 0.5, True)], [collate([s]) for s in two]),
     ):
         weights = {name: value.clone() for name, value in run.model.state_dict().items()}
-        _step(training, batches, iter(given))
+        take_step(training, batches, iter(given))
         gradients.append([p.grad.clone() for p in run.model.parameters() if p.grad is not None])
         run.model.load_state_dict(weights)
     for whole, parts in zip(*gradients, strict=True):

@@ -1,0 +1,79 @@
+"""A run at work: what every step of it needs, and how it ends early."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from promise_cli.architectures import takes_clicks
+from promise_cli.errors import DatasetError, StoppedError
+from promise_cli.samples import TrainingSamples, ValidationSamples
+from promise_cli.train.group import Group
+from promise_cli.train.run import Run
+from promise_cli.train.schedule import num_steps
+from promise_cli.train.stopping import StopRequest
+from promise_cli.train.watch import Board, Watch
+
+
+@dataclass(eq=False, kw_only=True)
+class Training:
+    """A run at work."""
+
+    run: Run
+    network: Callable[..., Tensor]
+    """The run's model as it is called: compiled, or sharing its gradients."""
+    samples: TrainingSamples
+    fixed: ValidationSamples
+    group: Group
+    workers: int
+    """Processes that read samples."""
+    stop: StopRequest
+    board: Board
+    on_epoch: Callable[[], None] = lambda: None
+    """Called when an epoch is saved."""
+    steps: int = 0
+    """Done in this call, as are the seconds."""
+    seconds: float = 0.0
+    waiting_seconds: float = 0.0
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        run = self.run
+        per_epoch = num_steps(len(self.samples), run.samples_per_step)
+        done = run.epoch * per_epoch + run.step
+        clicks = run.config.validation_clicks if takes_clicks(run.model.config) else 0
+        self.watch = Watch(run.config.epochs, per_epoch, done, clicks)
+
+
+def stop_if_asked(training: Training) -> None:
+    """Save and leave between two steps, all processes at the same one."""
+    run, group = training.run, training.group
+    reason = training.stop.reason
+    if not group.sum(torch.tensor([float(reason is not None)])).item():
+        return
+    reason = next(filter(None, group.gather(reason)))
+    worth = run.epoch + run.step > 0 or not run.replaces
+    if group.is_first and worth:
+        run.save_step()
+    group.wait()  # a process that leaves takes the others with it
+    saved = (
+        "saved: go on with --resume" if worth else "nothing was trained, the earlier run is kept"
+    )
+    raise StoppedError(
+        f"{run.folder}: stopped by {reason} in epoch {run.epoch + 1} after {run.step} of"
+        f" {training.watch.steps_per_epoch} steps; {saved}"
+    )
+
+
+def not_finite(training: Training, what: str, case_ids: list[str]) -> DatasetError:
+    """The error that names step and cases, the same in all processes, which must ask for it together."""
+    run = training.run
+    cases = ", ".join(case for cases in training.group.gather(case_ids) for case in cases)
+    kept = (
+        f"the checkpoint of epoch {run.epoch} is kept" if run.is_saved else "nothing is saved yet"
+    )
+    return DatasetError(
+        f"{run.folder}: {what} in epoch {run.epoch + 1}, step {run.step + 1}, case {cases}; {kept}: look at the"
+        " intensities of that case, or start anew with a lower --lr or with --precision fp32"
+    )
