@@ -4,13 +4,8 @@ import dataclasses
 from pathlib import Path
 
 from promise_cli.errors import EvaluationError, WorkspaceError
-from promise_cli.targets import (
-    LABEL_FOLDERS,
-    MANIFEST,
-    Manifest,
-    newest_manifest,
-    read_manifest,
-)
+from promise_cli.manifest import MANIFEST, Manifest, newest_manifest, read_manifest
+from promise_cli.targets import LABEL_FOLDERS
 from promise_cli.volume import find_volumes, is_volume_file
 from promise_cli.workspace import Workspace
 

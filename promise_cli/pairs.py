@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promise_cli.errors import EvaluationError
+from promise_cli.manifest import MANIFEST, Manifest
 from promise_cli.mask_folders import (
     is_bare,
     labels_of,
@@ -13,8 +14,6 @@ from promise_cli.mask_folders import (
     refuse_swapped,
 )
 from promise_cli.targets import (
-    MANIFEST,
-    Manifest,
     Target,
     dataset_name,
     find_dataset_json,

@@ -25,8 +25,9 @@ from promise_cli.train.loop import train_epochs
 from promise_cli.train.outcome import recorded
 from promise_cli.train.place import run_folder
 from promise_cli.train.request import TrainRequest
+from promise_cli.train.resume import resume_run
 from promise_cli.train.run import LAST, Run, hold
-from promise_cli.train.start import resume_run, start_run
+from promise_cli.train.start import start_run
 from promise_cli.train.stopping import StopRequest
 from promise_cli.train.training import Training
 from promise_cli.train.watch import Board

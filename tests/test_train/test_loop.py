@@ -18,9 +18,9 @@ from promise_cli.train import TrainRequest, train
 from promise_cli.train.compiled import compiled_or_plain
 from promise_cli.train.group import Group
 from promise_cli.train.provenance import RunRecord
+from promise_cli.train.resume import resume_run
 from promise_cli.train.run import Run
 from promise_cli.train.schedule import Batch
-from promise_cli.train.start import resume_run
 from promise_cli.train.step import take_step
 from promise_cli.train.stopping import StopRequest
 from promise_cli.train.training import Training

@@ -1,0 +1,168 @@
+"""How a run goes on: from the checkpoint that an earlier call left."""
+
+import copy
+import dataclasses
+from pathlib import Path
+
+from torch.optim import AdamW
+
+from promise_cli.architectures import (
+    Network,
+    PlainConfig,
+    encoder_of,
+)
+from promise_cli.checkpoint import Checkpoint, build_model, load_checkpoint
+from promise_cli.device import choose_device, choose_precision
+from promise_cli.errors import CheckpointError
+from promise_cli.model import NEVER_CALLED, ProMISe
+from promise_cli.plan import Plan
+from promise_cli.splits import Split
+from promise_cli.train.curves import EpochLog, load_log
+from promise_cli.train.request import MAY_CHANGE, OPTIONS, TrainRequest
+from promise_cli.train.run import LAST, Run
+from promise_cli.train.start import make_optimizer
+
+
+def resume_run(
+    folder: Path, request: TrainRequest, plan: Plan, split: Split, *, device: str, processes: int
+) -> Run:
+    """The run as its last checkpoint left it; arguments as `start_run`.
+
+    Raises:
+        CheckpointError: There is nothing to go on from, or something that a run cannot change on the way has changed.
+    """
+    path = folder / LAST
+    if not path.exists():
+        raise CheckpointError(f"{path}: nothing to resume; leave --resume out to start a run")
+    if request.fields:
+        raise CheckpointError(
+            "--set: a run keeps the fields that it was started with; leave it out to go on, or start anew with"
+            " --overwrite instead of --resume"
+        )
+    checkpoint = load_checkpoint(path)
+    _check_unchanged(path, checkpoint, plan, split)
+    _check_request(request, checkpoint)
+    changed = {name: value for name, value in request.recipe().items() if name in MAY_CHANGE}
+    config = dataclasses.replace(checkpoint.train_config, **changed)
+    samples = config.batch_size * config.accumulate * processes
+    if samples != checkpoint.samples_per_step:
+        raise CheckpointError(
+            f"{path}: was trained with {checkpoint.samples_per_step} samples a step, this call takes {samples}"
+            f" (--batch-size {config.batch_size} x --accumulate {config.accumulate} x {processes} devices); change one"
+            " of them so that the product stays"
+        )
+    if config.epochs < checkpoint.epoch + (checkpoint.step > 0):
+        raise CheckpointError(
+            f"{path}: {checkpoint.epoch} epochs are done, --epochs {config.epochs} is less; ask for more"
+        )
+    chosen = choose_device(device)
+    precision = choose_precision(config.precision, chosen, encoder_of(checkpoint.model_config))
+    config = dataclasses.replace(config, precision=precision)  # a checkpoint of format 1 says auto
+    model = build_model(checkpoint, path)
+    if isinstance(model, ProMISe) and checkpoint.encoder_weights != "none":
+        model.freeze_encoder()
+    model.to(chosen)
+    optimizer = make_optimizer(model, config)
+    _load_state(optimizer, model, checkpoint, path)
+    return Run(
+        folder=folder,
+        preset=checkpoint.preset,
+        fold=checkpoint.fold,
+        split=split,
+        seed=checkpoint.seed,
+        plan=checkpoint.plan,
+        config=config,
+        samples_per_step=samples,
+        model=model,
+        optimizer=optimizer,
+        device=chosen,
+        encoder_weights=checkpoint.encoder_weights,
+        network=checkpoint.network,
+        epoch=checkpoint.epoch,
+        step=checkpoint.step,
+        sums=dict(checkpoint.sums),
+        best_dice=checkpoint.best_dice,
+        last_dice=checkpoint.validation_dice,
+        log=_log_of(checkpoint, folder),
+    )
+
+
+def _load_state(optimizer: AdamW, model: Network, checkpoint: Checkpoint, path: Path) -> None:
+    """Give the optimiser its moments back.
+
+    Raises:
+        CheckpointError: The file holds none, or those of another network.
+    """
+    state = copy.deepcopy(checkpoint.optimizer)  # not the file's own memory
+    begun = checkpoint.epoch + checkpoint.step > 0
+    if not state or (begun and not state.get("state")):
+        raise CheckpointError(
+            f"{path}: holds no state of the optimiser, so it is only for prediction (a copy of checkpoint_best.pt?);"
+            " restore the run's own checkpoint_last.pt, or start anew with --overwrite instead of --resume"
+        )
+    try:
+        optimizer.load_state_dict(state)
+        counted = {int(moments["step"]) for moments in optimizer.state.values()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        counted = set()
+    lacking = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and NEVER_CALLED not in name and parameter not in optimizer.state
+    ]
+    if begun and (len(counted) != 1 or lacking):
+        raise CheckpointError(
+            f"{path}: the state of the optimiser is damaged or incomplete; restore the file, or start anew with"
+            " --overwrite instead of --resume"
+        )
+
+
+def _log_of(checkpoint: Checkpoint, folder: Path) -> list[EpochLog]:
+    """The rows of the epochs that are done; earlier checkpoints left them to log.csv."""
+    rows = (
+        [EpochLog(**row) for row in checkpoint.log]
+        if checkpoint.log
+        else load_log(folder / "log.csv")
+    )
+    return [row for row in rows if row.epoch <= checkpoint.epoch]
+
+
+def _check_unchanged(path: Path, checkpoint: Checkpoint, plan: Plan, split: Split) -> None:
+    """Refuse to go on with other data than the run was started with."""
+    if dataclasses.replace(plan, patch_size=checkpoint.plan.patch_size) != checkpoint.plan:
+        raise CheckpointError(
+            f"{path}: was trained with another plan than plans.json now holds; restore plans.json, or add"
+            " --overwrite instead of --resume to start anew"
+        )
+    if checkpoint.split != split:
+        raise CheckpointError(
+            f"{path}: was trained with other cases than fold {checkpoint.fold} of splits.json now has; restore"
+            " splits.json, or add --overwrite instead of --resume to start anew"
+        )
+
+
+def _check_request(request: TrainRequest, checkpoint: Checkpoint) -> None:
+    """Refuse what a run was started with and cannot change on the way."""
+    weights = request.weights and Path(request.weights).name
+    sizes = checkpoint.model_config
+    clicked = isinstance(sizes, PlainConfig) and sizes.clicks_as_channel
+    asked: dict[str, tuple[object, object]] = {
+        "--network": (request.network, checkpoint.network),
+        "--clicks-as-channel": (request.clicks_as_channel, clicked),
+        "--preset": (request.preset, checkpoint.preset),
+        "--encoder": (request.encoder, encoder_of(sizes)),
+        "--weights": (
+            weights,
+            checkpoint.encoder_weights.rpartition(" ")[0] or checkpoint.encoder_weights,
+        ),
+        "--seed": (request.seed, checkpoint.seed),
+    }
+    for name, value in request.recipe().items():
+        if name not in MAY_CHANGE and value != "auto":
+            asked[OPTIONS[name]] = (value, getattr(checkpoint.train_config, name))
+    for option, (given, started) in asked.items():
+        if given is not None and given != started:
+            raise CheckpointError(
+                f"{option} {given}: this run was started with {started}; leave the option out to go on, or start"
+                " anew with --overwrite instead of --resume"
+            )
