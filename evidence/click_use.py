@@ -69,7 +69,7 @@ def measure_click_use(place: Place, row: Row, device: str) -> dict[str, object]:
     Returns:
         Means over the test cases, and each case's values, by the names of `MEANING`.
     """
-    predictor = Predictor.load(place.run_of(row) / "checkpoint_best.pt", device)
+    predictor = Predictor.load(place.checkpoint_of(row), device)
     cases = {
         case_id: _ask_everywhere(predictor, _open(place, predictor, case_id, voxel))
         for case_id, voxel in load_json(place.points).items()

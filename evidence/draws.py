@@ -45,7 +45,7 @@ def measure_draws(place: Place, row: Row, device: str) -> dict[str, object]:
     Returns:
         What was measured, which placement is that of promise-predict, and the values.
     """
-    checkpoint = place.run_of(row) / "checkpoint_best.pt"
+    checkpoint = place.checkpoint_of(row)
     predictor = Predictor.load(checkpoint, device, place.precision_of(row))
     own = {name for name, centre in PLACEMENTS.items() if centre == predictor.centres_clicks}
     draws = [draw_points(place, draw) for draw in range(DRAWS)]

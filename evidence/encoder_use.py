@@ -39,7 +39,7 @@ def measure_encoder_use(place: Place, row: Row, device: str) -> dict[str, object
     Returns:
         What was measured, and its means over the cases, by the names of `MEANING`.
     """
-    predictor = Predictor.load(place.run_of(row) / "checkpoint_best.pt", device)
+    predictor = Predictor.load(place.checkpoint_of(row), device)
     (model,) = predictor.networks.models
     if not isinstance(model, ProMISe):
         raise TypeError(f"row {row.name}: its network has no image transformer")

@@ -10,7 +10,9 @@ from evidence.rows import (
     CORRECTED,
     CORRECTIONS,
     DYNUNET,
+    DYNUNET_LAST,
     FREE,
+    HEAD,
     IN_USE,
     JITTER,
     JITTERED,
@@ -23,6 +25,8 @@ from evidence.rows import (
     TABLE_2,
 )
 
+BEST = ("--set", "predict_with=best")
+"""As all rows had it before `LAST`, which comes behind it and counts."""
 SARCOMA = Matrix(
     name="sarcoma",
     dataset="Task90_SoftTissueSarcoma",
@@ -32,9 +36,10 @@ SARCOMA = Matrix(
     train=(
         *("--epochs", "30", "--batch-size", "2", "--lr", "1e-3"),
         *("--set", "validate_every=5", "--set", "validation_patches=4"),
+        *BEST,
     ),
     rows=(
-        *(PUBLISHED, CLICK_MAP, FREE, *DYNUNET, SCRATCH),
+        *(PUBLISHED, CLICK_MAP, FREE, *DYNUNET, DYNUNET_LAST, SCRATCH),
         *(*AS_AT_TEST, *MENDED, *SECOND_SEED),
     ),
     pairs=(
@@ -46,6 +51,10 @@ SARCOMA = Matrix(
         ("promise_in_use_corrected", "promise_in_use"),
         ("promise_in_use_jittered", "promise_in_use_corrected"),
         ("promise_in_use_jittered", "dynunet"),
+        ("promise_in_use_near", "promise_in_use_corrected"),
+        ("promise_in_use_head", "promise_in_use_near"),
+        ("promise_in_use_near", "dynunet"),
+        ("promise_in_use_head", "dynunet_last"),
         ("promise_in_use", "dynunet"),
         ("promise_in_use", "dynunet_clicks"),
         ("promise_in_use_again", "dynunet_again"),
@@ -62,6 +71,7 @@ SARCOMA = Matrix(
         "promise_in_use_corrected",
         "promise_in_use_jittered",
         "promise_in_use_near",
+        "promise_in_use_head",
         "promise_in_use_scratch",
         "promise_in_use_again",
         "dynunet_clicks_again",
@@ -73,15 +83,17 @@ SARCOMA_FOLD_1 = dataclasses.replace(
     name="sarcoma_fold_1",
     fold=1,
     other_folds=(),
-    rows=(DYNUNET[0], CORRECTED, JITTERED, NEAR),
+    rows=(DYNUNET[0], DYNUNET_LAST, CORRECTED, JITTERED, NEAR, HEAD),
     reference="dynunet",
     pairs=(
         (NEAR.name, "dynunet"),
         (CORRECTED.name, "dynunet"),
         (JITTERED.name, "dynunet"),
         (NEAR.name, CORRECTED.name),
+        (HEAD.name, NEAR.name),
+        (HEAD.name, DYNUNET_LAST.name),
     ),
-    studied=(CORRECTED.name, JITTERED.name, NEAR.name),
+    studied=(CORRECTED.name, JITTERED.name, NEAR.name, HEAD.name),
 )
 """Other test cases, since seven are few."""
 
@@ -94,8 +106,9 @@ HIPPOCAMPUS = Matrix(
     train=(
         *("--epochs", "4", "--batch-size", "2", "--lr", "1e-3"),
         *("--set", "validate_every=2", "--set", "validation_patches=1"),
+        *BEST,
     ),
-    rows=(PUBLISHED, SCRATCH, *TABLE_2, MENDED[0], NEAR, *DYNUNET),
+    rows=(PUBLISHED, SCRATCH, *TABLE_2, MENDED[0], NEAR, HEAD, *DYNUNET, DYNUNET_LAST),
     pairs=(
         (PROMISE, "baseline_3dsam"),
         (PROMISE, "promise_c"),
@@ -107,10 +120,11 @@ HIPPOCAMPUS = Matrix(
         ("promise_in_use", "dynunet"),
         ("promise_in_use_near", "promise_in_use"),
         ("promise_in_use_near", "dynunet"),
+        ("promise_in_use_head", "dynunet_last"),
         ("dynunet_clicks", "dynunet"),
     ),
     studied=("promise_in_use",),
-    corrected=("promise_in_use_near",),
+    corrected=("promise_in_use_near", "promise_in_use_head"),
 )
 
 
@@ -127,7 +141,7 @@ PHANTOM = Matrix(
     dataset="Task99_Phantom",
     preprocess=(),
     plan={"patch_size": 48},
-    train=("--preset", "tiny", "--epochs", "30", "--batch-size", "2"),
+    train=("--preset", "tiny", "--epochs", "30", "--batch-size", "2", *BEST),
     rows=(
         Row(
             name=PROMISE,
@@ -167,7 +181,7 @@ PLAIN = Matrix(
     preprocess=("--target-label", "Anterior", "Posterior"),
     tolerances_mm=(1.0, 5.0),
     plan={},
-    train=("--preset", "tiny"),
+    train=("--preset", "tiny", *BEST),
     rows=DYNUNET,
     reference="dynunet",
 )

@@ -13,7 +13,7 @@ from promise_cli.records import load_json, load_record
 from promise_cli.splits import Split, Splits
 from promise_cli.train.place import run_folder
 from promise_cli.train.request import TrainRequest
-from promise_cli.workspace import Workspace
+from promise_cli.workspace import Workspace, checkpoint_of
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 KEPT_OF_RUN = ("config.json", "run.json", "log.csv", "progress.png")
@@ -90,6 +90,17 @@ class Place:
     def run_of(self, row: Row) -> Path:
         """A row's run."""
         return self.root(row) / self.run_from_root(row)
+
+    def checkpoint_of(self, row: Row) -> Path:
+        """A row's network for prediction.
+
+        Raises:
+            FileNotFoundError: It is not trained.
+        """
+        path = checkpoint_of(self.run_of(row))
+        if path is None:
+            raise FileNotFoundError(f"{self.run_of(row)}: no checkpoint; train the row first")
+        return path
 
     def run_from_root(self, row: Row) -> Path:
         """The same as the row's commands name it."""

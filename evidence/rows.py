@@ -51,6 +51,14 @@ DYNUNET = (
         options=("--network", "dynunet", "--clicks-as-channel"),
     ),
 )
+LAST = ("--set", "predict_with=final")
+"""The network of the last epoch, instead of that with the best validation Dice."""
+DYNUNET_LAST = Row(
+    name="dynunet_last",
+    what="dynunet, without clicks; last epoch",
+    options=(*DYNUNET[0].options, *LAST),
+    clicks=False,
+)
 VARIED = ("--set", "vary_clicks=true", "--set", "vary_background_clicks=true")
 CLICK_MAP = _promise(
     "promise_click_map",
@@ -110,6 +118,16 @@ NEAR = _promise(
     *CORRECTIONS,
     *SMALL_JITTER,
 )
+HEAD = _promise(
+    "promise_in_use_head",
+    "ProMISe, encoder in use, click maps in the head, too; patches a tenth of an edge off, one click and none to three"
+    " corrections; last epoch",
+    *IN_USE,
+    *CORRECTIONS,
+    *SMALL_JITTER,
+    *("--set", "click_map_in_head=true"),
+    *LAST,
+)
 MENDED = (
     _promise(
         "promise_in_use",
@@ -133,6 +151,7 @@ MENDED = (
     CORRECTED,
     JITTERED,
     NEAR,
+    HEAD,
     _promise(
         "promise_in_use_scratch",
         "ProMISe, encoder in use, from random weights; centred patches, one click",

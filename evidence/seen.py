@@ -35,7 +35,7 @@ def measure_seen(place: Place, row: Row, device: str) -> dict[str, object]:
     Returns:
         What was measured, and its mean for each part of the fold.
     """
-    predictor = Predictor.load(place.run_of(row) / "checkpoint_best.pt", device)
+    predictor = Predictor.load(place.checkpoint_of(row), device)
     fold = place.fold
     parts = {"train": fold.train, "val": fold.val, "test": fold.test}
     mean = {

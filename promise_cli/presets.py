@@ -76,6 +76,9 @@ class TrainConfig:
     """Foreground clicks on each validation patch: one, as at test (the authors' code: 10)."""
     validate_every: int = 1
     """Epochs."""
+    predict_with: Literal["best", "final"] = "best"
+    """Of which epoch the network for prediction is: of that with the best validation Dice, as in the paper, or, beyond
+    it and as nnU-Net has it, of the last."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the products; `auto` is decided when the run starts, by what the device multiplies fast."""
     checkpoint_activations: bool = False
@@ -137,6 +140,8 @@ TINY_PATCH = model_config("tiny").patch_size
 def plain_preset(name: str, network: str, *, clicks: bool) -> TrainConfig:
     """The recipe for a network beside ProMISe: the preset's, with the loss that all of them were published with.
 
+    As with nnU-Net, the network of the last epoch is for prediction.
+
     Args:
         name: `paper`, or `tiny` for a small network.
         network: Its name, for messages.
@@ -159,6 +164,7 @@ def plain_preset(name: str, network: str, *, clicks: bool) -> TrainConfig:
         batch_size=2 if name == "tiny" else config.batch_size,
         vary_clicks=clicks,
         vary_background_clicks=clicks,
+        predict_with="final",
     )
 
 
@@ -185,6 +191,8 @@ def _train_config(name: str) -> TrainConfig:
             num_foreground_clicks=1,
             num_background_clicks=0,
             corrections=3,
+            # The best of a few validation cases was an early network that did not heed its clicks yet.
+            predict_with="final",
         )
     if name == "reference":
         return dataclasses.replace(

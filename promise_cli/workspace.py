@@ -87,13 +87,13 @@ class Workspace:
             raise WorkspaceError(
                 f"{place}: no such run or checkpoint; run promise-train --fold 0 first, or give -m FILE"
             )
-        if _checkpoint(place) is not None:
+        if checkpoint_of(place) is not None:
             found = [place]
         else:
             # Of a dataset's results ProMISe's own come first; those of other networks lie in folders below.
             direct = sorted(place.glob("fold_*"))
-            found = [path for path in direct if _checkpoint(path) is not None] or [
-                path for path in sorted(place.rglob("fold_*")) if _checkpoint(path) is not None
+            found = [path for path in direct if checkpoint_of(path) is not None] or [
+                path for path in sorted(place.rglob("fold_*")) if checkpoint_of(path) is not None
             ]
         if not found:
             raise WorkspaceError(
@@ -116,7 +116,9 @@ class Workspace:
             raise WorkspaceError(
                 f"{place}: runs of several {what} fit ({shown}); choose with -m RUN"
             )
-        return tuple(checkpoint for path in found if (checkpoint := _checkpoint(path)) is not None)
+        return tuple(
+            checkpoint for path in found if (checkpoint := checkpoint_of(path)) is not None
+        )
 
     def _of_folds(self, found: list[Path], folds: Sequence[int], place: Path) -> list[Path]:
         chosen = [path for path in found if path.name in {f"fold_{fold}" for fold in folds}]
@@ -141,6 +143,14 @@ class Workspace:
         )
 
 
+def checkpoint_of(run: Path) -> Path | None:
+    """A run's checkpoint for prediction: that of its end where its recipe says so, the best so far, or the last."""
+    for name in ("checkpoint_final.pt", "checkpoint_best.pt", "checkpoint_last.pt"):
+        if (run / name).is_file():
+            return run / name
+    return None
+
+
 def open_workspace(root: Path | None) -> Workspace:
     """The workspace at `root`, else at $PROMISE_ROOT, else in the current folder."""
     if root is None:
@@ -149,14 +159,6 @@ def open_workspace(root: Path | None) -> Workspace:
     if root.exists() and not root.is_dir():
         raise WorkspaceError(f"{root}: the root must be a folder, found a file")
     return Workspace(root)
-
-
-def _checkpoint(run: Path) -> Path | None:
-    """The best checkpoint of a run, else the last."""
-    for name in ("checkpoint_best.pt", "checkpoint_last.pt"):
-        if (run / name).is_file():
-            return run / name
-    return None
 
 
 def _number(name: str) -> int | None:

@@ -6,6 +6,9 @@ from torch import Tensor
 from promise_cli.errors import PromptError
 from promise_cli.prompts.click import BACKGROUND, FOREGROUND
 
+MAP_SIGMAS = (4.0, 8.0, 16.0)
+"""Of the Gaussians round a click, in voxels: from the place itself to how far a voxel lies from it."""
+
 
 def click_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tensor:
     """A map of foreground clicks and one of background clicks.
@@ -52,6 +55,23 @@ def gaussian_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Te
             found = torch.maximum(found, one)
         maps.append(found)
     return torch.stack(maps, dim=1)
+
+
+def coarse_maps(clicks: Tensor, labels: Tensor, edge: int, stride: int) -> Tensor:
+    """Gaussians of all widths on a grid of `edge` places that are `stride` voxels apart.
+
+    Args:
+        clicks: `(B, N, 3)` in voxels of the patch, in the order of the grid's axes; they were checked before.
+        labels: As for `click_maps`.
+        edge: Places along an axis of the grid.
+        stride: Voxels of the patch between two of them.
+
+    Returns:
+        `(B, 2 * widths, edge, edge, edge)` float32: foreground and background of each of `MAP_SIGMAS`.
+    """
+    places = (clicks.float() + 0.5) / stride - 0.5
+    maps = [gaussian_maps(places, labels, edge, sigma / stride) for sigma in MAP_SIGMAS]
+    return torch.cat(maps, dim=1)
 
 
 def check_clicks(clicks: Tensor, labels: Tensor, edge: int) -> None:

@@ -113,6 +113,9 @@ class ModelConfig:
     """Beyond the paper: a learnt vector tells foreground from background clicks."""
     click_map: bool = False
     """Beyond the paper: Gaussians round the clicks, of three widths, join the deepest features."""
+    click_map_in_head: bool = False
+    """Beyond the paper: the same Gaussians join the decoder's head, too: a short way, on which training finds them
+    early."""
 
     def __post_init__(self) -> None:
         shape = self.shape
@@ -127,6 +130,8 @@ class ModelConfig:
             )
         if min(self.adapter_width, self.decoder_width, self.num_global_queries) < 1:
             raise ValueError("adapter_width, decoder_width and num_global_queries must be positive")
+        if self.click_map_in_head and not self.click_map:
+            raise ValueError("click_map_in_head needs click_map")
         if self.relative_position == "crop" and 2 * self.window_size - 1 > shape.table_rows(0):
             raise ValueError(f"window_size {self.window_size} exceeds the tables that are cropped")
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from promise_cli.model.click_maps import MAP_SIGMAS
 from promise_cli.model.cnn_encoder import CNNEncoder, ConvBlock
 from promise_cli.model.config import TOKEN_SIZE, ModelConfig
 from promise_cli.model.convolution import convolve, full_precision
@@ -59,6 +60,11 @@ class MaskDecoder(nn.Module):
         self.cnn = None if config.fusion == "none" else CNNEncoder(width)
         self.widths = [width] * (5 if config.fusion == "concat" else 4) + [1]
         self.head1 = nn.Conv3d(sum(self.widths), width, 3, padding=1, bias=False)
+        self.click_head = (
+            nn.Conv3d(2 * len(MAP_SIGMAS), width, 3, padding=1, bias=False)
+            if config.click_map_in_head
+            else None
+        )
         self.head2 = nn.Conv3d(width, 2, 3, padding=1, bias=False)
 
     def encode(self, levels: list[Tensor], image: Tensor) -> Tensor:
@@ -84,17 +90,21 @@ class MaskDecoder(nn.Module):
             partial = partial + self._share(index, features)
         return partial
 
-    def decode(self, partial: Tensor, prompted: Tensor) -> Tensor:
+    def decode(self, partial: Tensor, prompted: Tensor, maps: Tensor | None = None) -> Tensor:
         """Logits of background and foreground.
 
         Args:
             partial: `encode`'s result.
             prompted: `(B, feature_width, H, W, D)`, the prompt encoder's result.
+            maps: `(B, 2 * widths, 2H, 2W, 2D)` of the clicks, for a head that takes them: further inputs of its first
+                convolution.
 
         Returns:
             `(B, 2, 4H, 4W, 4D)`.
         """
         hidden = partial + self._share(3, prompted)
+        if self.click_head is not None and maps is not None:
+            hidden = hidden + convolve(maps, self.click_head.weight, padding=1)
         logits = convolve(F.relu(F.instance_norm(hidden)), self.head2.weight, padding=1)
         return F.interpolate(logits, scale_factor=2, mode="trilinear", align_corners=True)
 

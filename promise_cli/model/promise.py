@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from promise_cli.model.click_maps import check_clicks
-from promise_cli.model.config import ModelConfig
+from promise_cli.model.click_maps import check_clicks, coarse_maps
+from promise_cli.model.config import TOKEN_SIZE, ModelConfig
 from promise_cli.model.image_encoder import ImageEncoder
 from promise_cli.model.mask_decoder import MaskDecoder
 from promise_cli.model.prompt_encoder import PromptEncoder
@@ -73,7 +73,12 @@ class ProMISe(nn.Module):
         check_clicks(clicks, labels, self.config.patch_size)
         hwd = clicks[..., (1, 0, 2)]
         prompted = self.prompt_encoder(state.features, hwd, labels)
-        return _to_hwd(self.mask_decoder.decode(state.partial, prompted))  # its own inverse
+        maps = None
+        if self.config.click_map_in_head:
+            stride = TOKEN_SIZE // 2
+            edge = self.config.patch_size // stride
+            maps = coarse_maps(hwd, labels, edge, stride).to(state.partial.dtype)
+        return _to_hwd(self.mask_decoder.decode(state.partial, prompted, maps))  # its own inverse
 
     def freeze_encoder(self) -> None:
         """Keep the pretrained part as it is; adapters, norms and all that follows train."""

@@ -6,13 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from promise_cli.model.click_maps import gaussian_maps
+from promise_cli.model.click_maps import MAP_SIGMAS, coarse_maps
 from promise_cli.model.config import TOKEN_SIZE, ModelConfig
 from promise_cli.model.convolution import full_precision
 from promise_cli.model.sam import mlp_block
-
-MAP_SIGMAS = (1.0, 2.0, 4.0)
-"""Of the Gaussians round a click, in tokens: from the place itself to how far a token lies from it."""
 
 
 class Attention(nn.Module):
@@ -112,7 +109,8 @@ class PromptEncoder(nn.Module):
         """
         real = labels >= 0
         if self.click_map is not None:
-            features = features + self.click_map(_token_maps(features, clicks, labels))
+            maps = coarse_maps(clicks, labels, features.shape[2], TOKEN_SIZE)
+            features = features + self.click_map(maps.to(features.dtype))
         points = sample_features(features, clicks)
         if self.label_embedding is not None:
             points = points + self.label_embedding(labels.clamp(min=0))
@@ -151,14 +149,6 @@ def sample_features(features: Tensor, clicks: Tensor) -> Tensor:
         grid = place.flip(-1)[:, :, None, None]  # grid_sample counts axes from the last
         sampled = F.grid_sample(features, grid, align_corners=False)
     return sampled[..., 0, 0].transpose(1, 2)
-
-
-def _token_maps(features: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
-    """Maps of the clicks on the tokens, `(B, 2 * widths, H, W, D)`: foreground and background of each width."""
-    edge = features.shape[2]
-    places = (clicks.float() + 0.5) / TOKEN_SIZE - 0.5
-    maps = [gaussian_maps(places, labels, edge, sigma) for sigma in MAP_SIGMAS]
-    return torch.cat(maps, dim=1).to(features.dtype)
 
 
 def _token_centres(features: Tensor) -> Tensor:

@@ -26,8 +26,9 @@ from promise_cli.samples import foreground_voxel, generator
 from promise_cli.scores import CaseScore, Report, Summary, summarize, write_report
 from promise_cli.session.fusion import Canvas
 from promise_cli.session.placement import window_round, windows_over
-from promise_cli.train.run import BEST, LAST, Run
+from promise_cli.train.run import Run
 from promise_cli.train.stopping import StopRequest
+from promise_cli.workspace import checkpoint_of
 
 TOLERANCE_MM = 5.0
 """The default of the authors' code."""
@@ -46,7 +47,8 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
     Raises:
         StoppedError: A signal came or the time is up; nothing is written then.
     """
-    path = run.folder / (BEST if (run.folder / BEST).exists() else LAST)
+    path = checkpoint_of(run.folder)
+    assert path is not None
     model = build_model(load_checkpoint(path), path).to(run.device)
     clicked = takes_clicks(run.model.config)
     how = (

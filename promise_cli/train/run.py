@@ -21,7 +21,7 @@ from promise_cli.splits import Split
 from promise_cli.train.curves import EpochLog, draw_progress, save_log
 from promise_cli.work import claim
 
-LAST, BEST = "checkpoint_last.pt", "checkpoint_best.pt"
+LAST, BEST, FINAL = "checkpoint_last.pt", "checkpoint_best.pt", "checkpoint_final.pt"
 METRICS = ("metrics.json", "metrics.csv", "metrics.md")
 """Of the fold's test cases, at the end."""
 
@@ -72,7 +72,7 @@ class Run:
         return self.epoch >= self.config.epochs
 
     def save_epoch(self, validation_dice: float | None) -> None:
-        """Write the last checkpoint, the best one where it is, the log and its picture."""
+        """Write the checkpoints, the log and its picture; the best where this is it, the final one at the end."""
         better = validation_dice is not None and (
             self.best_dice is None or validation_dice > self.best_dice
         )
@@ -84,7 +84,9 @@ class Run:
         if (
             better
         ):  # before the last one, which says what the best is: a kill between them loses neither
-            self._save_best(checkpoint)
+            self._save_for_prediction(checkpoint, BEST)
+        if self.is_finished and self.config.predict_with == "final":
+            self._save_for_prediction(checkpoint, FINAL)
         self._save_last(checkpoint)
         save_log(self.log, self.folder / "log.csv")
         network = "" if self.network == PROMISE else f"{self.network}, "
@@ -115,21 +117,22 @@ class Run:
             return  # of the epoch to come: it was written before the last one, and will be again
         path.unlink(missing_ok=True)
         if self.best_dice is not None and self.last_dice == self.best_dice:
-            self._save_best(self._checkpoint(self.last_dice))
+            self._save_for_prediction(self._checkpoint(self.last_dice), BEST)
         else:
             self.best_dice = None  # the next validation writes one
 
-    def _save_best(self, checkpoint: Checkpoint) -> None:
-        save_checkpoint(dataclasses.replace(checkpoint, optimizer={}), self.folder / BEST)
+    def _save_for_prediction(self, checkpoint: Checkpoint, name: str) -> None:
+        save_checkpoint(dataclasses.replace(checkpoint, optimizer={}), self.folder / name)
 
     def _save_last(self, checkpoint: Checkpoint) -> None:
-        for name in METRICS:  # of another network than this one
+        outdated = METRICS if self.is_finished else (*METRICS, FINAL)
+        for name in outdated:  # of another network than this one
             if not self.replaces:
                 (self.folder / name).unlink(missing_ok=True)
         save_checkpoint(checkpoint, self.folder / LAST)
         save_record(self.config, self.folder / "config.json")
         if self.replaces:  # not before there is something in its place
-            for name in (BEST, "log.csv", "progress.png", *METRICS):
+            for name in (BEST, FINAL, "log.csv", "progress.png", *METRICS):
                 (self.folder / name).unlink(missing_ok=True)
             self.replaces = False
 

@@ -33,7 +33,13 @@ def test_a_configuration_survives_json(preset):
 
 def test_a_configuration_from_before_our_changes_is_the_papers_network():
     content = record_to_json(model_config("paper"))
-    for name in ("click_map", "slice_embedding", "neck_norm", "adapter_update"):
+    for name in (
+        "click_map",
+        "click_map_in_head",
+        "slice_embedding",
+        "neck_norm",
+        "adapter_update",
+    ):
         del content[name]
     assert record_from_json(ModelConfig, content, "here") == model_config("paper")
 

@@ -46,6 +46,7 @@ OPTIONS = [
     {"relative_position": "crop"},
     {"click_position": True, "label_embedding": True},
     {"click_map": True},
+    {"click_map": True, "click_map_in_head": True},
     {"adapter_update": "free"},
     {"neck_norm": "patch"},
     {"slice_embedding": "average"},
@@ -214,8 +215,25 @@ def test_free_adapters_start_from_the_pretrained_features_and_learn_from_the_fir
         assert (adapter.linear1.weight.grad.abs().sum(1) > 0).all() == (update == "free")
 
 
-def test_padding_leaves_no_trace_in_the_click_map():
-    model = network(click_map=True)
+@pytest.mark.parametrize("at", [(5, 13, 21), (21, 5, 13)])  # ijk here
+def test_the_maps_in_the_head_change_the_logits_most_at_the_clicked_place(at):
+    model = network(click_map=True, click_map_in_head=True)
+    with torch.no_grad():
+        state = model.encode(patches())
+        seen = model.decode(state, clicks(at), ONE)
+        as_background = model.decode(state, clicks(at), 0 * ONE)
+        model.mask_decoder.click_head.weight.zero_()
+        unseen = model.decode(state, clicks(at), ONE)
+    change = (seen - unseen).norm(dim=1)[0]
+    i, j, k = at
+    here = change[i - 3 : i + 4, j - 3 : j + 4, k - 3 : k + 4].mean()
+    assert here > 2 * change[-6:, -6:, :6].mean() > 0
+    assert not torch.allclose(seen, as_background, atol=1e-2)
+
+
+@pytest.mark.parametrize("in_head", [False, True])
+def test_padding_leaves_no_trace_in_the_click_map(in_head):
+    model = network(click_map=True, click_map_in_head=in_head)
     state = model.encode(patches())
     alone = model.decode(state, clicks((4, 5, 6)), ONE)
     padded = model.decode(state, clicks((4, 5, 6), (20, 3, 3)), torch.tensor([[1, -1]]))
