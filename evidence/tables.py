@@ -13,7 +13,14 @@ from evidence.matrices import MATRICES
 from evidence.matrix import Matrix
 from evidence.place import RESULTS
 from evidence.score_tables import cost, draws, pairs, scores
-from evidence.use_tables import click_numbers, click_use, corrections, encoder_use, learning
+from evidence.use_tables import (
+    click_numbers,
+    click_use,
+    corrections,
+    encoder_use,
+    epochs,
+    learning,
+)
 
 PAGE = RESULTS.parent / "results.md"
 BLOCK = re.compile(r"<!-- (\w+) (\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -28,6 +35,7 @@ TABLES: dict[str, Callable[[Matrix, Path], list[str]]] = {
     "corrections": corrections,
     "learning": learning,
     "encoder_use": encoder_use,
+    "epochs": epochs,
 }
 
 

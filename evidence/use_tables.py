@@ -94,6 +94,21 @@ def encoder_use(matrix: Matrix, folder: Path) -> list[str]:
     return lines
 
 
+def epochs(matrix: Matrix, folder: Path) -> list[str]:
+    """Dice by clicks of the network that validation chose and of that of the last epoch, in windows of test cases."""
+    shown = ("1 click", "2 clicks", "3 clicks", "4 clicks", "mean")
+    lines = head("", "network", "epoch", *shown, "mean, validation cases")
+    for row, kept in done(matrix, folder, "epochs.json"):
+        found = load_json(kept / "epochs.json")
+        for which in ("chosen by validation", "last"):
+            of = found[which]
+            values = (*of["test"], fmean(of["test"]), fmean(of["val"]))
+            cells = (f"{value:.3f}" for value in values)
+            name = link(matrix, row, "epochs.json")
+            lines.append(line(name, which, str(of["epoch"]), *cells))
+    return lines
+
+
 def _dice_of_trials(path: Path) -> dict[tuple[str, int], dict[str, list[float]]]:
     """Dice of the cases by strategy, number of clicks and trial."""
     values: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))

@@ -5,12 +5,16 @@ import json
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from scipy import ndimage
 
 from evidence.click_after import _cut_down
 from evidence.clicks import draw_points
+from evidence.epochs import _corrected, measure_epochs
 from evidence.fold_tables import folds
 from evidence.matrices import MATRICES
 from evidence.matrix import Matrix, Row
@@ -19,6 +23,7 @@ from evidence.rule import _mean_dice
 from evidence.score_tables import PROMISE_PREDICT, WAYS, draws, pairs
 from evidence.steps import do_row, prepare, study_clicks
 from evidence.tables import PAGE, render
+from promise_cli.samples import Sample
 from tests.conftest import write_dataset
 
 TINY = Matrix(
@@ -119,6 +124,41 @@ def test_the_click_study_of_a_row_is_kept_as_a_table(place: Place) -> None:
     for name, trials in (("corrections", 5), ("corrections_followed", 2)):
         corrected = (place.kept_of(TINY.rows[0]) / f"{name}.csv").read_text().splitlines()
         assert len(corrected) == 1 + num_cases * 5 * trials
+
+
+def test_the_study_of_epochs_clicks_on_the_largest_error_until_nothing_is_wrong():
+    """Two cubes are the target; the stand-in marks the cube that holds a foreground click."""
+    target = np.zeros((16, 16, 16), dtype=bool)
+    target[1:5, 1:5, 1:5] = target[8:14, 8:14, 8:14] = True
+    parts, _ = ndimage.label(target)
+
+    def probabilities(_, clicks, labels):
+        marked = {parts[tuple(click)] for click, label in zip(clicks, labels, strict=True) if label}
+        return np.isin(parts, sorted(marked - {0})).astype(np.float32)
+
+    predictor = SimpleNamespace(
+        networks=SimpleNamespace(probabilities=probabilities),
+        plan=SimpleNamespace(spacing=(1.0, 1.0, 1.0)),
+    )
+    sample = Sample(
+        torch.zeros(1, 16, 16, 16),
+        torch.from_numpy(target)[None].float(),
+        torch.tensor([[2.0, 2.0, 2.0]]),
+        torch.ones(1, dtype=torch.long),
+        ("two_cubes",),
+    )
+    small, large = 4**3, 6**3
+    first = 2 * small / (2 * small + large)
+    assert _corrected(predictor, sample, 0) == pytest.approx([first, 1, 1, 1])
+
+
+@pytest.mark.slow
+def test_both_networks_of_a_run_are_asked_about_the_same_windows(place: Place) -> None:
+    found = measure_epochs(place, TINY.rows[0], "cpu")
+    best, last = found["chosen by validation"], found["last"]
+    assert best == last  # of one epoch
+    assert best["epoch"] == 1
+    assert all(len(best[part]) == 4 for part in ("val", "test"))
 
 
 @pytest.mark.slow

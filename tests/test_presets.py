@@ -42,7 +42,7 @@ def test_the_boundary_loss_is_in_the_rows_that_end_in_b() -> None:
 
 def test_the_recommended_recipe_has_the_target_near_the_middle_clicks_once_and_corrects() -> None:
     clicks = {"num_foreground_clicks": 1, "num_background_clicks": 0, "corrections": 3}
-    changed = {"foreground_share": 1.0, "centre_jitter": 0.1, **clicks}
+    changed = {"foreground_share": 1.0, "centre_jitter": 0.1, "predict_with": "final", **clicks}
     assert preset("recommended")[1] == dataclasses.replace(TrainConfig(), **changed)
 
 
@@ -62,7 +62,7 @@ def test_impossible_numbers_are_named(change: dict) -> None:
 
 @pytest.mark.parametrize("clicks", [False, True])
 @pytest.mark.parametrize(("name", "batch_size"), [("paper", 1), ("tiny", 2)])
-def test_other_networks_differ_from_promise_in_loss_batch_and_clicks_alone(
+def test_other_networks_differ_from_promise_in_loss_batch_clicks_and_epoch_alone(
     name: str, batch_size: int, clicks: bool
 ) -> None:
     own = preset(name)[1]
@@ -72,6 +72,7 @@ def test_other_networks_differ_from_promise_in_loss_batch_and_clicks_alone(
         batch_size=batch_size,
         vary_clicks=clicks,
         vary_background_clicks=clicks,
+        predict_with="final",
     )
     assert own.loss.boundary_weight == 10
     assert plain_preset(name, "dynunet", clicks=clicks) == expected

@@ -86,6 +86,8 @@ def test_runs_are_found_by_file_folder_dataset_and_fold(in_folder: Path) -> None
     assert workspace.find_runs(None, ()) == (best,)
     assert workspace.find_runs(last, ()) == (last,)
     assert workspace.find_runs(run / "fold_0", ()) == (best,)
+    _folders(run, "fold_0", file="checkpoint_final.pt")
+    assert workspace.find_runs(run / "fold_0", ()) == (last.with_name("checkpoint_final.pt"),)
     _folders(run, "fold_1", file="checkpoint_best.pt")
     with pytest.raises(WorkspaceError, match=r"several runs fit .*choose with -m RUN or -f FOLD"):
         workspace.find_runs(None, ())
