@@ -11,7 +11,10 @@ from promise_cli.scores.comparison import compare_pairs
 
 
 def folds(matrix: Matrix, folder: Path) -> list[str]:
-    """Means over five single clicks a case, of rows that every fold has, fold by fold and all cases together."""
+    """Means over five single clicks a case, of rows that every fold has, fold by fold and all cases together.
+
+    Against the network without clicks, best with best epoch and last with last.
+    """
     parts = [folder, *(folder.parent / name for name in matrix.other_folds)]
     lines = head(
         *("", "test cases of", "cases", "five single clicks: Dice", f"{WITHOUT_CLICKS}: Dice"),
@@ -20,8 +23,8 @@ def folds(matrix: Matrix, folder: Path) -> list[str]:
     )
     for row in matrix.rows:
         files = [part / row.name / "draws.json" for part in parts]
-        others = [part / WITHOUT_CLICKS / "metrics.json" for part in parts]
-        cut = [part / WITHOUT_CLICKS / "click_after.json" for part in parts]
+        others = [part / row.without_clicks / "metrics.json" for part in parts]
+        cut = [part / row.without_clicks / "click_after.json" for part in parts]
         if not all(file.exists() for file in (*files, *others, *cut)):
             continue
         found = [_of_cases(file) for file in files]

@@ -28,6 +28,11 @@ class Row:
         return self.options[self.options.index("--network") + 1]
 
     @property
+    def without_clicks(self) -> str:
+        """The row of the network that looks at whole scans, of the same epoch as this one: the best or the last."""
+        return "dynunet_last" if "predict_with=final" in self.options else "dynunet"
+
+    @property
     def identity(self) -> tuple[str, ...]:
         """The options that say which run is meant; of one that is there already, no other may be given."""
         if self.network is None:

@@ -69,13 +69,12 @@ def pairs(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def draws(matrix: Matrix, folder: Path) -> list[str]:
-    """Dice over five single clicks a case, against the network without clicks."""
+    """Dice over five single clicks a case, against the network without clicks, best with best and last with last."""
     lines = head(
         *("", "one window round the click", "one window in the scan", "followed, round the click"),
         *("followed, in the scan", "95 % interval", "least and largest draw"),
         *(f"Dice less that of {WITHOUT_CLICKS}", "95 %", "p"),
     )
-    without = dice_by_case(folder / WITHOUT_CLICKS / "metrics.json")
     for row, kept in done(matrix, folder):
         if not row.clicks:
             of_cases, file = dice_by_case(kept / "metrics.json"), "metrics.json"
@@ -91,12 +90,13 @@ def draws(matrix: Matrix, folder: Path) -> list[str]:
         else:
             continue
         found = describe(list(of_cases.values()))
+        without = dice_by_case(folder / row.without_clicks / "metrics.json")
         test = compare_pairs(list(of_cases.values()), [without[case] for case in of_cases])
         differs = (f"{test.mean_difference:+.3f}", span(test.interval), f"{test.t_p:.2g}")
         lines.append(
             line(
                 *(link(matrix, row, file), *means, f"{found.mean:.3f}", span(found.interval)),
-                *(spread, *(("", "", "") if row.name == WITHOUT_CLICKS else differs)),
+                *(spread, *(differs if row.clicks else ("", "", ""))),
             )
         )
     return lines

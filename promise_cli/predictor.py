@@ -1,6 +1,6 @@
 """Trained networks ready for scans: from Python, and for `promise-predict`.
 
-predictor = Predictor.load("results/Task07_Pancreas/fold_0/checkpoint_best.pt")
+predictor = Predictor.load("results/Task07_Pancreas/fold_0/checkpoint_final.pt")
 session = predictor.open("scan.nii.gz")
 mask = session.click((256, 301, 42))
 mask = session.click((270, 301, 42), label=0)
