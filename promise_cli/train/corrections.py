@@ -1,7 +1,7 @@
 """Clicks that correct a first answer, as a user gives them, in training."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from promise_cli.architectures import Network
 from promise_cli.prompts import BACKGROUND, FOREGROUND, PADDING, largest_error
 from promise_cli.samples import Sample, generator
 
-_STREAM = 1_000_000
+STREAM = 1_000_000
 """Sets these random numbers apart from those of the samples themselves."""
 
 
@@ -32,14 +32,33 @@ def correct(model: Network, sample: Sample, most: int, *, seed: int, epoch: int)
     Returns:
         The sample with a click, or padding, for each turn behind the clicks that it has.
     """
-    rngs = [generator(seed, epoch, case_id, _STREAM) for case_id in sample.case_ids]
+    rngs = [generator(seed, epoch, case_id, STREAM) for case_id in sample.case_ids]
     numbers = [int(rng.integers(0, most + 1)) for rng in rngs]
     if not max(numbers):
         return sample
-    targets = sample.target[:, 0].cpu().numpy() > 0
-    decode: Callable[..., Tensor] = model.decode  # of whatever its own encode gives
     with torch.no_grad():
         state = model.encode(sample.image)
+    return click_on_errors(model, state, sample, numbers, rngs)
+
+
+def click_on_errors(
+    model: Network,
+    state: object,
+    sample: Sample,
+    numbers: Sequence[int],
+    rngs: Sequence[np.random.Generator],
+) -> Sample:
+    """The sample with as many further clicks as asked for, each where the answer to those before it is wrong.
+
+    Args:
+        model: Asked without gradients.
+        state: What the model's `encode` made of the sample's images.
+        sample: Of a batch, with its first clicks.
+        numbers: Of further clicks, for each sample of the batch.
+        rngs: Likewise; each chooses among places that are equally good.
+    """
+    targets = sample.target[:, 0].cpu().numpy() > 0
+    decode: Callable[..., Tensor] = model.decode  # of whatever its own encode gives
     for turn in range(max(numbers)):
         with torch.no_grad():
             logits = decode(state, sample.clicks, sample.labels)

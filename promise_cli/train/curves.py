@@ -24,6 +24,8 @@ class EpochLog:
     boundary: float
     validation_dice: float | None
     """None where this epoch was not validated."""
+    corrected_dice: float | None = None
+    """The same after all corrections that the recipe knows; None where it knows none, too."""
     seconds: float
 
 
@@ -56,7 +58,8 @@ def _read_rows(path: Path) -> list[EpochLog]:
         return [
             EpochLog(
                 epoch=int(row["epoch"]),
-                validation_dice=float(row["validation_dice"]) if row["validation_dice"] else None,
+                validation_dice=_optional(row["validation_dice"]),
+                corrected_dice=_optional(row.get("corrected_dice")),  # logs before it was measured
                 **{
                     name: float(row[name])
                     for name in (
@@ -73,6 +76,10 @@ def _read_rows(path: Path) -> list[EpochLog]:
         ]
 
 
+def _optional(text: str | None) -> float | None:
+    return float(text) if text else None
+
+
 def draw_progress(rows: Sequence[EpochLog], title: str, path: Path) -> None:
     """Draw loss and validation Dice over the epochs."""
     from matplotlib.figure import Figure  # noqa: PLC0415  a second to import
@@ -83,15 +90,13 @@ def draw_progress(rows: Sequence[EpochLog], title: str, path: Path) -> None:
     loss_axes.plot(epochs, [row.loss for row in rows], color="tab:blue", label="loss")
     loss_axes.set(xlabel="epoch", ylabel="loss", title=title)
     dice_axes = loss_axes.twinx()
-    validated = [
-        (row.epoch, row.validation_dice) for row in rows if row.validation_dice is not None
-    ]
-    dice_axes.plot(
-        *zip(*validated, strict=True),
-        color="tab:orange",
-        marker=".",
-        label="validation Dice",
-    )
+    for label, colour, values in (
+        ("validation Dice", "tab:orange", [row.validation_dice for row in rows]),
+        ("the same, corrected", "tab:green", [row.corrected_dice for row in rows]),
+    ):
+        there = [pair for pair in zip(epochs, values, strict=True) if pair[1] is not None]
+        if there or colour == "tab:orange":
+            dice_axes.plot(*zip(*there, strict=True), color=colour, marker=".", label=label)
     dice_axes.set(ylabel="Dice", ylim=(0, 1))
     lines = [*loss_axes.get_lines(), *dice_axes.get_lines()]
     loss_axes.legend(lines, [str(line.get_label()) for line in lines], loc="center right")

@@ -32,7 +32,7 @@ def train_epochs(training: Training) -> None:
         started = time.monotonic()
         means = {name: value / training.watch.steps_per_epoch for name, value in run.sums.items()}
         due = (run.epoch + 1) % run.config.validate_every == 0 or run.epoch + 1 == run.config.epochs
-        dice = validate(training) if due and len(training.fixed) else None
+        found = validate(training) if due and len(training.fixed) else None
         run.epoch, run.step, run.sums = run.epoch + 1, 0, {}
         seconds = means["seconds"] * training.watch.steps_per_epoch + time.monotonic() - started
         row = EpochLog(
@@ -42,12 +42,13 @@ def train_epochs(training: Training) -> None:
             dice_loss=means["dice"],
             cross_entropy=means["cross_entropy"],
             boundary=means["boundary"],
-            validation_dice=dice,
+            validation_dice=None if found is None else found.dice,
+            corrected_dice=None if found is None else found.corrected_dice,
             seconds=round(seconds, 3),
         )
         run.log.append(row)
         if group.is_first:
-            run.save_epoch(dice)
+            run.save_epoch(row.validation_dice)
             training.board.add(row)
             training.on_epoch()
         training.watch.end_epoch(row)

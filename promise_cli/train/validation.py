@@ -1,15 +1,29 @@
 """The Dice of the fixed patches, after an epoch."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
+from torch import Tensor
 
 from promise_cli.device import autocast
-from promise_cli.samples import collate
+from promise_cli.samples import Sample, collate, generator
+from promise_cli.train.corrections import STREAM, click_on_errors
 from promise_cli.train.training import Training, not_finite, stop_if_asked
 
 
+class Validation(NamedTuple):
+    """Means over the fixed patches."""
+
+    dice: float
+    """With their own clicks."""
+    corrected_dice: float | None
+    """After as many further clicks on errors as a training sample gets at most; None for a recipe without any."""
+
+
 @torch.inference_mode()
-def validate(training: Training) -> float:
-    """Mean Dice of the fixed patches; the processes share them.
+def validate(training: Training) -> Validation:
+    """Ask the network about the fixed patches; the processes share them.
 
     Raises:
         DatasetError: The network's values are not finite.
@@ -18,22 +32,42 @@ def validate(training: Training) -> float:
     run, group = training.run, training.group
     run.model.eval()
     fixed = training.fixed
-    total = torch.zeros(3, dtype=torch.float64)
+    total = torch.zeros(4, dtype=torch.float64)
     odd: list[str] = []
     for first in range(0, len(fixed), group.size):
         stop_if_asked(training)
         if first + group.rank >= len(fixed):
             continue
         batch = collate([fixed[first + group.rank]]).to(run.device)
-        with autocast(run.device, run.precision):
-            logits = run.model(batch.image, batch.clicks, batch.labels)
-        if not torch.isfinite(logits).all():
+        before, after = _ask(training, batch)
+        if not torch.isfinite(before).all() or not torch.isfinite(after).all():
             odd.extend(batch.case_ids)
-        mask = logits.argmax(dim=1, keepdim=True)
-        overlap = (mask * batch.target).sum()
-        dice = 2 * overlap / (mask.sum() + batch.target.sum())
-        total += torch.tensor([dice.item(), 1.0, len(odd)])
-    dice_sum, count, num_odd = group.sum(total).tolist()
+        total += torch.tensor(
+            [_dice(before, batch.target), _dice(after, batch.target), 1.0, len(odd)]
+        )
+    dice_sum, corrected_sum, count, num_odd = group.sum(total).tolist()
     if num_odd:
         raise not_finite(training, "the network's values are not finite in validation", odd)
-    return dice_sum / count
+    corrected = corrected_sum / count if run.config.corrections else None
+    return Validation(dice_sum / count, corrected)
+
+
+def _ask(training: Training, batch: Sample) -> tuple[Tensor, Tensor]:
+    """Logits for the batch's own clicks, and for all corrections that the recipe knows; alike where it knows none."""
+    run = training.run
+    with autocast(run.device, run.precision):
+        state = run.model.encode(batch.image)
+        decode: Callable[..., Tensor] = run.model.decode  # of whatever its own encode gave
+        before = decode(state, batch.clicks, batch.labels)
+        if not run.config.corrections:
+            return before, before
+        numbers = [run.config.corrections] * len(batch.case_ids)
+        rngs = [generator(run.seed, 0, case_id, STREAM) for case_id in batch.case_ids]
+        corrected = click_on_errors(run.model, state, batch, numbers, rngs)
+        return before, decode(state, corrected.clicks, corrected.labels)
+
+
+def _dice(logits: Tensor, target: Tensor) -> float:
+    mask = logits.argmax(dim=1, keepdim=True)
+    overlap = (mask * target).sum()
+    return float(2 * overlap / (mask.sum() + target.sum()))

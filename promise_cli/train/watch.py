@@ -89,6 +89,8 @@ class Watch:
         if row.validation_dice is not None:
             self.dice = row.validation_dice
             shown = f", validation Dice {row.validation_dice:.3f} {self.clicks}"
+        if row.corrected_dice is not None:
+            shown += f", {row.corrected_dice:.3f} corrected"
         left = "" if row.epoch == self.num_epochs else f", {self.time_left()} left"
         say(
             f"epoch {row.epoch}/{self.num_epochs}: loss {row.loss:.4f}{shown} ({row.seconds:.1f} s{left})"
@@ -132,6 +134,7 @@ class Board:
             "loss/cross_entropy": row.cross_entropy,
             "loss/boundary": row.boundary,
             "validation/dice": row.validation_dice,
+            "validation/corrected_dice": row.corrected_dice,
             "learning_rate": row.learning_rate,
             "seconds": row.seconds,
         }

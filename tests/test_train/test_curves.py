@@ -5,7 +5,7 @@ from pathlib import Path
 from promise_cli.train.curves import EpochLog, draw_progress, load_log, save_log
 
 
-def _row(epoch: int, dice: float | None) -> EpochLog:
+def _row(epoch: int, dice: float | None, corrected: float | None = None) -> EpochLog:
     return EpochLog(
         epoch=epoch,
         learning_rate=4e-4,
@@ -14,15 +14,25 @@ def _row(epoch: int, dice: float | None) -> EpochLog:
         cross_entropy=0.2,
         boundary=0.05,
         validation_dice=dice,
+        corrected_dice=corrected,
         seconds=1.25,
     )
 
 
 def test_the_log_comes_back_as_it_was(tmp_path: Path) -> None:
-    rows = [_row(1, None), _row(2, 0.5)]
+    rows = [_row(1, None), _row(2, 0.5), _row(3, 0.5, 0.75)]
     save_log(rows, tmp_path / "log.csv")
     assert load_log(tmp_path / "log.csv") == rows
     assert load_log(tmp_path / "none.csv") == []
+
+
+def test_a_log_from_before_corrections_were_measured_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    save_log([_row(1, 0.5)], path)
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    place = lines[0].index("corrected_dice")
+    path.write_text("".join(",".join(cells[:place] + cells[place + 1 :]) + "\n" for cells in lines))
+    assert load_log(path) == [_row(1, 0.5)]
 
 
 def test_the_picture_needs_no_validation(tmp_path: Path) -> None:
