@@ -12,7 +12,7 @@ from torch import Tensor
 from evidence.matrix import Row
 from evidence.place import Place
 from promise_cli.metrics import dice
-from promise_cli.model import ProMISe
+from promise_cli.model import ImageState, ProMISe
 from promise_cli.predictor import Predictor
 from promise_cli.samples import Sample, ValidationSamples, collate
 
@@ -75,7 +75,6 @@ def measure_encoder_use(place: Place, row: Row, device: str) -> dict[str, object
 
 def _dice(model: ProMISe, sample: Sample, levels: list[Tensor], image: Tensor) -> float:
     partial = model.mask_decoder.encode(levels[:3], image)
-    prompted = model.prompt_encoder(levels[3], sample.clicks[..., (1, 0, 2)], sample.labels)
-    logits = model.mask_decoder.decode(partial, prompted).transpose(2, 3)
+    logits = model.decode(ImageState(levels[3], partial), sample.clicks, sample.labels)
     mask = (logits[0, 1] > logits[0, 0]).cpu().numpy()
     return dice(mask, sample.target[0, 0].cpu().numpy() > 0)

@@ -48,7 +48,7 @@ def measure_epochs(place: Place, row: Row, device: str) -> dict[str, object]:
     found: dict[str, object] = {"meaning": MEANING}
     for name, file in CHECKPOINTS.items():
         path = place.run_of(row) / file
-        predictor = Predictor.load(path, device)
+        predictor = Predictor.load(path, device, place.precision_of(row))
         of_parts = {
             part: _mean_by_clicks(predictor, place, case_ids)
             for part, case_ids in (("val", fold.val), ("test", fold.test))
@@ -99,7 +99,10 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     place = Place(
-        MATRICES[options.matrix], options.data, options.work.resolve(), results=options.results
+        MATRICES[options.matrix],
+        options.data.resolve(),
+        options.work.resolve(),
+        results=options.results,
     )
     (row,) = [row for row in place.matrix.rows if row.name == options.row]
     found = measure_epochs(place, row, "cpu")

@@ -17,7 +17,13 @@ def folds(matrix: Matrix, folder: Path) -> list[str]:
     """
     parts = [folder, *(folder.parent / name for name in matrix.other_folds)]
     lines = head(
-        *("", "test cases of", "cases", "five single clicks: Dice", f"{WITHOUT_CLICKS}: Dice"),
+        *(
+            "",
+            "test cases of",
+            "cases",
+            "five single clicks: Dice",
+            f"{WITHOUT_CLICKS}, best or last epoch as here: Dice",
+        ),
         *("difference", "95 %", "p", "p, Wilcoxon", "cases ahead"),
         *(f"{WITHOUT_CLICKS}, part at the seeded click: Dice", "difference"),
     )

@@ -139,7 +139,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     content = read_checkpoint(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path}: no checkpoint of promise-train; give its checkpoint_best.pt"
+            f"{path}: no checkpoint of promise-train; give its checkpoint_final.pt or checkpoint_best.pt"
         )
     if content.get("format_version") not in READABLE_VERSIONS:
         *older, newest = map(str, READABLE_VERSIONS)

@@ -144,7 +144,7 @@ class Workspace:
 
 
 def checkpoint_of(run: Path) -> Path | None:
-    """A run's checkpoint for prediction: that of its end where its recipe says so, the best so far, or the last."""
+    """A run's checkpoint for prediction: of its end, where its recipe left one, else the best, else the last."""
     for name in ("checkpoint_final.pt", "checkpoint_best.pt", "checkpoint_last.pt"):
         if (run / name).is_file():
             return run / name

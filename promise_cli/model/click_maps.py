@@ -7,7 +7,7 @@ from promise_cli.errors import PromptError
 from promise_cli.prompts.click import BACKGROUND, FOREGROUND
 
 MAP_SIGMAS = (4.0, 8.0, 16.0)
-"""Of the Gaussians round a click, in voxels: from the place itself to how far a voxel lies from it."""
+"""Of the Gaussians round a click, in voxels: from close to it to across much of the patch."""
 
 
 def click_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tensor:

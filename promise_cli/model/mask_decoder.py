@@ -49,7 +49,7 @@ class Branch(nn.Module):
 class MaskDecoder(nn.Module):
     """The head over all levels, split so that a new click repeats only what depends on it.
 
-    The head's first convolution is linear: its sum over levels, CNN and image is taken by terms.
+    The head's first convolution is linear: its sum over levels, CNN, image and maps of the clicks is taken by terms.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -90,20 +90,21 @@ class MaskDecoder(nn.Module):
             partial = partial + self._share(index, features)
         return partial
 
-    def decode(self, partial: Tensor, prompted: Tensor, maps: Tensor | None = None) -> Tensor:
+    def decode(self, partial: Tensor, prompted: Tensor, maps: Tensor | None) -> Tensor:
         """Logits of background and foreground.
 
         Args:
             partial: `encode`'s result.
             prompted: `(B, feature_width, H, W, D)`, the prompt encoder's result.
-            maps: `(B, 2 * widths, 2H, 2W, 2D)` of the clicks, for a head that takes them: further inputs of its first
-                convolution.
+            maps: `(B, 2 * widths, 2H, 2W, 2D)` of the clicks, further inputs of the first convolution of a head that
+                takes them; None for one that does not.
 
         Returns:
             `(B, 2, 4H, 4W, 4D)`.
         """
         hidden = partial + self._share(3, prompted)
-        if self.click_head is not None and maps is not None:
+        if self.click_head is not None:
+            assert maps is not None
             hidden = hidden + convolve(maps, self.click_head.weight, padding=1)
         logits = convolve(F.relu(F.instance_norm(hidden)), self.head2.weight, padding=1)
         return F.interpolate(logits, scale_factor=2, mode="trilinear", align_corners=True)

@@ -26,7 +26,7 @@ from promise_cli.train.outcome import recorded
 from promise_cli.train.place import run_folder
 from promise_cli.train.request import TrainRequest
 from promise_cli.train.resume import resume_run
-from promise_cli.train.run import LAST, Run, hold
+from promise_cli.train.run import FINAL, LAST, Run, hold
 from promise_cli.train.start import start_run
 from promise_cli.train.stopping import StopRequest
 from promise_cli.train.training import Training
@@ -118,6 +118,7 @@ def _settle(run: Run, request: TrainRequest, before: object) -> None:
         )
     if request.resume:
         run.mend_best()
+        run.mend_final()
 
 
 def _open_run(
@@ -146,7 +147,8 @@ def _open_run(
             "--resume goes on with a run, --overwrite starts it anew: give one of them"
         )
     run = resume_run(folder, request, plan, split, device=device, processes=group.size)
-    if run.is_finished and ((folder / "metrics.json").exists() or not split.test):
+    whole = not run.has_final or (folder / FINAL).exists()
+    if run.is_finished and whole and ((folder / "metrics.json").exists() or not split.test):
         raise CheckpointError(
             f"{folder / 'checkpoint_last.pt'}: {run.epoch} of {run.config.epochs} epochs are done; ask for more with"
             " --epochs"

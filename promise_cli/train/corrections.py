@@ -36,15 +36,18 @@ def correct(model: Network, sample: Sample, most: int, *, seed: int, epoch: int)
     numbers = [int(rng.integers(0, most + 1)) for rng in rngs]
     if not max(numbers):
         return sample
+    decode: Callable[..., Tensor] = model.decode  # of whatever its own encode gives
     with torch.no_grad():
         state = model.encode(sample.image)
-    return click_on_errors(model, state, sample, numbers, rngs)
+        logits = decode(state, sample.clicks, sample.labels)
+    return click_on_errors(model, state, sample, logits, numbers, rngs)
 
 
 def click_on_errors(
     model: Network,
     state: object,
     sample: Sample,
+    logits: Tensor,
     numbers: Sequence[int],
     rngs: Sequence[np.random.Generator],
 ) -> Sample:
@@ -54,14 +57,16 @@ def click_on_errors(
         model: Asked without gradients.
         state: What the model's `encode` made of the sample's images.
         sample: Of a batch, with its first clicks.
+        logits: The model's answer to them.
         numbers: Of further clicks, for each sample of the batch.
         rngs: Likewise; each chooses among places that are equally good.
     """
     targets = sample.target[:, 0].cpu().numpy() > 0
     decode: Callable[..., Tensor] = model.decode  # of whatever its own encode gives
     for turn in range(max(numbers)):
-        with torch.no_grad():
-            logits = decode(state, sample.clicks, sample.labels)
+        if turn:
+            with torch.no_grad():
+                logits = decode(state, sample.clicks, sample.labels)
         masks = (logits[:, 1] > logits[:, 0]).cpu().numpy()
         clicks = np.zeros((len(numbers), 1, 3), dtype=np.float32)
         labels = np.full((len(numbers), 1), PADDING)

@@ -21,7 +21,7 @@ OPTIONS = {
 
 MAY_CHANGE = frozenset({"epochs", "batch_size", "accumulate", "checkpoint_activations", "compile"})
 """Of these, what a resumed run may take anew: how long it goes on and how a step is computed. How many samples make a
-step stays (`run.resume_run`)."""
+step stays (`resume.resume_run`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from promise_cli.train.start import make_optimizer
 def resume_run(
     folder: Path, request: TrainRequest, plan: Plan, split: Split, *, device: str, processes: int
 ) -> Run:
-    """The run as its last checkpoint left it; arguments as `start_run`.
+    """The run as its last checkpoint left it; arguments as `start.start_run`.
 
     Raises:
         CheckpointError: There is nothing to go on from, or something that a run cannot change on the way has changed.
@@ -97,8 +97,8 @@ def _load_state(optimizer: AdamW, model: Network, checkpoint: Checkpoint, path: 
     begun = checkpoint.epoch + checkpoint.step > 0
     if not state or (begun and not state.get("state")):
         raise CheckpointError(
-            f"{path}: holds no state of the optimiser, so it is only for prediction (a copy of checkpoint_best.pt?);"
-            " restore the run's own checkpoint_last.pt, or start anew with --overwrite instead of --resume"
+            f"{path}: holds no state of the optimiser, so it is only for prediction (a copy of checkpoint_final.pt"
+            " or checkpoint_best.pt?); restore the run's own checkpoint_last.pt, or start anew with --overwrite instead of --resume"
         )
     try:
         optimizer.load_state_dict(state)

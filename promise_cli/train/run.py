@@ -1,7 +1,7 @@
 """One training on disk: results/<dataset>/fold_<n> with its checkpoints, config.json, log.csv and progress.png."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +71,11 @@ class Run:
         """Whether all epochs are done."""
         return self.epoch >= self.config.epochs
 
+    @property
+    def has_final(self) -> bool:
+        """Whether the run is at its end, and its recipe predicts with that."""
+        return self.is_finished and self.config.predict_with == "final"
+
     def save_epoch(self, validation_dice: float | None) -> None:
         """Write the checkpoints, the log and its picture; the best where this is it, the final one at the end."""
         better = validation_dice is not None and (
@@ -81,11 +86,13 @@ class Run:
         checkpoint = self._checkpoint(validation_dice)
         if self.replaces:
             self._save_last(checkpoint)
+        else:
+            self._remove(METRICS)  # they are of the network before
         if (
             better
         ):  # before the last one, which says what the best is: a kill between them loses neither
             self._save_for_prediction(checkpoint, BEST)
-        if self.is_finished and self.config.predict_with == "final":
+        if self.has_final:
             self._save_for_prediction(checkpoint, FINAL)
         self._save_last(checkpoint)
         save_log(self.log, self.folder / "log.csv")
@@ -121,19 +128,33 @@ class Run:
         else:
             self.best_dice = None  # the next validation writes one
 
+    def mend_final(self) -> None:
+        """See that the final checkpoint is there at the end alone, and this run's, whatever a kill or stop left.
+
+        To be called of a resumed run before its first step.
+
+        Raises:
+            CheckpointError: It cannot be written.
+        """
+        if self.has_final:
+            self._save_for_prediction(self._checkpoint(self.last_dice), FINAL)
+        else:
+            self._remove((FINAL,))
+
+    def _remove(self, names: Sequence[str]) -> None:
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
+
     def _save_for_prediction(self, checkpoint: Checkpoint, name: str) -> None:
         save_checkpoint(dataclasses.replace(checkpoint, optimizer={}), self.folder / name)
 
     def _save_last(self, checkpoint: Checkpoint) -> None:
-        outdated = METRICS if self.is_finished else (*METRICS, FINAL)
-        for name in outdated:  # of another network than this one
-            if not self.replaces:
-                (self.folder / name).unlink(missing_ok=True)
+        if not self.replaces:  # of another network than this one
+            self._remove(METRICS if self.has_final else (*METRICS, FINAL))
         save_checkpoint(checkpoint, self.folder / LAST)
         save_record(self.config, self.folder / "config.json")
         if self.replaces:  # not before there is something in its place
-            for name in (BEST, FINAL, "log.csv", "progress.png", *METRICS):
-                (self.folder / name).unlink(missing_ok=True)
+            self._remove((BEST, FINAL, "log.csv", "progress.png", *METRICS))
             self.replaces = False
 
     def _checkpoint(self, validation_dice: float | None) -> Checkpoint:

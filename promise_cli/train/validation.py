@@ -63,7 +63,7 @@ def _ask(training: Training, batch: Sample) -> tuple[Tensor, Tensor]:
             return before, before
         numbers = [run.config.corrections] * len(batch.case_ids)
         rngs = [generator(run.seed, 0, case_id, STREAM) for case_id in batch.case_ids]
-        corrected = click_on_errors(run.model, state, batch, numbers, rngs)
+        corrected = click_on_errors(run.model, state, batch, before, numbers, rngs)
         return before, decode(state, corrected.clicks, corrected.labels)
 
 

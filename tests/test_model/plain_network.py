@@ -18,7 +18,8 @@ def plain_logits(model: ProMISe, patch: Tensor, clicks: Tensor, labels: Tensor) 
     image = patch.transpose(2, 3)
     levels = _plain_levels(model.image_encoder, image)
     prompted = model.prompt_encoder(levels[-1], clicks[..., (1, 0, 2)], labels)
-    return _plain_head(model.mask_decoder, [*levels[:-1], prompted], image).transpose(2, 3)
+    maps = _plain_maps(clicks[..., (1, 0, 2)], labels, patch.shape[-1])
+    return _plain_head(model.mask_decoder, [*levels[:-1], prompted], image, maps).transpose(2, 3)
 
 
 def _plain_levels(encoder: ImageEncoder, image: Tensor) -> list[Tensor]:
@@ -87,7 +88,19 @@ def _over_the_patch(tokens: Tensor) -> Tensor:
     return (tokens - mean) / (variance + 1e-5).sqrt()
 
 
-def _plain_head(decoder: MaskDecoder, levels: list[Tensor], image: Tensor) -> Tensor:
+def _plain_maps(clicks: Tensor, labels: Tensor, edge: int) -> Tensor:
+    """Gaussians of the distance in voxels from the middles of 2 x 2 x 2 voxels to the nearest click of a kind."""
+    middles = 2 * torch.arange(edge // 2) + 0.5
+    places = torch.stack(torch.meshgrid(middles, middles, middles, indexing="ij"), dim=-1)
+    found = []
+    for sigma, kind in product((4, 8, 16), (1, 0)):
+        squared = (places[None, ..., None, :] - clicks[:, None, None, None]).square().sum(-1)
+        squared = torch.where((labels == kind)[:, None, None, None], squared, torch.inf)
+        found.append(torch.exp(-squared.amin(-1) / (2 * sigma**2)))
+    return torch.stack(found, dim=1)
+
+
+def _plain_head(decoder: MaskDecoder, levels: list[Tensor], image: Tensor, maps: Tensor) -> Tensor:
     half = F.interpolate(image, scale_factor=0.5, mode="trilinear")
     grown = []
     for branch, features in zip(decoder.branches, levels, strict=True):
@@ -102,6 +115,8 @@ def _plain_head(decoder: MaskDecoder, levels: list[Tensor], image: Tensor) -> Te
     hidden = F.conv3d(torch.cat(inputs, dim=1), decoder.head1.weight, padding=1)
     if decoder.fusion == "residual":
         hidden = hidden + detail
+    if decoder.click_head is not None:
+        hidden = hidden + F.conv3d(maps, decoder.click_head.weight, padding=1)
     hidden = F.relu(F.instance_norm(hidden))
     logits = F.conv3d(hidden, decoder.head2.weight, padding=1)
     return F.interpolate(logits, scale_factor=2, mode="trilinear", align_corners=True)

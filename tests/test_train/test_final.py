@@ -1,5 +1,6 @@
 """Which epoch's network prediction takes: the best on the validation patches, or that of the end."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from promise_cli.checkpoint import load_checkpoint
+from promise_cli.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from promise_cli.presets import PRESETS, plain_preset, preset
 from promise_cli.train import TrainRequest, train
 from promise_cli.workspace import Workspace
 from tests.conftest import RUN
+from tests.test_train.test_leaving import Kill, _kill_at
 
 FINAL = ("predict_with=final",)
 
@@ -19,6 +21,11 @@ FINAL = ("predict_with=final",)
 def _train(root: Path, epochs: int, **options) -> Path:
     request = {"preset": None if options.get("resume") else "tiny", "device": "cpu", "workers": 0}
     return train(TrainRequest(epochs=epochs, root=root, **request | options))
+
+
+def _same(one: Checkpoint, other: Checkpoint) -> None:
+    assert (one.epoch, one.optimizer) == (other.epoch, {})
+    assert all(torch.equal(one.weights[name], other.weights[name]) for name in other.weights)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +66,66 @@ def test_a_run_that_is_started_anew_leaves_no_final_checkpoint_of_the_one_before
     _train(root, 1, overwrite=True)
     assert not (root / RUN / "checkpoint_final.pt").exists()
     assert Workspace(root).find_runs(None, ())[0].name == "checkpoint_best.pt"
+
+
+def test_stopping_a_run_that_was_to_go_on_and_leaving_it_at_its_end_brings_its_final_checkpoint_back(
+    ended: Path, tmp_path: Path
+):
+    root = tmp_path / "workspace"
+    shutil.copytree(ended, root)
+    before = load_checkpoint(root / RUN / "checkpoint_final.pt")
+    _train(root, 4, resume=True, max_hours=1e-9)
+    _train(root, 2, resume=True)
+    _same(load_checkpoint(root / RUN / "checkpoint_final.pt"), before)
+    scored = json.loads((root / RUN / "metrics.json").read_text())
+    assert Path(scored["predictions"]).name == "checkpoint_final.pt"
+
+
+@pytest.mark.parametrize("damage", ["gone", "of another epoch"])
+def test_a_finished_run_whose_final_checkpoint_is_lost_has_it_again_by_resume(
+    ended: Path, tmp_path: Path, damage: str
+):
+    root = tmp_path / "workspace"
+    shutil.copytree(ended, root)
+    path = root / RUN / "checkpoint_final.pt"
+    before = load_checkpoint(path)
+    if damage == "gone":
+        path.unlink()
+    else:  # a kill when a third epoch was being saved
+        other = {name: torch.zeros_like(value) for name, value in before.weights.items()}
+        save_checkpoint(dataclasses.replace(before, epoch=3, weights=other), path)
+        (root / RUN / "metrics.json").unlink()
+    _train(root, 2, resume=True)
+    _same(load_checkpoint(path), before)
+
+
+def test_a_kill_when_the_last_epoch_is_saved_leaves_no_scores_of_the_network_before(
+    ended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    root = tmp_path / "workspace"
+    shutil.copytree(ended, root)
+    with monkeypatch.context() as patched:
+        _kill_at("checkpoint_last.pt", patched)
+        with pytest.raises(Kill):
+            _train(root, 3, resume=True)
+    assert not (root / RUN / "metrics.json").exists()
+    _train(root, 2, resume=True)  # the user is content with two
+    assert load_checkpoint(root / RUN / "checkpoint_final.pt").epoch == 2
+    assert (root / RUN / "metrics.json").exists()
+
+
+def test_a_final_checkpoint_of_a_run_that_was_replaced_does_not_outlive_it(
+    ended: Path, tmp_path: Path
+):
+    root = tmp_path / "workspace"
+    shutil.copytree(ended, root)
+    old = (root / RUN / "checkpoint_final.pt").read_bytes()
+    _train(root, 1, overwrite=True)
+    (root / RUN / "checkpoint_final.pt").write_bytes(
+        old
+    )  # as a kill before it was removed leaves it
+    _train(root, 2, resume=True)
+    assert not (root / RUN / "checkpoint_final.pt").exists()
 
 
 def test_the_default_and_the_networks_beside_promise_predict_with_the_last_epoch():

@@ -41,6 +41,7 @@ def test_two_processes_have_the_curve_of_one_with_twice_the_batch(
             epochs=2,
             device="cpu",
             devices=2,
+            fields=("corrections=1",),
             root=_workspace(preprocessed, tmp_path / "two"),
         )
     )
@@ -50,13 +51,16 @@ def test_two_processes_have_the_curve_of_one_with_twice_the_batch(
             epochs=2,
             device="cpu",
             batch_size=2,
+            fields=("corrections=1",),
             root=_workspace(preprocessed, tmp_path / "one"),
         )
     )
     for two, one in zip(_curve(shared), _curve(alone), strict=True):
         assert two == pytest.approx(one, rel=2e-3, abs=2e-4)
-    dice = [load_log(folder / "log.csv")[-1].validation_dice for folder in (shared, alone)]
-    assert dice[0] == pytest.approx(dice[1], abs=0.05)  # rounding decides voxels at one half
+    last = [load_log(folder / "log.csv")[-1] for folder in (shared, alone)]
+    for dice in ("validation_dice", "corrected_dice"):
+        two, one = (getattr(row, dice) for row in last)
+        assert two == pytest.approx(one, abs=0.05)  # rounding decides voxels at one half
     (session,) = load_record(RunRecord, shared / "run.json").sessions
     assert (session.processes, session.outcome, session.steps) == (2, "finished", 8)
 

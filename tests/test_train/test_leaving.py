@@ -169,7 +169,8 @@ def _edit(path: Path, **changes) -> None:
     ("changes", "message"),
     [
         ({"optimizer": {}}, "holds no state of the optimiser, so it is only for prediction (a copy of"
-         " checkpoint_best.pt?); restore the run's own checkpoint_last.pt, or start anew with --overwrite instead of"
+         " checkpoint_final.pt or checkpoint_best.pt?); restore the run's own checkpoint_last.pt, or start anew with"
+         " --overwrite instead of"
          " --resume"),
         ({"optimizer": {"state": {0: {}}, "param_groups": [{}]}}, "the state of the optimiser is damaged or incomplete;"
          " restore the file, or start anew with --overwrite instead of --resume"),
