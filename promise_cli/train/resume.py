@@ -98,7 +98,8 @@ def _load_state(optimizer: AdamW, model: Network, checkpoint: Checkpoint, path: 
     if not state or (begun and not state.get("state")):
         raise CheckpointError(
             f"{path}: holds no state of the optimiser, so it is only for prediction (a copy of checkpoint_final.pt"
-            " or checkpoint_best.pt?); restore the run's own checkpoint_last.pt, or start anew with --overwrite instead of --resume"
+            " or checkpoint_best.pt?); restore the run's own checkpoint_last.pt, or start anew with --overwrite instead"
+            " of --resume"
         )
     try:
         optimizer.load_state_dict(state)
