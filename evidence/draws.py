@@ -61,6 +61,21 @@ def measure_draws(place: Place, row: Row, device: str) -> dict[str, object]:
     return {"meaning": MEANING, "placement": own.pop(), "dice": found}
 
 
+def follow_draws(predictor: Predictor, place: Place) -> dict[str, list[float]]:
+    """Dice of each draw of a click on each test case, as promise-predict answers it."""
+    draws = [draw_points(place, draw) for draw in range(DRAWS)]
+    found: dict[str, list[float]] = {}
+    for case_id in sorted(place.fold.test):
+        session = predictor.open(place.data / "imagesTr" / f"{case_id}.nii.gz")
+        reference = _reference(place, place.data / "labelsTr" / f"{case_id}.nii.gz")
+        found[case_id] = []
+        for draw in draws:
+            i, j, k = draw[case_id]
+            session.prompt([Click((float(i), float(j), float(k)))])
+            found[case_id].append(round(dice(session.mask, reference), 6))
+    return found
+
+
 def _ask(
     session: Session, reference: NDArray[np.bool_], clicks: list[list[int]]
 ) -> dict[str, list[float]]:

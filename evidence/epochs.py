@@ -11,6 +11,7 @@ from statistics import fmean
 
 import numpy as np
 
+from evidence.draws import follow_draws
 from evidence.matrices import MATRICES
 from evidence.matrix import Row
 from evidence.place import RESULTS, Place, write_json
@@ -29,7 +30,8 @@ CHECKPOINTS = {"chosen by validation": "checkpoint_best.pt", "last": "checkpoint
 MEANING = (
     f"mean Dice by number of clicks, 1 to {NUM_CLICKS}, in windows of the plan's grid, {PER_CASE} a case, each centred"
     " on one seeded click on the target; every further click lies in the middle of the largest part that is missed or"
-    " added (a background click where it was added)"
+    " added (a background click where it was added); followed: Dice of five single clicks on each test case, as"
+    " promise-predict answers them"
 )
 
 
@@ -53,7 +55,8 @@ def measure_epochs(place: Place, row: Row, device: str) -> dict[str, object]:
             part: _mean_by_clicks(predictor, place, case_ids)
             for part, case_ids in (("val", fold.val), ("test", fold.test))
         }
-        found[name] = {"epoch": load_checkpoint(path).epoch, **of_parts}
+        followed = follow_draws(predictor, place)
+        found[name] = {"epoch": load_checkpoint(path).epoch, **of_parts, "followed": followed}
     return found
 
 

@@ -97,12 +97,15 @@ def encoder_use(matrix: Matrix, folder: Path) -> list[str]:
 def epochs(matrix: Matrix, folder: Path) -> list[str]:
     """Dice by clicks of the network that validation chose and of that of the last epoch, in windows of test cases."""
     shown = ("1 click", "2 clicks", "3 clicks", "4 clicks", "mean")
-    lines = head("", "network", "epoch", *shown, "mean, validation cases")
+    lines = head(
+        *("", "network", "epoch", *shown, "mean, validation cases"), "five single clicks, followed"
+    )
     for row, kept in done(matrix, folder, "epochs.json"):
         found = load_json(kept / "epochs.json")
         for which in ("chosen by validation", "last"):
             of = found[which]
-            values = (*of["test"], fmean(of["test"]), fmean(of["val"]))
+            followed = fmean(map(fmean, of["followed"].values()))
+            values = (*of["test"], fmean(of["test"]), fmean(of["val"]), followed)
             cells = (f"{value:.3f}" for value in values)
             name = link(matrix, row, "epochs.json")
             lines.append(line(name, which, str(of["epoch"]), *cells))
