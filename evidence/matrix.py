@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 PROMISE = "promise"
 """The row of the network itself."""
+WITHOUT_CLICKS, LAST_WITHOUT_CLICKS = "dynunet", "dynunet_last"
+"""Rows of the network that looks at whole scans: of the epoch that validation chose, and of the last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,7 @@ class Row:
     @property
     def without_clicks(self) -> str:
         """The row of the network that looks at whole scans, of the same epoch as this one: the best or the last."""
-        return "dynunet_last" if "predict_with=final" in self.options else "dynunet"
+        return LAST_WITHOUT_CLICKS if "predict_with=final" in self.options else WITHOUT_CLICKS
 
     @property
     def identity(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from evidence.matrix import Matrix
+from evidence.matrix import WITHOUT_CLICKS, Matrix
 from evidence.table import done, head, line, link, span
 from promise_cli.records import load_json
 from promise_cli.scores.comparison import MetricComparison, compare_pairs, holm
@@ -15,8 +15,6 @@ WAYS = ("one_window round_click", "one_window in_scan", "followed round_click", 
 """In `draws.json`."""
 PROMISE_PREDICT = WAYS[-1]
 """What promise-predict does for networks that see where their clicks are."""
-WITHOUT_CLICKS = "dynunet"
-"""The row of the network that looks at whole scans."""
 
 
 def scores(matrix: Matrix, folder: Path) -> list[str]:

@@ -266,6 +266,12 @@ def test_folds_are_shown_one_by_one_and_with_all_their_cases(tmp_path: Path) -> 
     assert "[two](results/two/promise/draws.json) | 2 | 0.700 | 0.400 | +0.300 |" in second
     assert "| all | 4 | 0.650 | 0.400 | +0.250 |" in together
     assert together.endswith("| 4 | 0.450 | +0.200 |")  # ahead in all
+    for fold, cases in (("one", ("1", "2")), ("two", ("3", "4"))):  # of the last epoch
+        shutil.copytree(tmp_path / fold / "dynunet", tmp_path / fold / "dynunet_last")
+        followed = {"last": {"followed": {case_id: [0.7, 0.9] for case_id in cases}}}
+        write_json(followed, tmp_path / fold / "promise" / "epochs.json")
+    *_, together = folds(matrix, tmp_path / "one")
+    assert together.startswith("| ProMISe; last epoch | all | 4 | 0.800 | 0.400 | +0.400 |")
     write_json({"dice": {PROMISE_PREDICT: {"1": [0.5]}}}, file)
     with pytest.raises(ValueError, match="promise: a case is tested in two folds"):
         folds(matrix, tmp_path / "one")
