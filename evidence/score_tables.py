@@ -10,6 +10,7 @@ from evidence.table import done, head, line, link, span
 from promise_cli.records import load_json
 from promise_cli.scores.comparison import MetricComparison, compare_pairs, holm
 from promise_cli.scores.statistics import describe
+from promise_cli.train.curves import load_log
 
 WAYS = ("one_window round_click", "one_window in_scan", "followed round_click", "followed in_scan")
 """In `draws.json`."""
@@ -21,6 +22,7 @@ def scores(matrix: Matrix, folder: Path) -> list[str]:
     """Dice and NSD on the scans' own grids, and the paired difference to the reference row."""
     lines = head(
         "",
+        "epoch",
         "Dice",
         "95 % interval",
         *(f"NSD {mm:g} mm" for mm in matrix.tolerances_mm),
@@ -35,6 +37,7 @@ def scores(matrix: Matrix, folder: Path) -> list[str]:
         single = kept / "metrics_single_window.json"
         cells = [
             link(matrix, row, "metrics.json"),
+            _epoch(kept),
             f"{found['dice']['mean']:.3f}",
             span(found["dice"]["interval"]),
             *(_with_interval(found["nsd"][str(mm)]) for mm in matrix.tolerances_mm),
@@ -131,6 +134,16 @@ def cost(matrix: Matrix, folder: Path) -> list[str]:
             )
         )
     return lines
+
+
+def _epoch(kept: Path) -> str:
+    """Which epoch's network predicted: the last, or that of the best validation Dice, the first of equals."""
+    log = load_log(kept / "log.csv")
+    if load_json(kept / "config.json").get("predict_with") == "final":
+        return str(log[-1].epoch)
+    validated = [row for row in log if row.validation_dice is not None]
+    best = max(validated, key=lambda row: row.validation_dice or 0.0)
+    return f"{best.epoch} of {log[-1].epoch}"
 
 
 def _difference(comparison: dict[str, Any] | None) -> tuple[str, str, str]:

@@ -20,7 +20,7 @@ from evidence.matrices import MATRICES
 from evidence.matrix import Matrix, Row
 from evidence.place import Place, write_json
 from evidence.rule import _mean_dice
-from evidence.score_tables import PROMISE_PREDICT, WAYS, draws, pairs
+from evidence.score_tables import PROMISE_PREDICT, WAYS, _epoch, draws, pairs
 from evidence.steps import do_row, prepare, study_clicks
 from evidence.tables import PAGE, render
 from promise_cli.samples import Sample
@@ -248,6 +248,17 @@ def test_pairs_and_draws_are_compared_case_by_case(tmp_path: Path) -> None:
         in ours
     )
     assert "dynunet/metrics.json) | - | - | - | 0.500 | 0.400 to 0.600 | - |  |  |  |" in without
+
+
+@pytest.mark.parametrize(("choice", "epoch"), [("best", "2 of 4"), ("final", "4")])
+def test_the_epoch_of_a_row_is_told_by_its_log_and_recipe(
+    tmp_path: Path, choice: str, epoch: str
+) -> None:
+    header = "epoch,learning_rate,loss,dice_loss,cross_entropy,boundary,validation_dice,seconds"
+    rows = [f"{number},1,1,1,1,1,{dice},1" for number, dice in enumerate((0.2, 0.7, "", 0.6), 1)]
+    (tmp_path / "log.csv").write_text("\n".join([header, *rows]) + "\n")
+    write_json({"predict_with": choice}, tmp_path / "config.json")
+    assert _epoch(tmp_path) == epoch
 
 
 def test_folds_are_shown_one_by_one_and_with_all_their_cases(tmp_path: Path) -> None:
