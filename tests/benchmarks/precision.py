@@ -1,42 +1,60 @@
-"""What bf16 does to a training step of the networks beside ProMISe on the CPU.
+"""What bf16 does to a training step on the CPU, of ProMISe by encoder and of the networks beside it.
 
     python -m tests.benchmarks.precision [EDGE] [NAME ...]
 
-Prints a line of JSON for each network and size: seconds of a step on two patches in fp32 and in bf16, as the medians of
-five steps of each by turns, and the ratio of the two.
+A name is that of a network, or `promise:ENCODER` for ProMISe's default with another encoder, frozen but for its norms;
+without names, the networks beside ProMISe. Prints a line of JSON for each network and size: seconds of a step on two
+patches in fp32 and in bf16, as the medians of five steps of each by turns, and the ratio of the two.
 """
 
+import dataclasses
 import json
 import statistics
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from promise_cli.architectures import Network
 
 PAIRS = 5
 EDGE = 48
 
 
+def build(name: str, edge: int, *, small: bool) -> "Network":
+    from promise_cli.architectures import PROMISE, Setting, build_network, plan_network
+    from promise_cli.model import ProMISe, model_config
+
+    network, _, encoder = name.partition(":")
+    if network != PROMISE:
+        setting = Setting(patch_size=edge, spacing=(1.0, 1.0, 1.0), small=small)
+        return build_network(name, plan_network(name, setting))
+    config = model_config("tiny" if encoder == "tiny" else "recommended")
+    model = ProMISe(dataclasses.replace(config, encoder=encoder, patch_size=edge))
+    if encoder != "tiny":
+        model.freeze_encoder()
+    return model
+
+
 def measure(name: str, edge: int, *, small: bool) -> dict[str, Any]:
     import torch
 
-    from promise_cli.architectures import Setting, build_network, plan_network
     from promise_cli.device import Precision, autocast
     from promise_cli.loss_config import LossConfig
     from promise_cli.losses import total_loss
 
-    config = plan_network(name, Setting(patch_size=edge, spacing=(1.0, 1.0, 1.0), small=small))
-    model = build_network(name, config)
-    size = config.patch_size
-    optimizer = torch.optim.AdamW(model.parameters())
+    model = build(name, edge, small=small)
+    size = model.config.patch_size
+    optimizer = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad])
     patch = torch.randn(2, 1, size, size, size)
     target = (torch.rand_like(patch) < 0.1).float()
-    nowhere = (torch.zeros(2, 0, 3), torch.zeros(2, 0, dtype=torch.long))
+    given = (torch.full((2, 1, 3), size / 2), torch.ones(2, 1, dtype=torch.long))
 
     def step(precision: Precision) -> float:
         began = time.monotonic()
         optimizer.zero_grad()
         with autocast(torch.device("cpu"), precision):
-            logits = model(patch, *nowhere)
+            logits = model(patch, *given)
         loss, _ = total_loss(logits, target, LossConfig(boundary_weight=0.0))
         loss.backward()
         optimizer.step()
@@ -60,7 +78,7 @@ def main(arguments: list[str]) -> None:
 
     edge = int(arguments[0]) if arguments else EDGE
     for name in arguments[1:] or PLAIN:
-        for small in (False, True):
+        for small in (False,) if ":" in name else (False, True):
             print(json.dumps(measure(name, edge, small=small)), flush=True)  # noqa: T201
 
 
