@@ -120,7 +120,7 @@ HIPPOCAMPUS = Matrix(
         ("promise_in_use", "dynunet"),
         ("promise_in_use_near", "promise_in_use"),
         ("promise_in_use_near", "dynunet"),
-        ("promise_in_use_head", "dynunet_last"),
+        ("promise_in_use_head", "promise_in_use_near"),
         ("dynunet_clicks", "dynunet"),
     ),
     studied=("promise_in_use",),

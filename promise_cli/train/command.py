@@ -22,7 +22,7 @@ from promise_cli.train.fold_scores import score_fold
 from promise_cli.train.group import Group, join_group, launch
 from promise_cli.train.introduction import introduce, warn_of_large_targets
 from promise_cli.train.loop import train_epochs
-from promise_cli.train.outcome import recorded
+from promise_cli.train.outcome import recorded, warn_of_unheeded_clicks
 from promise_cli.train.place import run_folder
 from promise_cli.train.request import TrainRequest
 from promise_cli.train.resume import resume_run
@@ -190,6 +190,8 @@ def _work(
     )
     with recorded(training):
         train_epochs(training)
+    if group.is_first:
+        warn_of_unheeded_clicks(run)
     board.close()
 
 
