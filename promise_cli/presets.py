@@ -182,8 +182,8 @@ def _train_config(name: str) -> TrainConfig:
             validate_every=5,
         )
     if name == RECOMMENDED:
-        # Corrections teach a network to heed its clicks; with the target off the middle it goes less by the place
-        # beside look-alikes (docs/results.md).
+        # Corrections teach a network to heed its clicks (docs/results.md); the target lies as far off the middle as
+        # in the authors' code.
         return dataclasses.replace(
             paper,
             foreground_share=1.0,
