@@ -9,6 +9,8 @@ from pathlib import Path
 from promise_cli.errors import WorkspaceError
 
 ROOT_VARIABLE = "PROMISE_ROOT"
+MOST_NAMED = 5
+"""So many runs are named in a message."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,7 @@ class Workspace:
             return (run,)
         place = run if run is not None else self.results
         if not place.is_dir():
-            raise WorkspaceError(
-                f"{place}: no such run or checkpoint; run promise-train --fold 0 first, or give -m FILE"
-            )
+            raise WorkspaceError(f"{place}: no such run or checkpoint; {self._instead_of(run)}")
         if checkpoint_of(place) is not None:
             found = [place]
         else:
@@ -119,6 +119,14 @@ class Workspace:
         return tuple(
             checkpoint for path in found if (checkpoint := checkpoint_of(path)) is not None
         )
+
+    def _instead_of(self, run: Path | None) -> str:
+        """What to do where a run is not there: name one that is."""
+        there = [path for path in sorted(self.results.rglob("fold_*")) if checkpoint_of(path)]
+        if run is None or not there:
+            return "run promise-train --fold 0 first, or give -m FILE"
+        more = ", ..." if len(there) > MOST_NAMED else ""
+        return f"trained so far: {', '.join(map(str, there[:MOST_NAMED]))}{more}"
 
     def _of_folds(self, found: list[Path], folds: Sequence[int], place: Path) -> list[Path]:
         chosen = [path for path in found if path.name in {f"fold_{fold}" for fold in folds}]

@@ -81,6 +81,11 @@ def test_runs_are_found_by_file_folder_dataset_and_fold(in_folder: Path) -> None
     _folders(run, "fold_0", file="checkpoint_last.pt")
     last = run / "fold_0" / "checkpoint_last.pt"
     assert workspace.find_runs(None, ()) == (last,)
+    with pytest.raises(
+        WorkspaceError,
+        match=r"^fold0: no such run or checkpoint; trained so far: \S*Task07_Pancreas/fold_0$",
+    ):
+        workspace.find_runs(Path("fold0"), ())
     _folders(run, "fold_0", file="checkpoint_best.pt")
     best = last.with_name("checkpoint_best.pt")
     assert workspace.find_runs(None, ()) == (best,)
