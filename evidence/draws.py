@@ -4,6 +4,8 @@ The scores of a matrix are those of one click a case. Here every case is clicked
 paper's single window and with the lesion followed beyond it, the first window round the click or moved into the scan.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -48,44 +50,48 @@ def measure_draws(place: Place, row: Row, device: str) -> dict[str, object]:
     checkpoint = place.checkpoint_of(row)
     predictor = Predictor.load(checkpoint, device, place.precision_of(row))
     own = {name for name, centre in PLACEMENTS.items() if centre == predictor.centres_clicks}
-    draws = [draw_points(place, draw) for draw in range(DRAWS)]
     found: Found = {}
-    for case_id in sorted(place.fold.test):
-        session = predictor.open(place.data / "imagesTr" / f"{case_id}.nii.gz")
-        reference = _reference(place, place.data / "labelsTr" / f"{case_id}.nii.gz")
-        clicks = [draw[case_id] for draw in draws]
+    for drawn in _drawn_cases(place, predictor):
         for placement, centre in PLACEMENTS.items():
             predictor.networks.centre_clicks = centre
-            for way, values in _ask(session, reference, clicks).items():
-                found.setdefault(f"{way} {placement}", {})[case_id] = values
+            for way, most in (("one_window", 1), ("followed", MAX_WINDOWS)):
+                drawn.session.max_windows = most
+                found.setdefault(f"{way} {placement}", {})[drawn.case_id] = _dice_of_clicks(drawn)
     return {"meaning": MEANING, "placement": own.pop(), "dice": found}
 
 
 def follow_draws(predictor: Predictor, place: Place) -> dict[str, list[float]]:
     """Dice of each draw of a click on each test case, as promise-predict answers it."""
+    return {drawn.case_id: _dice_of_clicks(drawn) for drawn in _drawn_cases(place, predictor)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """A test case that is open for its clicks."""
+
+    case_id: str
+    session: Session
+    reference: NDArray[np.bool_]
+    clicks: list[list[int]]
+
+
+def _drawn_cases(place: Place, predictor: Predictor) -> Iterator[_Drawn]:
     draws = [draw_points(place, draw) for draw in range(DRAWS)]
-    found: dict[str, list[float]] = {}
     for case_id in sorted(place.fold.test):
-        session = predictor.open(place.data / "imagesTr" / f"{case_id}.nii.gz")
-        reference = _reference(place, place.data / "labelsTr" / f"{case_id}.nii.gz")
-        found[case_id] = []
-        for draw in draws:
-            i, j, k = draw[case_id]
-            session.prompt([Click((float(i), float(j), float(k)))])
-            found[case_id].append(round(dice(session.mask, reference), 6))
-    return found
+        yield _Drawn(
+            case_id,
+            predictor.open(place.data / "imagesTr" / f"{case_id}.nii.gz"),
+            _reference(place, place.data / "labelsTr" / f"{case_id}.nii.gz"),
+            [draw[case_id] for draw in draws],
+        )
 
 
-def _ask(
-    session: Session, reference: NDArray[np.bool_], clicks: list[list[int]]
-) -> dict[str, list[float]]:
-    """Dice of each click, in one window and followed."""
-    found: dict[str, list[float]] = {"one_window": [], "followed": []}
-    for i, j, k in clicks:
-        for way, most in (("one_window", 1), ("followed", MAX_WINDOWS)):
-            session.max_windows = most
-            session.prompt([Click((float(i), float(j), float(k)))])
-            found[way].append(round(dice(session.mask, reference), 6))
+def _dice_of_clicks(drawn: _Drawn) -> list[float]:
+    """Of each click alone."""
+    found = []
+    for i, j, k in drawn.clicks:
+        drawn.session.prompt([Click((float(i), float(j), float(k)))])
+        found.append(round(dice(drawn.session.mask, drawn.reference), 6))
     return found
 
 

@@ -5,28 +5,26 @@ python -m evidence.epochs MATRIX ROW --data FOLDER --work FOLDER
 Of runs that are still in the work folder; both checkpoints are asked about the same windows.
 """
 
-import argparse
-from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 
 from evidence.draws import follow_draws
-from evidence.matrices import MATRICES
 from evidence.matrix import Row
-from evidence.place import RESULTS, Place, write_json
+from evidence.options import parser_of, place_of
+from evidence.place import Place, write_json
+from evidence.seen import PER_CASE, windows
 from promise_cli.checkpoint import load_checkpoint
 from promise_cli.console import say
 from promise_cli.metrics import dice
 from promise_cli.predictor import Predictor
 from promise_cli.prompts import BACKGROUND, FOREGROUND, largest_error
-from promise_cli.samples import Sample, ValidationSamples
+from promise_cli.samples import Sample
 from promise_cli.session.networks import EncodedWindow
+from promise_cli.workspace import BEST, LAST
 
 NUM_CLICKS = 4
-PER_CASE = 3
-SEED = 1
-CHECKPOINTS = {"chosen by validation": "checkpoint_best.pt", "last": "checkpoint_last.pt"}
+CHECKPOINTS = {"chosen by validation": BEST, "last": LAST}
 MEANING = (
     f"mean Dice by number of clicks, 1 to {NUM_CLICKS}, in windows of the plan's grid, {PER_CASE} a case, each centred"
     " on one seeded click on the target; every further click lies in the middle of the largest part that is missed or"
@@ -61,13 +59,7 @@ def measure_epochs(place: Place, row: Row, device: str) -> dict[str, object]:
 
 
 def _mean_by_clicks(predictor: Predictor, place: Place, case_ids: tuple[str, ...]) -> list[float]:
-    samples = ValidationSamples(
-        place.preprocessed / "cases",
-        tuple(sorted(case_ids)),
-        predictor.plan.patch_size,
-        PER_CASE,
-        SEED,
-    )
+    samples = windows(place, case_ids, predictor.plan.patch_size)
     rows = [_corrected(predictor, samples[index], index) for index in range(len(samples))]
     return [round(fmean(values), 6) for values in zip(*rows, strict=True)]
 
@@ -92,21 +84,10 @@ def _corrected(predictor: Predictor, sample: Sample, seed: int) -> list[float]:
 
 def main() -> None:
     """Measure and keep."""
-    parser = argparse.ArgumentParser(
-        prog="python -m evidence.epochs", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("matrix", choices=MATRICES)
+    parser = parser_of("evidence.epochs", __doc__)
     parser.add_argument("row")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    place = Place(
-        MATRICES[options.matrix],
-        options.data.resolve(),
-        options.work.resolve(),
-        results=options.results,
-    )
+    place = place_of(options)
     (row,) = [row for row in place.matrix.rows if row.name == options.row]
     found = measure_epochs(place, row, "cpu")
     write_json(found, place.kept_of(row) / "epochs.json")

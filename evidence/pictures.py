@@ -3,7 +3,6 @@
 python -m evidence.pictures MATRIX ROW --data FOLDER --work FOLDER
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from evidence.matrices import MATRICES
-from evidence.place import RESULTS, Place
+from evidence.options import parser_of, place_of
+from evidence.place import Place
 from promise_cli.dataset import is_target
 from promise_cli.records import load_json
 from promise_cli.volume import read_label, read_volume
@@ -83,22 +82,10 @@ def _draw_case(
 
 def main() -> None:
     """Draw one row's cases."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("matrix", choices=MATRICES)
+    parser = parser_of("evidence.pictures", __doc__)
     parser.add_argument("row")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    given = parser.parse_args()
-    draw_cases(
-        Place(
-            MATRICES[given.matrix],
-            given.data.resolve(),
-            given.work.resolve(),
-            results=given.results,
-        ),
-        given.row,
-    )
+    options = parser.parse_args()
+    draw_cases(place_of(options), options.row)
 
 
 if __name__ == "__main__":

@@ -3,21 +3,18 @@
 python -m evidence.rule MATRIX --data FOLDER --work FOLDER
 """
 
-import argparse
 from itertools import product
-from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from evidence.matrices import MATRICES
-from evidence.place import RESULTS, Place, write_json
-from evidence.seen import PER_CASE, SEED
+from evidence.options import parser_of, place_of
+from evidence.place import Place, write_json
+from evidence.seen import windows
 from promise_cli.console import say
 from promise_cli.metrics import dice
-from promise_cli.samples import ValidationSamples
 
 RADII_MM = (30.0, 36.0, 42.0, 48.0, 54.0, 60.0, 66.0, 72.0)
 RANGES = ((-30.0, 80.0), (-10.0, 60.0), (0.0, 50.0), (10.0, 50.0))
@@ -60,9 +57,7 @@ Window = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]]
 
 def _windows(place: Place, case_ids: tuple[str, ...]) -> list[Window]:
     plan = place.plan
-    samples = ValidationSamples(
-        place.preprocessed / "cases", tuple(sorted(case_ids)), plan.patch_size, PER_CASE, SEED
-    )
+    samples = windows(place, case_ids, plan.patch_size)
     mean, std = plan.normalisation.mean, plan.normalisation.std
     found = []
     for index in range(len(samples)):
@@ -84,17 +79,7 @@ def _mean_dice(windows: list[Window], radius: float, hu_range: tuple[float, floa
 
 def main() -> None:
     """Measure and keep."""
-    parser = argparse.ArgumentParser(
-        prog="python -m evidence.rule", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("matrix", choices=MATRICES)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    place = Place(
-        MATRICES[options.matrix], options.data, options.work.resolve(), results=options.results
-    )
+    place = place_of(parser_of("evidence.rule", __doc__).parse_args())
     found = measure_rule(place)
     write_json(found, place.kept / "rule.json")
     say(f"{found['rule']}: {found['mean']}")

@@ -45,10 +45,14 @@ def measure_seen(place: Place, row: Row, device: str) -> dict[str, object]:
     return {"meaning": MEANING, "mean": mean}
 
 
+def windows(place: Place, case_ids: tuple[str, ...], edge: int) -> ValidationSamples:
+    """Windows of some cases, each centred on one seeded click on the target, in the order of the cases' names."""
+    cases = place.preprocessed / "cases"
+    return ValidationSamples(cases, tuple(sorted(case_ids)), edge, PER_CASE, SEED)
+
+
 def _mean_dice(predictor: Predictor, place: Place, case_ids: tuple[str, ...]) -> float:
-    samples = ValidationSamples(
-        place.preprocessed / "cases", case_ids, predictor.plan.patch_size, PER_CASE, SEED
-    )
+    samples = windows(place, case_ids, predictor.plan.patch_size)
     found = []
     for index in range(len(samples)):
         sample = samples[index]

@@ -2,13 +2,15 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from promise_cli.errors import WorkspaceError
 
 ROOT_VARIABLE = "PROMISE_ROOT"
+FINAL, BEST, LAST = "checkpoint_final.pt", "checkpoint_best.pt", "checkpoint_last.pt"
+"""A run's checkpoints, as prediction prefers them; training goes on from the last."""
 MOST_NAMED = 5
 """So many runs are named in a message."""
 
@@ -91,10 +93,7 @@ class Workspace:
             found = [place]
         else:
             # Of a dataset's results ProMISe's own come first; those of other networks lie in folders below.
-            direct = sorted(place.glob("fold_*"))
-            found = [path for path in direct if checkpoint_of(path) is not None] or [
-                path for path in sorted(place.rglob("fold_*")) if checkpoint_of(path) is not None
-            ]
+            found = _runs(place.glob("fold_*")) or _runs(place.rglob("fold_*"))
         if not found:
             raise WorkspaceError(
                 f"{place}: no checkpoint in it; run promise-train --fold 0 first, or give -m FILE"
@@ -122,7 +121,7 @@ class Workspace:
 
     def _instead_of(self, run: Path | None) -> str:
         """What to do where a run is not there: name one that is."""
-        there = [path for path in sorted(self.results.rglob("fold_*")) if checkpoint_of(path)]
+        there = _runs(self.results.rglob("fold_*"))
         if run is None or not there:
             return "run promise-train --fold 0 first, or give -m FILE"
         more = ", ..." if len(there) > MOST_NAMED else ""
@@ -153,10 +152,15 @@ class Workspace:
 
 def checkpoint_of(run: Path) -> Path | None:
     """A run's checkpoint for prediction: of its end, where its recipe left one, else the best, else the last."""
-    for name in ("checkpoint_final.pt", "checkpoint_best.pt", "checkpoint_last.pt"):
+    for name in (FINAL, BEST, LAST):
         if (run / name).is_file():
             return run / name
     return None
+
+
+def _runs(folders: Iterable[Path]) -> list[Path]:
+    """Those of some folders that hold a checkpoint, sorted."""
+    return [path for path in sorted(folders) if checkpoint_of(path) is not None]
 
 
 def open_workspace(root: Path | None) -> Workspace:

@@ -26,13 +26,13 @@ from promise_cli.train.outcome import recorded, warn_of_unheeded_clicks
 from promise_cli.train.place import run_folder
 from promise_cli.train.request import TrainRequest
 from promise_cli.train.resume import resume_run
-from promise_cli.train.run import FINAL, LAST, Run, hold
+from promise_cli.train.run import Run, hold
 from promise_cli.train.start import start_run
 from promise_cli.train.stopping import StopRequest
 from promise_cli.train.training import Training
 from promise_cli.train.watch import Board
 from promise_cli.volume import file_stamps
-from promise_cli.workspace import Workspace, open_workspace
+from promise_cli.workspace import FINAL, LAST, Workspace, open_workspace
 
 SHIFT_SCALE = 64.0
 """HU that one unit of normalised intensity stands for where a scan has no HU: the deviation of the paper's

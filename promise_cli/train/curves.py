@@ -95,7 +95,7 @@ def draw_progress(rows: Sequence[EpochLog], title: str, path: Path) -> None:
         ("the same, corrected", "tab:green", [row.corrected_dice for row in rows]),
     ):
         there = [pair for pair in zip(epochs, values, strict=True) if pair[1] is not None]
-        if there or colour == "tab:orange":
+        if there:
             dice_axes.plot(*zip(*there, strict=True), color=colour, marker=".", label=label)
     dice_axes.set(ylabel="Dice", ylim=(0, 1))
     lines = [*loss_axes.get_lines(), *dice_axes.get_lines()]

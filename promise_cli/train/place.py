@@ -6,9 +6,9 @@ from promise_cli.architectures import PROMISE, check_name
 from promise_cli.console import say
 from promise_cli.errors import CheckpointError
 from promise_cli.train.request import TrainRequest
+from promise_cli.workspace import LAST
 
 CLICKS = "_clicks"
-LAST = "checkpoint_last.pt"
 
 
 def run_folder(dataset: Path, request: TrainRequest) -> Path:

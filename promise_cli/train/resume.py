@@ -19,8 +19,9 @@ from promise_cli.plan import Plan
 from promise_cli.splits import Split
 from promise_cli.train.curves import EpochLog, load_log
 from promise_cli.train.request import MAY_CHANGE, OPTIONS, TrainRequest
-from promise_cli.train.run import LAST, Run
+from promise_cli.train.run import Run
 from promise_cli.train.start import make_optimizer
+from promise_cli.workspace import LAST
 
 
 def resume_run(

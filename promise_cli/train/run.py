@@ -20,8 +20,8 @@ from promise_cli.records import save_record
 from promise_cli.splits import Split
 from promise_cli.train.curves import EpochLog, draw_progress, save_log
 from promise_cli.work import claim
+from promise_cli.workspace import BEST, FINAL, LAST
 
-LAST, BEST, FINAL = "checkpoint_last.pt", "checkpoint_best.pt", "checkpoint_final.pt"
 METRICS = ("metrics.json", "metrics.csv", "metrics.md")
 """Of the fold's test cases, at the end."""
 

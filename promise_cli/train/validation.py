@@ -39,12 +39,11 @@ def validate(training: Training) -> Validation:
         if first + group.rank >= len(fixed):
             continue
         batch = collate([fixed[first + group.rank]]).to(run.device)
-        before, after = _ask(training, batch)
-        if not torch.isfinite(before).all() or not torch.isfinite(after).all():
+        answers = _ask(training, batch)
+        if not all(torch.isfinite(logits).all() for logits in answers):
             odd.extend(batch.case_ids)
-        total += torch.tensor(
-            [_dice(before, batch.target), _dice(after, batch.target), 1.0, len(odd)]
-        )
+        dice = [_dice(logits, batch.target) for logits in answers]
+        total += torch.tensor([dice[0], dice[-1], 1.0, len(odd)])
     dice_sum, corrected_sum, count, num_odd = group.sum(total).tolist()
     if num_odd:
         raise not_finite(training, "the network's values are not finite in validation", odd)
@@ -52,19 +51,19 @@ def validate(training: Training) -> Validation:
     return Validation(dice_sum / count, corrected)
 
 
-def _ask(training: Training, batch: Sample) -> tuple[Tensor, Tensor]:
-    """Logits for the batch's own clicks, and for all corrections that the recipe knows; alike where it knows none."""
+def _ask(training: Training, batch: Sample) -> list[Tensor]:
+    """Logits for the batch's own clicks and, where the recipe knows corrections, after all of them."""
     run = training.run
     with autocast(run.device, run.precision):
         state = run.model.encode(batch.image)
         decode: Callable[..., Tensor] = run.model.decode  # of whatever its own encode gave
         before = decode(state, batch.clicks, batch.labels)
         if not run.config.corrections:
-            return before, before
+            return [before]
         numbers = [run.config.corrections] * len(batch.case_ids)
         rngs = [generator(run.seed, 0, case_id, STREAM) for case_id in batch.case_ids]
         corrected = click_on_errors(run.model, state, batch, before, numbers, rngs)
-        return before, decode(state, corrected.clicks, corrected.labels)
+        return [before, decode(state, corrected.clicks, corrected.labels)]
 
 
 def _dice(logits: Tensor, target: Tensor) -> float:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,17 +9,11 @@ import torch
 
 from promise_cli.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from promise_cli.presets import PRESETS, plain_preset, preset
-from promise_cli.train import TrainRequest, train
 from promise_cli.workspace import Workspace
 from tests.conftest import RUN
-from tests.test_train.test_leaving import Kill, _kill_at
+from tests.test_train.test_leaving import Kill, _kill_at, _train, _workspace
 
 FINAL = ("predict_with=final",)
-
-
-def _train(root: Path, epochs: int, **options) -> Path:
-    request = {"preset": None if options.get("resume") else "tiny", "device": "cpu", "workers": 0}
-    return train(TrainRequest(epochs=epochs, root=root, **request | options))
 
 
 def _same(one: Checkpoint, other: Checkpoint) -> None:
@@ -31,8 +24,7 @@ def _same(one: Checkpoint, other: Checkpoint) -> None:
 @pytest.fixture(scope="module")
 def ended(preprocessed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a run whose recipe predicts with its last epoch; only to be read."""
-    root = tmp_path_factory.mktemp("ended") / "workspace"
-    shutil.copytree(preprocessed, root)
+    root = _workspace(preprocessed, tmp_path_factory.mktemp("ended"))
     _train(root, 2, fields=(*FINAL, "validate_every=1"))
     return root
 
@@ -49,8 +41,7 @@ def test_the_final_checkpoint_is_the_last_epochs_network_and_prediction_takes_it
 
 
 def test_a_run_that_goes_on_has_no_final_checkpoint_before_its_new_end(ended: Path, tmp_path: Path):
-    root = tmp_path / "workspace"
-    shutil.copytree(ended, root)
+    root = _workspace(ended, tmp_path)
     _train(root, 4, resume=True, max_hours=1e-9)  # stops before its next step
     assert not (root / RUN / "checkpoint_final.pt").exists()
     assert Workspace(root).find_runs(None, ())[0].name == "checkpoint_best.pt"
@@ -61,8 +52,7 @@ def test_a_run_that_goes_on_has_no_final_checkpoint_before_its_new_end(ended: Pa
 def test_a_run_that_is_started_anew_leaves_no_final_checkpoint_of_the_one_before(
     ended: Path, tmp_path: Path
 ):
-    root = tmp_path / "workspace"
-    shutil.copytree(ended, root)
+    root = _workspace(ended, tmp_path)
     _train(root, 1, overwrite=True)
     assert not (root / RUN / "checkpoint_final.pt").exists()
     assert Workspace(root).find_runs(None, ())[0].name == "checkpoint_best.pt"
@@ -71,8 +61,7 @@ def test_a_run_that_is_started_anew_leaves_no_final_checkpoint_of_the_one_before
 def test_stopping_a_run_that_was_to_go_on_and_leaving_it_at_its_end_brings_its_final_checkpoint_back(
     ended: Path, tmp_path: Path
 ):
-    root = tmp_path / "workspace"
-    shutil.copytree(ended, root)
+    root = _workspace(ended, tmp_path)
     before = load_checkpoint(root / RUN / "checkpoint_final.pt")
     _train(root, 4, resume=True, max_hours=1e-9)
     _train(root, 2, resume=True)
@@ -85,8 +74,7 @@ def test_stopping_a_run_that_was_to_go_on_and_leaving_it_at_its_end_brings_its_f
 def test_a_finished_run_whose_final_checkpoint_is_lost_has_it_again_by_resume(
     ended: Path, tmp_path: Path, damage: str
 ):
-    root = tmp_path / "workspace"
-    shutil.copytree(ended, root)
+    root = _workspace(ended, tmp_path)
     path = root / RUN / "checkpoint_final.pt"
     before = load_checkpoint(path)
     if damage == "gone":
@@ -102,8 +90,7 @@ def test_a_finished_run_whose_final_checkpoint_is_lost_has_it_again_by_resume(
 def test_a_kill_when_the_last_epoch_is_saved_leaves_no_scores_of_the_network_before(
     ended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    root = tmp_path / "workspace"
-    shutil.copytree(ended, root)
+    root = _workspace(ended, tmp_path)
     with monkeypatch.context() as patched:
         _kill_at("checkpoint_last.pt", patched)
         with pytest.raises(Kill):
@@ -117,8 +104,7 @@ def test_a_kill_when_the_last_epoch_is_saved_leaves_no_scores_of_the_network_bef
 def test_a_final_checkpoint_of_a_run_that_was_replaced_does_not_outlive_it(
     ended: Path, tmp_path: Path
 ):
-    root = tmp_path / "workspace"
-    shutil.copytree(ended, root)
+    root = _workspace(ended, tmp_path)
     old = (root / RUN / "checkpoint_final.pt").read_bytes()
     _train(root, 1, overwrite=True)
     (root / RUN / "checkpoint_final.pt").write_bytes(
