@@ -60,12 +60,12 @@ class MaskDecoder(nn.Module):
         self.cnn = None if config.fusion == "none" else CNNEncoder(width)
         self.widths = [width] * (5 if config.fusion == "concat" else 4) + [1]
         self.head1 = nn.Conv3d(sum(self.widths), width, 3, padding=1, bias=False)
-        self.click_head = (
-            nn.Conv3d(2 * len(MAP_SIGMAS), width, 3, padding=1, bias=False)
-            if config.click_map_in_head
-            else None
-        )
         self.head2 = nn.Conv3d(width, 2, 3, padding=1, bias=False)
+        self.click_head = None
+        if config.click_map_in_head:
+            # Zero, and made last: the network starts as the very one without these maps, and takes from them what helps
+            self.click_head = nn.Conv3d(2 * len(MAP_SIGMAS), width, 3, padding=1, bias=False)
+            nn.init.zeros_(self.click_head.weight)
 
     def encode(self, levels: list[Tensor], image: Tensor) -> Tensor:
         """The part of the head's first convolution that no click changes.

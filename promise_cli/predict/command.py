@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promise_cli.console import fail, say, track
+from promise_cli.console import fail, say, track, warn
 from promise_cli.errors import PromiseError, PromptError, WorkspaceError
 from promise_cli.grid import format_spacing
 from promise_cli.predict.cases import CaseWork
@@ -139,6 +139,8 @@ def _work(
     predictor = Predictor.load(checkpoints, request.device, request.precision, tta=request.tta)
     if not predictor.takes_clicks:
         _refuse_clicks(request, predictor)
+    for sentence in predictor.unfinished:
+        warn(sentence)
     known = {*inputs.clicks, *(case.case_id for case in listed)}
     without = tuple(case for case in inputs.without_click if case not in known)
     record = RecordFile(folder, _record(request, workspace, inputs, predictor, listed, without))
