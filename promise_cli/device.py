@@ -1,6 +1,7 @@
 """Where a network runs, and in which precision it multiplies."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, get_args
 
 import torch
@@ -60,6 +61,21 @@ def choose_precision(name: str, device: torch.device, encoder: EncoderName | Non
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
     """The block in which the network is called."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+@contextmanager
+def uncached() -> Iterator[None]:
+    """Within `autocast`, without its memory of weights.
+
+    To be entered together with `torch.no_grad` where the block goes on with gradients: before torch 2.10, weights that
+    were remembered without them were taken for later calls, too (pytorch issue 158232).
+    """
+    before = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(before)
 
 
 def _has_amx() -> bool:

@@ -68,6 +68,8 @@ class TrainConfig:
     """Likewise from 0 to `num_background_clicks`, to meet a scan without any."""
     corrections: int = 0
     """Most further clicks of a sample, each in the middle of the largest part that the answer so far misses or adds."""
+    first_answer_weight: float = 0.0
+    """In the loss of a sample with corrections: of the answer to its first clicks, beside that after all of them."""
     background_clicks: Literal["background", "anywhere"] = "background"
     """Where background clicks fall (the authors' code: anywhere, the target included)."""
     validation_patches: int = 1
@@ -107,6 +109,10 @@ class TrainConfig:
         if not 0 <= self.foreground_share <= 1:
             raise ValueError(
                 f"foreground_share must lie between 0 and 1, found {self.foreground_share}"
+            )
+        if not 0 <= self.first_answer_weight <= 1:
+            raise ValueError(
+                f"first_answer_weight must lie between 0 and 1, found {self.first_answer_weight}"
             )
         if not 0 <= self.centre_jitter < 0.5:
             raise ValueError(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from torch import nn
 
 from promise_cli.architectures import takes_clicks
 from promise_cli.case import made_with
@@ -17,7 +16,8 @@ from promise_cli.plan import Plan
 from promise_cli.records import load_record
 from promise_cli.samples import TrainingSamples, ValidationSamples
 from promise_cli.splits import Split, Splits
-from promise_cli.train.compiled import compiled_or_plain
+from promise_cli.train.answers import Answering
+from promise_cli.train.compiled import compile_network
 from promise_cli.train.fold_scores import score_fold
 from promise_cli.train.group import Group, join_group, launch
 from promise_cli.train.introduction import introduce, warn_of_large_targets
@@ -167,13 +167,13 @@ def _work(
         run.config,
     )
     shift_scale = numbers.std if numbers.scheme == "dataset" else SHIFT_SCALE
-    network: nn.Module = group.share_gradients(run.model, run.device)
+    network = Answering(run.model, learns_from_first=config.first_answer_weight > 0)
     if config.compile:
-        network = compiled_or_plain(network, run, warn)
+        compile_network(network, run, warn)
     board = Board(run.folder, request.tensorboard and group.is_first)
     training = Training(
         run=run,
-        network=network,
+        network=group.share_gradients(network, run.device),
         samples=TrainingSamples(cases_dir, split.train, size, config, run.seed, shift_scale),
         fixed=ValidationSamples(
             cases_dir,

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 import torch
-from torch import nn
 
 from promise_cli.device import autocast
+from promise_cli.train.answers import Answering
 from promise_cli.train.run import Run
 
 
-def compiled_or_plain(network: nn.Module, run: Run, warn: Callable[[str], None]) -> nn.Module:
-    """The network with its operations fused, tried once on an empty patch; itself where that fails."""
-    compiled: nn.Module = torch.compile(network)  # type: ignore[assignment]
+def compile_network(network: Answering, run: Run, warn: Callable[[str], None]) -> None:
+    """Fuse the operations of both halves of the network, tried once on an empty patch; leave them where that fails."""
+    encode, decode = torch.compile(network.encode), torch.compile(network.decode)
     edge, config = run.model.config.patch_size, run.config
     num_clicks = config.num_foreground_clicks + config.num_background_clicks
     patch = torch.zeros(config.batch_size, 1, edge, edge, edge, device=run.device)
@@ -19,10 +19,10 @@ def compiled_or_plain(network: nn.Module, run: Run, warn: Callable[[str], None])
     labels = torch.ones(clicks.shape[:2], dtype=torch.long, device=run.device)
     try:
         with autocast(run.device, run.precision):
-            compiled(patch, clicks, labels).float().mean().backward()
+            mean = decode(encode(patch), clicks, labels).float().mean()
+            mean.backward()  # type: ignore[no-untyped-call]
+        network.encode, network.decode = encode, decode
     except Exception as error:  # whatever a compiler's chain of tools may raise
         reason = " ".join(str(error).split())[:200]
         warn(f"--compile: does not work here ({type(error).__name__}: {reason}); going on without")
-        compiled = network
     run.optimizer.zero_grad(set_to_none=True)
-    return compiled

@@ -2,18 +2,20 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from promise_cli.device import autocast
 from promise_cli.losses import total_loss
+from promise_cli.presets import TrainConfig
 from promise_cli.samples import Sample
-from promise_cli.train.corrections import correct
+from promise_cli.train.answers import Answers
+from promise_cli.train.corrections import draw_turns
 from promise_cli.train.schedule import Batch
 from promise_cli.train.training import Training, not_finite
 
@@ -45,11 +47,12 @@ def take_step(
         sample = next(samples)
         training.waiting_seconds += time.monotonic() - asked
         case_ids.extend(sample.case_ids)
-        sample = _with_corrections(training, sample.to(run.device))
+        sample = sample.to(run.device)
+        turns = draw_turns(sample, run.config.corrections, seed=run.seed, epoch=run.epoch)
         with _gathering(training.network, batch.ends_step):
             with autocast(run.device, run.precision):
-                logits = training.network(sample.image, sample.clicks, sample.labels)
-            loss, parts = total_loss(logits, sample.target, run.config.loss)
+                answers = training.network(sample, turns)
+            loss, parts = _loss_of(answers, sample.target, run.config)
             (batch.weight * loss).backward()  # type: ignore[no-untyped-call]
         values = torch.stack([loss.detach(), *(parts[name] for name in PARTS[1:])])
         sums += batch.weight * values.cpu().double()  # MPS has no float64
@@ -63,19 +66,21 @@ def take_step(
     return dict(zip(PARTS, means.tolist(), strict=True))
 
 
-def _with_corrections(training: Training, sample: Sample) -> Sample:
-    run = training.run
-    if not run.config.corrections:
-        return sample
-    with autocast(run.device, run.precision):
-        # The bare model: other processes may ask theirs more or fewer times.
-        most = run.config.corrections
-        return correct(run.model, sample, most, seed=run.seed, epoch=run.epoch)
+def _loss_of(
+    answers: Answers, target: Tensor, config: TrainConfig
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss and its parts, the mean over both answers, each with its weight."""
+    loss, parts = total_loss(answers.last, target, config.loss)
+    share = config.first_answer_weight
+    if not share or answers.first is answers.last:
+        return loss, parts
+    first, parts_of_first = total_loss(answers.first, target, config.loss)
+    both = {name: share * parts_of_first[name] + (1 - share) * part for name, part in parts.items()}
+    return share * first + (1 - share) * loss, both
 
 
-def _gathering(network: Callable[..., Tensor], ends_step: bool) -> AbstractContextManager[Any]:
+def _gathering(network: nn.Module, ends_step: bool) -> AbstractContextManager[Any]:
     """Processes average their gradients once a step, in its last backward pass."""
-    shared = getattr(network, "_orig_mod", network)  # what torch.compile wraps
-    if isinstance(shared, DistributedDataParallel) and not ends_step:
-        return shared.no_sync()
+    if isinstance(network, DistributedDataParallel) and not ends_step:
+        return network.no_sync()
     return nullcontext()

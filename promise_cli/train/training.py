@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from promise_cli.architectures import takes_clicks
 from promise_cli.errors import DatasetError, StoppedError
@@ -21,8 +21,8 @@ class Training:
     """A run at work."""
 
     run: Run
-    network: Callable[..., Tensor]
-    """The run's model as it is called: compiled, or sharing its gradients."""
+    network: nn.Module
+    """The run's model as a step asks it: `Answering`, or that sharing its gradients."""
     samples: TrainingSamples
     fixed: ValidationSamples
     group: Group

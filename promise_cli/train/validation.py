@@ -8,7 +8,7 @@ from torch import Tensor
 
 from promise_cli.device import autocast
 from promise_cli.samples import Sample, collate, generator
-from promise_cli.train.corrections import STREAM, click_on_errors
+from promise_cli.train.corrections import STREAM, Turns, click_on_errors
 from promise_cli.train.training import Training, not_finite, stop_if_asked
 
 
@@ -60,9 +60,11 @@ def _ask(training: Training, batch: Sample) -> list[Tensor]:
         before = decode(state, batch.clicks, batch.labels)
         if not run.config.corrections:
             return [before]
-        numbers = [run.config.corrections] * len(batch.case_ids)
-        rngs = [generator(run.seed, 0, case_id, STREAM) for case_id in batch.case_ids]
-        corrected = click_on_errors(run.model, state, batch, before, numbers, rngs)
+        turns = Turns(
+            (run.config.corrections,) * len(batch.case_ids),
+            tuple(generator(run.seed, 0, case_id, STREAM) for case_id in batch.case_ids),
+        )
+        corrected = click_on_errors(decode, state, batch, before, turns)
         return [before, decode(state, corrected.clicks, corrected.labels)]
 
 

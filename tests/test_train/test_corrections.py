@@ -12,7 +12,7 @@ from promise_cli.predictor import Predictor
 from promise_cli.records import load_record
 from promise_cli.samples import Sample
 from promise_cli.train import run
-from promise_cli.train.corrections import correct
+from promise_cli.train.corrections import click_on_errors, draw_turns
 from promise_cli.train.request import TrainRequest
 from promise_cli.train.sizes import choose_network
 from tests.standins import StandIn
@@ -47,8 +47,12 @@ class CubeRoundEachClick(StandIn):
         return logits
 
 
-def _corrected(sample: Sample, most: int = 9) -> Sample:
-    return correct(CubeRoundEachClick(), sample, most, seed=3, epoch=0)
+def _corrected(sample: Sample, most: int = 9, epoch: int = 0) -> Sample:
+    network = CubeRoundEachClick()
+    state = network.encode(sample.image)
+    first = network.decode(state, sample.clicks, sample.labels)
+    turns = draw_turns(sample, most, seed=3, epoch=epoch)
+    return click_on_errors(network.decode, state, sample, first, turns)
 
 
 def test_what_is_missed_gets_a_foreground_click_and_what_is_added_a_background_one() -> None:
@@ -75,18 +79,8 @@ def test_a_right_answer_gets_padding_and_the_first_clicks_stay() -> None:
     assert found.clicks.shape[1] == found.labels.shape[1] > 2
 
 
-def test_the_image_is_encoded_once_for_all_turns() -> None:
-    network = CubeRoundEachClick()
-    found = correct(network, _sample(TARGET), 9, seed=3, epoch=0)
-    assert (network.encoded, network.decoded) == (1, found.clicks.shape[1] - 1)
-    assert network.decoded > 1
-
-
 def test_how_many_there_are_is_drawn_by_case_and_epoch_from_none_to_the_most() -> None:
-    seen = {
-        correct(CubeRoundEachClick(), _sample(TARGET), 2, seed=3, epoch=epoch).clicks.shape[1]
-        for epoch in range(20)
-    }
+    seen = {_corrected(_sample(TARGET), 2, epoch).clicks.shape[1] for epoch in range(20)}
     assert seen == {1, 2, 3}
     one, again = (_corrected(_sample(TARGET)) for _ in range(2))
     torch.testing.assert_close(one.clicks, again.clicks)

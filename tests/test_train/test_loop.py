@@ -15,7 +15,8 @@ from promise_cli.records import load_record
 from promise_cli.samples import TrainingSamples, ValidationSamples, collate
 from promise_cli.splits import Splits
 from promise_cli.train import TrainRequest, train
-from promise_cli.train.compiled import compiled_or_plain
+from promise_cli.train.answers import Answering
+from promise_cli.train.compiled import compile_network
 from promise_cli.train.group import Group
 from promise_cli.train.provenance import RunRecord
 from promise_cli.train.resume import resume_run
@@ -47,7 +48,7 @@ def _training(run: Run, **changes) -> tuple[Training, TrainingSamples]:
     samples = TrainingSamples(cases, run.split.train, 48, run.config, 0, 20.0)
     training = Training(
         run=run,
-        network=run.model,
+        network=Answering(run.model, learns_from_first=run.config.first_answer_weight > 0),
         samples=samples,
         fixed=ValidationSamples(cases, run.split.val, 48, 1, 0),
         group=Group(),
@@ -134,14 +135,19 @@ def test_where_the_compiler_fails_training_goes_on_without(
             super().__init__()
             self.weight = torch.nn.Parameter(torch.ones(3))
 
-        def forward(
-            self, patch: torch.Tensor, clicks: torch.Tensor, _: torch.Tensor
+        def encode(self, patch: torch.Tensor) -> torch.Tensor:
+            return (patch * self.weight[0]).sin().sum()
+
+        def decode(
+            self, state: torch.Tensor, clicks: torch.Tensor, _: torch.Tensor
         ) -> torch.Tensor:
-            return (clicks * self.weight).sin().sum() + patch.sum()
+            return state + (clicks * self.weight).sin().sum()
 
     said: list[str] = []
-    network = Small()
-    assert compiled_or_plain(network, run, said.append) is network
+    network = Answering(Small(), learns_from_first=False)
+    before = network.encode, network.decode
+    compile_network(network, run, said.append)
+    assert (network.encode, network.decode) == before
     assert len(said) == 1
     assert said[0].startswith("--compile: does not work here (")
     assert said[0].endswith("; going on without")

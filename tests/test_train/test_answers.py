@@ -1,0 +1,112 @@
+"""A step asks about the first clicks and again after corrections, of one and the same encoded image."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from promise_cli.device import Precision, autocast
+from promise_cli.losses import total_loss
+from promise_cli.presets import preset
+from promise_cli.samples import Sample
+from promise_cli.train.answers import Answering
+from promise_cli.train.corrections import Turns, click_on_errors
+from promise_cli.train.step import _loss_of
+from tests.test_model.small_network import RECOMMENDED, network
+from tests.test_train.test_corrections import TARGET, CubeRoundEachClick, _sample
+
+CPU = torch.device("cpu")
+
+
+def _turns(*numbers: int) -> Turns:
+    return Turns(numbers, tuple(np.random.default_rng(number) for number in numbers))
+
+
+def _ball() -> Sample:
+    """A ball of one patch, clicked in its middle."""
+    places = torch.stack(torch.meshgrid(*[torch.arange(32)] * 3, indexing="ij"))
+    at = torch.tensor([12, 17, 20])
+    target = ((places - at[:, None, None, None]).square().sum(0) < 36).float()[None, None]
+    noise = torch.randn(1, 1, 32, 32, 32, generator=torch.Generator().manual_seed(5))
+    return Sample(
+        noise + target, target, at.float()[None, None], torch.ones(1, 1, dtype=torch.long), ("one",)
+    )
+
+
+def test_the_image_is_encoded_once_for_all_turns() -> None:
+    for number in range(4):
+        counted = CubeRoundEachClick()
+        Answering(counted, learns_from_first=True)(_sample(TARGET), _turns(number))
+        assert (counted.encoded, counted.decoded) == (1, 1 + number)
+
+
+def test_without_a_correction_the_last_answer_is_the_first() -> None:
+    answers = Answering(CubeRoundEachClick(), learns_from_first=True)(_sample(TARGET), _turns(0))
+    assert answers.first is answers.last
+
+
+def test_the_last_answer_is_that_to_the_corrected_clicks() -> None:
+    stand_in, sample = CubeRoundEachClick(), _sample(TARGET)
+    first, last = Answering(stand_in, learns_from_first=False)(sample, _turns(2))
+    assert torch.equal(first, stand_in(sample.image, sample.clicks, sample.labels))
+    more = click_on_errors(stand_in.decode, (sample.image,), sample, first, _turns(2))
+    assert more.clicks.shape[1] == 3
+    assert torch.equal(last, stand_in(sample.image, more.clicks, more.labels))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_gradients_are_those_of_answers_that_are_asked_for_alone(
+    share: float, precision: Precision
+) -> None:
+    """What was computed without gradients leaves nothing behind, such as weights that autocast remembers."""
+    sample, recipe = _ball(), dataclasses.replace(preset("paper")[1], first_answer_weight=share)
+    gradients: list[dict[str, Tensor]] = []
+    for alone in (False, True):
+        model: nn.Module = network(**RECOMMENDED, click_map_in_head=True).train()
+        if alone:
+            with torch.no_grad(), autocast(CPU, precision):
+                before = model(sample.image, sample.clicks, sample.labels)
+                state = model.encode(sample.image)
+                more = click_on_errors(model.decode, state, sample, before, _turns(2))
+            for given, weight in ((sample, share), (more, 1 - share)):
+                with autocast(CPU, precision):
+                    logits = model(given.image, given.clicks, given.labels)
+                (weight * total_loss(logits, sample.target, recipe.loss)[0]).backward()
+        else:
+            with autocast(CPU, precision):
+                answers = Answering(model, learns_from_first=share > 0)(sample, _turns(2))
+            _loss_of(answers, sample.target, recipe)[0].backward()
+        gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
+    once, alone_ = gradients
+    assert once.keys() == alone_.keys()
+    whole = torch.stack([gradient.norm() for gradient in alone_.values()]).norm()
+    for name, gradient in once.items():
+        off = (gradient - alone_[name]).norm()
+        assert off <= (2e-2 if precision == "bf16" else 1e-4) * whole, name
+        assert alone_[name].norm() == 0 or gradient.norm() > 0, name
+
+
+def test_the_loss_weighs_both_answers_and_their_parts_add_up_to_it() -> None:
+    answers = Answering(CubeRoundEachClick(), learns_from_first=True)(_sample(TARGET), _turns(2))
+    target, recipe = _sample(TARGET).target, preset("paper")[1]
+    losses = {}
+    for share in (0.0, 0.25, 1.0):
+        config = dataclasses.replace(recipe, first_answer_weight=share)
+        loss, parts = _loss_of(answers, target, config)
+        weights = config.loss
+        assert loss == pytest.approx(
+            weights.dice_weight * parts["dice"]
+            + weights.cross_entropy_weight * parts["cross_entropy"]
+            + weights.boundary_weight * parts["boundary"]
+        )
+        losses[share] = float(loss)
+    assert losses[0.25] == pytest.approx(0.25 * losses[1.0] + 0.75 * losses[0.0])
+    assert losses[1.0] != pytest.approx(losses[0.0])
+
+
+def test_a_weight_beyond_one_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"first_answer_weight must lie between 0 and 1, found 2"):
+        dataclasses.replace(preset("paper")[1], first_answer_weight=2)
