@@ -49,7 +49,7 @@ def test_slices_go_where_the_two_masks_differ_most():
     axial, _, _ = draw_slices(
         None, [Outline("prediction", prediction), Outline("label", label)], SPACING
     )
-    assert axial.position_mm == 20 * SPACING[2]
+    assert axial.number == 21
     assert axial.image is None
     assert [name for name, _ in axial.outlines] == ["label"]
 
@@ -65,7 +65,9 @@ def test_slices_go_through_the_voxel_asked_for_and_a_click_is_a_cross_in_them():
     clicks = [("click", (60, 55, 30)), ("background-click", (60, 20, 30)), ("click", (1, 2, 3))]
     shown = draw_slices(None, [Outline("prediction", mask)], SPACING, (60, 55, 30), clicks)
     axial, coronal, sagittal = shown
-    assert [p.position_mm for p in shown] == [60.0, 55.0, 60.0]
+    counted = [(p.number, p.of, p.counted_from) for p in shown]
+    i, j, k = mask.shape
+    assert counted == [(31, k, "below"), (56, j, "behind"), (61, i, "the left")]
     assert [[name for name, _ in p.outlines] for p in shown] == [
         ["prediction", "click", "background-click"],
         ["prediction", "click"],

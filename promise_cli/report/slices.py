@@ -40,8 +40,12 @@ class SlicePicture:
     left: str
     """Which side of the patient is at the left of the picture; `top` likewise."""
     top: str
-    position_mm: float
-    """Of the slice along its axis, from the first."""
+    number: int
+    """Of the slice, from 1."""
+    of: int
+    """Slices of the scan along that axis."""
+    counted_from: str
+    """Which side of the patient the first of them is at."""
     width_mm: float
     height_mm: float
     columns: int
@@ -53,10 +57,10 @@ class SlicePicture:
 
 
 _PLANES = (
-    # across, then the axes of columns and rows, and whether they run against the picture
-    ("axial", 2, 0, 1, "R", "A"),
-    ("coronal", 1, 0, 2, "R", "S"),
-    ("sagittal", 0, 1, 2, "A", "S"),
+    # across and where it begins, then the axes of columns and rows, and where the picture begins
+    ("axial", 2, "below", 0, 1, "R", "A"),
+    ("coronal", 1, "behind", 0, 2, "R", "S"),
+    ("sagittal", 0, "the left", 1, 2, "A", "S"),
 )
 """In RAS, columns run from right to left of the patient, or from anterior; rows from anterior or superior: all
 against the axis."""
@@ -104,7 +108,7 @@ def draw_slices(
         for name, voxel in clicks
     ]
     greys = None if image is None else _to_greys(image[box])
-    shown = _Shown(greys, cut, crosses, spacing, centre, first)
+    shown = _Shown(greys, cut, crosses, spacing, centre, first, outlines[0].mask.shape)
     return tuple(_draw(plane, shown) for plane in _PLANES)
 
 
@@ -119,10 +123,12 @@ class _Shown:
     centre: list[int]
     first: list[int]
     """Where it begins in the scan."""
+    size: Sequence[int]
+    """Of the scan."""
 
 
-def _draw(plane: tuple[str, int, int, int, str, str], shown: _Shown) -> SlicePicture:
-    name, across, column, row, left, top = plane
+def _draw(plane: tuple[str, int, str, int, int, str, str], shown: _Shown) -> SlicePicture:
+    name, across, counted_from, column, row, left, top = plane
 
     def cut(array: NDArray[Any]) -> NDArray[Any]:
         at = tuple(shown.centre[across] if axis == across else slice(None) for axis in range(3))
@@ -141,7 +147,9 @@ def _draw(plane: tuple[str, int, int, int, str, str], shown: _Shown) -> SlicePic
         plane=name,
         left=left,
         top=top,
-        position_mm=(shown.first[across] + shown.centre[across]) * shown.spacing[across],
+        number=shown.first[across] + shown.centre[across] + 1,
+        of=shown.size[across],
+        counted_from=counted_from,
         width_mm=columns * steps[0],
         height_mm=rows * steps[1],
         columns=columns,
