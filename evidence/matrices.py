@@ -11,11 +11,15 @@ from evidence.rows import (
     CORRECTIONS,
     DYNUNET,
     DYNUNET_LAST,
+    FIRST,
+    FIRST_PLAIN,
+    FIRST_TOO,
     FREE,
     HEAD,
     IN_USE,
     JITTER,
     JITTERED,
+    LAST,
     MENDED,
     NEAR,
     PUBLISHED,
@@ -23,6 +27,7 @@ from evidence.rows import (
     SECOND_SEED,
     SMALL_JITTER,
     TABLE_2,
+    ZERO_HEAD,
 )
 
 BEST = ("--set", "predict_with=best")
@@ -53,8 +58,12 @@ SARCOMA = Matrix(
         ("promise_in_use_jittered", "dynunet"),
         ("promise_in_use_near", "promise_in_use_corrected"),
         ("promise_in_use_head", "promise_in_use_near"),
+        ("promise_in_use_zero_head", "promise_in_use_near"),
+        (FIRST.name, ZERO_HEAD.name),
+        (FIRST.name, NEAR.name),
         ("promise_in_use_near", "dynunet"),
         ("promise_in_use_head", "dynunet_last"),
+        (FIRST.name, DYNUNET_LAST.name),
         ("promise_in_use", "dynunet"),
         ("promise_in_use", "dynunet_clicks"),
         ("promise_in_use_again", "dynunet_again"),
@@ -72,6 +81,9 @@ SARCOMA = Matrix(
         "promise_in_use_jittered",
         "promise_in_use_near",
         "promise_in_use_head",
+        "promise_in_use_zero_head",
+        "promise_in_use_first",
+        "promise_in_use_first_plain",
         "promise_in_use_scratch",
         "promise_in_use_again",
         "dynunet_clicks_again",
@@ -83,7 +95,7 @@ SARCOMA_FOLD_1 = dataclasses.replace(
     name="sarcoma_fold_1",
     fold=1,
     other_folds=(),
-    rows=(DYNUNET[0], DYNUNET_LAST, CORRECTED, JITTERED, NEAR, HEAD),
+    rows=(DYNUNET[0], DYNUNET_LAST, CORRECTED, JITTERED, NEAR, HEAD, ZERO_HEAD, FIRST, FIRST_PLAIN),
     reference="dynunet",
     pairs=(
         (NEAR.name, "dynunet"),
@@ -92,8 +104,21 @@ SARCOMA_FOLD_1 = dataclasses.replace(
         (NEAR.name, CORRECTED.name),
         (HEAD.name, NEAR.name),
         (HEAD.name, DYNUNET_LAST.name),
+        (ZERO_HEAD.name, NEAR.name),
+        (ZERO_HEAD.name, DYNUNET_LAST.name),
+        (FIRST.name, ZERO_HEAD.name),
+        (FIRST.name, NEAR.name),
+        (FIRST.name, DYNUNET_LAST.name),
     ),
-    studied=(CORRECTED.name, JITTERED.name, NEAR.name, HEAD.name),
+    studied=(
+        CORRECTED.name,
+        JITTERED.name,
+        NEAR.name,
+        HEAD.name,
+        ZERO_HEAD.name,
+        FIRST.name,
+        FIRST_PLAIN.name,
+    ),
 )
 """Other test cases, since seven are few."""
 
@@ -108,7 +133,19 @@ HIPPOCAMPUS = Matrix(
         *("--set", "validate_every=2", "--set", "validation_patches=1"),
         *BEST,
     ),
-    rows=(PUBLISHED, SCRATCH, *TABLE_2, MENDED[0], NEAR, HEAD, *DYNUNET, DYNUNET_LAST),
+    rows=(
+        PUBLISHED,
+        SCRATCH,
+        *TABLE_2,
+        MENDED[0],
+        NEAR,
+        HEAD,
+        ZERO_HEAD,
+        FIRST,
+        FIRST_PLAIN,
+        *DYNUNET,
+        DYNUNET_LAST,
+    ),
     pairs=(
         (PROMISE, "baseline_3dsam"),
         (PROMISE, "promise_c"),
@@ -121,10 +158,19 @@ HIPPOCAMPUS = Matrix(
         ("promise_in_use_near", "promise_in_use"),
         ("promise_in_use_near", "dynunet"),
         ("promise_in_use_head", "promise_in_use_near"),
+        ("promise_in_use_zero_head", "promise_in_use_near"),
+        (FIRST.name, ZERO_HEAD.name),
+        (FIRST.name, NEAR.name),
         ("dynunet_clicks", "dynunet"),
     ),
     studied=("promise_in_use",),
-    corrected=("promise_in_use_near", "promise_in_use_head"),
+    corrected=(
+        "promise_in_use_near",
+        "promise_in_use_head",
+        "promise_in_use_zero_head",
+        FIRST.name,
+        FIRST_PLAIN.name,
+    ),
 )
 
 
@@ -165,6 +211,14 @@ PHANTOM = Matrix(
         _corrected_tiny(
             "promise_in_use_near", "patches up to a tenth of an edge off", *SMALL_JITTER
         ),
+        _corrected_tiny(
+            FIRST.name,
+            "patches up to a tenth of an edge off, click maps in the head, too, learns from first answers; last epoch",
+            *SMALL_JITTER,
+            *("--set", "click_map_in_head=true"),
+            *FIRST_TOO,
+            *LAST,
+        ),
         *DYNUNET,
     ),
     corrected=(
@@ -172,6 +226,7 @@ PHANTOM = Matrix(
         "promise_in_use_corrected",
         "promise_in_use_jittered",
         "promise_in_use_near",
+        FIRST.name,
     ),
 )
 

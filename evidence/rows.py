@@ -128,6 +128,33 @@ HEAD = _promise(
     *("--set", "click_map_in_head=true"),
     *LAST,
 )
+ZERO_HEAD = _promise(
+    "promise_in_use_zero_head",
+    "ProMISe, encoder in use, click maps in the head, too, from zero; patches a tenth of an edge off, one click and"
+    " none to three corrections; last epoch",
+    *IN_USE,
+    *CORRECTIONS,
+    *SMALL_JITTER,
+    *("--set", "click_map_in_head=true"),
+    *LAST,
+)
+FIRST_TOO = ("--set", "first_answer_weight=0.5")
+FIRST = dataclasses.replace(
+    ZERO_HEAD,
+    name="promise_in_use_first",
+    what=f"{ZERO_HEAD.what}; learns from first answers, too",
+    options=(*ZERO_HEAD.options, *FIRST_TOO),
+)
+FIRST_PLAIN = _promise(
+    "promise_in_use_first_plain",
+    "ProMISe, encoder in use; patches a tenth of an edge off, one click and none to three corrections; last epoch;"
+    " learns from first answers, too",
+    *IN_USE,
+    *CORRECTIONS,
+    *SMALL_JITTER,
+    *LAST,
+    *FIRST_TOO,
+)
 MENDED = (
     _promise(
         "promise_in_use",
@@ -152,6 +179,9 @@ MENDED = (
     JITTERED,
     NEAR,
     HEAD,
+    ZERO_HEAD,
+    FIRST,
+    FIRST_PLAIN,
     _promise(
         "promise_in_use_scratch",
         "ProMISe, encoder in use, from random weights; centred patches, one click",
