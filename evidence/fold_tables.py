@@ -15,7 +15,7 @@ Dice = dict[str, float]
 
 
 def folds(matrix: Matrix, folder: Path) -> list[str]:
-    """Means over five single clicks a case, of rows that every fold has, fold by fold and all cases together.
+    """Means over five single clicks a case, of rows that several folds have, fold by fold and all cases together.
 
     Against the network without clicks: the epoch that validation chose with its like, and the last with the last.
     """
@@ -33,12 +33,12 @@ def folds(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def _lines(row: Row, parts: list[Path], file: str, baseline: str) -> Iterator[str]:
-    """Of the draws in a file that every fold has; `epochs.json` is asked for those of the last epoch."""
-    files = [part / row.name / file for part in parts]
-    others = [part / baseline / "metrics.json" for part in parts]
-    cut = [part / baseline / "click_after.json" for part in parts]
-    if not all(path.exists() for path in (*files, *others, *cut)):
+    """Of the draws in a file that several folds have; `epochs.json` is asked for those of the last epoch."""
+    needed = (f"{row.name}/{file}", f"{baseline}/metrics.json", f"{baseline}/click_after.json")
+    parts = [part for part in parts if all((part / name).exists() for name in needed)]
+    if len(parts) < 2:
         return
+    files, others, cut = ([part / name for part in parts] for name in needed)
     what = row.what if file == "draws.json" else f"{row.what}; last epoch"
     found = [_of_cases(path) for path in files]
     pooled = {case_id: value for part in found for case_id, value in part.items()}

@@ -138,22 +138,22 @@ ZERO_HEAD = _promise(
     *("--set", "click_map_in_head=true"),
     *LAST,
 )
-FIRST_TOO = ("--set", "first_answer_weight=0.5")
-FIRST = dataclasses.replace(
+LEARN_FROM_BOTH = ("--set", "first_answer_weight=0.5")
+BOTH = dataclasses.replace(
     ZERO_HEAD,
-    name="promise_in_use_first",
-    what=f"{ZERO_HEAD.what}; learns from first answers, too",
-    options=(*ZERO_HEAD.options, *FIRST_TOO),
+    name="promise_in_use_both",
+    what=f"{ZERO_HEAD.what}; first and corrected answers in the loss",
+    options=(*ZERO_HEAD.options, *LEARN_FROM_BOTH),
 )
-FIRST_PLAIN = _promise(
-    "promise_in_use_first_plain",
+BOTH_PLAIN = _promise(
+    "promise_in_use_both_plain",
     "ProMISe, encoder in use; patches a tenth of an edge off, one click and none to three corrections; last epoch;"
-    " learns from first answers, too",
+    " first and corrected answers in the loss",
     *IN_USE,
     *CORRECTIONS,
     *SMALL_JITTER,
     *LAST,
-    *FIRST_TOO,
+    *LEARN_FROM_BOTH,
 )
 MENDED = (
     _promise(
@@ -180,8 +180,8 @@ MENDED = (
     NEAR,
     HEAD,
     ZERO_HEAD,
-    FIRST,
-    FIRST_PLAIN,
+    BOTH,
+    BOTH_PLAIN,
     _promise(
         "promise_in_use_scratch",
         "ProMISe, encoder in use, from random weights; centred patches, one click",

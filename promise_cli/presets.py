@@ -197,6 +197,8 @@ def _train_config(name: str) -> TrainConfig:
             num_foreground_clicks=1,
             num_background_clicks=0,
             corrections=3,
+            # Otherwise maps of the clicks in the head, which heed corrections early, cost some of the first answer.
+            first_answer_weight=0.5,
             # The best of a few validation cases was an early network that did not heed its clicks yet.
             predict_with="final",
         )

@@ -162,7 +162,9 @@ _TINY = ModelConfig(
 )
 
 _PAPER = ModelConfig()
-_RECOMMENDED = ModelConfig(click_map=True, slice_embedding="average", neck_norm="patch")
+_RECOMMENDED = ModelConfig(
+    click_map=True, click_map_in_head=True, slice_embedding="average", neck_norm="patch"
+)
 _TWO_ADAPTERS = ModelConfig(upsampling="trilinear", fusion="none")
 
 _PRESETS: dict[str, ModelConfig] = {

@@ -15,7 +15,12 @@ SMALL = dataclasses.replace(
     neck_norm="channels",
 )
 """The paper's design, small."""
-RECOMMENDED = {"click_map": True, "slice_embedding": "average", "neck_norm": "patch"}
+RECOMMENDED = {
+    "click_map": True,
+    "click_map_in_head": True,
+    "slice_embedding": "average",
+    "neck_norm": "patch",
+}
 
 
 def network(**changes):

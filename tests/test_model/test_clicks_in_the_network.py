@@ -98,8 +98,8 @@ def test_the_click_map_moves_the_logits_more_than_the_sampled_features_do():
 
 def test_with_maps_in_the_head_the_network_starts_as_the_one_without():
     """From the same seed they have the same weights, so that only what is learnt tells them apart."""
-    with_maps = start(**RECOMMENDED, click_map_in_head=True)
-    without = start(**RECOMMENDED)
+    with_maps = start(**RECOMMENDED)
+    without = start(**(RECOMMENDED | {"click_map_in_head": False}))
     given = (patches(), clicks((4, 5, 6), (20, 9, 11)), torch.tensor([[1, 0]]))
     with torch.no_grad():
         assert torch.equal(with_maps(*given), without(*given))

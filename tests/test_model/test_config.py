@@ -58,6 +58,7 @@ def test_presets_change_exactly_what_their_row_says():
     }
     assert changed("recommended") == {
         "click_map": True,
+        "click_map_in_head": True,
         "slice_embedding": "average",
         "neck_norm": "patch",
     }

@@ -65,7 +65,7 @@ def test_gradients_are_those_of_answers_that_are_asked_for_alone(
     sample, recipe = _ball(), dataclasses.replace(preset("paper")[1], first_answer_weight=share)
     gradients: list[dict[str, Tensor]] = []
     for alone in (False, True):
-        model: nn.Module = network(**RECOMMENDED, click_map_in_head=True).train()
+        model: nn.Module = network(**RECOMMENDED).train()
         if alone:
             with torch.no_grad(), autocast(CPU, precision):
                 before = model(sample.image, sample.clicks, sample.labels)
