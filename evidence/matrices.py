@@ -83,7 +83,6 @@ SARCOMA = Matrix(
         "promise_in_use_head",
         "promise_in_use_zero_head",
         "promise_in_use_both",
-        "promise_in_use_both_plain",
         "promise_in_use_scratch",
         "promise_in_use_again",
         "dynunet_clicks_again",
@@ -95,7 +94,7 @@ SARCOMA_FOLD_1 = dataclasses.replace(
     name="sarcoma_fold_1",
     fold=1,
     other_folds=(),
-    rows=(DYNUNET[0], DYNUNET_LAST, CORRECTED, JITTERED, NEAR, HEAD, ZERO_HEAD, BOTH, BOTH_PLAIN),
+    rows=(DYNUNET[0], DYNUNET_LAST, CORRECTED, JITTERED, NEAR, HEAD, ZERO_HEAD, BOTH),
     reference="dynunet",
     pairs=(
         (NEAR.name, "dynunet"),
@@ -117,7 +116,6 @@ SARCOMA_FOLD_1 = dataclasses.replace(
         HEAD.name,
         ZERO_HEAD.name,
         BOTH.name,
-        BOTH_PLAIN.name,
     ),
 )
 """Other test cases, since seven are few."""
@@ -151,7 +149,6 @@ HIPPOCAMPUS = Matrix(
         MENDED[0],
         NEAR,
         HEAD,
-        ZERO_HEAD,
         BOTH,
         BOTH_PLAIN,
         *DYNUNET,
@@ -169,16 +166,16 @@ HIPPOCAMPUS = Matrix(
         ("promise_in_use_near", "promise_in_use"),
         ("promise_in_use_near", "dynunet"),
         ("promise_in_use_head", "promise_in_use_near"),
-        ("promise_in_use_zero_head", "promise_in_use_near"),
-        (BOTH.name, ZERO_HEAD.name),
+        (BOTH.name, HEAD.name),
         (BOTH.name, NEAR.name),
+        (BOTH.name, "dynunet"),
+        (BOTH.name, BOTH_PLAIN.name),
         ("dynunet_clicks", "dynunet"),
     ),
     studied=("promise_in_use",),
     corrected=(
         "promise_in_use_near",
         "promise_in_use_head",
-        "promise_in_use_zero_head",
         BOTH.name,
         BOTH_PLAIN.name,
     ),
@@ -224,8 +221,7 @@ PHANTOM = Matrix(
         ),
         _corrected_tiny(
             BOTH.name,
-            "patches up to a tenth of an edge off, click maps in the head, too, first and corrected answers in the"
-            " loss; last epoch",
+            "patches up to a tenth of an edge off, click maps in the head, both answers in the loss; last epoch",
             *SMALL_JITTER,
             *("--set", "click_map_in_head=true"),
             *LEARN_FROM_BOTH,

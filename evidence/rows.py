@@ -139,21 +139,21 @@ ZERO_HEAD = _promise(
     *LAST,
 )
 LEARN_FROM_BOTH = ("--set", "first_answer_weight=0.5")
-BOTH = dataclasses.replace(
-    ZERO_HEAD,
-    name="promise_in_use_both",
-    what=f"{ZERO_HEAD.what}; first and corrected answers in the loss",
-    options=(*ZERO_HEAD.options, *LEARN_FROM_BOTH),
-)
-BOTH_PLAIN = _promise(
-    "promise_in_use_both_plain",
-    "ProMISe, encoder in use; patches a tenth of an edge off, one click and none to three corrections; last epoch;"
-    " first and corrected answers in the loss",
+BOTH = _promise(
+    "promise_in_use_both",
+    "ProMISe, the default; last epoch",
     *IN_USE,
     *CORRECTIONS,
     *SMALL_JITTER,
+    *("--set", "click_map_in_head=true"),
     *LAST,
     *LEARN_FROM_BOTH,
+)
+BOTH_PLAIN = dataclasses.replace(
+    BOTH,
+    name="promise_in_use_both_plain",
+    what="ProMISe, the default without click maps in the head; last epoch",
+    options=(*BOTH.options, "--set", "click_map_in_head=false"),
 )
 MENDED = (
     _promise(
@@ -181,7 +181,6 @@ MENDED = (
     HEAD,
     ZERO_HEAD,
     BOTH,
-    BOTH_PLAIN,
     _promise(
         "promise_in_use_scratch",
         "ProMISe, encoder in use, from random weights; centred patches, one click",

@@ -37,11 +37,11 @@ def scores(matrix: Matrix, folder: Path) -> list[str]:
         single = kept / "metrics_single_window.json"
         cells = [
             link(matrix, row, "metrics.json"),
-            _epoch(kept),
+            epoch_of(kept),
             f"{found['dice']['mean']:.3f}",
             span(found["dice"]["interval"]),
             *(_with_interval(found["nsd"][str(mm)]) for mm in matrix.tolerances_mm),
-            f"{_mean_dice(single):.3f}" if single.exists() else "-",
+            f"{mean_dice(single):.3f}" if single.exists() else "-",
         ]
         lines.append(line(*cells, *_difference(metrics["comparison"])))
     return lines
@@ -136,7 +136,7 @@ def cost(matrix: Matrix, folder: Path) -> list[str]:
     return lines
 
 
-def _epoch(kept: Path) -> str:
+def epoch_of(kept: Path) -> str:
     """Which epoch's network predicted: the last, or that of the best validation Dice, the first of equals."""
     log = load_log(kept / "log.csv")
     if load_json(kept / "config.json").get("predict_with") == "final":
@@ -157,7 +157,8 @@ def _with_interval(found: dict[str, Any]) -> str:
     return f"{found['mean']:.3f} ({span(found['interval'])})"
 
 
-def _mean_dice(path: Path) -> float:
+def mean_dice(path: Path) -> float:
+    """Over the cases of a metrics.json."""
     return float(load_json(path)["summary"]["overall"]["dice"]["mean"])
 
 

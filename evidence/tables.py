@@ -12,6 +12,7 @@ from evidence.fold_tables import folds
 from evidence.matrices import MATRICES
 from evidence.matrix import Matrix
 from evidence.place import RESULTS
+from evidence.recipe_tables import recipes
 from evidence.score_tables import cost, draws, pairs, scores
 from evidence.use_tables import (
     click_numbers,
@@ -36,6 +37,7 @@ TABLES: dict[str, Callable[[Matrix, Path], list[str]]] = {
     "learning": learning,
     "encoder_use": encoder_use,
     "epochs": epochs,
+    "recipes": recipes,
 }
 
 

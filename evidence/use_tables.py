@@ -31,7 +31,7 @@ def click_numbers(matrix: Matrix, folder: Path) -> list[str]:
     """Mean Dice over cases and seeds by number and place of the clicks, in one window."""
     lines = head("", "clicks", *STRATEGIES, "standard deviation over seeds, random")
     for row, kept in done(matrix, folder, "clicks.csv"):
-        values = _dice_of_trials(kept / "clicks.csv")
+        values = dice_of_trials(kept / "clicks.csv")
         for number in sorted({number for _, number in values}):
             of_trials = {
                 name: [fmean(cases) for cases in values[name, number].values()]
@@ -59,7 +59,7 @@ def corrections(matrix: Matrix, folder: Path) -> list[str]:
         ("followed", "corrections_followed.csv"),
     ):
         for row, kept in done(matrix, folder, name):
-            values = _dice_of_trials(kept / name)
+            values = dice_of_trials(kept / name)
             of_trials = (values["largest-error", number].values() for number in numbers)
             cells = (f"{fmean(map(fmean, trials)):.3f}" for trials in of_trials)
             lines.append(line(link(matrix, row, name), way, *cells))
@@ -112,7 +112,7 @@ def epochs(matrix: Matrix, folder: Path) -> list[str]:
     return lines
 
 
-def _dice_of_trials(path: Path) -> dict[tuple[str, int], dict[str, list[float]]]:
+def dice_of_trials(path: Path) -> dict[tuple[str, int], dict[str, list[float]]]:
     """Dice of the cases by strategy, number of clicks and trial."""
     values: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with path.open(encoding="utf-8", newline="") as file:

@@ -22,7 +22,7 @@ from promise_cli.architectures import (
     encoder_of,
     takes_clicks,
 )
-from promise_cli.checkpoint import Checkpoint, build_model, load_checkpoint
+from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.device import Precision, choose_device, choose_precision
 from promise_cli.errors import CheckpointError
 from promise_cli.plan import Plan
@@ -32,8 +32,8 @@ from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
 from promise_cli.session.seconds import Seconds
 from promise_cli.session.session import Session
+from promise_cli.unfinished import unfinished
 from promise_cli.volume import Volume, is_oriented, read_volume
-from promise_cli.workspace import BEST, FINAL, LAST
 
 __all__ = ["MAX_WINDOWS", "Prediction", "Predictor", "Seconds", "Session"]
 
@@ -61,7 +61,7 @@ class Predictor:
     knows_background: bool = True
     """Otherwise a network was trained without background clicks, and they are left out."""
     unfinished: tuple[str, ...] = ()
-    """A sentence about each network whose training has not ended, as far as its file tells."""
+    """A sentence about each network whose training has not ended, as far as its folder tells."""
 
     @classmethod
     def load(
@@ -117,12 +117,7 @@ class Predictor:
             takes_clicks=takes_clicks(configs[0][1]),
             centres_clicks=any(centres_clicks(config) for _, config in configs),
             knows_background=all(one.num_background_clicks or one.corrections for one in recipes),
-            unfinished=tuple(
-                f"{path}: epoch {one.epoch} of a training of {one.train_config.epochs} that has not ended; for its"
-                " last network finish it with promise-train --resume"
-                for path, one in loaded
-                if _is_unfinished(path, one)
-            ),
+            unfinished=tuple(filter(None, map(unfinished, paths))),
         )
 
     @cached_property
@@ -192,13 +187,3 @@ class Predictor:
         """
         session = self.open(scan, max_windows=max_windows, keep_windows=1, where=where)
         return session.prompt(clicks)
-
-
-def _is_unfinished(path: Path, checkpoint: Checkpoint) -> bool:
-    """Whether a run's checkpoint stands in for one that its training has still to write."""
-    if checkpoint.epoch >= checkpoint.train_config.epochs:
-        return False
-    awaited = checkpoint.train_config.predict_with == "final"
-    return path.name == LAST or (
-        path.name == BEST and awaited and not (path.parent / FINAL).exists()
-    )

@@ -1,60 +1,66 @@
 """Predicting with a network whose training has not ended says so."""
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from promise_cli.checkpoint import load_checkpoint, save_checkpoint
 from promise_cli.predict import predict
-from promise_cli.predictor import Predictor
+from promise_cli.unfinished import unfinished
 from promise_cli.workspace import BEST, FINAL, LAST
-from tests.conftest import RUN
+from tests.conftest import RUN, edit_json
 
 
-def _save(trained: Path, path: Path, epoch: int, predict_with: str) -> Path:
-    """A checkpoint after `epoch` of four epochs."""
-    made = load_checkpoint(trained / RUN / BEST)
-    recipe = dataclasses.replace(made.train_config, epochs=4, predict_with=predict_with)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(dataclasses.replace(made, epoch=epoch, train_config=recipe), path)
-    return path
+def _run(folder: Path, done: int, asked: object, *checkpoints: str) -> Path:
+    """A run's folder after `done` of `asked` epochs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in checkpoints:
+        (folder / name).touch()
+    (folder / "config.json").write_text(json.dumps({"epochs": asked}))
+    rows = "".join(f"{number},0.001\n" for number in range(1, done + 1))
+    (folder / "log.csv").write_text("epoch,learning_rate\n" + rows)
+    return folder
 
 
-def test_the_best_network_so_far_stands_in_for_the_last_one(trained: Path, tmp_path: Path) -> None:
-    best = _save(trained, tmp_path / BEST, 3, "final")
-    (sentence,) = Predictor.load(best, "cpu").unfinished
-    assert sentence == (
-        f"{best}: epoch 3 of a training of 4 that has not ended; for its last network finish it with promise-train"
-        " --resume"
+def test_how_far_the_training_is_and_what_goes_on_with_it(tmp_path: Path) -> None:
+    best = _run(tmp_path, 12, 30, BEST, LAST) / BEST
+    assert unfinished(best) == (
+        f"{best}: 12 of 30 epochs of its training are done; promise-train --resume goes on with it"
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "epoch", "predict_with", "warned"),
-    [
-        (LAST, 3, "best", True),
-        (LAST, 3, "final", True),
-        (LAST, 4, "best", False),
-        (BEST, 3, "best", False),  # what the recipe wants, whether or not better ones come
-        (BEST, 4, "final", False),
-        (FINAL, 4, "final", False),
-        ("copied.pt", 3, "final", False),  # beside it nothing tells how its run ended
-    ],
-)
-def test_only_what_is_not_yet_what_the_recipe_wants_is_told(
-    trained: Path, tmp_path: Path, name: str, epoch: int, predict_with: str, warned: bool
+def test_before_the_first_epochs_end_there_is_no_log(tmp_path: Path) -> None:
+    _run(tmp_path, 0, 30, LAST)
+    (tmp_path / "log.csv").unlink()
+    assert ": 0 of 30 epochs of its training are done;" in unfinished(tmp_path / LAST)
+
+
+def test_a_training_at_its_end_and_its_final_network_are_taken_without_a_word(
+    tmp_path: Path,
 ) -> None:
-    path = _save(trained, tmp_path / name, epoch, predict_with)
-    assert bool(Predictor.load(path, "cpu").unfinished) is warned
+    _run(tmp_path, 30, 30, BEST, LAST, FINAL)
+    assert [unfinished(tmp_path / name) for name in (BEST, LAST, FINAL)] == ["", "", ""]
 
 
-def test_the_best_network_of_a_finished_run_may_be_asked_for(trained: Path, tmp_path: Path) -> None:
-    best = _save(trained, tmp_path / BEST, 3, "final")
-    _save(trained, tmp_path / FINAL, 4, "final")
-    assert not Predictor.load(best, "cpu").unfinished
+def test_a_training_that_is_to_go_on_is_told_by_what_is_asked_for_now(tmp_path: Path) -> None:
+    _run(tmp_path, 30, 60, BEST, LAST)
+    assert ": 30 of 60 epochs " in unfinished(tmp_path / BEST)
+
+
+def test_a_checkpoint_that_lies_alone_is_taken_as_it_is(tmp_path: Path) -> None:
+    _run(tmp_path, 12, 30, BEST, "copied.pt")
+    assert unfinished(tmp_path / BEST) == unfinished(tmp_path / "copied.pt") == ""
+
+
+@pytest.mark.parametrize("asked", ["many", None])
+def test_a_folder_that_does_not_tell_keeps_nobody_from_predicting(
+    tmp_path: Path, asked: object
+) -> None:
+    _run(tmp_path, 12, asked, BEST, LAST)
+    assert unfinished(tmp_path / BEST) == ""
+    (tmp_path / "config.json").write_text("{")
+    assert unfinished(tmp_path / BEST) == ""
 
 
 def test_promise_predict_names_the_fold_that_is_not_done_and_goes_on(
@@ -63,13 +69,13 @@ def test_promise_predict_names_the_fold_that_is_not_done_and_goes_on(
     root = tmp_path / "workspace"
     shutil.copytree(trained, root)
     done = root / RUN
-    done.with_name("fold_1").mkdir()
-    _save(trained, done / FINAL, 4, "final")
-    half = _save(trained, done.with_name("fold_1") / BEST, 2, "final")
+    half = done.with_name("fold_1")
+    shutil.copytree(done, half)
+    edit_json(half / "config.json", lambda content: content.update(epochs=4))
     points = tmp_path / "points.json"
     points.write_text(json.dumps({"ball_001": [14, 13, 10]}))
     images = root / "Task98_Balls" / "imagesTr"
     assert predict(images, points, root=root, folds=(0, 1), device="cpu")
     said = capsys.readouterr().err
-    assert said.count("has not ended") == 1
-    assert f"warning: {half}: epoch 2 of a training of 4 that has not ended" in said
+    assert said.count("of its training are done") == 1
+    assert f"warning: {half / BEST}: 1 of 4 epochs of its training are done" in said

@@ -131,7 +131,9 @@ class ModelConfig:
         if min(self.adapter_width, self.decoder_width, self.num_global_queries) < 1:
             raise ValueError("adapter_width, decoder_width and num_global_queries must be positive")
         if self.click_map_in_head and not self.click_map:
-            raise ValueError("click_map_in_head needs click_map")
+            raise ValueError(
+                "click_map_in_head needs click_map; set click_map=true, or click_map_in_head=false, too"
+            )
         if self.relative_position == "crop" and 2 * self.window_size - 1 > shape.table_rows(0):
             raise ValueError(f"window_size {self.window_size} exceeds the tables that are cropped")
 

@@ -60,12 +60,14 @@ class MaskDecoder(nn.Module):
         self.cnn = None if config.fusion == "none" else CNNEncoder(width)
         self.widths = [width] * (5 if config.fusion == "concat" else 4) + [1]
         self.head1 = nn.Conv3d(sum(self.widths), width, 3, padding=1, bias=False)
-        self.head2 = nn.Conv3d(width, 2, 3, padding=1, bias=False)
+        head2 = nn.Conv3d(width, 2, 3, padding=1, bias=False)
         self.click_head = None
         if config.click_map_in_head:
-            # Zero, and made last: the network starts as the very one without these maps, and takes from them what helps
+            # Zero, and drawn last: the network starts as the very one without these maps, and takes from them what
+            # helps. It keeps its place before `head2`, by which earlier runs know the optimiser's moments.
             self.click_head = nn.Conv3d(2 * len(MAP_SIGMAS), width, 3, padding=1, bias=False)
             nn.init.zeros_(self.click_head.weight)
+        self.head2 = head2
 
     def encode(self, levels: list[Tensor], image: Tensor) -> Tensor:
         """The part of the head's first convolution that no click changes.

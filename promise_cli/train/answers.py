@@ -15,10 +15,10 @@ from promise_cli.train.corrections import Turns, click_on_errors
 class Answers(NamedTuple):
     """Logits `(B, 2, I, J, K)`."""
 
-    first: Tensor
-    """For the clicks that the samples have."""
     last: Tensor
-    """After all corrections; `first` itself where no sample gets any."""
+    """After all corrections."""
+    first: Tensor | None
+    """For the clicks that the samples have; None where no sample is corrected, so that there is but one answer."""
 
 
 class Answering(nn.Module):
@@ -44,12 +44,11 @@ class Answering(nn.Module):
         """
         state = self.encode(sample.image)
         if not turns.most:
-            logits = self.decode(state, sample.clicks, sample.labels)
-            return Answers(logits, logits)
+            return Answers(self.decode(state, sample.clicks, sample.labels), None)
         if self.learns_from_first:
             first = self.decode(state, sample.clicks, sample.labels)
         else:
             with torch.no_grad(), uncached():
                 first = self.decode(state, sample.clicks, sample.labels)
         corrected = click_on_errors(self.decode, state, sample, first, turns)
-        return Answers(first, self.decode(state, corrected.clicks, corrected.labels))
+        return Answers(self.decode(state, corrected.clicks, corrected.labels), first)

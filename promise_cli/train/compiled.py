@@ -1,28 +1,50 @@
 """The network's operations fused by torch.compile, where that works."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-from promise_cli.device import autocast
+from promise_cli.device import autocast, uncached
+from promise_cli.prompts import PADDING
 from promise_cli.train.answers import Answering
 from promise_cli.train.run import Run
 
 
 def compile_network(network: Answering, run: Run, warn: Callable[[str], None]) -> None:
     """Fuse the operations of both halves of the network, tried once on an empty patch; leave them where that fails."""
-    encode, decode = torch.compile(network.encode), torch.compile(network.decode)
-    edge, config = run.model.config.patch_size, run.config
-    num_clicks = config.num_foreground_clicks + config.num_background_clicks
+    config, edge = run.config, run.model.config.patch_size
+    given = config.num_foreground_clicks + config.num_background_clicks
+    encode = torch.compile(network.encode)
+    decode = _of_one_length(torch.compile(network.decode), given + config.corrections)
     patch = torch.zeros(config.batch_size, 1, edge, edge, edge, device=run.device)
-    clicks = torch.full((config.batch_size, num_clicks, 3), edge / 2, device=run.device)
+    clicks = torch.full((config.batch_size, given, 3), edge / 2, device=run.device)
     labels = torch.ones(clicks.shape[:2], dtype=torch.long, device=run.device)
     try:
         with autocast(run.device, run.precision):
-            mean = decode(encode(patch), clicks, labels).float().mean()
+            state = encode(patch)
+            if config.corrections:
+                with torch.no_grad(), uncached():
+                    decode(state, clicks, labels)
+            mean = decode(state, clicks, labels).float().mean()
             mean.backward()  # type: ignore[no-untyped-call]
         network.encode, network.decode = encode, decode
     except Exception as error:  # whatever a compiler's chain of tools may raise
         reason = " ".join(str(error).split())[:200]
         warn(f"--compile: does not work here ({type(error).__name__}: {reason}); going on without")
     run.optimizer.zero_grad(set_to_none=True)
+
+
+def _of_one_length(
+    decode: Callable[[Any, Tensor, Tensor], Tensor], length: int
+) -> Callable[[Any, Tensor, Tensor], Tensor]:
+    """With padding behind the clicks, since every number of clicks would be compiled anew."""
+
+    def padded(state: Any, clicks: Tensor, labels: Tensor) -> Tensor:
+        missing = max(0, length - clicks.shape[1])
+        longer = F.pad(clicks, (0, 0, 0, missing))
+        return decode(state, longer, F.pad(labels, (0, missing), value=PADDING))
+
+    return padded

@@ -33,6 +33,10 @@ def set_fields(model: C, recipe: TrainConfig, assignments: Sequence[str]) -> tup
     network = record_from_json(type(model), contents["network"], "--set")
     changed = record_from_json(TrainConfig, contents["recipe"], "--set")
     _check_varied(changed, assignments)
+    if last_value(assignments, "first_answer_weight") and not changed.corrections:
+        raise PlanError(
+            "--set first_answer_weight: without corrections there is one answer alone; add --set corrections=3"
+        )
     return network, changed
 
 

@@ -84,8 +84,10 @@ def warn_of_unheeded_clicks(run: Run) -> None:
     if row.corrected_dice - row.validation_dice >= HEEDED or row.validation_dice > NEARLY_RIGHT:
         return
     config = run.model.config
-    can_have_maps = isinstance(config, ModelConfig) and not config.click_map_in_head
-    maps = ", or start anew with --set click_map_in_head=true" if can_have_maps else ""
+    maps = ""
+    if isinstance(config, ModelConfig) and not config.click_map_in_head:
+        first = "" if config.click_map else "--set click_map=true "
+        maps = f", or start anew with {first}--set click_map_in_head=true"
     warn(
         f"{run.folder}: validation Dice {row.validation_dice:.3f}, after {run.config.corrections} corrections"
         f" {row.corrected_dice:.3f}: the network does not heed its clicks yet; train longer (--resume with more"

@@ -72,7 +72,7 @@ def _loss_of(
     """The loss and its parts, the mean over both answers, each with its weight."""
     loss, parts = total_loss(answers.last, target, config.loss)
     share = config.first_answer_weight
-    if not share or answers.first is answers.last:
+    if not share or answers.first is None:
         return loss, parts
     first, parts_of_first = total_loss(answers.first, target, config.loss)
     both = {name: share * parts_of_first[name] + (1 - share) * part for name, part in parts.items()}

@@ -105,6 +105,10 @@ def test_with_maps_in_the_head_the_network_starts_as_the_one_without():
         assert torch.equal(with_maps(*given), without(*given))
     added = set(with_maps.state_dict()) - set(without.state_dict())
     assert added == {"mask_decoder.click_head.weight"}
+    *_, before, last = (
+        with_maps.state_dict()
+    )  # the order in which a checkpoint keeps the optimiser's moments
+    assert (before, last) == ("mask_decoder.click_head.weight", "mask_decoder.head2.weight")
 
 
 @pytest.mark.parametrize("at", [(5, 13, 21), (21, 5, 13)])  # ijk here

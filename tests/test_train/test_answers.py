@@ -1,6 +1,7 @@
 """A step asks about the first clicks and again after corrections, of one and the same encoded image."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,11 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from promise_cli.device import Precision, autocast
+from promise_cli.errors import PlanError
 from promise_cli.losses import total_loss
+from promise_cli.model import model_config
 from promise_cli.presets import preset
 from promise_cli.samples import Sample
 from promise_cli.train.answers import Answering
+from promise_cli.train.compiled import compile_network
 from promise_cli.train.corrections import Turns, click_on_errors
+from promise_cli.train.fields import set_fields
 from promise_cli.train.step import _loss_of
 from tests.test_model.small_network import RECOMMENDED, network
 from tests.test_train.test_corrections import TARGET, CubeRoundEachClick, _sample
@@ -42,14 +47,15 @@ def test_the_image_is_encoded_once_for_all_turns() -> None:
         assert (counted.encoded, counted.decoded) == (1, 1 + number)
 
 
-def test_without_a_correction_the_last_answer_is_the_first() -> None:
+def test_without_a_correction_there_is_one_answer() -> None:
     answers = Answering(CubeRoundEachClick(), learns_from_first=True)(_sample(TARGET), _turns(0))
-    assert answers.first is answers.last
+    assert answers.first is None
+    assert answers.last.shape == (1, 2, 16, 16, 16)
 
 
 def test_the_last_answer_is_that_to_the_corrected_clicks() -> None:
     stand_in, sample = CubeRoundEachClick(), _sample(TARGET)
-    first, last = Answering(stand_in, learns_from_first=False)(sample, _turns(2))
+    last, first = Answering(stand_in, learns_from_first=False)(sample, _turns(2))
     assert torch.equal(first, stand_in(sample.image, sample.clicks, sample.labels))
     more = click_on_errors(stand_in.decode, (sample.image,), sample, first, _turns(2))
     assert more.clicks.shape[1] == 3
@@ -107,6 +113,50 @@ def test_the_loss_weighs_both_answers_and_their_parts_add_up_to_it() -> None:
     assert losses[1.0] != pytest.approx(losses[0.0])
 
 
+# torch's own tracing warns about itself
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_compiled_halves_are_compiled_once_for_any_number_of_corrections(
+    share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs: list[int] = []
+
+    def count(module: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
+        graphs.append(1)
+        return module
+
+    compiler = torch.compile
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch, "compile", lambda function: compiler(function, backend=count))
+    model = network(**RECOMMENDED).train()
+    config = dataclasses.replace(preset("recommended")[1], first_answer_weight=share)
+    run = SimpleNamespace(
+        model=model,
+        config=config,
+        device=CPU,
+        precision="fp32",
+        optimizer=torch.optim.SGD(model.parameters()),
+    )
+    sample, said = _ball(), []
+    plain = Answering(model, learns_from_first=share > 0)
+    fused = Answering(model, learns_from_first=share > 0)
+    compile_network(fused, run, said.append)
+    assert said == []
+    tried = len(graphs)
+    for number in (0, 1, 3):
+        ours, theirs = (one(sample, _turns(number)).last for one in (fused, plain))
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    assert len(graphs) == tried
+
+
 def test_a_weight_beyond_one_is_refused() -> None:
     with pytest.raises(ValueError, match=r"first_answer_weight must lie between 0 and 1, found 2"):
         dataclasses.replace(preset("paper")[1], first_answer_weight=2)
+
+
+def test_a_weight_that_can_do_nothing_is_refused() -> None:
+    model, recipe = model_config("paper"), preset("paper")[1]
+    with pytest.raises(PlanError, match="without corrections there is one answer alone; add --set"):
+        set_fields(model, recipe, ["first_answer_weight=0.5"])
+    assert set_fields(model_config("recommended"), preset("recommended")[1], ["corrections=0"])

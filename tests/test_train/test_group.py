@@ -41,7 +41,7 @@ def test_two_processes_have_the_curve_of_one_with_twice_the_batch(
             epochs=2,
             device="cpu",
             devices=2,
-            fields=("corrections=1",),
+            fields=("corrections=1", "first_answer_weight=0.5"),
             root=_workspace(preprocessed, tmp_path / "two"),
         )
     )
@@ -51,7 +51,7 @@ def test_two_processes_have_the_curve_of_one_with_twice_the_batch(
             epochs=2,
             device="cpu",
             batch_size=2,
-            fields=("corrections=1",),
+            fields=("corrections=1", "first_answer_weight=0.5"),
             root=_workspace(preprocessed, tmp_path / "one"),
         )
     )

@@ -29,6 +29,8 @@ def _told(capsys, model, before, after) -> str:
 def test_what_to_do_depends_on_what_the_network_has_already(capsys: pytest.CaptureFixture) -> None:
     with_maps = ModelConfig(click_map=True, click_map_in_head=True)
     assert _told(capsys, ModelConfig(click_map=True), 0.826, 0.827) == f"warning: {DEAF}{MAPS}"
+    without = MAPS.replace("with ", "with --set click_map=true ")
+    assert _told(capsys, ModelConfig(), 0.826, 0.827) == f"warning: {DEAF}{without}"
     for model in (with_maps, PlainConfig(patch_size=48)):
         assert _told(capsys, model, 0.826, 0.827) == f"warning: {DEAF}"
 
