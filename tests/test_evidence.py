@@ -19,7 +19,7 @@ from evidence.fold_tables import folds
 from evidence.matrices import MATRICES
 from evidence.matrix import Matrix, Row
 from evidence.place import Place, write_json
-from evidence.rule import mean_dice
+from evidence.rule import _mean_dice
 from evidence.score_tables import PROMISE_PREDICT, WAYS, draws, epoch_of, pairs
 from evidence.steps import do_row, prepare, study_clicks
 from evidence.tables import PAGE, render
@@ -196,10 +196,10 @@ def test_a_rule_finds_what_is_soft_tissue_near_the_click() -> None:
     distance = np.linalg.norm(np.indices((9, 9, 9)) - 4.0, axis=0)
     hu = np.where(distance <= 3, 40.0, -100.0).astype(np.float32)
     windows = [(hu, distance, distance <= 3)]
-    assert mean_dice(windows, 30, (0, 50)) == 1
-    assert mean_dice(windows, 30, (-30, 30)) == 0
+    assert _mean_dice(windows, 30, (0, 50)) == 1
+    assert _mean_dice(windows, 30, (-30, 30)) == 0
     inner = int((distance <= 2).sum())
-    assert mean_dice(windows, 2, (0, 50)) == 2 * inner / (inner + (distance <= 3).sum())
+    assert _mean_dice(windows, 2, (0, 50)) == 2 * inner / (inner + (distance <= 3).sum())
 
 
 def test_a_run_that_goes_on_is_named_and_not_described_again() -> None:
