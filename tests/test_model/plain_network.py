@@ -116,7 +116,7 @@ def _plain_head(decoder: MaskDecoder, levels: list[Tensor], image: Tensor, maps:
     if decoder.fusion == "residual":
         hidden = hidden + detail
     if decoder.click_head is not None:
-        hidden = hidden + F.conv3d(maps, decoder.click_head.weight, padding=1)
+        hidden = hidden + F.conv3d(maps.to(hidden), decoder.click_head.weight, padding=1)
     hidden = F.relu(F.instance_norm(hidden))
     logits = F.conv3d(hidden, decoder.head2.weight, padding=1)
     return F.interpolate(logits, scale_factor=2, mode="trilinear", align_corners=True)

@@ -46,6 +46,7 @@ def test_every_option_gives_finite_logits_of_the_patchs_shape(changes):
         {"adapters": 1, "upsampling": "trilinear", "fusion": "none"},
         {"fusion": "residual", "adapter2_residual": "double"},
         {"adapter_update": "free"},
+        RECOMMENDED | {"click_map_in_head": False},
         RECOMMENDED,
     ],
     ids=str,
@@ -60,7 +61,8 @@ def test_the_whole_network_equals_its_plain_form(changes):
     with torch.no_grad():
         fast = model(patch, places, labels)
         plain = plain_logits(model, patch, places, labels)
-    assert (fast - plain).norm() <= 1e-10 * plain.norm()
+    exact = 1e-10 if model.mask_decoder.click_head is None else 1e-6  # maps are float32
+    assert (fast - plain).norm() <= exact * plain.norm()
 
 
 def test_samples_of_a_batch_do_not_meet_and_may_have_different_numbers_of_clicks():
