@@ -40,7 +40,7 @@ def _lines(row: Row, parts: list[Path], file: str, baseline: str) -> Iterator[st
         return
     files, others, cut = ([part / name for part in parts] for name in needed)
     what = row.what if file == "draws.json" else f"{row.what}; last epoch"
-    found = [_of_cases(path) for path in files]
+    found = [of_cases(path) for path in files]
     pooled = {case_id: value for part in found for case_id, value in part.items()}
     if len(pooled) < sum(map(len, found)):
         raise ValueError(f"{row.name}: a case is tested in two folds")
@@ -67,8 +67,8 @@ def _compared(cases: Dice, no_clicks: Dice, at_click: Dice) -> list[str]:
     ]
 
 
-def _of_cases(file: Path) -> Dice:
-    """Means over the draws."""
+def of_cases(file: Path) -> Dice:
+    """Means over the draws in `draws.json`, or over those of the last epoch in `epochs.json`."""
     found = load_json(file)
     last = "last" in found
     of_draws = found["last"]["followed"] if last else found["dice"][PROMISE_PREDICT]

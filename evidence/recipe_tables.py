@@ -3,11 +3,12 @@
 from pathlib import Path
 from statistics import fmean
 
+from evidence.fold_tables import of_cases
 from evidence.matrix import Matrix, Row
 from evidence.rows import BOTH, BOTH_PLAIN, HEAD, NEAR, ZERO_HEAD
-from evidence.score_tables import PROMISE_PREDICT, epoch_of, mean_dice
+from evidence.score_tables import epoch_of, mean_dice
 from evidence.table import head, line
-from evidence.use_tables import dice_of_trials
+from evidence.use_tables import after_corrections
 from promise_cli.records import load_json
 
 RECIPES = (NEAR, HEAD, ZERO_HEAD, BOTH, BOTH_PLAIN)
@@ -42,11 +43,8 @@ def _line(row: Row, place: str, kept: Path) -> str:
         name for name in ("epochs.json", "draws.json", "metrics.json") if (kept / name).exists()
     )
     table = kept / "corrections_followed.csv"
-    cells = ["-"] * len(NUMBERS)
-    if is_last and table.exists():
-        values = dice_of_trials(table)
-        of_trials = (values["largest-error", number].values() for number in NUMBERS)
-        cells = [f"{fmean(map(fmean, trials)):.3f}" for trials in of_trials]
+    corrected = is_last and table.exists()
+    cells = after_corrections(table, NUMBERS) if corrected else ["-"] * len(NUMBERS)
     shown = f"[{place}](results/{place}/{row.name}/{file})"
     one = f"{_one_click(kept / file):.3f}" if is_last or file == "epochs.json" else "-"
     return line(row.what, last, shown, one, *cells)
@@ -54,9 +52,4 @@ def _line(row: Row, place: str, kept: Path) -> str:
 
 def _one_click(file: Path) -> float:
     """The mean over the test cases."""
-    if file.name == "metrics.json":
-        return mean_dice(file)
-    found = load_json(file)
-    draws = found["last"]["followed"] if file.name == "epochs.json" else found["dice"]
-    of_cases = draws if file.name == "epochs.json" else draws[PROMISE_PREDICT]
-    return fmean(map(fmean, of_cases.values()))
+    return mean_dice(file) if file.name == "metrics.json" else fmean(of_cases(file).values())

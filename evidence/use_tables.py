@@ -2,6 +2,7 @@
 
 import csv
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -31,7 +32,7 @@ def click_numbers(matrix: Matrix, folder: Path) -> list[str]:
     """Mean Dice over cases and seeds by number and place of the clicks, in one window."""
     lines = head("", "clicks", *STRATEGIES, "standard deviation over seeds, random")
     for row, kept in done(matrix, folder, "clicks.csv"):
-        values = dice_of_trials(kept / "clicks.csv")
+        values = _dice_of_trials(kept / "clicks.csv")
         for number in sorted({number for _, number in values}):
             of_trials = {
                 name: [fmean(cases) for cases in values[name, number].values()]
@@ -59,11 +60,16 @@ def corrections(matrix: Matrix, folder: Path) -> list[str]:
         ("followed", "corrections_followed.csv"),
     ):
         for row, kept in done(matrix, folder, name):
-            values = dice_of_trials(kept / name)
-            of_trials = (values["largest-error", number].values() for number in numbers)
-            cells = (f"{fmean(map(fmean, trials)):.3f}" for trials in of_trials)
+            cells = after_corrections(kept / name, numbers)
             lines.append(line(link(matrix, row, name), way, *cells))
     return lines
+
+
+def after_corrections(path: Path, numbers: Iterable[int]) -> list[str]:
+    """Mean Dice after so many clicks on errors, the mean over trials."""
+    values = _dice_of_trials(path)
+    of_trials = (values["largest-error", number].values() for number in numbers)
+    return [f"{fmean(map(fmean, trials)):.3f}" for trials in of_trials]
 
 
 def learning(matrix: Matrix, folder: Path) -> list[str]:
@@ -112,7 +118,7 @@ def epochs(matrix: Matrix, folder: Path) -> list[str]:
     return lines
 
 
-def dice_of_trials(path: Path) -> dict[tuple[str, int], dict[str, list[float]]]:
+def _dice_of_trials(path: Path) -> dict[tuple[str, int], dict[str, list[float]]]:
     """Dice of the cases by strategy, number of clicks and trial."""
     values: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with path.open(encoding="utf-8", newline="") as file:

@@ -32,7 +32,6 @@ from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
 from promise_cli.session.seconds import Seconds
 from promise_cli.session.session import Session
-from promise_cli.unfinished import unfinished
 from promise_cli.volume import Volume, is_oriented, read_volume
 
 __all__ = ["MAX_WINDOWS", "Prediction", "Predictor", "Seconds", "Session"]
@@ -60,8 +59,6 @@ class Predictor:
     """Otherwise a window is moved into the scan, and its click lies where it then lies."""
     knows_background: bool = True
     """Otherwise a network was trained without background clicks, and they are left out."""
-    unfinished: tuple[str, ...] = ()
-    """A sentence about each network whose training has not ended, as far as its folder tells."""
 
     @classmethod
     def load(
@@ -117,7 +114,6 @@ class Predictor:
             takes_clicks=takes_clicks(configs[0][1]),
             centres_clicks=any(centres_clicks(config) for _, config in configs),
             knows_background=all(one.num_background_clicks or one.corrections for one in recipes),
-            unfinished=tuple(filter(None, map(unfinished, paths))),
         )
 
     @cached_property

@@ -1,11 +1,20 @@
 """Whether the run that a checkpoint lies in has come to its end."""
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
+from promise_cli.console import warn
 from promise_cli.errors import PromiseError
 from promise_cli.records import load_json
 from promise_cli.workspace import BEST, LAST
+
+
+def warn_of_unfinished(checkpoints: Iterable[Path]) -> None:
+    """Say of which of them the training has not ended."""
+    for checkpoint in checkpoints:
+        if sentence := unfinished(checkpoint):
+            warn(sentence)
 
 
 def unfinished(checkpoint: Path) -> str:

@@ -12,7 +12,7 @@ from promise_cli.click_study.kept import KeptCase, KeptCases
 from promise_cli.click_study.record import ClickStudy
 from promise_cli.click_study.request import StudyRequest
 from promise_cli.click_study.trial import open_case, try_clicks
-from promise_cli.console import say, track, warn
+from promise_cli.console import say, track
 from promise_cli.dataset import CaseFiles, read_dataset
 from promise_cli.errors import EvaluationError
 from promise_cli.predictions import labels_dir
@@ -20,6 +20,7 @@ from promise_cli.predictor import Predictor
 from promise_cli.scores import typed_command
 from promise_cli.splits import splits_of_dataset
 from promise_cli.tolerances import choose_tolerances
+from promise_cli.unfinished import warn_of_unfinished
 from promise_cli.workspace import Workspace, open_workspace
 
 
@@ -51,8 +52,7 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     output = request.output or path.parent / "clicks"
     replaced = claim_output(output, dataset)
     predictor = Predictor.load(path, request.device)
-    for sentence in predictor.unfinished:
-        warn(sentence)
+    warn_of_unfinished((path,))
     plan = predictor.plan
     kept = KeptCases(output, request, path)
     done = _do_cases(cases, kept, predictor, request, tolerances)

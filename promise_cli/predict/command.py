@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promise_cli.console import fail, say, track, warn
+from promise_cli.console import fail, say, track
 from promise_cli.errors import PromiseError, PromptError, WorkspaceError
 from promise_cli.grid import format_spacing
 from promise_cli.predict.cases import CaseWork
@@ -26,6 +26,7 @@ from promise_cli.predictions import (
     now,
 )
 from promise_cli.session.neighbours import MAX_WINDOWS
+from promise_cli.unfinished import warn_of_unfinished
 from promise_cli.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -139,8 +140,7 @@ def _work(
     predictor = Predictor.load(checkpoints, request.device, request.precision, tta=request.tta)
     if not predictor.takes_clicks:
         _refuse_clicks(request, predictor)
-    for sentence in predictor.unfinished:
-        warn(sentence)
+    warn_of_unfinished(checkpoints)
     known = {*inputs.clicks, *(case.case_id for case in listed)}
     without = tuple(case for case in inputs.without_click if case not in known)
     record = RecordFile(folder, _record(request, workspace, inputs, predictor, listed, without))

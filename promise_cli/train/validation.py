@@ -1,6 +1,5 @@
 """The Dice of the fixed patches, after an epoch."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -8,7 +7,8 @@ from torch import Tensor
 
 from promise_cli.device import autocast
 from promise_cli.samples import Sample, collate, generator
-from promise_cli.train.corrections import STREAM, Turns, click_on_errors
+from promise_cli.train.answers import Answering
+from promise_cli.train.corrections import STREAM, Turns
 from promise_cli.train.training import Training, not_finite, stop_if_asked
 
 
@@ -54,18 +54,13 @@ def validate(training: Training) -> Validation:
 def _ask(training: Training, batch: Sample) -> list[Tensor]:
     """Logits for the batch's own clicks and, where the recipe knows corrections, after all of them."""
     run = training.run
+    turns = Turns(
+        (run.config.corrections,) * len(batch.case_ids),
+        tuple(generator(run.seed, 0, case_id, STREAM) for case_id in batch.case_ids),
+    )
     with autocast(run.device, run.precision):
-        state = run.model.encode(batch.image)
-        decode: Callable[..., Tensor] = run.model.decode  # of whatever its own encode gave
-        before = decode(state, batch.clicks, batch.labels)
-        if not run.config.corrections:
-            return [before]
-        turns = Turns(
-            (run.config.corrections,) * len(batch.case_ids),
-            tuple(generator(run.seed, 0, case_id, STREAM) for case_id in batch.case_ids),
-        )
-        corrected = click_on_errors(decode, state, batch, before, turns)
-        return [before, decode(state, corrected.clicks, corrected.labels)]
+        last, first = Answering(run.model, learns_from_first=False)(batch, turns)
+    return [last] if first is None else [first, last]
 
 
 def _dice(logits: Tensor, target: Tensor) -> float:
