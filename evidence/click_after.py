@@ -10,11 +10,11 @@ from scipy import ndimage
 
 from evidence.matrix import Row
 from evidence.place import Place, summarize
-from promise_cli.dataset import is_target
-from promise_cli.metrics import dice
+from promise_cli.dataset.folder import is_target
+from promise_cli.disk.records import load_json
+from promise_cli.geometry.resample import resample_window, target_grid
 from promise_cli.prompts import FOREGROUND, Click, locate_clicks
-from promise_cli.records import load_json
-from promise_cli.resample import resample_window, target_grid
+from promise_cli.scores.metrics import dice
 from promise_cli.session.placement import window_round
 from promise_cli.volume import read_label
 

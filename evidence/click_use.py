@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from evidence.matrix import Row
 from evidence.place import Place, summarize
-from promise_cli.case import preprocess_image
-from promise_cli.dataset import is_target
-from promise_cli.grid import Shape
-from promise_cli.metrics import dice
-from promise_cli.patches import Patch
-from promise_cli.predictor import Predictor
+from promise_cli.dataset.case import preprocess_image
+from promise_cli.dataset.folder import is_target
+from promise_cli.disk.records import load_json
+from promise_cli.geometry.grid import Shape
+from promise_cli.geometry.patch import Patch
+from promise_cli.geometry.resample import resample_mask
 from promise_cli.prompts import BACKGROUND, FOREGROUND, Click, locate_clicks
-from promise_cli.records import load_json
-from promise_cli.resample import resample_mask
+from promise_cli.scores.metrics import dice
 from promise_cli.session.networks import EncodedWindow
 from promise_cli.session.placement import window_round
+from promise_cli.session.predictor import Predictor
 from promise_cli.volume import read_label, read_volume
 
 Mask = NDArray[np.bool_]

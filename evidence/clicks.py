@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from evidence.place import Place, write_json
-from promise_cli.click_study.draw import draw_clicks, generator
-from promise_cli.dataset import is_target
-from promise_cli.records import load_json
+from promise_cli.dataset.folder import is_target
+from promise_cli.disk.records import load_json
+from promise_cli.evaluate.clicks.draw import simulate_clicks, trial_rng
 from promise_cli.volume import read_label
 
 
@@ -24,9 +24,9 @@ def draw_points(place: Place, draw: int) -> dict[str, list[int]]:
     points = {}
     labels = place.plan.labels
     for case_id in sorted(place.fold.test):
-        rng = generator(place.matrix.click_seed, case_id, "random", draw)
+        rng = trial_rng(place.matrix.click_seed, case_id, "random", draw)
         label = read_label(place.data / "labelsTr" / f"{case_id}.nii.gz", "as_stored")
-        (click,) = draw_clicks("random", is_target(label.array, labels), 2, rng, 1)
+        (click,) = simulate_clicks("random", is_target(label.array, labels), 2, rng, 1)
         points[case_id] = list(click.voxel)
     return points
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from evidence.clicks import draw_points
 from evidence.matrix import Row
 from evidence.place import Place
-from promise_cli.dataset import is_target
-from promise_cli.metrics import dice
-from promise_cli.predictor import MAX_WINDOWS, Predictor, Session
+from promise_cli.dataset.folder import is_target
 from promise_cli.prompts import Click
+from promise_cli.scores.metrics import dice
+from promise_cli.session.predictor import MAX_WINDOWS, Predictor, Session
 from promise_cli.volume import read_label
 
 DRAWS = 5

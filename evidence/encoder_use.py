@@ -11,10 +11,10 @@ from torch import Tensor
 
 from evidence.matrix import Row
 from evidence.place import Place
-from promise_cli.metrics import dice
-from promise_cli.model import ImageState, ProMISe
-from promise_cli.predictor import Predictor
-from promise_cli.samples import Sample, ValidationSamples, collate
+from promise_cli.network.promise import ImageState, ProMISe
+from promise_cli.scores.metrics import dice
+from promise_cli.session.predictor import Predictor
+from promise_cli.train.samples import Sample, ValidationSamples, collate
 
 MOST_CASES = 40
 SEED = 1

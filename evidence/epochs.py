@@ -14,14 +14,14 @@ from evidence.matrix import Row
 from evidence.options import parser_of, place_of
 from evidence.place import Place, write_json
 from evidence.seen import PER_CASE, windows
-from promise_cli.checkpoint import load_checkpoint
 from promise_cli.console import say
-from promise_cli.metrics import dice
-from promise_cli.predictor import Predictor
+from promise_cli.disk.workspace import BEST, LAST
+from promise_cli.network.checkpoint import load_checkpoint
 from promise_cli.prompts import BACKGROUND, FOREGROUND, largest_error
-from promise_cli.samples import Sample
+from promise_cli.scores.metrics import dice
 from promise_cli.session.networks import EncodedWindow
-from promise_cli.workspace import BEST, LAST
+from promise_cli.session.predictor import Predictor
+from promise_cli.train.samples import Sample
 
 NUM_CLICKS = 4
 CHECKPOINTS = {"chosen by validation": BEST, "last": LAST}

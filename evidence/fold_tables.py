@@ -7,7 +7,7 @@ from statistics import fmean
 from evidence.matrix import LAST_WITHOUT_CLICKS, WITHOUT_CLICKS, Matrix, Row
 from evidence.score_tables import PROMISE_PREDICT, dice_by_case
 from evidence.table import head, line, span
-from promise_cli.records import load_json
+from promise_cli.disk.records import load_json
 from promise_cli.scores.comparison import compare_pairs
 
 Dice = dict[str, float]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from evidence.options import parser_of, place_of
 from evidence.place import Place
-from promise_cli.dataset import is_target
-from promise_cli.records import load_json
+from promise_cli.dataset.folder import is_target
+from promise_cli.disk.records import load_json
 from promise_cli.volume import read_label, read_volume
 
 PLANES = (("axial", 2), ("coronal", 1), ("sagittal", 0))

@@ -7,13 +7,13 @@ from statistics import fmean
 from typing import Any
 
 from evidence.matrix import Matrix, Row
-from promise_cli.atomic import write_text
-from promise_cli.plan import Plan
-from promise_cli.records import load_json, load_record
-from promise_cli.splits import Split, Splits
-from promise_cli.train.place import run_folder
-from promise_cli.train.request import TrainRequest
-from promise_cli.workspace import Workspace, checkpoint_of
+from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.splits import Split, Splits
+from promise_cli.disk.atomic import write_text
+from promise_cli.disk.records import load_json, load_record
+from promise_cli.disk.workspace import Workspace, checkpoint_of
+from promise_cli.train.start import run_folder
+from promise_cli.train.train_request import TrainRequest
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 KEPT_OF_RUN = ("config.json", "run.json", "log.csv", "progress.png")

@@ -9,7 +9,7 @@ from evidence.rows import BOTH, BOTH_PLAIN, HEAD, NEAR, ZERO_HEAD
 from evidence.score_tables import epoch_of, mean_dice
 from evidence.table import head, line
 from evidence.use_tables import after_corrections
-from promise_cli.records import load_json
+from promise_cli.disk.records import load_json
 
 RECIPES = (NEAR, HEAD, ZERO_HEAD, BOTH, BOTH_PLAIN)
 """From the default before to that of today, and what is left of it without maps in the head."""

@@ -14,7 +14,7 @@ from evidence.options import parser_of, place_of
 from evidence.place import Place, write_json
 from evidence.seen import windows
 from promise_cli.console import say
-from promise_cli.metrics import dice
+from promise_cli.scores.metrics import dice
 
 RADII_MM = (30.0, 36.0, 42.0, 48.0, 54.0, 60.0, 66.0, 72.0)
 RANGES = ((-30.0, 80.0), (-10.0, 60.0), (0.0, 50.0), (10.0, 50.0))

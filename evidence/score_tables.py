@@ -7,7 +7,7 @@ from typing import Any
 
 from evidence.matrix import WITHOUT_CLICKS, Matrix
 from evidence.table import done, head, line, link, span
-from promise_cli.records import load_json
+from promise_cli.disk.records import load_json
 from promise_cli.scores.comparison import MetricComparison, compare_pairs, holm
 from promise_cli.scores.statistics import describe
 from promise_cli.train.curves import load_log

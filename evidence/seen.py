@@ -10,10 +10,10 @@ import numpy as np
 
 from evidence.matrix import Row
 from evidence.place import Place
-from promise_cli.metrics import dice
-from promise_cli.predictor import Predictor
-from promise_cli.samples import ValidationSamples
+from promise_cli.scores.metrics import dice
 from promise_cli.session.networks import EncodedWindow
+from promise_cli.session.predictor import Predictor
+from promise_cli.train.samples import ValidationSamples
 
 PER_CASE = 3
 MOST_CASES = 30

@@ -14,7 +14,7 @@ from evidence.encoder_use import measure_encoder_use
 from evidence.matrix import Row
 from evidence.place import KEPT_OF_RUN, Place, write_json
 from evidence.seen import measure_seen
-from promise_cli.records import load_json
+from promise_cli.disk.records import load_json
 
 CORRECTIONS = ("corrections", "corrections_followed")
 STUDIES = {

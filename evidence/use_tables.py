@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 
 from evidence.matrix import Matrix
 from evidence.table import done, head, line, link
-from promise_cli.records import load_json
+from promise_cli.disk.records import load_json
 
 MEASURED = (
     *("click", "elsewhere_on_target", "beside_target", "without_click", "background_click_added"),

@@ -111,7 +111,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def preprocessed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose dataset of balls is preprocessed; only to be read."""
-    from promise_cli.preprocess import preprocess
+    from promise_cli.preprocess.command import preprocess
 
     root = tmp_path_factory.mktemp("workspace")
     write_dataset(root / "Task98_Balls")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from promise_cli.errors import PromptError
-from promise_cli.grid import Grid
+from promise_cli.geometry.grid import Grid
 from promise_cli.prompts import Click, gather_prompts, locate_clicks, write_markups, write_points
 from promise_cli.prompts.values import shorten
 from tests.test_click_files.formats import write_everywhere

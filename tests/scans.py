@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
-from promise_cli.grid import LPS_FROM_RAS
+from promise_cli.geometry.grid import LPS_FROM_RAS
 
 SERIES = "1.2.826.0.1.3680043.2.1125.1.1"
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from promise_cli.plan import Normalisation, Plan
-from promise_cli.predictor import Predictor
+from promise_cli.dataset.plan import Normalisation, Plan
+from promise_cli.session.predictor import Predictor
 
 
 class StandIn(torch.nn.Module):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from promise_cli.augment import Augmentation, apply_augmentation, draw_augmentation
-from promise_cli.presets import AugmentConfig
+from promise_cli.network.recipe import AugmentConfig
+from promise_cli.train.augment import Augmentation, apply_augmentation, draw_augmentation
 
 SIZE = 16
 

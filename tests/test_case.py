@@ -8,10 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from promise_cli.case import is_current, load_case, made_with, preprocess_case, preprocess_image
-from promise_cli.dataset import read_dataset
+from promise_cli.dataset.case import (
+    is_current,
+    load_case,
+    made_with,
+    preprocess_case,
+    preprocess_image,
+)
+from promise_cli.dataset.folder import read_dataset
+from promise_cli.dataset.plan import Normalisation, Plan
 from promise_cli.errors import DatasetError
-from promise_cli.plan import Normalisation, Plan
 from promise_cli.volume import read_volume
 from tests.conftest import edit_json, write_nifti
 

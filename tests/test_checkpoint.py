@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from promise_cli.checkpoint import build_model, load_checkpoint, save_checkpoint
 from promise_cli.errors import CheckpointError
+from promise_cli.network.checkpoint import build_model, load_checkpoint, save_checkpoint
 from tests.conftest import RUN
 
 

@@ -39,7 +39,8 @@ def test_preprocessing_and_evaluation_load_no_torch(stage: str) -> None:
 
 def test_torchvision_is_never_loaded() -> None:
     code = (
-        "import sys, promise_cli.train, promise_cli.predictor; from promise_cli.model import ProMISe, model_config;"
+        "import sys, promise_cli.train, promise_cli.session.predictor;"
+        "from promise_cli.network.promise import ProMISe, model_config;"
         "ProMISe(model_config('tiny')); print('torchvision' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

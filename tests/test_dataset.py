@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from promise_cli.dataset import choose_target, read_dataset
+from promise_cli.dataset.folder import choose_target, read_dataset
 from promise_cli.errors import DatasetError
 from tests.conftest import edit_json, write_case
 from tests.scans import write_dicom

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from promise_cli import device as device_module
-from promise_cli.device import autocast, choose_device, choose_precision
 from promise_cli.errors import CheckpointError
+from promise_cli.network.device import autocast, choose_device, choose_precision
 
 CPU = torch.device("cpu")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from promise_cli.metrics import score_masks
-from promise_cli.metrics.surface_area import surface_areas
+from promise_cli.scores.metrics import score_masks
+from promise_cli.scores.metrics.surface import surface_areas
 from tests.test_metrics import node_codes, random_mask, voxels
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from promise_cli.download import download
+from promise_cli.network.download import download
 
 CONTENT = bytes(range(256)) * 5000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from promise_cli.dataset import CaseFiles
-from promise_cli.estimate import BASE, estimate_peak
+from promise_cli.dataset.folder import CaseFiles
+from promise_cli.preprocess.memory import BASE, estimate_peak
 from tests.conftest import affine_of, write_nifti
 from tests.scans import write_dicom, write_itk
 
@@ -16,10 +16,10 @@ AFFINE = affine_of("LPS", (0.8, 0.8, 2.5), (0, 0, 0))
 MEASURE = """
 import sys
 from pathlib import Path
-from promise_cli.case import preprocess_case
-from promise_cli.dataset import CaseFiles, Dataset
-from promise_cli.fingerprint import verify_case
-from promise_cli.plan import Normalisation, Plan
+from promise_cli.dataset.case import preprocess_case
+from promise_cli.dataset.folder import CaseFiles, Dataset
+from promise_cli.dataset.fingerprint import verify_case
+from promise_cli.dataset.plan import Normalisation, Plan
 
 image, label, folder = map(Path, sys.argv[1:])
 files = CaseFiles("case", image, label)

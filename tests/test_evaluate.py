@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from promise_cli.errors import EvaluationError
-from promise_cli.evaluate import choose_tolerances, evaluate, show_report
+from promise_cli.evaluate.command import choose_tolerances, evaluate, show_report
 from tests.conftest import write_nifti
 
 AFFINE = np.diag([0.8, 0.8, 2.5, 1.0])
@@ -217,7 +217,7 @@ def test_a_tolerance_that_cannot_hold_is_refused(protocol, asked):
 
 def test_no_torch_is_loaded(folders):
     code = (
-        "import sys; from pathlib import Path; from promise_cli.evaluate import evaluate;"
+        "import sys; from pathlib import Path; from promise_cli.evaluate.command import evaluate;"
         "evaluate(Path(sys.argv[1]), Path(sys.argv[2]), workers=0);"
         "print([name for name in ('torch', 'monai', 'scipy.spatial') if name in sys.modules])"
     )

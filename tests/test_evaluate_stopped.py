@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import write_nifti
 
 CODE = (
-    "import sys; from pathlib import Path; from promise_cli.evaluate import evaluate;"
+    "import sys; from pathlib import Path; from promise_cli.evaluate.command import evaluate;"
     "evaluate(Path('masks'), Path('labels'), workers=2, metrics=['hd95'], page=False)"
 )
 

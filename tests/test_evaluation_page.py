@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from promise_cli.evaluate import evaluate
+from promise_cli.evaluate.command import evaluate
 from tests.chromium import needs_chromium, opened
 from tests.conftest import affine_of, write_nifti
 

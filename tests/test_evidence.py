@@ -23,7 +23,7 @@ from evidence.rule import _mean_dice
 from evidence.score_tables import PROMISE_PREDICT, WAYS, draws, epoch_of, pairs
 from evidence.steps import do_row, prepare, study_clicks
 from evidence.tables import PAGE, render
-from promise_cli.samples import Sample
+from promise_cli.train.samples import Sample
 from tests.conftest import write_dataset
 
 TINY = Matrix(

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from promise_cli.dataset import read_dataset
+from promise_cli.dataset.fingerprint import Histogram, make_fingerprint, measure_case
+from promise_cli.dataset.fingerprint.intensities import join_histograms
+from promise_cli.dataset.folder import read_dataset
+from promise_cli.dataset.plan import Plan, case_key, make_plan
+from promise_cli.disk.records import load_record, save_record
 from promise_cli.errors import DatasetError
-from promise_cli.fingerprint import Histogram, make_fingerprint, measure_case
-from promise_cli.fingerprint.intensities import join_histograms
-from promise_cli.plan import Plan, case_key, make_plan
-from promise_cli.records import load_record, save_record
 from tests.conftest import affine_of, write_nifti
 
 SHAPE = (6, 6, 6)

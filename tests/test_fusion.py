@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from promise_cli.patches import Patch
+from promise_cli.geometry.patch import Patch
 from promise_cli.session.fusion import Canvas, gaussian
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from promise_cli.errors import PromiseError
-from promise_cli.evaluate import evaluate
+from promise_cli.evaluate.command import evaluate
 from tests.boxes import AFFINE, box, write_two_cases
 from tests.conftest import write_nifti
 from tests.scans import write_itk

@@ -3,10 +3,10 @@ import dataclasses
 import pytest
 import torch
 
+from promise_cli.disk.records import record_from_json, record_to_json
 from promise_cli.errors import PlanError
-from promise_cli.loss_config import LossConfig
-from promise_cli.losses import boundary_loss, boundary_map, structural_loss, total_loss
-from promise_cli.records import record_from_json, record_to_json
+from promise_cli.network.recipe import LossConfig
+from promise_cli.train.losses import boundary_loss, boundary_map, structural_loss, total_loss
 
 PAPER, REFERENCE = LossConfig(), LossConfig.reference()
 

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from promise_cli.evaluate import evaluate
-from promise_cli.scoring import worst
+from promise_cli.evaluate import worst
+from promise_cli.evaluate.command import evaluate
 from tests.chromium import needs_chromium, opened
 from tests.conftest import write_nifti
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from promise_cli.metrics import dice, nsd, score_masks
-from promise_cli.metrics.surface_area import surface_areas
+from promise_cli.scores.metrics import dice, nsd, score_masks
+from promise_cli.scores.metrics.surface import surface_areas
 
 SPACING = (0.7, 0.9, 2.5)
 HEADER = float(np.float32(0.8))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from promise_cli.patches import Patch
+from promise_cli.geometry.patch import Patch
 from promise_cli.session.fusion import Canvas
 from promise_cli.session.neighbours import deepest_voxel, next_window, part_of_clicks
 

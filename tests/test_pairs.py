@@ -4,11 +4,11 @@ import os
 import numpy as np
 import pytest
 
+from promise_cli.disk.workspace import Workspace
 from promise_cli.errors import EvaluationError, PromiseError, WorkspaceError
-from promise_cli.evaluate import evaluate
-from promise_cli.pairs import pair_cases
-from promise_cli.targets import read_targets
-from promise_cli.workspace import Workspace
+from promise_cli.evaluate.command import evaluate
+from promise_cli.predictions.pairs import pair_cases
+from promise_cli.predictions.targets import read_targets
 from tests.conftest import edit_json, write_nifti
 
 AFFINE = np.eye(4)

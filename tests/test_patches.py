@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from promise_cli.patches import Patch
+from promise_cli.geometry.patch import Patch
 
 ARRAY = np.arange(4 * 5 * 6).reshape(4, 5, 6)
 

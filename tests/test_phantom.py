@@ -9,10 +9,10 @@ import pytest
 from nibabel import orientations
 from scipy import ndimage
 
-from promise_cli.grid import Grid
-from promise_cli.phantom import CLICK_DEPTH_MM, PhantomCase, draw_case, main, write_phantom
-from promise_cli.phantom_anatomy import Blob, rotation
-from promise_cli.splits import make_splits
+from promise_cli.dataset.splits import make_splits
+from promise_cli.demo.anatomy import Blob, rotation
+from promise_cli.demo.phantom import CLICK_DEPTH_MM, PhantomCase, draw_case, main, write_phantom
+from promise_cli.geometry.grid import Grid
 
 NUM_CASES = 6
 CASE_IDS = [f"phantom_{number:03d}" for number in range(1, NUM_CASES + 1)]

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from promise_cli.patches import Patch
+from promise_cli.geometry.patch import Patch
 from promise_cli.session.placement import windows_for, windows_over
 
 

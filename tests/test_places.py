@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from promise_cli.cli import evaluate_app
 from promise_cli.errors import EvaluationError
-from promise_cli.evaluate import evaluate
+from promise_cli.evaluate.command import evaluate
 from tests import test_pairs
 from tests.conftest import write_nifti
 from tests.test_pairs import AFFINE, mask, scores, write_predictions

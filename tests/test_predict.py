@@ -8,10 +8,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from promise_cli.disk.records import load_record
 from promise_cli.errors import PromiseError, PromptError, WorkspaceError
 from promise_cli.predict import predict
-from promise_cli.predictions import Failures, Predictions
-from promise_cli.records import load_record
+from promise_cli.predictions.record import Failures, Predictions
 from tests.conftest import RUN
 
 

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from promise_cli.cli import predict_app
-from promise_cli.metrics import dice
-from promise_cli.predictions import Failures, Predictions
+from promise_cli.disk.records import load_record
+from promise_cli.predictions.record import Failures, Predictions
 from promise_cli.prompts import Click, read_prompts
-from promise_cli.records import load_record
+from promise_cli.scores.metrics import dice
 from tests.balls import centre, label, mask_of, predict
 from tests.scans import write_dicom
 from tests.test_click_files.formats import write_everywhere

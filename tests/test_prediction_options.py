@@ -13,9 +13,9 @@ import SimpleITK as sitk  # noqa: N813
 from typer.testing import CliRunner
 
 from promise_cli.cli import evaluate_app, predict_app
-from promise_cli.metrics import dice
-from promise_cli.predictions import Failures, Predictions
-from promise_cli.records import load_record
+from promise_cli.disk.records import load_record
+from promise_cli.predictions.record import Failures, Predictions
+from promise_cli.scores.metrics import dice
 from promise_cli.volume import read_label
 from tests.balls import centre, label, mask_of, predict
 from tests.conftest import RUN

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from promise_cli.errors import PromiseError
-from promise_cli.predictor import Predictor
 from promise_cli.prompts import Click
+from promise_cli.session.predictor import Predictor
 from promise_cli.volume import Volume, read_volume
 from tests.conftest import OBLIQUE, RUN, affine_of, write_nifti
 from tests.standins import StandIn

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from promise_cli.dataset.splits import Splits
+from promise_cli.disk.records import load_record
 from promise_cli.errors import DatasetError, PlanError, PromiseError
-from promise_cli.preprocess import preprocess
-from promise_cli.records import load_record
-from promise_cli.splits import Splits
+from promise_cli.preprocess.command import preprocess
 from tests.conftest import affine_of, edit_json, write_case, write_dataset, write_nifti
 
 
@@ -240,7 +240,7 @@ def test_several_bad_cases_are_all_named(dataset: Path, tmp_path: Path) -> None:
 def test_it_runs_without_torch(tmp_path: Path) -> None:
     write_dataset(tmp_path / "Task98_Balls")
     code = (
-        "import sys, pathlib; from promise_cli.preprocess import preprocess;"
+        "import sys, pathlib; from promise_cli.preprocess.command import preprocess;"
         f"preprocess('98', root=pathlib.Path({str(tmp_path)!r}), workers=0);"
         "sys.exit(bool({'torch', 'monai', 'torchvision'} & set(sys.modules)))"
     )

@@ -7,9 +7,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from promise_cli.dataset import choose_target, read_dataset
+from promise_cli.dataset.folder import choose_target, read_dataset
 from promise_cli.errors import PlanError
-from promise_cli.preprocess import preprocess
+from promise_cli.preprocess.command import preprocess
 from tests.conftest import edit_json, write_dataset
 from tests.scans import write_dicom, write_itk
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from promise_cli.preprocess import preprocess
+from promise_cli.preprocess.command import preprocess
 from tests.conftest import edit_json, write_dataset
 
 COMMAND = str(Path(sys.executable).with_name("promise-preprocess"))
@@ -131,10 +131,10 @@ def test_two_commands_at_once_do_no_harm(fresh: Path, expected: Path) -> None:
 
 def test_a_plan_changed_by_another_command_stops_this_one(fresh: Path) -> None:
     """What it would write fits the old plan only."""
-    from promise_cli.case_jobs import make_cases
-    from promise_cli.dataset import read_dataset
+    from promise_cli.dataset.folder import read_dataset
     from promise_cli.errors import DatasetError
-    from promise_cli.survey import survey_dataset
+    from promise_cli.preprocess.verify import survey_dataset
+    from promise_cli.preprocess.write import make_cases
 
     done = preprocess("98", root=fresh, workers=0, shard="1/8")
     edit_json(done.folder / "plans.json", lambda plan: plan.update(spacing=[2.0, 2.0, 2.0]))

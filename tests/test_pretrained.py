@@ -8,9 +8,9 @@ import torch
 
 from promise_cli import pretrained
 from promise_cli.errors import CheckpointError
-from promise_cli.model import ModelConfig, ProMISe, model_config
-from promise_cli.model.weights import read_tensors
-from promise_cli.pretrained import OFFICIAL, OfficialFile, load_pretrained
+from promise_cli.network.pretrained import OFFICIAL, OfficialFile, load_pretrained
+from promise_cli.network.promise import ModelConfig, ProMISe, model_config
+from promise_cli.network.promise.weights import read_tensors
 from tests.conftest import SHARED
 
 DINO = SHARED / "weights" / "dinov2_vits14_fp16.safetensors"

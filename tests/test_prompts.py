@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from promise_cli.errors import PromptError
-from promise_cli.grid import Grid
+from promise_cli.geometry.grid import Grid
+from promise_cli.geometry.resample import target_grid
 from promise_cli.prompts import Click, draw_clicks, locate_clicks, read_prompts, unknown_case
-from promise_cli.resample import target_grid
 from promise_cli.volume import read_volume
 from tests.conftest import OBLIQUE, affine_of, write_nifti
 from tests.test_volume import ALL_AXES

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.errors import CheckpointError
-from promise_cli.predictor import Predictor
-from promise_cli.published import published_plan
+from promise_cli.network.authors import published_plan
+from promise_cli.network.checkpoint import build_model, load_checkpoint
+from promise_cli.session.predictor import Predictor
 from tests.test_model.authors_layout import PARITY, checkpoint
 from tests.test_model.test_reference import light, save
 

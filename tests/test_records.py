@@ -7,9 +7,9 @@ from typing import Literal
 
 import pytest
 
-from promise_cli.atomic import whole_file
+from promise_cli.disk.atomic import whole_file
+from promise_cli.disk.records import load_record, record_to_json, save_record
 from promise_cli.errors import PlanError
-from promise_cli.records import load_record, record_to_json, save_record
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from promise_cli.grid import Grid
-from promise_cli.resample import resample, resample_mask, resample_window, target_grid
+from promise_cli.geometry.grid import Grid
+from promise_cli.geometry.resample import resample, resample_mask, resample_window, target_grid
 from tests.conftest import OBLIQUE, affine_of
 
 SHAPES = [(30, 52, 40), (37, 20, 65), (1, 1, 1), (100, 7, 13)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from promise_cli.resample import resample, resample_mask, target_grid
+from promise_cli.geometry.resample import resample, resample_mask, target_grid
 from promise_cli.volume import read_label, read_volume, write_mask
 from tests.conftest import affine_of, write_nifti
 from tests.test_volume import ALL_AXES

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from promise_cli.case import load_case
-from promise_cli.presets import AugmentConfig, TrainConfig
-from promise_cli.samples import Sample, TrainingSamples, ValidationSamples, collate
+from promise_cli.dataset.case import load_case
+from promise_cli.network.recipe import AugmentConfig, TrainConfig
+from promise_cli.train.samples import Sample, TrainingSamples, ValidationSamples, collate
 
 IDS = tuple(f"ball_{number:03d}" for number in range(1, 7))
 PLAIN = AugmentConfig(

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from promise_cli.cli import evaluate_app
-from promise_cli.evaluate import evaluate
+from promise_cli.evaluate.command import evaluate
 from tests.conftest import write_nifti
 
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])

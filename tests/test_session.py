@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from promise_cli.architectures import centres_clicks
 from promise_cli.errors import PromptError
-from promise_cli.model import model_config
-from promise_cli.predictor import Predictor
+from promise_cli.network.promise import model_config
+from promise_cli.network.registry import centres_clicks
 from promise_cli.prompts import BACKGROUND, Click
+from promise_cli.session.predictor import Predictor
 from promise_cli.volume import read_volume
 from tests.conftest import RUN, affine_of, write_nifti
 from tests.standins import PerfectWindow, StandIn, predictor_of

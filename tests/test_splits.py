@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from promise_cli.dataset.splits import make_splits, splits_of_dataset
 from promise_cli.errors import DatasetError, PlanError
-from promise_cli.splits import make_splits, splits_of_dataset
 from tests.conftest import SHARED
 
 IDS = [f"case_{number:03d}" for number in range(100)]

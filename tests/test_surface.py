@@ -4,16 +4,21 @@ import math
 import numpy as np
 import pytest
 
-from promise_cli.bounding_box import (
+from promise_cli.geometry.box import (
     bounding_box,
     count_common,
     crop_both,
     crop_mask,
     joint_box,
 )
-from promise_cli.metrics.dilation import dilate
-from promise_cli.metrics.surface import extract_surface, make_ball, search_bits, search_tree
-from promise_cli.metrics.surface_area import surface_areas
+from promise_cli.scores.metrics.dilation import dilate
+from promise_cli.scores.metrics.surface import (
+    extract_surface,
+    make_ball,
+    search_bits,
+    search_tree,
+    surface_areas,
+)
 
 SPACING = (0.7, 0.9, 2.5)
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from promise_cli.case import load_case
 from promise_cli.cli import preprocess_app
+from promise_cli.dataset.case import load_case
+from promise_cli.dataset.plan import Plan, case_key
+from promise_cli.disk.records import load_record, record_to_json
 from promise_cli.errors import DatasetError, PlanError
-from promise_cli.evaluate import evaluate
-from promise_cli.plan import Plan, case_key
+from promise_cli.evaluate.command import evaluate
 from promise_cli.predict import predict
-from promise_cli.preprocess import preprocess
-from promise_cli.records import load_record, record_to_json
+from promise_cli.preprocess.command import preprocess
 from promise_cli.train import TrainRequest, train
 from tests.conftest import edit_json, write_dataset
 from tests.standins import plan_of

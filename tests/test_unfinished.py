@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from promise_cli.disk.workspace import BEST, FINAL, LAST
+from promise_cli.network.unfinished import unfinished
 from promise_cli.predict import predict
-from promise_cli.unfinished import unfinished
-from promise_cli.workspace import BEST, FINAL, LAST
 from tests.conftest import RUN, edit_json
 
 

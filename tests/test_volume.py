@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from promise_cli.errors import VolumeError
-from promise_cli.grid import Grid
+from promise_cli.geometry.grid import Grid
 from promise_cli.volume import case_id, find_volumes, read_grid, read_label, read_volume, write_mask
 from tests.conftest import OBLIQUE, affine_of, write_nifti
 

@@ -10,15 +10,17 @@ import torch
 from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 
-from promise_cli.architectures import PLAIN, PlainConfig, PlainNetwork
-from promise_cli.architectures.architecture import Architecture
-from promise_cli.case import Case
-from promise_cli.checkpoint import load_checkpoint, save_checkpoint
-from promise_cli.click_study import StudyRequest, study_clicks
+from promise_cli.dataset.case import Case
 from promise_cli.errors import CheckpointError, EvaluationError, PromptError
-from promise_cli.metrics import dice
+from promise_cli.evaluate.clicks import StudyRequest, study_clicks
+from promise_cli.network.architecture import Architecture
+from promise_cli.network.checkpoint import load_checkpoint, save_checkpoint
+from promise_cli.network.plain_config import PlainConfig
+from promise_cli.network.registry import PLAIN
+from promise_cli.network.rivals.plain import PlainNetwork
 from promise_cli.predict import predict as predict_from_python
-from promise_cli.predictor import Predictor
+from promise_cli.scores.metrics import dice
+from promise_cli.session.predictor import Predictor
 from promise_cli.train.fold_scores import _find_everywhere
 from promise_cli.volume import read_volume
 from tests.balls import label, mask_of, predict

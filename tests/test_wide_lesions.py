@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from promise_cli.metrics import dice
-from promise_cli.predictor import Predictor
 from promise_cli.prompts import BACKGROUND, Click
+from promise_cli.scores.metrics import dice
+from promise_cli.session.predictor import Predictor
 from promise_cli.volume import Volume, read_volume
 from tests.conftest import affine_of, write_nifti
 from tests.standins import PerfectWindow, StandIn, predictor_of

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from promise_cli.errors import PromiseError
-from promise_cli.work import Death, Job, Shard, claim, read_shard, run_jobs
-from promise_cli.work.memory import free_in_groups, free_memory, usable_cores
+from promise_cli.jobs import Death, Job, Shard, claim, read_shard, run_jobs
+from promise_cli.jobs.memory import free_in_groups, free_memory, usable_cores
 
 
 def _jobs(items: list, peak: int = 0) -> list[Job]:
@@ -160,7 +160,7 @@ def test_what_one_process_works_on_another_leaves_alone(tmp_path: Path) -> None:
 
 
 def test_who_waits_for_a_lock_is_told_why(tmp_path: Path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(importlib.import_module("promise_cli.work.claim"), "PATIENCE", 0.05)
+    monkeypatch.setattr(importlib.import_module("promise_cli.disk.lock"), "PATIENCE", 0.05)
     path, order = tmp_path / "case_1", []
 
     def second() -> None:

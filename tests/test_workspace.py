@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from promise_cli.disk.workspace import Workspace, open_workspace
 from promise_cli.errors import WorkspaceError
-from promise_cli.workspace import Workspace, open_workspace
 
 
 def _folders(root: Path, *names: str, file: str = "dataset.json") -> None:

@@ -171,8 +171,8 @@ def evaluate(
     if unheeded := _given(ctx, ONLY_WITH_CLICKS):
         verb = "go" if " and " in unheeded else "goes"
         raise EvaluationError(f"{unheeded} {verb} with --clicks N; add it")
-    from promise_cli.evaluate import evaluate as run
-    from promise_cli.evaluate import show_report
+    from promise_cli.evaluate.command import evaluate as run
+    from promise_cli.evaluate.command import show_report
 
     report = run(
         predictions,
@@ -205,6 +205,6 @@ def _given(ctx: typer.Context, names: Mapping[str, str]) -> str:
 def _study(**options: Any) -> None:
     """Simulated clicks need the network, which nothing else here loads."""
     share_cores()
-    from promise_cli.click_study import StudyRequest, show_study, study_clicks
+    from promise_cli.evaluate.clicks import StudyRequest, show_study, study_clicks
 
     show_study(*study_clicks(StudyRequest(**options)))

@@ -112,10 +112,10 @@ def predict(
     if single_window and max_windows not in (None, 1):
         raise typer.BadParameter("contradicts --max-windows", param_hint="'--single-window'")
     share_cores()
+    from promise_cli.jobs import read_shard
     from promise_cli.predict import needs_clicks, run
-    from promise_cli.predict.request import PredictRequest, parse_space
+    from promise_cli.predict.predict_request import PredictRequest, parse_space
     from promise_cli.session.neighbours import MAX_WINDOWS
-    from promise_cli.work import read_shard
 
     request = PredictRequest(
         images=images,

@@ -51,7 +51,7 @@ def preprocess(
 ) -> None:
     """Verify a dataset, plan, and write its cases: dataset folder -> preprocessed/<dataset>."""
     from promise_cli.console import say
-    from promise_cli.preprocess import preprocess as run
+    from promise_cli.preprocess.command import preprocess as run
 
     done = run(
         task,

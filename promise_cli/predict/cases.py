@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.bounding_box import bounding_box
 from promise_cli.errors import PromptError, VolumeError
+from promise_cli.geometry.box import bounding_box
+from promise_cli.jobs import free_memory
 from promise_cli.predict.inputs import Inputs, mask_name
-from promise_cli.predict.record import RecordFile
-from promise_cli.predict.request import PredictRequest
-from promise_cli.predictions import (
+from promise_cli.predict.predict_request import PredictRequest
+from promise_cli.predict.predictions_file import RecordFile
+from promise_cli.predictions.record import (
     ClickRecord,
     LesionRecord,
     PredictedCase,
-    Prediction,
     SecondsRecord,
     describe_click,
 )
 from promise_cli.prompts import FOREGROUND, ONE_LESION, Click, Lesion, lesions
+from promise_cli.session.prediction import Prediction
 from promise_cli.session.tissue import tissue_range
 from promise_cli.volume import (
     Volume,
@@ -31,11 +32,10 @@ from promise_cli.volume import (
     write_mask,
     write_probabilities,
 )
-from promise_cli.work import free_memory
 
 if TYPE_CHECKING:
-    from promise_cli.predictor import Predictor
     from promise_cli.report import SlicePicture
+    from promise_cli.session.predictor import Predictor
     from promise_cli.session.session import Session
 
 MEMORY_MARGIN = 2.0
@@ -87,7 +87,7 @@ class CaseWork:
 
     def read(self, case: str) -> "Session":
         """Read a scan and bring it to the networks' grid."""
-        from promise_cli.predictor import Seconds  # noqa: PLC0415  torch is slow to import
+        from promise_cli.session.predictor import Seconds  # noqa: PLC0415  torch is slow to import
 
         began = time.monotonic()
         path = self.inputs.scans[case]

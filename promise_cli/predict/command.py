@@ -7,16 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promise_cli.console import fail, say, track
+from promise_cli.disk.workspace import Workspace, open_workspace
 from promise_cli.errors import PromiseError, PromptError, WorkspaceError
-from promise_cli.grid import format_spacing
+from promise_cli.geometry.grid import format_spacing
+from promise_cli.network.unfinished import warn_of_unfinished
 from promise_cli.predict.cases import CaseWork
-from promise_cli.predict.finished import case_key, is_finished
 from promise_cli.predict.inputs import Inputs, check_output, gather_inputs, write_clicks
-from promise_cli.predict.record import RecordFile, earlier_cases, renew, save_failures
+from promise_cli.predict.predict_request import PredictRequest
+from promise_cli.predict.predictions_file import (
+    RecordFile,
+    earlier_cases,
+    is_finished,
+    prediction_key,
+    renew,
+    save_failures,
+)
 from promise_cli.predict.relay import relay
-from promise_cli.predict.request import PredictRequest
 from promise_cli.predict.summary import show_failures, show_new, show_rest
-from promise_cli.predictions import (
+from promise_cli.predictions.record import (
     NO_CLICKS,
     Failure,
     PredictedCase,
@@ -26,12 +34,10 @@ from promise_cli.predictions import (
     now,
 )
 from promise_cli.session.neighbours import MAX_WINDOWS
-from promise_cli.unfinished import warn_of_unfinished
-from promise_cli.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
-    from promise_cli.predictor import Predictor
     from promise_cli.report import SlicePicture
+    from promise_cli.session.predictor import Predictor
 
     Slices = tuple[SlicePicture, ...]
 
@@ -91,7 +97,7 @@ def _predict(
     earlier = earlier_cases(folder, checkpoints, inputs.attempted)
     by_case = {case.case_id: case for case in earlier}
     keys = {
-        case: case_key(request, checkpoints, inputs.scans[case], clicks)
+        case: prediction_key(request, checkpoints, inputs.scans[case], clicks)
         for case, clicks in inputs.clicks.items()
         if case not in failed
     }
@@ -135,7 +141,7 @@ def _work(
     listed: tuple[PredictedCase, ...],
 ) -> tuple[list[PredictedCase], dict[str, "Slices"]]:
     """Predict case by case; every finished one is on disk and listed before the one after the next begins."""
-    from promise_cli.predictor import Predictor  # noqa: PLC0415  the cheap checks come first
+    from promise_cli.session.predictor import Predictor  # noqa: PLC0415  the cheap checks come first
 
     predictor = Predictor.load(checkpoints, request.device, request.precision, tta=request.tta)
     if not predictor.takes_clicks:
@@ -210,8 +216,8 @@ def needs_clicks(request: PredictRequest) -> bool:
         WorkspaceError: Several runs fit, or those that were named do not.
         CheckpointError: A checkpoint is unusable.
     """
-    from promise_cli.architectures import takes_clicks  # noqa: PLC0415  torch is slow to import
-    from promise_cli.checkpoint import load_checkpoint  # noqa: PLC0415
+    from promise_cli.network.checkpoint import load_checkpoint  # noqa: PLC0415
+    from promise_cli.network.registry import takes_clicks  # noqa: PLC0415  torch is slow to import
 
     workspace = open_workspace(request.root)
     try:

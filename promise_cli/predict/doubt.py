@@ -1,6 +1,6 @@
 """A click on air or metal: what to ask its user."""
 
-from promise_cli.predictions import ClickRecord
+from promise_cli.predictions.record import ClickRecord
 from promise_cli.prompts import Click, format_point, locate_clicks, other_readings
 from promise_cli.volume import Volume
 

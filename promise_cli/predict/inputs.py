@@ -7,9 +7,9 @@ from pathlib import Path
 
 from promise_cli.console import say, warn
 from promise_cli.errors import PromiseError, PromptError
-from promise_cli.grid import Grid
-from promise_cli.predict.request import PredictRequest
-from promise_cli.predictions import RECORD, Failure
+from promise_cli.geometry.grid import Grid
+from promise_cli.predict.predict_request import PredictRequest
+from promise_cli.predictions.record import RECORD, Failure
 from promise_cli.prompts import (
     Click,
     Gathered,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from promise_cli.console import fail, say, show_table, warn
-from promise_cli.predictions import Failure, PredictedCase
+from promise_cli.predictions.record import RECORD, Failure, PredictedCase
 
 _MOST_NAMES = 5
 
@@ -84,7 +84,7 @@ def show_rest(
         )
     if num_kept:
         say(
-            f"{num_kept} masks of an earlier call with this network stay listed in {folder / 'predictions.json'}"
+            f"{num_kept} masks of an earlier call with this network stay listed in {folder / RECORD}"
         )
     if without_click:
         say(f"scans without a click, left out: {_names([case.case_id for case in without_click])}")

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.bounding_box import bounding_box
-from promise_cli.grid import Spacing
+from promise_cli.geometry.box import bounding_box
+from promise_cli.geometry.grid import Spacing
 
 Mask = NDArray[np.bool_]
 

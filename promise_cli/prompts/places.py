@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from promise_cli.errors import PromptError
-from promise_cli.grid import LPS_FROM_RAS, Grid, format_shape
+from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape
 from promise_cli.prompts.click import SPACES, Click, Space
 from promise_cli.prompts.values import shorten
 

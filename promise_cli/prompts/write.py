@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from promise_cli.atomic import write_text
-from promise_cli.grid import Grid
+from promise_cli.disk.atomic import write_text
+from promise_cli.geometry.grid import Grid
 from promise_cli.prompts.click import BACKGROUND, ONE_LESION, Click, Lesion, Space, lesions
 from promise_cli.prompts.places import point_of, voxel_of
 from promise_cli.prompts.points import FORMAT, VERSION

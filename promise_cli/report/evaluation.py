@@ -7,7 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from promise_cli.atomic import write_text
+from promise_cli.disk.atomic import write_text
 from promise_cli.errors import EvaluationError
 from promise_cli.report.boxes import box_plot
 from promise_cli.report.page import PREDICTION_GENERATOR, render

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.atomic import write_text
+from promise_cli.disk.atomic import write_text
+from promise_cli.disk.records import load_record
 from promise_cli.errors import PromiseError
-from promise_cli.predictions import (
+from promise_cli.predictions.record import (
     FAILURES,
     RECORD,
     ClickRecord,
@@ -19,7 +20,6 @@ from promise_cli.predictions import (
     Predictions,
 )
 from promise_cli.prompts import FOREGROUND
-from promise_cli.records import load_record
 from promise_cli.report.page import PREDICTION_GENERATOR, render
 from promise_cli.report.slices import Outline, SlicePicture, draw_slices
 from promise_cli.volume import Volume, read_label, read_volume

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.bounding_box import Box, Index, bounding_box
-from promise_cli.grid import Spacing
+from promise_cli.geometry.box import Box, Index, bounding_box
+from promise_cli.geometry.grid import Spacing
 
 MARGIN_MM = 25.0
 """A picture shows so much round the masks."""

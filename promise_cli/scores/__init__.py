@@ -22,7 +22,7 @@ from promise_cli.scores.metric import (
     values_of,
 )
 from promise_cli.scores.nnunet import NNUNET_FILE
-from promise_cli.scores.record import (
+from promise_cli.scores.score_record import (
     FAILURE_DICE,
     METRICS_FILE,
     CaseScore,

@@ -13,7 +13,7 @@ from promise_cli.scores.comparison import (
     holm,
 )
 from promise_cli.scores.metric import PairedScores, values_of
-from promise_cli.scores.record import CaseScore
+from promise_cli.scores.score_record import CaseScore
 
 
 def scores_by_case(cases: Sequence[CaseScore]) -> PairedScores:

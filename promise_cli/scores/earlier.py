@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from promise_cli.disk.records import load_json
 from promise_cli.errors import EvaluationError
-from promise_cli.records import load_json
 from promise_cli.scores.metric import DICE, FURTHER_METRICS, Metric, PairedScores, nsd_metric
-from promise_cli.scores.record import SCHEMA_VERSION
+from promise_cli.scores.score_record import SCHEMA_VERSION
 
 SETTINGS = {
     "tolerances_mm": "--tolerance",

@@ -7,13 +7,13 @@ import math
 import re
 from pathlib import Path
 
-from promise_cli.atomic import write_text
-from promise_cli.records import save_record
+from promise_cli.disk.atomic import write_text
+from promise_cli.disk.records import save_record
 from promise_cli.scores.folder import METHOD, TOOL, Marks, results_written
 from promise_cli.scores.markdown import to_markdown
 from promise_cli.scores.metric import metrics_of, values_of
 from promise_cli.scores.nnunet import NNUNET_FILE, Files, to_nnunet
-from promise_cli.scores.record import MARKDOWN_FILE, METRICS_FILE, TABLE_FILE, Report
+from promise_cli.scores.score_record import MARKDOWN_FILE, METRICS_FILE, TABLE_FILE, Report
 
 FIRST_COLUMNS = ("case_id", "label", "name", "status")
 MARKS: Marks = {

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from promise_cli.atomic import temporary_of
+from promise_cli.disk.atomic import temporary_of
 from promise_cli.errors import EvaluationError
 
 Marks = Mapping[str, re.Pattern[str]]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of
-from promise_cli.scores.record import LabelSummary, Report
+from promise_cli.scores.score_record import LabelSummary, Report
 from promise_cli.scores.statistics import Statistics, format_number
 
 _SPECIAL = re.compile(r"[\\|*_\[\]`<>~&]")

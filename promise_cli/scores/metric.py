@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promise_cli.scores.comparison import LabelComparison
-from promise_cli.scores.record import CaseScore, LabelSummary
+from promise_cli.scores.score_record import CaseScore, LabelSummary
 from promise_cli.scores.statistics import Statistics
 
 FurtherMetric = Literal["hd95", "assd", "precision", "recall", "volume_difference"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from promise_cli.scores.record import CaseScore, Report
+from promise_cli.scores.score_record import CaseScore, Report
 from promise_cli.scores.statistics import mean_of
 
 NNUNET_FILE = "summary.json"

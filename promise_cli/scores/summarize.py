@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from promise_cli.scores.record import (
+from promise_cli.scores.score_record import (
     FAILURE_DICE,
     NUM_WORST,
     CaseScore,

@@ -6,7 +6,7 @@ from promise_cli.console import say, show_table
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.markdown import comparison_method, format_p
 from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of, values_of
-from promise_cli.scores.record import CaseScore, LabelSummary, Report
+from promise_cli.scores.score_record import CaseScore, LabelSummary, Report
 from promise_cli.scores.statistics import format_number
 
 COMPARISON_COLUMNS = (

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.case import preprocess_image
-from promise_cli.patches import Patch
-from promise_cli.plan import Plan
+from promise_cli.dataset.case import preprocess_image
+from promise_cli.dataset.plan import Plan
+from promise_cli.geometry.patch import Patch
+from promise_cli.predictions.record import Seconds
 from promise_cli.session.networks import MAX_STATES, EncodedWindow, Networks, Volume32
-from promise_cli.session.seconds import Seconds
 from promise_cli.session.tissue import is_tissue
 from promise_cli.volume import Volume
 

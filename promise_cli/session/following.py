@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.patches import Patch
+from promise_cli.geometry.patch import Patch
 from promise_cli.prompts import FOREGROUND
 from promise_cli.session.answers import Answers
 from promise_cli.session.fusion import Canvas, Volume32

@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.grid import Shape
-from promise_cli.patches import Patch
+from promise_cli.geometry.grid import Shape
+from promise_cli.geometry.patch import Patch
 
 Volume32 = NDArray[np.float32]
 

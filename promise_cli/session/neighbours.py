@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from promise_cli.bounding_box import bounding_box
-from promise_cli.grid import Shape
-from promise_cli.patches import Patch
+from promise_cli.geometry.box import bounding_box
+from promise_cli.geometry.grid import Shape
+from promise_cli.geometry.patch import Patch
 from promise_cli.session.fusion import Canvas
 
 Mask = NDArray[np.bool_]

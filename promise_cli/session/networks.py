@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from promise_cli.architectures import Network, PlainState
 from promise_cli.console import warn
-from promise_cli.device import Precision, autocast
 from promise_cli.errors import CheckpointError
-from promise_cli.model import ImageState
+from promise_cli.network.device import Precision, autocast
+from promise_cli.network.promise import ImageState
+from promise_cli.network.registry import Network
+from promise_cli.network.rivals.plain import PlainState
 from promise_cli.prompts import PADDING
 
 Volume32 = NDArray[np.float32]

@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.grid import Shape
-from promise_cli.patches import Patch
+from promise_cli.geometry.grid import Shape
+from promise_cli.geometry.patch import Patch
 
 Indices = NDArray[np.int64]
 

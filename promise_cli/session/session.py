@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.console import warn
+from promise_cli.dataset.plan import Plan
 from promise_cli.errors import PromptError
-from promise_cli.patches import Patch
-from promise_cli.plan import Plan
-from promise_cli.predictions import Prediction
+from promise_cli.geometry.patch import Patch
+from promise_cli.geometry.resample import resample_window
+from promise_cli.predictions.record import Seconds
 from promise_cli.prompts import (
     BACKGROUND,
     FOREGROUND,
@@ -19,14 +20,13 @@ from promise_cli.prompts import (
     Space,
     locate_clicks,
 )
-from promise_cli.resample import resample_window
 from promise_cli.session.answers import Answers
 from promise_cli.session.following import follow
 from promise_cli.session.fusion import Canvas, Volume32
 from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
 from promise_cli.session.placement import windows_for, windows_over
-from promise_cli.session.seconds import Seconds
+from promise_cli.session.prediction import Prediction
 from promise_cli.volume import Volume, as_stored
 
 

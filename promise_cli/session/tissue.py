@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.plan import Normalisation
+from promise_cli.dataset.plan import Normalisation
 
 MIN_MARGIN = 200.0
 """HU beyond the target's own range that still are tissue; a wide range has a margin as wide."""

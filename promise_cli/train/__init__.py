@@ -11,7 +11,7 @@ can set how torch's threads wait before torch is loaded.
 
 from typing import TYPE_CHECKING, Any
 
-from promise_cli.train.request import TrainRequest
+from promise_cli.train.train_request import TrainRequest
 
 if TYPE_CHECKING:
     from promise_cli.train.command import train

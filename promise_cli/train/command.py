@@ -8,31 +8,30 @@ from typing import cast
 
 import torch
 
-from promise_cli.architectures import takes_clicks
-from promise_cli.case import made_with
 from promise_cli.console import say, warn
+from promise_cli.dataset.case import made_with
+from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.splits import Split, Splits
+from promise_cli.disk.records import load_record
+from promise_cli.disk.workspace import FINAL, LAST, Workspace, open_workspace
 from promise_cli.errors import CheckpointError, DatasetError, PlanError, StoppedError
-from promise_cli.plan import Plan
-from promise_cli.records import load_record
-from promise_cli.samples import TrainingSamples, ValidationSamples
-from promise_cli.splits import Split, Splits
-from promise_cli.train.answers import Answering
+from promise_cli.network.registry import takes_clicks
 from promise_cli.train.compiled import compile_network
+from promise_cli.train.corrections import Answering
 from promise_cli.train.fold_scores import score_fold
 from promise_cli.train.group import Group, join_group, launch
 from promise_cli.train.introduction import introduce, warn_of_large_targets
 from promise_cli.train.loop import train_epochs
 from promise_cli.train.outcome import recorded, warn_of_unheeded_clicks
-from promise_cli.train.place import run_folder
-from promise_cli.train.request import TrainRequest
 from promise_cli.train.resume import resume_run
 from promise_cli.train.run import Run, hold
-from promise_cli.train.start import start_run
+from promise_cli.train.samples import TrainingSamples, ValidationSamples
+from promise_cli.train.start import run_folder, start_run
 from promise_cli.train.stopping import StopRequest
+from promise_cli.train.train_request import TrainRequest
 from promise_cli.train.training import Training
 from promise_cli.train.watch import Board
 from promise_cli.volume import file_stamps
-from promise_cli.workspace import FINAL, LAST, Workspace, open_workspace
 
 SHIFT_SCALE = 64.0
 """HU that one unit of normalised intensity stands for where a scan has no HU: the deviation of the paper's

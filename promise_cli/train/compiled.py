@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from promise_cli.device import autocast, uncached
+from promise_cli.network.device import autocast, uncached
 from promise_cli.prompts import PADDING
-from promise_cli.train.answers import Answering
+from promise_cli.train.corrections import Answering
 from promise_cli.train.run import Run
 
 

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from promise_cli.device import uncached
+from promise_cli.network.device import uncached
+from promise_cli.network.registry import Network
 from promise_cli.prompts import BACKGROUND, FOREGROUND, PADDING, largest_error
-from promise_cli.samples import Sample, generator
+from promise_cli.train.samples import Sample, sample_rng
 
 STREAM = 1_000_000
 """Sets these random numbers apart from those of the samples themselves."""
@@ -38,7 +39,7 @@ def draw_turns(sample: Sample, most: int, *, seed: int, epoch: int) -> Turns:
         seed: Of the run.
         epoch: From 0; with the seed and the case it decides what is drawn.
     """
-    rngs = tuple(generator(seed, epoch, case_id, STREAM) for case_id in sample.case_ids)
+    rngs = tuple(sample_rng(seed, epoch, case_id, STREAM) for case_id in sample.case_ids)
     return Turns(tuple(int(rng.integers(0, most + 1)) for rng in rngs), rngs)
 
 
@@ -87,3 +88,45 @@ def click_on_errors(
             labels=torch.cat([sample.labels, torch.from_numpy(labels).to(sample.labels)], dim=1),
         )
     return sample
+
+
+class Logits(NamedTuple):
+    """Logits `(B, 2, I, J, K)`."""
+
+    last: Tensor
+    """After all corrections."""
+    first: Tensor | None
+    """For the clicks that the samples have; None where no sample is corrected, so that there is but one answer."""
+
+
+class Answering(nn.Module):
+    """A network and whoever corrects it: images and first clicks in, answers out.
+
+    What does not depend on the clicks is computed once for all answers, with its gradients.
+    """
+
+    def __init__(self, model: Network, *, learns_from_first: bool) -> None:
+        """Whether the first of two answers has gradients, too."""
+        super().__init__()
+        self.model = model
+        self.learns_from_first = learns_from_first
+        self.encode: Callable[[Tensor], Any] = model.encode
+        self.decode: Callable[[Any, Tensor, Tensor], Tensor] = model.decode
+
+    def forward(self, sample: Sample, turns: Turns) -> Logits:
+        """Ask, correct, and ask again.
+
+        Args:
+            sample: Of a batch, with its first clicks.
+            turns: How often each sample is corrected.
+        """
+        state = self.encode(sample.image)
+        if not turns.most:
+            return Logits(self.decode(state, sample.clicks, sample.labels), None)
+        if self.learns_from_first:
+            first = self.decode(state, sample.clicks, sample.labels)
+        else:
+            with torch.no_grad(), uncached():
+                first = self.decode(state, sample.clicks, sample.labels)
+        corrected = click_on_errors(self.decode, state, sample, first, turns)
+        return Logits(self.decode(state, corrected.clicks, corrected.labels), first)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from promise_cli.atomic import whole_file, write_text
+from promise_cli.disk.atomic import whole_file, write_text
 from promise_cli.errors import CheckpointError
 
 

@@ -5,9 +5,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from promise_cli.disk.records import record_from_json, record_to_json
 from promise_cli.errors import PlanError
-from promise_cli.presets import TrainConfig
-from promise_cli.records import record_from_json, record_to_json
+from promise_cli.network.recipe import TrainConfig
 
 C = TypeVar("C")
 

@@ -13,22 +13,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from promise_cli.architectures import Network, centres_clicks, takes_clicks
-from promise_cli.case import Case, load_case
-from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.console import say, show_table, track
-from promise_cli.device import Precision, autocast
+from promise_cli.dataset.case import Case, load_case
+from promise_cli.dataset.plan import Plan
+from promise_cli.disk.workspace import checkpoint_of
 from promise_cli.errors import DatasetError, StoppedError
-from promise_cli.metrics import score_masks
-from promise_cli.patches import Patch
-from promise_cli.plan import Plan
-from promise_cli.samples import foreground_voxel, generator
+from promise_cli.geometry.patch import Patch
+from promise_cli.network.checkpoint import build_model, load_checkpoint
+from promise_cli.network.device import Precision, autocast
+from promise_cli.network.registry import Network, centres_clicks, takes_clicks
 from promise_cli.scores import CaseScore, Report, Summary, summarize, write_report
+from promise_cli.scores.metrics import score_masks
 from promise_cli.session.fusion import Canvas
 from promise_cli.session.placement import window_round, windows_over
 from promise_cli.train.run import Run
+from promise_cli.train.samples import foreground_voxel, sample_rng
 from promise_cli.train.stopping import StopRequest
-from promise_cli.workspace import checkpoint_of
 
 TOLERANCE_MM = 5.0
 """The default of the authors' code."""
@@ -65,7 +65,7 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
             )
         case = load_case(cases_dir, case_id)
         if clicked:
-            click = foreground_voxel(case, generator(run.seed, 0, case_id))
+            click = foreground_voxel(case, sample_rng(run.seed, 0, case_id))
             found = _find_at_click(model, case, click, run.plan, run.device, run.precision)
         else:
             found = _find_everywhere(model, case, run.plan, run.device, run.precision)

@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from promise_cli.console import mute
 from promise_cli.errors import CheckpointError, PromiseError, StoppedError
-from promise_cli.model import NEVER_CALLED
+from promise_cli.network.promise import NEVER_CALLED
 
 PATIENCE = datetime.timedelta(hours=1)
 """How long processes wait for each other, such as for the first one to fetch large weights; NCCL gives up sooner."""

@@ -3,11 +3,11 @@
 import math
 from pathlib import Path
 
-from promise_cli.architectures import describe_network
 from promise_cli.console import say, warn
+from promise_cli.dataset.fingerprint import Fingerprint
+from promise_cli.disk.records import load_record
 from promise_cli.errors import PlanError
-from promise_cli.fingerprint import Fingerprint
-from promise_cli.records import load_record
+from promise_cli.network.registry import describe_network
 from promise_cli.train.run import Run
 
 

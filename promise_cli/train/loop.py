@@ -5,14 +5,13 @@ from collections.abc import Iterator, Sequence
 
 from torch.utils.data import DataLoader
 
-from promise_cli.samples import collate
 from promise_cli.train.curves import EpochLog
 from promise_cli.train.provenance import peak_memory_gib
+from promise_cli.train.samples import collate
 from promise_cli.train.schedule import Batch, schedule
-from promise_cli.train.step import take_step
+from promise_cli.train.step import take_step, validate
 from promise_cli.train.stopping import leave_signals_to_parent
 from promise_cli.train.training import Training, stop_if_asked
-from promise_cli.train.validation import validate
 
 
 def train_epochs(training: Training) -> None:

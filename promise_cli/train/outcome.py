@@ -7,16 +7,16 @@ from contextlib import contextmanager
 
 import torch
 
-from promise_cli.architectures import count_operations
 from promise_cli.console import warn
 from promise_cli.errors import CheckpointError, PromiseError, StoppedError
-from promise_cli.model import ModelConfig
+from promise_cli.network.promise import ModelConfig
+from promise_cli.network.registry import count_operations
 from promise_cli.train.provenance import (
     begin_session,
-    end_session,
-    load_sessions,
+    end_call,
+    load_calls,
     peak_memory_gib,
-    save_sessions,
+    save_calls,
 )
 from promise_cli.train.run import Run
 from promise_cli.train.training import Training
@@ -33,7 +33,7 @@ _NO_MEMORY = re.compile("out of memory|not enough memory|can't allocate|alloc_cp
 def recorded(training: Training) -> Iterator[None]:
     """Keep run.json up to date: when it began, after each epoch, and how it ended."""
     run, group = training.run, training.group
-    earlier = () if run.epoch + run.step == 0 else load_sessions(run.folder)
+    earlier = () if run.epoch + run.step == 0 else load_calls(run.folder)
     session = begin_session(
         run.device,
         processes=group.size,
@@ -60,8 +60,8 @@ def recorded(training: Training) -> Iterator[None]:
             peak_memory_gib=peak_memory_gib(run.device),
         )
         if outcome != "running":
-            current = end_session(current, outcome)
-        save_sessions((*earlier, current), run.folder)
+            current = end_call(current, outcome)
+        save_calls((*earlier, current), run.folder)
 
     training.on_epoch = record
     try:

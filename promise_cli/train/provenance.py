@@ -15,15 +15,15 @@ from pathlib import Path
 import torch
 
 from promise_cli import __version__
+from promise_cli.disk.records import load_record, save_record
 from promise_cli.errors import PlanError
-from promise_cli.records import load_record, save_record
 
 FILE = "run.json"
 SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
+class TrainCall:
     """One call of promise-train."""
 
     started: str
@@ -65,7 +65,7 @@ class RunRecord:
     """`run.json`."""
 
     schema_version: int = SCHEMA_VERSION
-    sessions: tuple[Session, ...] = ()
+    sessions: tuple[TrainCall, ...] = ()
 
 
 def begin_session(
@@ -78,10 +78,10 @@ def begin_session(
     network: str,
     operations_per_patch: int | None,
     first_epoch: int,
-) -> Session:
+) -> TrainCall:
     """What is known before the first step."""
     parameters = list(model.parameters())
-    return Session(
+    return TrainCall(
         started=_now(),
         command=_command_line(),
         git=_git_state(),
@@ -102,12 +102,12 @@ def begin_session(
     )
 
 
-def end_session(session: Session, outcome: str) -> Session:
+def end_call(session: TrainCall, outcome: str) -> TrainCall:
     """The session as it ended."""
     return dataclasses.replace(session, ended=_now(), outcome=outcome)
 
 
-def load_sessions(folder: Path) -> tuple[Session, ...]:
+def load_calls(folder: Path) -> tuple[TrainCall, ...]:
     """Of the calls before; none where run.json is missing or damaged, which must not stop a run."""
     try:
         return load_record(RunRecord, folder / FILE).sessions
@@ -115,7 +115,7 @@ def load_sessions(folder: Path) -> tuple[Session, ...]:
         return ()
 
 
-def save_sessions(sessions: tuple[Session, ...], folder: Path) -> None:
+def save_calls(sessions: tuple[TrainCall, ...], folder: Path) -> None:
     """Write run.json, whole or not at all."""
     save_record(RunRecord(sessions=sessions), folder / FILE)
 

@@ -6,22 +6,19 @@ from pathlib import Path
 
 from torch.optim import AdamW
 
-from promise_cli.architectures import (
-    Network,
-    PlainConfig,
-    encoder_of,
-)
-from promise_cli.checkpoint import Checkpoint, build_model, load_checkpoint
-from promise_cli.device import choose_device, choose_precision
+from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.splits import Split
+from promise_cli.disk.workspace import LAST
 from promise_cli.errors import CheckpointError
-from promise_cli.model import NEVER_CALLED, ProMISe
-from promise_cli.plan import Plan
-from promise_cli.splits import Split
+from promise_cli.network.checkpoint import Checkpoint, build_model, load_checkpoint
+from promise_cli.network.device import choose_device, choose_precision
+from promise_cli.network.plain_config import PlainConfig
+from promise_cli.network.promise import NEVER_CALLED, ProMISe
+from promise_cli.network.registry import Network, encoder_of
 from promise_cli.train.curves import EpochLog, load_log
-from promise_cli.train.request import MAY_CHANGE, OPTIONS, TrainRequest
 from promise_cli.train.run import Run
 from promise_cli.train.start import make_optimizer
-from promise_cli.workspace import LAST
+from promise_cli.train.train_request import MAY_CHANGE, OPTIONS, TrainRequest
 
 
 def resume_run(

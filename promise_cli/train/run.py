@@ -9,18 +9,18 @@ from pathlib import Path
 import torch
 from torch.optim import AdamW
 
-from promise_cli.architectures import PROMISE, Network
-from promise_cli.atomic import PREFIX
-from promise_cli.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from promise_cli.device import Precision
+from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.splits import Split
+from promise_cli.disk.atomic import PREFIX
+from promise_cli.disk.records import save_record
+from promise_cli.disk.workspace import BEST, FINAL, LAST
 from promise_cli.errors import CheckpointError
-from promise_cli.plan import Plan
-from promise_cli.presets import TrainConfig
-from promise_cli.records import save_record
-from promise_cli.splits import Split
+from promise_cli.jobs import claim
+from promise_cli.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from promise_cli.network.device import Precision
+from promise_cli.network.recipe import TrainConfig
+from promise_cli.network.registry import PROMISE, Network
 from promise_cli.train.curves import EpochLog, draw_progress, save_log
-from promise_cli.work import claim
-from promise_cli.workspace import BEST, FINAL, LAST
 
 METRICS = ("metrics.json", "metrics.csv", "metrics.md")
 """Of the fold's test cases, at the end."""

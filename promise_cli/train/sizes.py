@@ -5,24 +5,24 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.architectures import (
+from promise_cli.dataset.fingerprint import Fingerprint
+from promise_cli.dataset.plan import LARGEST_PATCH, LEAST_PATCH, Plan
+from promise_cli.disk.records import load_record
+from promise_cli.errors import CheckpointError, PlanError
+from promise_cli.network.architecture import Setting
+from promise_cli.network.plain_config import PlainConfig
+from promise_cli.network.promise import ModelConfig
+from promise_cli.network.promise.config import ENCODER_NAMES, RECOMMENDED
+from promise_cli.network.recipe import TINY_PATCH, TrainConfig, plain_preset, preset
+from promise_cli.network.registry import (
     PROMISE,
     NetworkConfig,
-    PlainConfig,
-    Setting,
     check_name,
     plan_network,
     takes_clicks,
 )
-from promise_cli.errors import CheckpointError, PlanError
-from promise_cli.fingerprint import Fingerprint
-from promise_cli.model import ModelConfig
-from promise_cli.model.config import ENCODER_NAMES, RECOMMENDED
-from promise_cli.plan import LARGEST_PATCH, LEAST_PATCH, Plan
-from promise_cli.presets import TINY_PATCH, TrainConfig, plain_preset, preset
-from promise_cli.records import load_record
 from promise_cli.train.fields import last_value, set_fields
-from promise_cli.train.request import TrainRequest
+from promise_cli.train.train_request import TrainRequest
 
 
 @dataclass(frozen=True, kw_only=True)

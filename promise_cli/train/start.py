@@ -6,21 +6,19 @@ from pathlib import Path
 import torch
 from torch.optim import AdamW
 
-from promise_cli.architectures import (
-    Network,
-    build_network,
-    encoder_of,
-)
-from promise_cli.device import choose_device, choose_precision
-from promise_cli.errors import WorkspaceError
-from promise_cli.model import ProMISe
-from promise_cli.plan import Plan
-from promise_cli.presets import TrainConfig
-from promise_cli.pretrained import load_pretrained
-from promise_cli.splits import Split
-from promise_cli.train.request import TrainRequest
+from promise_cli.console import say
+from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.splits import Split
+from promise_cli.disk.workspace import LAST
+from promise_cli.errors import CheckpointError, WorkspaceError
+from promise_cli.network.device import choose_device, choose_precision
+from promise_cli.network.pretrained import load_pretrained
+from promise_cli.network.promise import ProMISe
+from promise_cli.network.recipe import TrainConfig
+from promise_cli.network.registry import PROMISE, Network, build_network, check_name, encoder_of
 from promise_cli.train.run import Run
 from promise_cli.train.sizes import choose_network
+from promise_cli.train.train_request import TrainRequest
 
 
 def start_run(
@@ -89,3 +87,44 @@ def make_optimizer(model: Network, config: TrainConfig) -> AdamW:
     """AdamW over what is trained, in the order of the network's parameters, by which a checkpoint keeps its moments."""
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+CLICKS = "_clicks"
+
+
+def run_folder(dataset: Path, request: TrainRequest) -> Path:
+    """The folder that a call works on.
+
+    Args:
+        dataset: Folder of its results.
+        request: The call. One that resumes and leaves the network out means the only run of the fold.
+
+    Raises:
+        PlanError: No such network.
+        CheckpointError: Several runs could be resumed.
+    """
+    network = request.network or PROMISE
+    check_name(network)
+    fold = f"fold_{request.fold}"
+    suffix = CLICKS if request.clicks_as_channel else ""
+    exact = dataset / fold if network == PROMISE else dataset / f"{network}{suffix}" / fold
+    promises = network == PROMISE and request.clicks_as_channel  # no run of its own is called so
+    if not request.resume or ((exact / LAST).exists() and not promises):
+        return exact
+    there = [path.parent for path in sorted(dataset.glob(f"*/{fold}/{LAST}"))]
+    fits = [path for path in there if _may_mean(request, path.parent.name)]
+    if len(fits) > 1:
+        shown = ", ".join(path.parent.name for path in fits)
+        raise CheckpointError(
+            f"{dataset}: runs of several networks could go on ({shown}); name one with --network, and"
+            " --clicks-as-channel where its name ends so"
+        )
+    if fits:
+        say(f"going on with the only run of fold {request.fold}: {fits[0]}")
+    return fits[0] if fits else exact
+
+
+def _may_mean(request: TrainRequest, name: str) -> bool:
+    if request.clicks_as_channel and not name.endswith(CLICKS):
+        return False
+    return request.network is None or name.removesuffix(CLICKS) == request.network

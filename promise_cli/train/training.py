@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from promise_cli.architectures import takes_clicks
 from promise_cli.errors import DatasetError, StoppedError
-from promise_cli.samples import TrainingSamples, ValidationSamples
+from promise_cli.network.registry import takes_clicks
 from promise_cli.train.group import Group
 from promise_cli.train.run import Run
+from promise_cli.train.samples import TrainingSamples, ValidationSamples
 from promise_cli.train.schedule import num_steps
 from promise_cli.train.stopping import StopRequest
 from promise_cli.train.watch import Board, Watch

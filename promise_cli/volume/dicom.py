@@ -14,7 +14,7 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
-from promise_cli.grid import LPS_FROM_RAS, Grid, format_shape
+from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape
 from promise_cli.volume.itk import itk_reason, ras_affine, refuse_memory
 from promise_cli.volume.names import dicom_files
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid

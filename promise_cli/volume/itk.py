@@ -9,7 +9,7 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
-from promise_cli.grid import LPS_FROM_RAS, Grid, format_shape, format_spacing
+from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape, format_spacing
 from promise_cli.volume.metaimage import check_meta_data, read_meta_header
 from promise_cli.volume.packed import check_packed_nrrd
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid

@@ -16,9 +16,15 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
-from promise_cli.grid import Grid, format_spacing
+from promise_cli.geometry.grid import Grid, format_spacing
 from promise_cli.volume.packed import unpack
-from promise_cli.volume.stored import Stored, shear_note, spatial_shape, stored_grid
+from promise_cli.volume.stored import (
+    SPACING_TOLERANCE,
+    Stored,
+    shear_note,
+    spatial_shape,
+    stored_grid,
+)
 
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # our own message says what matters
 
@@ -31,8 +37,6 @@ _READ_ERRORS = (
     ValueError,
     zlib.error,
 )
-SPACING_TOLERANCE = 1e-3
-"""By how much, as a share, the header's spacing may differ from the affine's before it is worth a note."""
 
 
 def open_nifti(path: Path) -> Stored:

@@ -12,10 +12,10 @@ from nibabel import orientations
 from numpy.typing import NDArray
 
 from promise_cli.errors import PromiseError, VolumeError
-from promise_cli.grid import Grid, Spacing
+from promise_cli.geometry.grid import Grid, Spacing
 from promise_cli.volume.names import FORMATS, SUFFIXES, case_id
 from promise_cli.volume.nifti import open_nifti
-from promise_cli.volume.stored import Stored
+from promise_cli.volume.stored import Stored, header_spacing
 
 Orientation = Literal["RAS", "as_stored"]
 
@@ -41,6 +41,11 @@ class Volume:
     """What is odd about the file's geometry and need not be mended."""
     header_spacing: Spacing | None = None
     """mm along the file's axes as its header has it, to the last bit; None: `stored_grid.spacing`."""
+
+    @property
+    def exact_spacing(self) -> Spacing:
+        """Mm along the file's axes: the header's numbers, where the affine does not contradict them."""
+        return header_spacing(self.header_spacing, self.stored_grid)
 
     def without_array(self) -> "Volume":
         """What is needed to write on this grid, without the voxels' memory."""

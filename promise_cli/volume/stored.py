@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from promise_cli.errors import VolumeError
-from promise_cli.grid import Grid, Shape, Spacing, format_shape, format_spacing
+from promise_cli.geometry.grid import Grid, Shape, Spacing, format_shape, format_spacing
 
 SPACING_MM = (1e-3, 100.0)
 """What a voxel's edge may measure; beyond, the header's units are wrong."""
 LONGEST = 32767
 """Voxels of an axis, as NIfTI counts, in which masks are written."""
+SPACING_TOLERANCE = 1e-3
+"""Largest relative difference between the header's spacing and the affine's at which both count as the same."""
 SHEAR_DEGREES = 0.05
 """Axes that miss the right angle by more are worth a note; below, it is the header's rounding."""
 
@@ -71,6 +73,21 @@ def stored_grid(shape: Shape, affine: ArrayLike, path: Path) -> Grid:
             f"{path}: voxels of {format_spacing(grid.spacing)}, which cannot be; correct the header's units"
         )
     return grid
+
+
+def header_spacing(found: Spacing | None, grid: Grid) -> Spacing:
+    """The header's spacing, as all published NSD values took it: in NIfTI float32, widened to float64.
+
+    A tolerance that is a multiple of the spacing is met or missed by the last bit of that number.
+    Where the header contradicts the affine by more than rounding, the affine is believed.
+
+    Args:
+        found: mm along the file's axes as its header has it; None where it has none.
+        grid: Of the file.
+    """
+    if found and np.allclose(found, grid.spacing, rtol=SPACING_TOLERANCE, atol=0):
+        return found
+    return grid.spacing
 
 
 def shear_note(grid: Grid) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ import numpy as np
 from nibabel import orientations
 from numpy.typing import NDArray
 
-from promise_cli.atomic import whole_file
-from promise_cli.grid import format_shape
+from promise_cli.disk.atomic import whole_file
+from promise_cli.geometry.grid import format_shape
 from promise_cli.volume.read import Volume
 
 

@@ -27,11 +27,10 @@ def measure(encoder: str, edge: int) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from promise_cli.device import autocast, choose_precision
-    from promise_cli.presets import preset
-    from promise_cli.samples import Sample
-    from promise_cli.train.answers import Answering
-    from promise_cli.train.corrections import Turns, click_on_errors
+    from promise_cli.network.device import autocast, choose_precision
+    from promise_cli.network.recipe import preset
+    from promise_cli.train.corrections import Answering, Turns, click_on_errors
+    from promise_cli.train.samples import Sample
     from promise_cli.train.step import _loss_of
 
     device = torch.device("cpu")

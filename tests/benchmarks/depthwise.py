@@ -37,7 +37,7 @@ def measure(size: Size) -> dict[str, object]:
     import torch
     from torch import nn
 
-    from promise_cli.model.depthwise import DepthwiseConv3d
+    from promise_cli.network.promise.convolution import DepthwiseConv3d
 
     ours = DepthwiseConv3d(size.channels, size.kernel)
     torchs = nn.Conv3d(

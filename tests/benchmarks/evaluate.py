@@ -19,7 +19,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from promise_cli.evaluate import evaluate
+from promise_cli.evaluate.command import evaluate
 from promise_cli.volume import read_label
 from tests.benchmarks.nsd import SPACING, blob
 

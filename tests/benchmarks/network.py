@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from promise_cli.loss_config import LossConfig
-from promise_cli.losses import total_loss
-from promise_cli.model import PRESETS, ProMISe, model_config
+from promise_cli.network.promise import PRESETS, ProMISe, model_config
+from promise_cli.network.recipe import LossConfig
+from promise_cli.train.losses import total_loss
 from tests.test_model.plain_network import plain_logits
 
 Call = Callable[[], Tensor]

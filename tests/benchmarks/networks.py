@@ -19,9 +19,10 @@ EDGE = 96
 def measure(name: str, edge: int) -> dict[str, Any]:
     import torch
 
-    from promise_cli.architectures import Setting, build_network, count_operations, plan_network
-    from promise_cli.loss_config import LossConfig
-    from promise_cli.losses import total_loss
+    from promise_cli.network.architecture import Setting
+    from promise_cli.network.recipe import LossConfig
+    from promise_cli.network.registry import build_network, count_operations, plan_network
+    from promise_cli.train.losses import total_loss
 
     config = plan_network(name, Setting(patch_size=edge, spacing=(1.0, 1.0, 1.0), small=False))
     before = _peak_gib()
@@ -53,7 +54,7 @@ def _peak_gib() -> float:
 
 
 def main(arguments: list[str]) -> None:
-    from promise_cli.architectures import PLAIN
+    from promise_cli.network.registry import PLAIN
 
     edge = int(arguments[0]) if arguments else EDGE
     context = multiprocessing.get_context("spawn")

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from promise_cli.metrics import Scores, score_masks
+from promise_cli.scores.metrics import Scores, score_masks
 
 SHAPE = (512, 512, 100)
 SPACING = (0.8, 0.8, 2.5)

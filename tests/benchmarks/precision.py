@@ -15,15 +15,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from promise_cli.architectures import Network
+    from promise_cli.network.registry import Network
 
 PAIRS = 5
 EDGE = 48
 
 
 def build(name: str, edge: int, *, small: bool) -> "Network":
-    from promise_cli.architectures import PROMISE, Setting, build_network, plan_network
-    from promise_cli.model import ProMISe, model_config
+    from promise_cli.network.architecture import Setting
+    from promise_cli.network.promise import ProMISe, model_config
+    from promise_cli.network.registry import PROMISE, build_network, plan_network
 
     network, _, encoder = name.partition(":")
     if network != PROMISE:
@@ -39,9 +40,9 @@ def build(name: str, edge: int, *, small: bool) -> "Network":
 def measure(name: str, edge: int, *, small: bool) -> dict[str, Any]:
     import torch
 
-    from promise_cli.device import Precision, autocast
-    from promise_cli.loss_config import LossConfig
-    from promise_cli.losses import total_loss
+    from promise_cli.network.device import Precision, autocast
+    from promise_cli.network.recipe import LossConfig
+    from promise_cli.train.losses import total_loss
 
     model = build(name, edge, small=small)
     size = model.config.patch_size
@@ -74,7 +75,7 @@ def measure(name: str, edge: int, *, small: bool) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    from promise_cli.architectures import PLAIN
+    from promise_cli.network.registry import PLAIN
 
     edge = int(arguments[0]) if arguments else EDGE
     for name in arguments[1:] or PLAIN:

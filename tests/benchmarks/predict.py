@@ -20,17 +20,17 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from promise_cli.checkpoint import Checkpoint, save_checkpoint
 from promise_cli.console import mute
-from promise_cli.model import ProMISe
-from promise_cli.plan import Normalisation, Plan
+from promise_cli.dataset.plan import Normalisation, Plan
+from promise_cli.dataset.splits import Split
+from promise_cli.disk.records import load_record
+from promise_cli.network.checkpoint import Checkpoint, save_checkpoint
+from promise_cli.network.promise import ProMISe
+from promise_cli.network.recipe import preset
 from promise_cli.predict import run
-from promise_cli.predict.request import PredictRequest
-from promise_cli.predictions import Predictions
-from promise_cli.predictor import Predictor
-from promise_cli.presets import preset
-from promise_cli.records import load_record
-from promise_cli.splits import Split
+from promise_cli.predict.predict_request import PredictRequest
+from promise_cli.predictions.record import Predictions
+from promise_cli.session.predictor import Predictor
 
 
 def main() -> None:

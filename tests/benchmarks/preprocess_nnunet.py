@@ -66,11 +66,11 @@ def serve(steps: dict[str, Callable[[Case], object]]) -> None:
 
 def serve_ours(folder: Path, dataset: Path) -> None:
     """One process of promise-preprocess; its plan was made before."""
-    from promise_cli.case import preprocess_case
-    from promise_cli.dataset import CaseFiles, read_dataset
-    from promise_cli.fingerprint import Measurements
-    from promise_cli.plan import Plan
-    from promise_cli.records import load_record
+    from promise_cli.dataset.case import preprocess_case
+    from promise_cli.dataset.fingerprint import Measurements
+    from promise_cli.dataset.folder import CaseFiles, read_dataset
+    from promise_cli.dataset.plan import Plan
+    from promise_cli.disk.records import load_record
 
     read = read_dataset(dataset)
     (plan_path,) = folder.glob("preprocessed/*/plans.json")
@@ -209,8 +209,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         environment = Path(sys.argv[2]) if len(sys.argv) > 2 else install(folder / "environment")
-        from promise_cli.dataset import read_dataset
-        from promise_cli.preprocess import preprocess
+        from promise_cli.dataset.folder import read_dataset
+        from promise_cli.preprocess.command import preprocess
 
         with contextlib.redirect_stdout(sys.stderr):
             preprocess(str(dataset), root=folder)

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from promise_cli.presets import TrainConfig
-from promise_cli.samples import TrainingSamples
+from promise_cli.network.recipe import TrainConfig
+from promise_cli.train.samples import TrainingSamples
 
 CASES, EDGE = 3, 320
 

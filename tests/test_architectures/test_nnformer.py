@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from promise_cli.architectures import PlainNetwork, Setting, build_network, plan_network
-from promise_cli.architectures.nnformer import Down, Embedding, NNFormerConfig, Up
-from promise_cli.architectures.volume_attention import VolumeAttention, VolumeBlock
+from promise_cli.network.architecture import Setting
+from promise_cli.network.registry import build_network, plan_network
+from promise_cli.network.rivals.nnformer import Down, Embedding, NNFormerConfig, Up
+from promise_cli.network.rivals.plain import PlainNetwork
+from promise_cli.network.rivals.volume_attention import VolumeAttention, VolumeBlock
 
 GRID, WINDOW, WIDTH, HEADS = 4, 2, 6, 2
 PLACES = list(itertools.product(range(GRID), repeat=3))

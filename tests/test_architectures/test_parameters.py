@@ -5,18 +5,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from promise_cli.architectures import (
+from promise_cli.disk.records import record_from_json, record_to_json
+from promise_cli.errors import PlanError
+from promise_cli.network.architecture import Setting
+from promise_cli.network.registry import (
     NETWORKS,
     PLAIN,
-    Setting,
     build_network,
     config_type,
     count_operations,
     plan_network,
 )
-from promise_cli.architectures.segresnet import SegResNetConfig
-from promise_cli.errors import PlanError
-from promise_cli.records import record_from_json, record_to_json
+from promise_cli.network.rivals.segresnet import SegResNetConfig
 
 
 def _setting(edge: int = 96, **changes) -> Setting:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from promise_cli.architectures import PLAIN, Setting, build_network, plan_network
+from promise_cli.network.architecture import Setting
+from promise_cli.network.registry import PLAIN, build_network, plan_network
 
 SMALL = Setting(patch_size=48, spacing=(1.0, 1.0, 1.0), small=True)
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from promise_cli.architectures import Setting, plan_network
-from promise_cli.architectures.unet_plan import plan_unet
-from promise_cli.plan import Plan
-from promise_cli.records import load_record
+from promise_cli.dataset.plan import Plan
+from promise_cli.disk.records import load_record
+from promise_cli.network.architecture import Setting
+from promise_cli.network.registry import plan_network
+from promise_cli.network.rivals.unet_plan import plan_unet
 
 ONE, TWO, THREE = (1, 1, 1), (2, 2, 2), (3, 3, 3)
 

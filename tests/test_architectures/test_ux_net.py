@@ -2,8 +2,8 @@
 
 import torch
 
-from promise_cli.architectures.channel_norm import ChannelNorm
-from promise_cli.architectures.ux_net import UXBlock, UXEncoder, UXNetConfig
+from promise_cli.network.rivals.channel_norm import ChannelNorm
+from promise_cli.network.rivals.ux_net import UXBlock, UXEncoder, UXNetConfig
 
 
 def _depthwise(features: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:

@@ -7,10 +7,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from promise_cli.errors import PromptError
-from promise_cli.grid import Grid
+from promise_cli.geometry.grid import Grid
+from promise_cli.geometry.resample import target_grid
 from promise_cli.prompts import Click, locate_clicks, nearest_voxel, read_prompts
 from promise_cli.prompts.places import point_of, voxel_of
-from promise_cli.resample import target_grid
 from promise_cli.volume import read_volume
 from tests.conftest import affine_of, write_nifti
 from tests.test_click_files.formats import write_everywhere

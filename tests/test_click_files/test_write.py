@@ -6,7 +6,7 @@ from pathlib import Path
 import fastjsonschema
 import numpy as np
 
-from promise_cli.grid import Grid
+from promise_cli.geometry.grid import Grid
 from promise_cli.prompts import (
     BACKGROUND,
     Click,

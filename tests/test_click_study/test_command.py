@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from promise_cli.cli import evaluate_app
-from promise_cli.click_study import study as module
-from promise_cli.metrics import dice
+from promise_cli.evaluate.clicks import study as module
+from promise_cli.scores.metrics import dice
 from tests.chromium import needs_chromium, opened
 
 CLICKS = Path("results/Task98_Balls/fold_0/clicks")

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from promise_cli.click_study.curves import area, make_curves
-from promise_cli.click_study.record import Trial, TrialScore
+from promise_cli.evaluate.clicks.curves import area, make_curves
+from promise_cli.evaluate.clicks.study_record import Trial, TrialScore
 
 
 def trial(case_id, number, dice, clicks=(1, 2, 5)):

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from promise_cli.click_study.draw import (
+from promise_cli.evaluate.clicks.draw import (
     correct_largest_error,
-    draw_clicks,
-    generator,
+    simulate_clicks,
     split_target,
+    trial_rng,
 )
 
 SPACING = (1.0, 1.0, 5.0)
@@ -18,7 +18,7 @@ def block(*spans, shape=(20, 20, 8)):
 
 
 def rng(trial=0):
-    return generator(0, "case", "random", trial)
+    return trial_rng(0, "case", "random", trial)
 
 
 def test_the_regions_are_rings_within_each_slice():
@@ -51,25 +51,25 @@ def test_beyond_the_border_of_the_scan_is_outside():
 def test_clicks_lie_in_their_region_and_fewer_are_the_first_of_more(strategy):
     target = block((4, 15), (4, 15), (2, 5))
     region = split_target(target, 2)["target" if strategy == "random" else strategy]
-    ten = draw_clicks(strategy, target, 2, rng(), 10)
-    assert draw_clicks(strategy, target, 2, rng(), 3) == ten[:3]
+    ten = simulate_clicks(strategy, target, 2, rng(), 10)
+    assert simulate_clicks(strategy, target, 2, rng(), 3) == ten[:3]
     assert all(region[click.voxel] and click.foreground for click in ten)
     assert len({click.voxel for click in ten}) > 5
-    assert draw_clicks(strategy, target, 2, rng(1), 10) != ten
+    assert simulate_clicks(strategy, target, 2, rng(1), 10) != ten
 
 
 def test_a_target_without_a_centre_is_clicked_where_it_is_deepest_and_it_is_noted():
     five = block((4, 9), (4, 9), (2, 3))
-    assert draw_clicks("centre", five, 2, rng(), 1)[0].region == "margin"
+    assert simulate_clicks("centre", five, 2, rng(), 1)[0].region == "margin"
     one = block((4, 5), (4, 5), (2, 3))
     for strategy in ("centre", "margin", "boundary"):
-        (click,) = draw_clicks(strategy, one, 2, rng(), 1)
+        (click,) = simulate_clicks(strategy, one, 2, rng(), 1)
         assert (click.voxel, click.region) == ((4, 4, 2), "boundary")
 
 
 def test_random_clicks_are_uniform_over_the_target():
     target = block((0, 2), (0, 2), (0, 1)) | block((10, 14), (10, 14), (3, 6))
-    clicks = draw_clicks("random", target, 2, rng(), 4000)
+    clicks = simulate_clicks("random", target, 2, rng(), 4000)
     near = sum(click.voxel[0] < 2 for click in clicks) / 4000
     assert near == pytest.approx(4 / (4 + 48), abs=0.015)
 

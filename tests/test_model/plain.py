@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from promise_cli.model.attention import WindowAttention, resize_table
+from promise_cli.network.promise.attention import WindowAttention, resize_table
 
 
 def plain_embedding(

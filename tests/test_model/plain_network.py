@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from promise_cli.model import ProMISe
-from promise_cli.model.adapter import Adapter
-from promise_cli.model.image_encoder import Block, ImageEncoder, Neck
-from promise_cli.model.mask_decoder import MaskDecoder
+from promise_cli.network.promise import ProMISe
+from promise_cli.network.promise.adapter import Adapter
+from promise_cli.network.promise.image_encoder import Block, ImageEncoder, Neck
+from promise_cli.network.promise.mask_decoder import MaskDecoder
 from tests.test_model.plain import plain_attention, plain_embedding
 
 

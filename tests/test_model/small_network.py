@@ -5,7 +5,7 @@ import dataclasses
 import torch
 from torch import nn
 
-from promise_cli.model import ProMISe, model_config
+from promise_cli.network.promise import ProMISe, model_config
 
 SMALL = dataclasses.replace(
     model_config("tiny"),

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from promise_cli.model.attention import WindowAttention, resize_table
-from promise_cli.model.windows import Windows
+from promise_cli.network.promise.attention import WindowAttention, resize_table
+from promise_cli.network.promise.windows import Windows
 from tests.test_model.plain import plain_attention
 
 

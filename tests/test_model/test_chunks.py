@@ -1,6 +1,6 @@
 import torch
 
-from promise_cli.model.chunks import in_chunks
+from promise_cli.network.promise.chunks import in_chunks
 
 
 def test_chunks_give_what_the_whole_gives():

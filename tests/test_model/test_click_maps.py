@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from promise_cli.architectures import PlainConfig, PlainNetwork
 from promise_cli.errors import PromptError
-from promise_cli.model.click_maps import click_maps
+from promise_cli.network.plain_config import PlainConfig
+from promise_cli.network.promise.click_maps import click_maps
+from promise_cli.network.rivals.plain import PlainNetwork
 
 
 def test_a_map_is_a_gaussian_round_each_click_and_the_nearer_one_counts() -> None:

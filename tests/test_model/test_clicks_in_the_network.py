@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from promise_cli.errors import PromptError
-from promise_cli.model.prompt_encoder import sample_features
+from promise_cli.network.promise.prompt_encoder import sample_features
 from tests.test_model.small_network import ONE, RECOMMENDED, clicks, network, patches, start
 
 

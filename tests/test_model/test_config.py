@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
+from promise_cli.disk.records import record_from_json, record_to_json
 from promise_cli.errors import PlanError
-from promise_cli.model.config import ENCODERS, PRESETS, ModelConfig, model_config
-from promise_cli.records import record_from_json, record_to_json
+from promise_cli.network.promise.config import ENCODERS, PRESETS, ModelConfig, model_config
 
 
 def test_the_presets_are_the_papers_rows_and_ours():
@@ -102,14 +102,16 @@ def test_every_encoder_divides_into_heads_and_levels(name):
 
 
 def test_the_configuration_needs_no_torch():
-    code = "import sys, promise_cli.model.config, promise_cli.loss_config;"
+    code = "import sys, promise_cli.network.promise.config, promise_cli.network.loss_config;"
     code += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_network_never_imports_torchvision():
-    code = "import sys; from promise_cli.model import ProMISe, model_config;"
-    code += "import promise_cli.model.reference as r; ProMISe(model_config('tiny'));"
-    code += "from promise_cli.model.sam import official_layout; official_layout('sam_vit_b');"
+    code = "import sys; from promise_cli.network.promise import ProMISe, model_config;"
+    code += "import promise_cli.network.promise.reference as r; ProMISe(model_config('tiny'));"
+    code += (
+        "from promise_cli.network.promise.sam import official_layout; official_layout('sam_vit_b');"
+    )
     code += "assert 'torchvision' not in sys.modules and 'segment_anything' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

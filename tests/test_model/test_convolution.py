@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from promise_cli.model.convolution import convolve
+from promise_cli.network.promise.convolution import convolve
 
 
 @pytest.mark.parametrize("height", [1, 2, 5, 8])

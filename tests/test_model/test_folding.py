@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from promise_cli.model.folding import (
+from promise_cli.network.promise.folding import (
     fold_patch_embedding,
     fold_upsampled_conv,
     upsampling_matrix,

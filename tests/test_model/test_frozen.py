@@ -3,7 +3,7 @@ import copy
 import torch
 from torch import nn
 
-from promise_cli.model.frozen import FrozenResult
+from promise_cli.network.promise.frozen import FrozenResult
 
 
 class Counted:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from promise_cli.model import ProMISe, model_config
+from promise_cli.network.promise import ProMISe, model_config
 
 
 def full_size(preset):

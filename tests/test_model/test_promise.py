@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from promise_cli.model.adapter import Adapter
+from promise_cli.network.promise.adapter import Adapter
 from tests.test_model.plain_network import plain_logits
 from tests.test_model.small_network import ONE, RECOMMENDED, clicks, network, patches, start
 

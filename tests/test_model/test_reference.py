@@ -3,12 +3,12 @@ import pytest
 import torch
 
 from promise_cli.errors import CheckpointError
-from promise_cli.model import ProMISe, model_config
-from promise_cli.model.reference import (
+from promise_cli.network.promise import ProMISe, model_config
+from promise_cli.network.promise.reference import (
     import_reference_checkpoint,
     is_reference_checkpoint,
 )
-from promise_cli.model.windows import Windows
+from promise_cli.network.promise.windows import Windows
 from tests.test_model.authors_layout import PARITY, checkpoint, image
 
 pytestmark = pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are absent")

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from promise_cli.model.config import ModelConfig
-from promise_cli.model.image_encoder import ImageEncoder, Neck
+from promise_cli.network.promise.config import ModelConfig
+from promise_cli.network.promise.image_encoder import ImageEncoder, Neck
 
 
 @pytest.mark.parametrize("encoder", ["tiny", "dinov2_s"])

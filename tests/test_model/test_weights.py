@@ -6,9 +6,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from promise_cli.errors import CheckpointError
-from promise_cli.model import ModelConfig, ProMISe, model_config
-from promise_cli.model.sam import official_layout
-from promise_cli.model.weights import load_encoder_weights
+from promise_cli.network.promise import ModelConfig, ProMISe, model_config
+from promise_cli.network.promise.sam import official_layout
+from promise_cli.network.promise.weights import load_encoder_weights
 
 DINOV2 = Path(__file__).resolve().parents[3] / "shared/weights/dinov2_vits14_fp16.safetensors"
 needs_dinov2 = pytest.mark.skipif(not DINOV2.is_file(), reason="the shared DINOv2 file is absent")

@@ -8,16 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from promise_cli.device import Precision, autocast
 from promise_cli.errors import PlanError
-from promise_cli.losses import total_loss
-from promise_cli.model import model_config
-from promise_cli.presets import preset
-from promise_cli.samples import Sample
-from promise_cli.train.answers import Answering
+from promise_cli.network.device import Precision, autocast
+from promise_cli.network.promise import model_config
+from promise_cli.network.recipe import preset
 from promise_cli.train.compiled import compile_network
-from promise_cli.train.corrections import Turns, click_on_errors
+from promise_cli.train.corrections import Answering, Turns, click_on_errors
 from promise_cli.train.fields import set_fields
+from promise_cli.train.losses import total_loss
+from promise_cli.train.samples import Sample
 from promise_cli.train.step import _loss_of
 from tests.test_model.small_network import RECOMMENDED, network
 from tests.test_train.test_corrections import TARGET, CubeRoundEachClick, _sample

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from promise_cli.checkpoint import build_model, load_checkpoint
 from promise_cli.errors import CheckpointError, DatasetError, PlanError, WorkspaceError
+from promise_cli.network.checkpoint import build_model, load_checkpoint
 from promise_cli.train import TrainRequest, train
 from promise_cli.train.curves import load_log
 from tests.conftest import RUN, edit_json

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from promise_cli.dataset.plan import Plan
+from promise_cli.disk.records import load_record
 from promise_cli.errors import PlanError
-from promise_cli.plan import Plan
-from promise_cli.predictor import Predictor
-from promise_cli.records import load_record
-from promise_cli.samples import Sample
+from promise_cli.session.predictor import Predictor
 from promise_cli.train import run
 from promise_cli.train.corrections import click_on_errors, draw_turns
-from promise_cli.train.request import TrainRequest
+from promise_cli.train.samples import Sample
 from promise_cli.train.sizes import choose_network
+from promise_cli.train.train_request import TrainRequest
 from tests.standins import StandIn
 from tests.test_train.test_leaving import _train, _workspace
 

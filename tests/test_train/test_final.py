@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from promise_cli.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from promise_cli.presets import PRESETS, plain_preset, preset
-from promise_cli.workspace import Workspace
+from promise_cli.disk.workspace import Workspace
+from promise_cli.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from promise_cli.network.recipe import PRESETS, plain_preset, preset
 from tests.conftest import RUN
 from tests.test_train.test_leaving import Kill, _kill_at, _train, _workspace
 

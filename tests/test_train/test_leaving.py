@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from promise_cli.checkpoint import load_checkpoint, save_checkpoint
+from promise_cli.dataset.splits import Splits
+from promise_cli.disk.records import load_record
 from promise_cli.errors import CheckpointError, DatasetError, PromiseError, StoppedError
-from promise_cli.records import load_record
-from promise_cli.splits import Splits
+from promise_cli.network.checkpoint import load_checkpoint, save_checkpoint
 from promise_cli.train import TrainRequest, run, step, train
 from promise_cli.train.curves import load_log, save_log
 from promise_cli.train.provenance import RunRecord

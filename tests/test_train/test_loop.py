@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from promise_cli.checkpoint import load_checkpoint
+from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.splits import Splits
+from promise_cli.disk.records import load_record
 from promise_cli.errors import DatasetError
-from promise_cli.plan import Plan
-from promise_cli.records import load_record
-from promise_cli.samples import TrainingSamples, ValidationSamples, collate
-from promise_cli.splits import Splits
+from promise_cli.network.checkpoint import load_checkpoint
 from promise_cli.train import TrainRequest, train
-from promise_cli.train.answers import Answering
 from promise_cli.train.compiled import compile_network
+from promise_cli.train.corrections import Answering
 from promise_cli.train.group import Group
 from promise_cli.train.provenance import RunRecord
 from promise_cli.train.resume import resume_run
 from promise_cli.train.run import Run
+from promise_cli.train.samples import TrainingSamples, ValidationSamples, collate
 from promise_cli.train.schedule import Batch
 from promise_cli.train.step import take_step
 from promise_cli.train.stopping import StopRequest

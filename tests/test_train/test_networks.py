@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from promise_cli.architectures import PLAIN, count_operations
-from promise_cli.checkpoint import build_model, load_checkpoint
+from promise_cli.dataset.plan import Plan
+from promise_cli.disk.records import load_record
 from promise_cli.errors import CheckpointError, PlanError
-from promise_cli.evaluate import evaluate
-from promise_cli.plan import Plan
+from promise_cli.evaluate.command import evaluate
+from promise_cli.network.checkpoint import build_model, load_checkpoint
+from promise_cli.network.registry import PLAIN, count_operations
 from promise_cli.predict import predict
-from promise_cli.predictions import Predictions
-from promise_cli.records import load_record
+from promise_cli.predictions.record import Predictions
 from promise_cli.train import TrainRequest, train
 from promise_cli.train.curves import load_log
-from promise_cli.train.place import run_folder
 from promise_cli.train.provenance import RunRecord
 from promise_cli.train.sizes import choose_network
+from promise_cli.train.start import run_folder
 from tests.conftest import DATASET, RUN, edit_json
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from promise_cli.checkpoint import load_checkpoint
+from promise_cli.disk.records import load_record
 from promise_cli.errors import CheckpointError, StoppedError
-from promise_cli.records import load_record
+from promise_cli.network.checkpoint import load_checkpoint
 from promise_cli.train import TrainRequest, train
 from promise_cli.train.curves import load_log
 from promise_cli.train.provenance import RunRecord

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from promise_cli.architectures import PlainConfig
-from promise_cli.model import ModelConfig
+from promise_cli.network.plain_config import PlainConfig
+from promise_cli.network.promise import ModelConfig
 from promise_cli.train.outcome import warn_of_unheeded_clicks
 
 DEAF = (

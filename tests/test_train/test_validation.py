@@ -7,7 +7,7 @@ import torch
 
 from promise_cli.errors import DatasetError
 from promise_cli.train.group import Group
-from promise_cli.train.validation import validate
+from promise_cli.train.step import validate
 from tests.test_train.test_corrections import TARGET, CubeRoundEachClick, _sample
 
 FIRST, BOTH = 2 * 125 / (125 + 152), 2 * 152 / (250 + 152)

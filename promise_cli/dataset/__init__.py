@@ -1,0 +1,1 @@
+"""A dataset on disk: its folder, fingerprint, folds, plan and preprocessed cases."""

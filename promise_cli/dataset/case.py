@@ -1,0 +1,196 @@
+"""One case as training reads it: image and target on the plan's grid, memory-mapped, one folder a case.
+
+`preprocess_image` is also what prediction does to a scan, so that the two cannot drift apart.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from promise_cli.dataset.fingerprint import Histogram, Source, hash_source
+from promise_cli.dataset.folder import CaseFiles, is_target
+from promise_cli.dataset.plan import Normalisation, Plan, case_key, widened
+from promise_cli.disk.atomic import whole_folder
+from promise_cli.disk.records import load_record, save_record
+from promise_cli.errors import DatasetError, PlanError
+from promise_cli.geometry.grid import Grid
+from promise_cli.geometry.resample import resample, resample_mask, target_grid
+from promise_cli.volume import Volume, read_label, read_volume
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseRecord:
+    """`case.json`: what the arrays beside it are."""
+
+    format_version: int = FORMAT_VERSION
+    case_id: str
+    plan_key: str
+    """`plan.case_key` of the plan that made the arrays."""
+    source_key: str
+    """SHA-256 of image and label when they were read."""
+    shape: tuple[int, int, int]
+    scan_shape: tuple[int, int, int]
+    scan_affine: tuple[tuple[float, float, float, float], ...]
+    num_foreground: int
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Arrays on the plan's grid, read from disk only where they are touched."""
+
+    case_id: str
+    image: NDArray[np.float16]
+    """(I, J, K), normalised intensities."""
+    target: NDArray[np.uint8]
+    """(I, J, K), 1 where the target is."""
+    foreground: NDArray[np.int64]
+    """(N,), flat C-order indices of the target's voxels."""
+
+
+def preprocess_image(
+    volume: Volume, plan: Plan, dtype: DTypeLike = np.float32
+) -> tuple[NDArray[Any], Grid]:
+    """Bring a scan to the plan's spacing and normalise it.
+
+    Args:
+        volume: The scan, read with the plan's orientation; whole numbers may be as the file stores them.
+        plan: What to bring it to.
+        dtype: Of the result.
+
+    Returns:
+        (I, J, K) normalised intensities, and the grid they lie on.
+    """
+    grid = target_grid(volume.grid, plan.spacing)
+    numbers = case_normalisation(volume.array, plan.normalisation)
+    low, high = np.float32(numbers.low), np.float32(numbers.high)
+    mean, std = np.float32(numbers.mean), np.float32(numbers.std)
+
+    def normalise(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        np.clip(plane, low, high, out=plane)
+        plane -= mean
+        plane /= std
+        return plane
+
+    return resample(volume.array, grid.shape, normalise, dtype), grid
+
+
+def case_normalisation(array: NDArray[Any], planned: Normalisation) -> Normalisation:
+    """The four numbers for one scan: the plan's, or the scan's own where the plan says so."""
+    if planned.scheme == "dataset":
+        return planned
+    if array.dtype.kind in "iu":
+        histogram = Histogram.of(array)
+        low, high = histogram.percentiles((0.5, 99.5))
+        mean, std = histogram.clipped(low, high)
+    else:
+        low, high = np.percentile(array, [0.5, 99.5]).tolist()
+        clipped = np.clip(array, low, high)
+        mean, std = float(clipped.mean(dtype=np.float64)), float(clipped.std(dtype=np.float64))
+    return Normalisation(
+        scheme="case", low=low, high=widened(low, high), mean=mean, std=std if std > 0 else 1.0
+    )  # a deviation of 0: an image of one single value
+
+
+def preprocess_case(
+    files: CaseFiles, plan: Plan, cases_dir: Path, source: Source | None = None
+) -> None:
+    """Write one case's folder, whole or not at all.
+
+    The scan is let go before the label is read: at no time are there more than three volumes in memory.
+
+    Args:
+        files: Of the case.
+        plan: What to make.
+        cases_dir: Where the case's folder goes.
+        source: The content of the files where it is known; hashed here otherwise.
+
+    Raises:
+        DatasetError: Image or label is unreadable, or the target is empty.
+    """
+    source = source or hash_source(files)
+    with whole_folder(cases_dir / files.case_id) as folder:
+        volume = read_volume(files.image, plan.orientation, keep_integers=True)
+        like = dataclasses.replace(volume, array=np.empty(0))
+        image, grid = preprocess_image(volume, plan, np.float16)
+        del volume
+        np.save(folder / "image.npy", np.ascontiguousarray(image))
+        del image
+        target = _target(files, plan, like, grid)
+        foreground = np.flatnonzero(target).astype(np.int64)
+        if not foreground.size:
+            raise DatasetError(f"{files.label}: the label is empty; run promise-preprocess again")
+        np.save(folder / "target.npy", target.view(np.uint8))
+        np.save(folder / "foreground.npy", foreground)
+        record = CaseRecord(
+            case_id=files.case_id,
+            plan_key=case_key(plan),
+            source_key=source.key,
+            shape=grid.shape,
+            scan_shape=like.grid.shape,
+            scan_affine=tuple((a, b, c, d) for a, b, c, d in like.grid.affine.tolist()),
+            num_foreground=foreground.size,
+        )
+        save_record(record, folder / "case.json")
+
+
+def _target(files: CaseFiles, plan: Plan, like: Volume, grid: Grid) -> NDArray[np.bool_]:
+    """(I, J, K) on the plan's grid."""
+    label = read_label(files.label, like=like)
+    if label.grid.shape != like.grid.shape:
+        raise DatasetError(f"{files.label}: not on the grid of {files.image}; preprocess again")
+    return np.ascontiguousarray(resample_mask(is_target(label.array, plan.labels), grid.shape))
+
+
+def is_current(files: CaseFiles, plan: Plan, cases_dir: Path, source: Source | None = None) -> bool:
+    """Whether the case on disk is complete and was made from files of this content with this plan."""
+    record = _sound_record(plan, cases_dir / files.case_id)
+    return record is not None and record.source_key == (source or hash_source(files)).key
+
+
+def made_with(plan: Plan, folder: Path) -> bool:
+    """Whether a case's folder is complete, in today's format, and was made with this plan."""
+    return _sound_record(plan, folder) is not None
+
+
+def _sound_record(plan: Plan, folder: Path) -> CaseRecord | None:
+    """What a case's folder says of itself, or None where it is damaged or of another format or plan."""
+    try:
+        record = load_record(CaseRecord, folder / "case.json")
+        case = load_case(folder.parent, folder.name)
+    except (PlanError, DatasetError):
+        return None
+    sound = (
+        record.format_version == FORMAT_VERSION
+        and record.plan_key == case_key(plan)
+        and case.image.shape == case.target.shape == record.shape
+        and case.foreground.shape == (record.num_foreground,)
+        and case.foreground.size > 0
+        and 0 <= case.foreground.min() <= case.foreground.max() < case.target.size
+    )
+    return record if sound else None
+
+
+def load_case(cases_dir: Path, case_id: str) -> Case:
+    """Open a case without reading its voxels.
+
+    Raises:
+        DatasetError: The case is missing or damaged.
+    """
+    folder = cases_dir / case_id
+    try:
+        return Case(
+            case_id,
+            np.load(folder / "image.npy", mmap_mode="r"),
+            np.load(folder / "target.npy", mmap_mode="r"),
+            np.load(folder / "foreground.npy", mmap_mode="r"),
+        )
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{folder}: no usable case ({error}); run promise-preprocess again"
+        ) from None

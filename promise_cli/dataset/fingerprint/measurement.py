@@ -1,0 +1,149 @@
+"""One case measured and verified, since both need every voxel once."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nibabel.orientations import aff2axcodes
+
+from promise_cli.dataset.fingerprint.intensities import Histogram
+from promise_cli.dataset.fingerprint.verification import (
+    Problem,
+    below,
+    check_intensities,
+    check_labels,
+    compare_grids,
+    count_labels,
+    error_of,
+    warning_of,
+)
+from promise_cli.dataset.folder import CaseFiles, Dataset, Labels, as_tuple, is_target
+from promise_cli.errors import DatasetError, VolumeError
+from promise_cli.geometry.grid import Shape, Spacing
+from promise_cli.volume import Orientation, Volume, read_label, read_volume
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseFingerprint:
+    """One case as it is stored."""
+
+    case_id: str
+    image: str
+    """Path below the dataset's folder."""
+    label: str
+    shape: Shape
+    spacing: Spacing
+    """Millimetres."""
+    axes: str
+    """Where the file's axes point: `RAS`, `LPI` ..."""
+    label_voxels: dict[str, int]
+    """Label value -> number of voxels, background left out."""
+    target_ml: float
+    shear_degrees: float = 0.0
+    """By how much two axes miss the right angle at most."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What one reading of a case gave."""
+
+    problems: tuple[Problem, ...]
+    case: CaseFingerprint | None
+    """None where a problem is an error."""
+    target: Histogram | None
+    """Intensities of the target; None likewise."""
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Why the case cannot be used; empty where it can."""
+        return tuple(problem.text for problem in self.problems if problem.severity == "error")
+
+
+def measure_case(
+    files: CaseFiles, dataset: Dataset, target_label: Labels
+) -> tuple[CaseFingerprint, Histogram]:
+    """Read one case that must be good.
+
+    Returns:
+        Its fingerprint, and the intensities of its target voxels.
+
+    Raises:
+        DatasetError: A file is unreadable, image and label do not match, or the target is empty.
+    """
+    measurement = verify_case(files, dataset, target_label)
+    if measurement.case is None or measurement.target is None:
+        raise DatasetError(full_text(measurement.errors[0], dataset.folder))
+    return measurement.case, measurement.target
+
+
+def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Measurement:
+    """Read one case and gather all that is wrong with it."""
+    errors: list[object] = []
+    if files.image.resolve() == files.label.resolve():
+        errors.append(f"{files.label}: image and label are the same file; correct dataset.json")
+    image = _read(_read_image, files.image, errors)
+    label = _read(read_label, files.label, errors)
+    found: dict[int, int] = {}
+    if label is not None:
+        found = count_labels(label.array)
+        if image is not None and (apart := compare_grids(files, image, label)) is not None:
+            errors.append(apart)
+        errors += check_labels(files, dataset, target_label, found)
+    problems = [error_of(dataset, text) for text in errors]
+    if image is not None:
+        notes = [*image.notes, *check_intensities(image.array, is_ct(dataset.modality))]
+        problems += [warning_of(dataset, files.image, note) for note in notes]
+    if label is not None:
+        own = [note for note in label.notes if image is None or note not in image.notes]
+        problems += [warning_of(dataset, files.label, note) for note in own]
+    if errors or image is None or label is None:
+        return Measurement(tuple(problems), None, None)
+    values = as_tuple(target_label)
+    target = image.array[is_target(label.array, values)]
+    case = CaseFingerprint(
+        case_id=files.case_id,
+        image=below(files.image, dataset),
+        label=below(files.label, dataset),
+        shape=image.grid.shape,
+        spacing=_rounded(image.grid.spacing),
+        axes="".join(aff2axcodes(image.grid.affine)),
+        label_voxels={str(value): count for value, count in found.items()},
+        target_ml=round(sum(found.get(value, 0) for value in values) * image.grid.voxel_ml, 4),
+        shear_degrees=round(image.grid.shear_degrees, 2),
+        warnings=tuple(problem.text for problem in problems),
+    )
+    return Measurement(tuple(problems), case, Histogram.of(target))
+
+
+def is_ct(modality: str) -> bool:
+    """Whether intensities are HU."""
+    return re.search(r"\bCT\b", modality, re.IGNORECASE) is not None
+
+
+def full_text(text: str, folder: Path) -> str:
+    """A problem's text with the whole path of its file."""
+    return text if Path(text).is_absolute() else f"{folder}/{text}"
+
+
+def _read_image(path: Path, orientation: Orientation) -> Volume:
+    """A scan as its file has it, in as little memory as may be."""
+    return read_volume(path, orientation, keep_integers=True)
+
+
+def _read(
+    read: Callable[[Path, Orientation], Volume], path: Path, errors: list[object]
+) -> Volume | None:
+    try:
+        return read(path, "as_stored")
+    except VolumeError as error:
+        errors.append(error)
+    except OSError as error:
+        errors.append(f"{path}: {error.strerror or error}; check its permissions and the disk")
+    return None
+
+
+def _rounded(spacing: Spacing) -> Spacing:
+    i, j, k = (round(edge, 6) for edge in spacing)
+    return i, j, k

@@ -1,0 +1,149 @@
+"""Measurements of cases kept on disk, so that a case is read again only when it or what is asked of it has changed.
+
+They are no result: a folder of them may be deleted at any time. Several commands, also on several machines, may fill
+one folder together.
+"""
+
+import hashlib
+import json
+import signal
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from promise_cli.dataset.fingerprint.intensities import Histogram
+from promise_cli.dataset.fingerprint.measurement import CaseFingerprint, Measurement, verify_case
+from promise_cli.dataset.fingerprint.source import Source, hash_source, is_unchanged
+from promise_cli.dataset.fingerprint.verification import Problem, error_of
+from promise_cli.dataset.folder import CaseFiles, Dataset, Labels
+from promise_cli.disk.atomic import whole_file
+from promise_cli.disk.records import record_from_json, record_to_json
+from promise_cli.errors import PlanError
+from promise_cli.jobs import claim, signals_held
+
+VERSION = 1
+"""Raise it where a case would be measured or judged in another way."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One case as it was read."""
+
+    files: CaseFiles
+    source: Source
+    measurement: Measurement
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    key: str
+    source: Source
+    problems: tuple[Problem, ...]
+    case: CaseFingerprint
+    mean: float
+    variance: float
+
+
+@dataclass(frozen=True, eq=False)
+class Measurements:
+    """A folder of measurements of one dataset.
+
+    Only good cases are kept: what is wrong with a case may have been the disk's fault or the memory's.
+    """
+
+    folder: Path
+    dataset: Dataset
+    target_label: Labels
+
+    def find(self, files: CaseFiles) -> Measured | None:
+        """What is known of a case whose files have not been touched since."""
+        try:
+            kept = self._load(files)
+            if kept is not None and kept.source.settled and is_unchanged(files, kept.source):
+                return kept
+        except OSError:
+            pass
+        return None
+
+    def measure(self, files: CaseFiles, *, wait: bool) -> Measured | None:
+        """Read a case unless it is known.
+
+        Args:
+            files: Of the case.
+            wait: Whether to wait for another command that reads the same case.
+
+        Returns:
+            None where another command is at it and that is not waited for.
+        """
+        with claim(self.folder / "locks" / f"{files.case_id}.measure", wait=wait) as held:
+            if held is False:
+                return None
+            if (known := self.find(files)) is not None:
+                return known
+            try:
+                source = hash_source(files)
+            except OSError as error:
+                place = error.filename or files.image
+                text = f"{place}: {error.strerror or error}; check its permissions and the disk"
+                return unusable(self.dataset, files, text)
+            kept = self._load(files)
+            if kept is not None and kept.source.key == source.key:
+                measured = Measured(files, source, kept.measurement)
+            else:
+                case = verify_case(files, self.dataset, self.target_label)
+                measured = Measured(files, source, case)
+                if not is_unchanged(files, source):
+                    text = f"{files.image}: it or its label changed while it was read; run again"
+                    return unusable(self.dataset, files, text)
+            self._save(measured)
+            return measured
+
+    def _path(self, files: CaseFiles) -> Path:
+        return self.folder / "measured" / f"{files.case_id}.npz"
+
+    def _key(self, files: CaseFiles) -> str:
+        """What a measurement depends on beside the content of the files."""
+        labels = {str(value): name for value, name in self.dataset.labels.items()}
+        names = [
+            str(path).removeprefix(f"{self.dataset.folder}/") for path in (files.image, files.label)
+        ]
+        content = [VERSION, self.target_label, labels, self.dataset.modality, names]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    def _load(self, files: CaseFiles) -> Measured | None:
+        try:
+            with np.load(self._path(files), allow_pickle=False) as content:
+                record: _Record = record_from_json(_Record, json.loads(str(content["record"])), "")
+                values, counts = content["values"], content["counts"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, PlanError):
+            return None
+        if record.key != self._key(files):
+            return None
+        target = Histogram(values, counts, record.mean, record.variance)
+        return Measured(files, record.source, Measurement(record.problems, record.case, target))
+
+    def _save(self, measured: Measured) -> None:
+        case, target = measured.measurement.case, measured.measurement.target
+        if case is None or target is None:
+            return
+        record = _Record(
+            key=self._key(measured.files),
+            source=measured.source,
+            problems=measured.measurement.problems,
+            case=case,
+            mean=target.mean,
+            variance=target.variance,
+        )
+        text = json.dumps(record_to_json(record))
+        path = self._path(measured.files)
+        # zipfile complains aloud when it is torn from its work
+        with signals_held(signal.SIGINT, signal.SIGTERM), whole_file(path) as temporary:
+            np.savez(temporary, record=np.array(text), values=target.values, counts=target.counts)
+
+
+def unusable(dataset: Dataset, files: CaseFiles, text: str) -> Measured:
+    """A case that could not be read, and why."""
+    nothing = Source(image_sha256="", label_sha256="", state="", settled=False)
+    return Measured(files, nothing, Measurement((error_of(dataset, text),), None, None))

@@ -1,0 +1,114 @@
+"""What may be wrong with a case's image and label: errors, without which it cannot be used, and warnings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_cli.dataset.folder import CaseFiles, Dataset, Labels, as_tuple, label_text
+from promise_cli.geometry.box import bounding_box
+from promise_cli.geometry.grid import format_shape
+from promise_cli.volume import Volume
+
+WINDOW_SHARE = 0.005
+"""Voxels at the least and at the greatest intensity, as shares: more at both ends is a window, not HU."""
+AIR_HU = -900
+"""What a CT scan reaches down to when its units are HU and it shows any air."""
+NARROW_HU = 20
+"""A CT scan whose intensities span less was normalised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong."""
+
+    severity: Literal["error", "warning"]
+    text: str
+    """One line: the file, below the dataset's folder where it lies there, what was found and what to do."""
+
+
+def error_of(dataset: Dataset, message: object) -> Problem:
+    """A message that begins with a path as an error, wherever the dataset lies."""
+    return Problem(severity="error", text=str(message).removeprefix(f"{dataset.folder}/"))
+
+
+def warning_of(dataset: Dataset, path: Path, note: str) -> Problem:
+    """Something odd about a file."""
+    return Problem(severity="warning", text=f"{below(path, dataset)}: {note}")
+
+
+def below(path: Path, dataset: Dataset) -> str:
+    """The path below the dataset's folder; as it is where it lies elsewhere."""
+    if path.is_relative_to(dataset.folder):
+        return path.relative_to(dataset.folder).as_posix()
+    return str(path)
+
+
+def compare_grids(files: CaseFiles, image: Volume, label: Volume) -> str | None:
+    """What to say where label and image do not lie on one grid."""
+    if image.grid.shape != label.grid.shape:
+        return (
+            f"{files.label}: {format_shape(label.grid.shape)} voxels, but its image has"
+            f" {format_shape(image.grid.shape)}; export the label on the image's grid"
+        )
+    if not label.grid.is_that_of(image.grid):
+        apart = image.grid.distance_mm(label.grid)
+        return (
+            f"{files.label}: its corners lie up to {apart:.3g} mm from those of its image (spacing or"
+            " affine differ); export the label on the image's grid"
+        )
+    return None
+
+
+def count_labels(label: NDArray[Any]) -> dict[int, int]:
+    """How many voxels have each value, background left out, by rising value."""
+    inside = label[bounding_box(label)]
+    if not inside.size:
+        return {}
+    values, counts = np.unique(inside, return_counts=True)
+    found = {int(value): int(count) for value, count in zip(values, counts, strict=True)}
+    found.pop(0, None)
+    return found
+
+
+def check_labels(
+    files: CaseFiles, dataset: Dataset, target_label: Labels, found: dict[int, int]
+) -> list[str]:
+    """What to say of the label's values."""
+    texts = []
+    odd = [value for value in found if value not in dataset.labels]
+    if odd:
+        shown = ", ".join(map(str, odd[:5])) + (f" and {len(odd) - 5} more" if odd[5:] else "")
+        texts.append(
+            f"{files.label}: label value{'s' if odd[1:] else ''} {shown} {'are' if odd[1:] else 'is'} not in"
+            f" dataset.json (0 and {', '.join(map(str, dataset.labels))}); correct the label or dataset.json"
+        )
+    values = as_tuple(target_label)
+    if not any(value in found for value in values):
+        names = "+".join(dataset.labels[value] for value in values)
+        texts.append(
+            f"{files.label}: the label is empty: no voxel of {label_text(values)}"
+            f" ({names}); correct it, or leave the case out with --skip-bad"
+        )
+    return texts
+
+
+def check_intensities(array: NDArray[Any], is_ct: bool) -> list[str]:
+    """Notes on intensities that cannot be a scan's, or not HU."""
+    low, high = array.min(), array.max()
+    if low == high:
+        return [f"every voxel is {low:g}; is this the scan?"]
+    if not is_ct:
+        return []
+    shown = f"intensities from {low:g} to {high:g}"
+    if float(high) - float(low) < NARROW_HU:
+        return [f"{shown} in a CT scan: normalised instead of HU?"]
+    if low >= 0:
+        return [f"{shown} in a CT scan: windowed or shifted instead of HU?"]
+    if low > AIR_HU and all(
+        np.count_nonzero(array == end) > WINDOW_SHARE * array.size for end in (low, high)
+    ):
+        return [f"{shown} in a CT scan, many of them at either end: windowed instead of HU?"]
+    return []

@@ -1,0 +1,173 @@
+"""A dataset folder as MSD or nnU-Net v2 lays it out: dataset.json, imagesTr, labelsTr."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_cli.dataset.listing import CaseFiles, find_cases
+from promise_cli.disk.records import load_json
+from promise_cli.errors import DatasetError
+
+__all__ = [
+    "CaseFiles",
+    "Dataset",
+    "Labels",
+    "as_tuple",
+    "choose_target",
+    "choose_targets",
+    "is_target",
+    "label_text",
+    "read_dataset",
+    "read_labels",
+]
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+TUMOUR_WORDS = re.compile(r"cancer|tumou?r|lesion|carcinoma|sarcoma|metasta", re.IGNORECASE)
+
+
+Labels = int | tuple[int, ...]
+"""The value of the target, or several that are one target together."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What dataset.json and the two folders say."""
+
+    name: str
+    """Of the folder, such as `Task07_Pancreas`."""
+    folder: Path
+    modality: str
+    """`CT`, `MRI` ..., or an empty string where dataset.json does not say."""
+    labels: dict[int, str]
+    """Label value -> name, background left out."""
+    cases: tuple[CaseFiles, ...]
+    """Those whose image and label are there, sorted by case id."""
+    broken: dict[str, str] = field(default_factory=dict)
+    """Case id -> what is wrong with its files."""
+
+
+def read_dataset(folder: Path, *, keep_broken: bool = False) -> Dataset:
+    """Read dataset.json as MSD or nnU-Net v2 writes it and pair images with labels.
+
+    Args:
+        folder: Holds dataset.json, imagesTr and labelsTr.
+        keep_broken: Go on where an image or label lacks its partner, and tell so in `broken`.
+
+    Raises:
+        DatasetError: The folder or dataset.json is missing or odd, or an image or label lacks its partner.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder")
+    path = folder / "dataset.json"
+    if not path.exists():
+        raise DatasetError(
+            f"{folder}: no dataset.json; expected an MSD folder with dataset.json, imagesTr and labelsTr"
+        )
+    content = load_json(path)
+    if not isinstance(content, dict):
+        raise DatasetError(
+            f"{path}: expected an object with labels and training, found {type(content).__name__}"
+        )
+    modality = content.get("modality", content.get("channel_names", {}))
+    first = next(iter(modality.values()), "") if isinstance(modality, dict) else modality
+    if not isinstance(first, str):
+        raise DatasetError(
+            f"{path}: modality {first!r} is no name; write for example {{'0': 'CT'}}"
+        )
+    labels = read_labels(path, content)
+    cases, broken = find_cases(folder, content)
+    if broken and not keep_broken:
+        raise DatasetError(next(iter(broken.values())))
+    return Dataset(folder.absolute().name, folder, first, labels, cases, broken)
+
+
+def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:
+    """The label to segment: the one asked for by name or number, else the one named cancer or tumour, else the last.
+
+    Raises:
+        DatasetError: No such label, or no label at all.
+    """
+    if not dataset.labels:
+        raise DatasetError(
+            f"{dataset.folder / 'dataset.json'}: labels names nothing but background"
+        )
+    shown = ", ".join(f"{value} {name}" for value, name in dataset.labels.items())
+    if asked is not None:
+        for value, name in dataset.labels.items():
+            if asked == str(value) or asked.lower() == name.lower():
+                return value, name
+        raise DatasetError(
+            f"{dataset.name}: no label '{asked}'; --target-label takes one of: {shown}"
+        )
+    # nnU-Net's `ignore` marks voxels that nobody judged.
+    judged = {value: name for value, name in dataset.labels.items() if name.lower() != "ignore"}
+    if not judged:
+        raise DatasetError(f"{dataset.folder / 'dataset.json'}: labels names nothing but 'ignore'")
+    named = [value for value, name in judged.items() if TUMOUR_WORDS.search(name)]
+    value = named[0] if len(named) == 1 else max(judged)
+    return value, dataset.labels[value]
+
+
+def choose_targets(dataset: Dataset, asked: Sequence[str]) -> tuple[Labels, str]:
+    """The labels that are one target together, by name or number; one where one is asked for or none is.
+
+    Returns:
+        The value and its name, or the values in rising order and their names with a plus between.
+
+    Raises:
+        DatasetError: No such label, or no label at all.
+    """
+    if len(asked) < 2:
+        return choose_target(dataset, asked[0] if asked else None)
+    chosen = dict(sorted(choose_target(dataset, one) for one in asked))
+    if len(chosen) == 1:
+        return next(iter(chosen.items()))
+    return tuple(chosen), "+".join(chosen.values())
+
+
+def as_tuple(labels: Labels) -> tuple[int, ...]:
+    """One value or several, as several."""
+    return (labels,) if isinstance(labels, int) else labels
+
+
+def is_target(label: NDArray[Any], values: Sequence[int]) -> NDArray[np.bool_]:
+    """Which voxels of a label hold one of the values."""
+    if len(values) == 1:
+        return label == values[0]  # a fraction of the time of np.isin
+    return np.isin(label, values)
+
+
+def label_text(labels: Labels) -> int | str:
+    """How a target is written in results: its value, or `1+2` where several are one."""
+    values = as_tuple(labels)
+    return values[0] if len(values) == 1 else "+".join(map(str, values))
+
+
+def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
+    """MSD writes {"1": "pancreas"}, nnU-Net {"pancreas": 1}."""
+    found = content.get("labels")
+    if not isinstance(found, dict) or not found:
+        raise DatasetError(
+            f"{path}: no labels; expected for example {{'0': 'background', '1': 'tumour'}}"
+        )
+    labels: dict[int, str] = {}
+    for key, item in found.items():
+        value, name = (key, item) if _NUMBER.fullmatch(str(key)) else (item, key)
+        if isinstance(value, list):
+            raise DatasetError(
+                f"{path}: label {name!r} is a region of several values {value}; give each label one whole number"
+            )
+        if not _NUMBER.fullmatch(str(value)):
+            raise DatasetError(f"{path}: label {key!r}: {item!r} names no whole number")
+        if int(value) in labels:
+            raise DatasetError(
+                f"{path}: label value {int(value)} is named twice ({labels[int(value)]}, {name}); name it once"
+            )
+        if int(value) != 0:
+            labels[int(value)] = str(name)
+    return dict(sorted(labels.items()))

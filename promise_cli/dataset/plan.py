@@ -1,0 +1,135 @@
+"""Every number that the stages must agree on, decided once from the fingerprint.
+
+Changing a plan means preprocessing again: the cases on disk are made with it.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from promise_cli.dataset.fingerprint import Fingerprint, is_ct
+from promise_cli.dataset.folder import label_text
+from promise_cli.disk.records import record_to_json
+from promise_cli.geometry.grid import Spacing
+from promise_cli.volume import Orientation
+
+FORMAT_VERSION = 1
+LEAST_PATCH, LARGEST_PATCH = 8, 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalisation:
+    """How intensities become the network's input: clip, subtract the mean, divide by the deviation."""
+
+    scheme: Literal["dataset", "case"]
+    """`dataset`: the four numbers below, from the target over all cases (CT, whose HU mean something).
+    `case`: each scan's own 0.5 and 99.5 percentiles, mean and deviation (MR, whose units do not)."""
+    low: float
+    """Clip below, in HU."""
+    high: float
+    mean: float
+    std: float
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(
+                f"normalisation: low {self.low:g} must be less than high {self.high:g}"
+            )
+        if not self.std >= 1e-30:
+            raise ValueError(f"normalisation: std must be positive, found {self.std:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """`plans.json`."""
+
+    format_version: int = FORMAT_VERSION
+    dataset: str
+    target_label: int
+    """Label value of the target; all others are background."""
+    target_labels: tuple[int, ...] = ()
+    """Where several labels are one target: all of them, rising, of which `target_label` is the first."""
+    target_name: str
+    modality: str
+    orientation: Orientation
+    """Axis order of arrays: `RAS`, or `as_stored` in the file."""
+    spacing: Spacing
+    """Millimetres; the paper's is 1 x 1 x 1."""
+    patch_size: int
+    """Edge in voxels of the cube that the network sees; the paper's is 128. A preset may name its own."""
+    normalisation: Normalisation
+    cases: tuple[str, ...] = ()
+    """Whose target the numbers above were measured in; for information."""
+
+    def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise ValueError(
+                f"format_version {self.format_version}, this version of promise_cli reads {FORMAT_VERSION}"
+            )
+        if not 0.05 <= min(self.spacing) <= max(self.spacing) <= 50:
+            raise ValueError(f"spacing must lie between 0.05 and 50 mm, found {self.spacing}")
+        if not LEAST_PATCH <= self.patch_size <= LARGEST_PATCH or self.patch_size % 4:
+            raise ValueError(
+                f"patch_size must be a multiple of 4 from {LEAST_PATCH} to {LARGEST_PATCH}, found {self.patch_size}"
+            )
+        if self.target_label < 1:
+            raise ValueError(f"target_label must be at least 1, found {self.target_label}")
+        several = self.target_labels
+        if several and (
+            len(several) < 2
+            or several != tuple(sorted(set(several)))
+            or several[0] != self.target_label
+        ):
+            raise ValueError(
+                f"target_labels must be several rising values that begin with target_label {self.target_label}, or"
+                f" none, found {several}"
+            )
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Every label value that is target."""
+        return self.target_labels or (self.target_label,)
+
+    @property
+    def label(self) -> int | str:
+        """As results write it: the value, or `1+2` where several are one target."""
+        return label_text(self.labels)
+
+
+def make_plan(fingerprint: Fingerprint) -> Plan:
+    """The paper's choices: 1 mm, 128^3, clip at the target's 0.5 and 99.5 percentiles, z-score by the target."""
+    foreground = fingerprint.foreground
+    low, high = foreground.percentile_00_5, foreground.percentile_99_5
+    return Plan(
+        dataset=fingerprint.dataset,
+        target_label=fingerprint.target_label,
+        target_labels=fingerprint.target_labels,
+        target_name=fingerprint.target_name,
+        modality=fingerprint.modality,
+        orientation="RAS",
+        spacing=(1.0, 1.0, 1.0),
+        patch_size=128,
+        normalisation=Normalisation(
+            scheme="dataset" if is_ct(fingerprint.modality) else "case",
+            low=low,
+            high=widened(low, high),
+            mean=foreground.mean,
+            std=foreground.std or 1.0,
+        ),
+        cases=tuple(case.case_id for case in fingerprint.cases),
+    )
+
+
+def widened(low: float, high: float) -> float:
+    """`high`, or something above `low` where all intensities are the same."""
+    return high if high > low else low + max(1.0, 1e-3 * abs(low))
+
+
+def case_key(plan: Plan) -> str:
+    """A hash of what the cases on disk depend on: all of the plan but the patch size and the names of the cases."""
+    content = record_to_json(plan)
+    del content["patch_size"], content["cases"]
+    if not plan.target_labels:  # cases made before there was such a field stay good
+        del content["target_labels"]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""The demo: a phantom dataset, and the four commands on it."""

@@ -1,0 +1,81 @@
+"""What `make demo` runs: the four commands on a phantom dataset, as the README shows them.
+
+python -m promise_cli.demo FOLDER
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from promise_cli.console import fail, say, show_table
+from promise_cli.demo.phantom import write_phantom
+from promise_cli.disk.records import load_json
+
+MAIN = (
+    "promise-preprocess Task99",
+    "promise-train --fold 0 --preset tiny",
+    "promise-predict -i imgs -p points.json",
+    "promise-evaluate",
+)
+"""The main job."""
+
+LOOKALIKE = (
+    "promise-predict -i imgs -p points_lookalike.json -o predictions/lookalike",
+    "promise-evaluate predictions/lookalike",
+)
+"""The same scans with the click on a look-alike, scored against the target's label."""
+
+
+def main(folder: Path) -> int:
+    """Run the demo in `folder`, which it makes anew; returns an exit status."""
+    if folder.exists() and not (folder / "Task99_Phantom").exists() and any(folder.iterdir()):
+        fail(f"{folder}: not a folder of this demo, and not empty; name another")
+        return 1
+    started = time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    say(f"The phantom: CT-like scans with one target among look-alikes, in {folder}/Task99_Phantom")
+    write_phantom(folder)
+    environment = dict(os.environ)
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
+    environment.pop("PROMISE_ROOT", None)
+    for command in (*MAIN, *LOOKALIKE):
+        say(f"\n$ {command}")
+        sys.stdout.flush()
+        status = subprocess.run(
+            command.split(), cwd=folder, env=environment, check=False
+        ).returncode
+        if status:
+            fail(f"{command}: exit status {status}")
+            return status
+    _show(folder, time.monotonic() - started)
+    return 0
+
+
+def mean_dice(predictions: Path) -> float:
+    """Over the cases of a metrics.json."""
+    return float(
+        np.mean([case["dice"] for case in load_json(predictions / "metrics.json")["cases"]])
+    )
+
+
+def _show(folder: Path, seconds: float) -> None:
+    """The two figures that the demo is about, and where to look."""
+    say("\nMean Dice against the target's label over fold 0's test cases:")
+    show_table(
+        "",
+        ("one click", "Dice"),
+        [
+            ("on the target", f"{mean_dice(folder / 'predictions' / 'imgs'):.3f}"),
+            ("on a look-alike", f"{mean_dice(folder / 'predictions' / 'lookalike'):.3f}"),
+        ],
+    )
+    say(f"slices with outlines: {folder / 'predictions' / 'imgs' / 'report.html'}")
+    say(f"learning curve: {folder / 'results' / 'Task99_Phantom' / 'fold_0' / 'progress.png'}")
+    say(f"scores: {folder / 'predictions' / 'imgs' / 'metrics.json'} and metrics.csv")
+    say(f"the demo took {seconds / 60:.1f} minutes")

@@ -1,0 +1,230 @@
+"""A dataset to try the commands on: CT-like scans in which one lump among equals is the target.
+
+    python -m promise_cli.demo.phantom FOLDER
+
+writes `FOLDER/Task99_Phantom` in the Medical Segmentation Decathlon's layout, the scans of fold 0's
+test cases in `FOLDER/imgs`, one click on each target in `FOLDER/points.json`, and clicks on the
+nearest look-alike instead in `FOLDER/points_lookalike.json`. Nothing but the click tells target and
+look-alikes apart.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel import orientations
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from promise_cli.console import fail, say, track
+from promise_cli.dataset.splits import make_splits
+from promise_cli.demo.anatomy import Field, draw_anatomy, rotation
+from promise_cli.disk.atomic import whole_file, write_text
+from promise_cli.errors import PromiseError
+from promise_cli.geometry.grid import Affine, Grid, Shape, Spacing
+
+DATASET = "Task99_Phantom"
+
+# Seven of one, nine of the other: within 24 cases no pair comes twice.
+SPACINGS: tuple[Spacing, ...] = (
+    (0.8, 0.8, 3.0),
+    (0.9, 0.9, 4.0),
+    (0.7, 0.7, 2.5),
+    (1.0, 1.0, 5.0),
+    (0.78, 0.78, 2.5),
+    (0.85, 0.85, 3.0),
+    (0.95, 0.95, 3.75),
+)
+"""Millimetres towards right, anterior and superior; cases take them in turn."""
+AXIS_CODES = ("RAS", "LPS", "LAS", "PIR", "RPI", "ASR", "RAI", "LIP", "SAL")
+"""Directions of the stored axes; cases take them in turn."""
+NOISE_HU = (12.0, 16.0)
+"""Standard deviation of the noise of a scan."""
+CLICK_DEPTH_MM = 2.0
+"""A click lies at least so deep inside its lump."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhantomCase:
+    """One scan as its file stores it, with what only its maker knows."""
+
+    image: NDArray[np.int16]
+    """(I, J, K), HU, axes as stored."""
+    lumps: tuple[NDArray[np.bool_], ...]
+    """(I, J, K) each; the target and its look-alikes."""
+    target: int
+    """Which of the lumps is labelled."""
+    grid: Grid
+    click: tuple[int, int, int]
+    """A voxel of the target, as stored."""
+    lookalike_click: tuple[int, int, int]
+    """A voxel of the look-alike nearest to the target, as stored."""
+
+
+def write_phantom(root: Path, num_cases: int = 24, seed: int = 0) -> Path:
+    """Write the dataset, the test scans and two files of clicks; the same bytes for the same seed.
+
+    `dataset.json` is written last: where it is, all is. Scans of an earlier phantom are removed.
+
+    Returns:
+        The dataset's folder.
+
+    Raises:
+        DatasetError: Too few cases to cut into folds.
+    """
+    case_ids = [f"phantom_{number:03d}" for number in range(1, num_cases + 1)]
+    test = make_splits(case_ids)[0].test
+    dataset = root / DATASET
+    (dataset / "dataset.json").unlink(missing_ok=True)
+    clicks, lookalike_clicks = {}, {}
+    for number, case_id in enumerate(track(case_ids, "phantom", total=num_cases)):
+        case = draw_case(number, seed)
+        image_path = dataset / "imagesTr" / f"{case_id}.nii.gz"
+        _write_volume(case.image, case.grid.affine, image_path)
+        label = case.lumps[case.target].astype(np.uint8)
+        _write_volume(label, case.grid.affine, dataset / "labelsTr" / image_path.name)
+        if case_id in test:
+            with whole_file(root / "imgs" / image_path.name) as temporary:
+                shutil.copyfile(image_path, temporary)
+            clicks[case_id], lookalike_clicks[case_id] = case.click, case.lookalike_click
+    for folder, keep in (("imagesTr", case_ids), ("labelsTr", case_ids), ("../imgs", test)):
+        _remove_others(dataset / folder, keep)
+    _write_clicks(clicks, root / "points.json")
+    _write_clicks(lookalike_clicks, root / "points_lookalike.json")
+    write_text(dataset / "dataset.json", json.dumps(_describe(case_ids), indent=1) + "\n")
+    return dataset
+
+
+def draw_case(number: int, seed: int) -> PhantomCase:
+    """Draw the case of this number, counted from 0, whatever other cases there are."""
+    generator = np.random.default_rng(np.random.SeedSequence([seed, number]))
+    geometry, scene, scanner, hand = generator.spawn(4)
+    spacing = SPACINGS[number % len(SPACINGS)]
+    across, up = geometry.uniform(104, 120, size=2), geometry.uniform(86, 100)
+    i, j, k = np.rint(np.array([*across, up]) / spacing).astype(int).tolist()
+    affine = _draw_affine((i, j, k), spacing, geometry, oblique=number % 6 == 2)
+    anatomy = draw_anatomy((i, j, k), spacing, scene)
+    image = _scan(anatomy.image, spacing, scanner)
+
+    stored = orientations.axcodes2ornt(AXIS_CODES[number % len(AXIS_CODES)])
+    axes = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), stored)
+    image, *lumps = (
+        np.ascontiguousarray(orientations.apply_orientation(array, axes))
+        for array in (image, *anatomy.lumps)
+    )
+    grid = Grid(image.shape, affine @ orientations.inv_ornt_aff(axes, (i, j, k)))
+    centres = [grid.world(np.argwhere(lump).mean(axis=0)) for lump in lumps]
+    distances = [float(np.linalg.norm(centre - centres[anatomy.target])) for centre in centres]
+    nearest = int(np.argsort(distances)[1])
+    return PhantomCase(
+        image=image,
+        lumps=tuple(lumps),
+        target=anatomy.target,
+        grid=grid,
+        click=_draw_click(lumps[anatomy.target], grid.spacing, hand),
+        lookalike_click=_draw_click(lumps[nearest], grid.spacing, hand),
+    )
+
+
+def _draw_affine(
+    shape: Shape, spacing: Spacing, rng: np.random.Generator, *, oblique: bool
+) -> Affine:
+    """(4, 4), axes towards right, anterior, superior; if oblique, turned by 8 to 20 degrees."""
+    affine = np.diag([*spacing, 1.0])
+    axis, angle = rng.normal(size=3), np.radians(rng.uniform(8, 20))
+    if oblique:
+        affine[:3, :3] = rotation(axis / np.linalg.norm(axis), angle) @ affine[:3, :3]
+    middle = rng.uniform((-60, -60, -400), (60, 60, 400))
+    affine[:3, 3] = np.round(middle - affine[:3, :3] @ (np.array(shape) - 1) / 2, 3)
+    return affine
+
+
+def _scan(image: Field, spacing: Spacing, rng: np.random.Generator) -> NDArray[np.int16]:
+    """Blur within the slice, and noise as of filtered back projection: more fine than coarse."""
+    in_plane = np.array([1, 1, 0]) / spacing
+    white = rng.standard_normal(image.shape, dtype=np.float32)
+    noise = ndimage.gaussian_filter(white, 0.6 * in_plane, mode="wrap")
+    noise -= 0.8 * ndimage.gaussian_filter(white, 2.0 * in_plane, mode="wrap")
+    scanned = ndimage.gaussian_filter(image, 0.5 * in_plane, mode="nearest")
+    scanned += noise * np.float32(rng.uniform(*NOISE_HU) / noise.std())
+    return np.clip(np.rint(scanned), -1024, 3071).astype(np.int16)
+
+
+def _draw_click(
+    lump: NDArray[np.bool_], spacing: Spacing, rng: np.random.Generator
+) -> tuple[int, int, int]:
+    """Any voxel of a lump that lies deep enough; the deepest where none does."""
+    depth = ndimage.distance_transform_edt(lump, sampling=spacing)
+    choices = np.argwhere(depth >= min(CLICK_DEPTH_MM, depth.max()))
+    i, j, k = choices[rng.integers(len(choices))].tolist()
+    return i, j, k
+
+
+def _write_volume(array: NDArray[np.int16] | NDArray[np.uint8], affine: Affine, path: Path) -> None:
+    image = nib.Nifti1Image(array, affine)
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    image.header.set_xyzt_units("mm")
+    with whole_file(path) as temporary:
+        nib.save(image, temporary)
+
+
+def _write_clicks(clicks: Mapping[str, tuple[int, int, int]], path: Path) -> None:
+    lines = [f"  {json.dumps(case_id)}: {list(click)}" for case_id, click in clicks.items()]
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _remove_others(folder: Path, case_ids: Sequence[str]) -> None:
+    keep = {f"{case_id}.nii.gz" for case_id in case_ids}
+    for path in folder.glob("phantom_*.nii.gz"):
+        if path.name not in keep:
+            path.unlink()
+
+
+def _describe(case_ids: Sequence[str]) -> dict[str, Any]:
+    """`dataset.json` as the Decathlon writes it, misspelling included."""
+    return {
+        "name": "Phantom",
+        "description": "One lump among equals; only a click tells which is meant",
+        "reference": "promise_cli.demo.phantom",
+        "licence": "Apache-2.0",
+        "relase": "1.0",
+        "tensorImageSize": "3D",
+        "modality": {"0": "CT"},
+        "labels": {"0": "background", "1": "tumour"},
+        "numTraining": len(case_ids),
+        "numTest": 0,
+        "training": [
+            {"image": f"./imagesTr/{case_id}.nii.gz", "label": f"./labelsTr/{case_id}.nii.gz"}
+            for case_id in case_ids
+        ],
+        "test": [],
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the phantom into the folder that the command line names; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m promise_cli.demo.phantom", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("folder", type=Path, help="where to write")
+    parser.add_argument("--cases", type=int, default=24, help="how many scans (default 24)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, other scans (default 0)")
+    options = parser.parse_args(arguments)
+    try:
+        dataset = write_phantom(options.folder, options.cases, options.seed)
+    except PromiseError as error:
+        fail(str(error))
+        return 1
+    say(f"{options.cases} cases in {dataset}, test scans in {options.folder / 'imgs'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

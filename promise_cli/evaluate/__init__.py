@@ -1,0 +1,34 @@
+"""Cases -> scores: files read, grids checked, policies applied, over processes."""
+
+from promise_cli.evaluate.rules import (
+    EmptyPolicy,
+    MissingPolicy,
+    Rules,
+    make_score,
+    refuse_nothing_left,
+)
+from promise_cli.evaluate.score_case import ScoredCase, score_case
+from promise_cli.evaluate.score_cases import (
+    complete_labels,
+    notes_of_labels,
+    refuse_absent_target,
+    score_cases,
+)
+from promise_cli.evaluate.score_other import score_other
+from promise_cli.evaluate.worst import picture_worst
+
+__all__ = [
+    "EmptyPolicy",
+    "MissingPolicy",
+    "Rules",
+    "ScoredCase",
+    "complete_labels",
+    "make_score",
+    "notes_of_labels",
+    "picture_worst",
+    "refuse_absent_target",
+    "refuse_nothing_left",
+    "score_case",
+    "score_cases",
+    "score_other",
+]

@@ -1,0 +1,109 @@
+"""Trials -> curves: scores against clicks, the area under them, clicks needed, and the spread within a case."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_cli.evaluate.clicks.study_record import (
+    ClickCurve,
+    ClicksNeeded,
+    CurvePoint,
+    Strategy,
+    Trial,
+)
+from promise_cli.scores.statistics import describe
+
+TARGETS = (0.80, 0.85, 0.90)
+"""Dice that NoC asks for."""
+
+
+def make_curves(trials: Sequence[Trial], strategies: Sequence[Strategy]) -> tuple[ClickCurve, ...]:
+    """One curve a strategy."""
+    return tuple(
+        _curve(strategy, [trial for trial in trials if trial.strategy == strategy])
+        for strategy in strategies
+    )
+
+
+def area(numbers: Sequence[int], values: Sequence[float]) -> float:
+    """Under the values by trapezoids, over the range of the numbers; NaN for a single number."""
+    if len(numbers) < 2:
+        return math.nan
+    strips = sum(
+        (numbers[n + 1] - numbers[n]) * (values[n + 1] + values[n]) / 2
+        for n in range(len(numbers) - 1)
+    )
+    return strips / (numbers[-1] - numbers[0])
+
+
+def _curve(strategy: Strategy, trials: Sequence[Trial]) -> ClickCurve:
+    numbers = [score.clicks for score in trials[0].scores]
+    tolerances = list(trials[0].scores[0].nsd)
+    dice = _by_case((trial.case_id, [score.dice for score in trial.scores]) for trial in trials)
+    nsd = {
+        key: _by_case(
+            (trial.case_id, [score.nsd[key] for score in trial.scores]) for trial in trials
+        )
+        for key in tolerances
+    }
+    points = tuple(
+        CurvePoint(
+            clicks=number,
+            dice=describe([float(case[:, n].mean()) for case in dice]),
+            nsd={
+                key: describe([float(case[:, n].mean()) for case in nsd[key]]) for key in tolerances
+            },
+            dice_sd_within=_spread(case[:, n] for case in dice),
+            nsd_sd_within={key: _spread(case[:, n] for case in nsd[key]) for key in tolerances},
+        )
+        for n, number in enumerate(numbers)
+    )
+    return ClickCurve(
+        strategy=strategy,
+        points=points,
+        auc_dice=describe([area(numbers, case.mean(axis=0).tolist()) for case in dice]),
+        auc_nsd={
+            key: describe([area(numbers, case.mean(axis=0).tolist()) for case in nsd[key]])
+            for key in tolerances
+        },
+        clicks_needed=tuple(_needed(target, trials) for target in TARGETS),
+    )
+
+
+def _by_case(rows: Iterable[tuple[str, list[float]]]) -> list[NDArray[np.float64]]:
+    """For each case (trials, numbers of clicks)."""
+    found: dict[str, list[list[float]]] = {}
+    for case_id, values in rows:
+        found.setdefault(case_id, []).append(values)
+    return [np.array(values) for values in found.values()]
+
+
+def _spread(cases: Iterable[NDArray[np.float64]]) -> float:
+    """Mean over cases of the standard deviation over trials."""
+    spreads = [float(values.std(ddof=1)) for values in cases if len(values) > 1]
+    return sum(spreads) / len(spreads) if spreads else math.nan
+
+
+def _needed(target: float, trials: Sequence[Trial]) -> ClicksNeeded:
+    tried = [_tried(trial) for trial in trials]
+    reached = [
+        next((clicks for clicks, dice in of.items() if dice >= target), None) for of in tried
+    ]
+    among = tuple(tried[0])
+    mean = sum(among[-1] if number is None else number for number in reached) / len(reached)
+    return ClicksNeeded(
+        dice=target,
+        among=among,
+        mean=mean if len(among) > 1 else math.nan,
+        failures=reached.count(None),
+        trials=len(reached),
+    )
+
+
+def _tried(trial: Trial) -> dict[int, float]:
+    """Dice by number of clicks, ascending."""
+    if trial.dice_by_click:
+        return dict(enumerate(trial.dice_by_click, 1))
+    return {score.clicks: score.dice for score in trial.scores}

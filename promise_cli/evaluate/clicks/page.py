@@ -1,0 +1,66 @@
+"""`report.html` of a study of clicks: curves, and every case with its spread."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from markupsafe import Markup
+
+from promise_cli.evaluate.clicks.curves import area
+from promise_cli.evaluate.clicks.study_record import ClickStudy
+from promise_cli.report import Curve, line_chart, render
+from promise_cli.scores.statistics import Statistics
+
+GENERATOR = "promise-evaluate --clicks"
+"""What the page says wrote it, by which it is known again."""
+
+
+def render_clicks(study: ClickStudy) -> str:
+    """The whole page."""
+    charts = [_chart(study, None), *(_chart(study, str(mm)) for mm in study.tolerances_mm)]
+    return render(
+        "clicks.html",
+        title=f"Clicks on {study.dataset}, fold {study.fold}",
+        generator=GENERATOR,
+        tool=study.tool,
+        study=study,
+        charts=[Markup(chart) for chart in charts],  # escaped where they are drawn
+        rows=list(_rows(study)),
+        num_cases=len({trial.case_id for trial in study.trials}),
+    )
+
+
+def _chart(study: ClickStudy, tolerance: str | None) -> str:
+    """Mean over cases against clicks, with the interval of the mean."""
+    curves = []
+    for curve in study.curves:
+        found: list[Statistics] = [
+            point.dice if tolerance is None else point.nsd[tolerance] for point in curve.points
+        ]
+        curves.append(
+            Curve(
+                curve.strategy,
+                tuple(point.clicks for point in curve.points),
+                tuple(of.mean for of in found),
+                tuple(of.interval for of in found),
+            )
+        )
+    title = "Dice" if tolerance is None else f"NSD {float(tolerance):g} mm"
+    return line_chart(curves, title, "clicks")
+
+
+def _rows(study: ClickStudy) -> Iterator[tuple[str, str, list[tuple[float, float]], float]]:
+    """Case, strategy, mean and SD over trials of Dice for each number of clicks, and the area under it."""
+    by_case: dict[tuple[str, str], list[list[float]]] = {}
+    for trial in study.trials:
+        values = [score.dice for score in trial.scores]
+        by_case.setdefault((trial.case_id, trial.strategy), []).append(values)
+    for (case_id, strategy), found in by_case.items():
+        dice = np.array(found)
+        means = dice.mean(axis=0).tolist()
+        spread = dice.std(axis=0, ddof=1).tolist() if len(dice) > 1 else [float("nan")] * len(means)
+        yield (
+            case_id,
+            strategy,
+            list(zip(means, spread, strict=True)),
+            area(study.num_clicks, means),
+        )

@@ -1,0 +1,134 @@
+"""The test cases of a fold, predicted with simulated clicks and scored on their scans' own grids."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from promise_cli.console import say, track
+from promise_cli.dataset.folder import CaseFiles, read_dataset
+from promise_cli.dataset.splits import splits_of_dataset
+from promise_cli.disk.workspace import Workspace, open_workspace
+from promise_cli.errors import EvaluationError
+from promise_cli.evaluate.clicks.curves import make_curves
+from promise_cli.evaluate.clicks.files import claim_output, write_study
+from promise_cli.evaluate.clicks.kept import KeptCase, KeptCases
+from promise_cli.evaluate.clicks.study_record import ClickStudy
+from promise_cli.evaluate.clicks.study_request import StudyRequest
+from promise_cli.evaluate.clicks.trial import open_case, try_clicks
+from promise_cli.network.checkpoint import Checkpoint, load_checkpoint
+from promise_cli.network.registry import takes_clicks
+from promise_cli.network.unfinished import warn_of_unfinished
+from promise_cli.predictions.record import labels_dir
+from promise_cli.scores import typed_command
+from promise_cli.scores.tolerances import choose_tolerances
+from promise_cli.session.predictor import Predictor
+
+
+def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
+    """Predict each test case with each strategy, trial and number of clicks, score it, and write the results.
+
+    Each finished case is kept in the output folder until all are there, so that a study that was stopped goes on.
+
+    Returns:
+        The study, and the folder that it was written into.
+
+    Raises:
+        WorkspaceError: There is no run, or no dataset.
+        CheckpointError: The checkpoint is unusable.
+        EvaluationError: The fold has no test case, a label does not fit its scan, or the folder cannot be written to.
+    """
+    workspace = open_workspace(request.root)
+    folds = () if request.fold is None else (request.fold,)
+    (path,) = workspace.find_runs(request.run, folds)
+    checkpoint = load_checkpoint(path)
+    if not takes_clicks(checkpoint.model_config):
+        raise EvaluationError(
+            f"--clicks: {path} ({checkpoint.network}) takes no clicks; predict with promise-predict and score that, or"
+            " train with --clicks-as-channel"
+        )
+    dataset = checkpoint.plan.dataset
+    tolerances = choose_tolerances(request.protocol, request.tolerances_mm, dataset)
+    cases = _test_cases(checkpoint, path, request, workspace)
+    output = request.output or path.parent / "clicks"
+    replaced = claim_output(output, dataset)
+    predictor = Predictor.load(path, request.device)
+    warn_of_unfinished((path,))
+    plan = predictor.plan
+    kept = KeptCases(output, request, path)
+    done = _do_cases(cases, kept, predictor, request, tolerances)
+    trials = [trial for case in done for trial in case.trials]
+    if not trials:
+        raise EvaluationError(f"{path}: no test case holds label {plan.label}")
+    study = ClickStudy(
+        command=typed_command(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        dataset=plan.dataset,
+        fold=checkpoint.fold,
+        checkpoints=(str(path),),
+        device=str(predictor.device),
+        target_label=plan.target_label,
+        target_labels=plan.target_labels,
+        target_name=plan.target_name,
+        protocol=request.protocol,
+        tolerances_mm=tolerances,
+        seed=request.seed,
+        num_clicks=request.numbers,
+        num_trials=request.trials,
+        max_windows=request.max_windows,
+        strategies=request.strategies,
+        without_target=tuple(case.case_id for case in done if not case.trials),
+        curves=make_curves(trials, request.strategies),
+        trials=tuple(trials),
+    )
+    write_study(study, output)
+    if replaced is not None:
+        say(f"{output}: replaced the study of {replaced}")
+    kept.clear()
+    return study, output
+
+
+def _do_cases(
+    cases: Sequence[CaseFiles],
+    kept: KeptCases,
+    predictor: Predictor,
+    request: StudyRequest,
+    tolerances: tuple[float, ...],
+) -> list[KeptCase]:
+    """All cases in order, those of an earlier call as they were kept."""
+    done = {files.case_id: found for files in cases if (found := kept.find(files)) is not None}
+    if done:
+        say(f"{kept.folder}: {len(done)} of {len(cases)} cases were done before, and are taken")
+    for files in track(
+        [files for files in cases if files.case_id not in done], "clicks", len(cases) - len(done)
+    ):
+        case = open_case(files, predictor, request.max_windows)
+        trials = [
+            try_clicks(case, strategy, number, request, tolerances)
+            for strategy in (request.strategies if case.target.any() else ())
+            for number in range(request.trials)
+        ]
+        done[files.case_id] = kept.save(files, trials)
+    return [done[files.case_id] for files in cases]
+
+
+def _test_cases(
+    checkpoint: Checkpoint, path: Path, request: StudyRequest, workspace: Workspace
+) -> list[CaseFiles]:
+    """The scans and labels of the fold's test cases, sorted by case id."""
+    name = checkpoint.plan.dataset
+    labels = labels_dir(workspace, name)
+    folder = (
+        workspace.find_raw_dataset(name) if labels is None else (workspace.root / labels).parent
+    )
+    files = {case.case_id: case for case in read_dataset(folder, keep_broken=True).cases}
+    wanted = checkpoint.split.test
+    if not wanted:  # a checkpoint of the paper's authors knows no fold
+        wanted = splits_of_dataset(name, sorted(files)).folds[request.fold or 0].test
+    if not wanted:
+        raise EvaluationError(f"{path}: its fold has no test case; choose another run or fold")
+    gone = [case for case in wanted if case not in files]
+    if gone:
+        raise EvaluationError(
+            f"{folder}: test case {gone[0]} of {path} is not there; add its scan and label"
+        )
+    return [files[case] for case in sorted(wanted)]

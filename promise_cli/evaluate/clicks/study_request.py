@@ -1,0 +1,51 @@
+"""What was asked for, checked before anything is loaded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise_cli.errors import EvaluationError
+from promise_cli.evaluate.clicks.study_record import Strategy
+from promise_cli.scores.tolerances import Protocol
+
+MOST_CLICKS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRequest:
+    """The options of `promise-evaluate --clicks`.
+
+    Raises:
+        EvaluationError: A number of clicks or trials cannot be.
+    """
+
+    clicks: tuple[int, ...]
+    """Numbers of clicks after which the mask is scored."""
+    trials: int = 1
+    strategies: tuple[Strategy, ...] = ("random",)
+    seed: int = 0
+    max_windows: int = 1
+    """For one lesion, as `promise-predict` follows it; 1 is the paper's single window."""
+    tolerances_mm: tuple[float, ...] = ()
+    """Of NSD; none: the protocol's."""
+    protocol: Protocol = "promise"
+    fold: int | None = None
+    run: Path | None = None
+    device: str = "auto"
+    output: Path | None = None
+    """Folder of the results; None: `clicks` beside the checkpoint."""
+    root: Path | None = None
+
+    def __post_init__(self) -> None:
+        for number in self.clicks:
+            if not 1 <= number <= MOST_CLICKS:
+                raise EvaluationError(f"--clicks {number}: use numbers from 1 to {MOST_CLICKS}")
+        object.__setattr__(self, "strategies", tuple(dict.fromkeys(self.strategies)))
+        if self.trials < 1:
+            raise EvaluationError(f"--trials {self.trials}: use 1 or more")
+        if self.max_windows < 1:
+            raise EvaluationError(f"--max-windows {self.max_windows}: use 1 or more")
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Of clicks, ascending and none twice."""
+        return tuple(sorted(set(self.clicks)))

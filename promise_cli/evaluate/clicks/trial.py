@@ -1,0 +1,145 @@
+"""Clicks on one case, by one strategy: drawn at once or each on the largest error, and the masks scored."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_cli.dataset.folder import CaseFiles, is_target
+from promise_cli.errors import EvaluationError
+from promise_cli.evaluate.clicks.draw import correct_largest_error, simulate_clicks, trial_rng
+from promise_cli.evaluate.clicks.study_record import SimulatedClick, Strategy, Trial, TrialScore
+from promise_cli.evaluate.clicks.study_request import StudyRequest
+from promise_cli.geometry.grid import Spacing, format_shape
+from promise_cli.prompts import BACKGROUND, FOREGROUND, Click
+from promise_cli.scores.metrics import Scores, score_masks
+from promise_cli.session.predictor import Prediction, Predictor, Session
+from promise_cli.volume import as_stored, read_label, read_volume
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedCase:
+    """One test case, ready for clicks."""
+
+    case_id: str
+    session: Session
+    target: Mask
+    """(I, J, K) as the file stores it."""
+    spacing: Spacing
+    """Of the label's header."""
+    through: int
+    """The axis of the file across the slices."""
+
+
+def open_case(files: CaseFiles, predictor: Predictor, max_windows: int) -> OpenedCase:
+    """Read a test case's scan and label, and open the scan for clicks.
+
+    Raises:
+        VolumeError: A file cannot be read.
+        EvaluationError: The label has another grid than the scan.
+    """
+    plan = predictor.plan
+    scan = read_volume(files.image, plan.orientation)
+    label = read_label(files.label, "as_stored")
+    if not label.stored_grid.is_that_of(scan.stored_grid):
+        a, b = label.stored_grid, scan.stored_grid
+        apart = f", {a.distance_mm(b):.3g} mm apart" if a.shape == b.shape else ""
+        raise EvaluationError(
+            f"{files.label}: {format_shape(a.shape)} voxels, but {files.image} has {format_shape(b.shape)}{apart};"
+            " correct the dataset"
+        )
+    directions = np.abs(label.stored_grid.affine[2, :3]) / label.stored_grid.spacing
+    return OpenedCase(
+        case_id=files.case_id,
+        session=predictor.open(scan, max_windows=max_windows, where=files.case_id),
+        target=is_target(label.array, plan.labels),
+        spacing=label.exact_spacing,
+        through=int(directions.argmax()),
+    )
+
+
+def try_clicks(
+    case: OpenedCase,
+    strategy: Strategy,
+    trial: int,
+    request: StudyRequest,
+    tolerances: tuple[float, ...],
+) -> Trial:
+    """One draw of clicks on a case whose target is not empty, scored at each of the numbers that were asked for.
+
+    Args:
+        case: Its session forgets its earlier clicks.
+        strategy: Where the clicks go.
+        trial: Number of the draw; with the request's seed, the case and the strategy it decides the clicks.
+        request: Seed and numbers of clicks.
+        tolerances: Of NSD, in millimetres.
+    """
+    rng = trial_rng(request.seed, case.case_id, strategy, trial)
+    run = _correct if strategy == "largest-error" else _click_at_once
+    clicks: tuple[SimulatedClick, ...] = ()
+    scores = []
+    dice_by_click = []
+    for number, made, prediction in run(case, strategy, rng, request.numbers):
+        clicks = made
+        wanted = number in request.numbers
+        mask = as_stored(prediction.mask, case.session.scan)
+        found = score_masks(mask, case.target, case.spacing, tolerances if wanted else ())
+        dice_by_click.append(found.dice)
+        if wanted:
+            scores.append(_score(number, found, tolerances, prediction.clicks_outside_window))
+    return Trial(
+        case_id=case.case_id,
+        strategy=strategy,
+        trial=trial,
+        clicks=clicks,
+        scores=tuple(scores),
+        dice_by_click=tuple(dice_by_click) if strategy == "largest-error" else (),
+    )
+
+
+def _score(
+    clicks: int, found: Scores, tolerances: tuple[float, ...], outside_window: int
+) -> TrialScore:
+    return TrialScore(
+        clicks=clicks,
+        dice=found.dice,
+        nsd={str(mm): value for mm, value in zip(tolerances, found.nsd, strict=True)},
+        prediction_voxels=found.prediction_voxels,
+        outside_window=outside_window,
+    )
+
+
+_Step = tuple[int, tuple[SimulatedClick, ...], Prediction]
+"""How many clicks, which, and what was found."""
+
+
+def _click_at_once(
+    case: OpenedCase, strategy: Strategy, rng: np.random.Generator, numbers: Sequence[int]
+) -> Iterator[_Step]:
+    """All clicks of a number in one prompt, as the paper tests ten."""
+    clicks = simulate_clicks(strategy, case.target, case.through, rng, numbers[-1])
+    for number in numbers:
+        yield number, clicks, case.session.prompt([_as_click(click) for click in clicks[:number]])
+
+
+def _correct(
+    case: OpenedCase, _: Strategy, rng: np.random.Generator, numbers: Sequence[int]
+) -> Iterator[_Step]:
+    """One click after another, each on what the mask before it has wrong; none where nothing is."""
+    session = case.session
+    session.reset()
+    clicks: tuple[SimulatedClick, ...] = ()
+    for number in range(1, numbers[-1] + 1):
+        click = correct_largest_error(case.target, session.mask, case.spacing, rng)
+        if click is not None:
+            session.click(click.voxel, int(click.foreground))
+            clicks = (*clicks, click)
+        assert session.prediction is not None
+        yield number, clicks, session.prediction
+
+
+def _as_click(click: SimulatedClick) -> Click:
+    return Click(click.voxel, FOREGROUND if click.foreground else BACKGROUND)

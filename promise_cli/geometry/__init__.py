@@ -1,0 +1,1 @@
+"""Where voxels lie: grids, boxes, patches, and resampling between grids."""

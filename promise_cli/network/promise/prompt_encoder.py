@@ -1,0 +1,157 @@
+"""Clicks to features that answer them: sampling, global queries, cross-attention (Fig. 3)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from promise_cli.network.promise.click_maps import MAP_SIGMAS, coarse_maps
+from promise_cli.network.promise.config import TOKEN_SIZE, ModelConfig
+from promise_cli.network.promise.convolution import full_precision
+from promise_cli.network.promise.sam import mlp_block
+
+
+class Attention(nn.Module):
+    """Multi-head attention with an inner width of its own, under SAM's names."""
+
+    def __init__(self, width: int, inner_width: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.q_proj = nn.Linear(width, inner_width)
+        self.k_proj = nn.Linear(width, inner_width)
+        self.v_proj = nn.Linear(width, inner_width)
+        self.out_proj = nn.Linear(inner_width, width)
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """Query `(B, Q, C)`, key and value `(B, K, C)`; `(B, 1, 1, K)` true where a key counts."""
+        attended = F.scaled_dot_product_attention(
+            self._heads(self.q_proj(query)),
+            self._heads(self.k_proj(key)),
+            self._heads(self.v_proj(value)),
+            attn_mask=mask,
+        )
+        return self.out_proj(attended.transpose(1, 2).flatten(2))
+
+    def _heads(self, projected: Tensor) -> Tensor:
+        return projected.reshape(*projected.shape[:2], self.num_heads, -1).transpose(1, 2)
+
+
+class PromptLayer(nn.Module):
+    """Global queries gather what the clicks show, then every image token asks them."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, heads = config.feature_width, config.prompt_heads
+        self.global_query = nn.Parameter(0.1 * torch.randn(1, config.num_global_queries, width))
+        self.self_attn = Attention(width, width, heads)
+        self.norm1 = nn.LayerNorm(width)
+        if config.token_attention == "idle":
+            self.cross_attn_token_to_image = Attention(width, width // 2, heads)  # never called
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = mlp_block(width, config.prompt_mlp_width, nn.ReLU)
+        self.norm3 = nn.LayerNorm(width)
+        self.norm4 = nn.LayerNorm(width)
+        self.cross_attn_image_to_token = Attention(width, width // 2, heads)
+
+    def forward(
+        self, points: Tensor, image: Tensor, positions: Tensor | None, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """One layer.
+
+        Args:
+            points: `(B, N, C)` point tokens.
+            image: `(B, H * W * D, C)` image tokens.
+            positions: `(H * W * D, C)` added to the image tokens as they ask, or None.
+            mask: `(B, 1, 1, queries + N)`, false for points that are padding.
+
+        Returns:
+            Point tokens and image tokens, of the same shapes.
+        """
+        queries = torch.cat([self.global_query.expand(points.shape[0], -1, -1), points], dim=1)
+        attended = self.norm1(self.self_attn(queries, queries, queries, mask))
+        queries = self.norm2(queries + attended)
+        count = self.global_query.shape[1]
+        answers, points = queries[:, :count], queries[:, count:]
+        answers = self.norm3(answers + self.mlp(answers))
+        asking = image if positions is None else image + positions
+        image = self.norm4(image + self.cross_attn_image_to_token(asking, answers, answers, None))
+        return points, image
+
+
+class PromptEncoder(nn.Module):
+    """Two prompt layers on the deepest features, fed by the features at the clicks."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(PromptLayer(config) for _ in range(2))
+        self.num_queries = config.num_global_queries
+        width = config.feature_width
+        self.label_embedding = nn.Embedding(2, width) if config.label_embedding else None
+        self.click_map = (
+            nn.Conv3d(2 * len(MAP_SIGMAS), width, 1, bias=False) if config.click_map else None
+        )
+        self.click_position = config.click_position
+        if config.click_position:
+            self.position_frequencies: Tensor
+            self.register_buffer("position_frequencies", torch.randn(3, width // 2))
+
+    def forward(self, features: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
+        """Features of the patch, informed by its clicks.
+
+        Args:
+            features: `(B, C, H, W, D)`, the deepest level.
+            clicks: `(B, N, 3)` in hwd voxels of the patch.
+            labels: `(B, N)`, 1 foreground, 0 background, -1 padding.
+
+        Returns:
+            `(B, C, H, W, D)`.
+        """
+        real = labels >= 0
+        if self.click_map is not None:
+            maps = coarse_maps(clicks, labels, features.shape[2], TOKEN_SIZE)
+            features = features + self.click_map(maps.to(features.dtype))
+        points = sample_features(features, clicks)
+        if self.label_embedding is not None:
+            points = points + self.label_embedding(labels.clamp(min=0))
+        positions = None
+        if self.click_position:
+            size = torch.tensor(features.shape[2:], device=features.device)
+            points = points + self._encode((clicks + 0.5) / (TOKEN_SIZE * size))
+            positions = self._encode(_token_centres(features))
+        mask = F.pad(real, (self.num_queries, 0), value=True)[:, None, None]
+        image = features.flatten(2).transpose(1, 2)
+        for layer in self.layers:
+            points, image = layer(points, image, positions, mask)
+        return image.transpose(1, 2).reshape(features.shape)
+
+    def _encode(self, place: Tensor) -> Tensor:
+        """SAM's random Fourier features of places in [0, 1]: `(..., 3)` to `(..., C)`."""
+        frequencies = self.position_frequencies
+        angles = 2 * math.pi * (2 * place.to(frequencies) - 1) @ frequencies
+        return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def sample_features(features: Tensor, clicks: Tensor) -> Tensor:
+    """Features at the clicks, interpolated between token centres and towards zero outside.
+
+    Args:
+        features: `(B, C, H, W, D)`.
+        clicks: `(B, N, 3)` in hwd voxels; voxel p lies at token (p + 1/2) / 4 - 1/2.
+
+    Returns:
+        `(B, N, C)`.
+    """
+    size = TOKEN_SIZE * torch.tensor(features.shape[2:], device=features.device)
+    with full_precision(features):  # bfloat16 would move the clicks
+        features = features.to(torch.promote_types(features.dtype, torch.float32))
+        place = (clicks.to(features) + 0.5) * 2 / size - 1
+        grid = place.flip(-1)[:, :, None, None]  # grid_sample counts axes from the last
+        sampled = F.grid_sample(features, grid, align_corners=False)
+    return sampled[..., 0, 0].transpose(1, 2)
+
+
+def _token_centres(features: Tensor) -> Tensor:
+    """Centre of each token as a share of the patch: `(H * W * D, 3)` in hwd."""
+    axes = [(torch.arange(n, device=features.device) + 0.5) / n for n in features.shape[2:]]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, 2)

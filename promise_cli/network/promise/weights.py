@@ -1,0 +1,206 @@
+"""Pretrained image transformers from their official files into our encoder, name by name."""
+
+import hashlib
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from promise_cli.errors import CheckpointError
+from promise_cli.network.promise.config import ENCODERS, EncoderName
+from promise_cli.network.promise.promise import ProMISe
+from promise_cli.network.promise.sam import official_layout
+
+_SAM_PREFIX = "image_encoder."
+_SHOWN = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedWeights:
+    """What became of a file of pretrained weights."""
+
+    path: str
+    """The file."""
+    sha256: str
+    """Of its bytes, in hexadecimal."""
+    used: tuple[str, ...]
+    """Entries that went into the encoder, as the file names them."""
+    unused: tuple[str, ...]
+    """Entries that this network has no place for."""
+
+
+def load_encoder_weights(model: ProMISe, path: Path) -> LoadedWeights:
+    """Fill the image encoder of `model` from an official file.
+
+    SAM's files (and MedSAM's, which share their names) hold the whole of SAM, of which the neck,
+    the prompt encoder and the mask decoder stay unused; the relative positions along depth start as
+    the mean of those along height and width. DINOv2's layer scales are folded into the layers
+    before them.
+
+    Args:
+        model: Its `config.encoder` says which transformer is expected. Changed only if all is well.
+        path: A `.pth` or `.safetensors` file.
+
+    Raises:
+        CheckpointError: The file cannot be read, or lacks entries of this encoder, which are named.
+    """
+    entries = read_tensors(path)
+    encoder = model.config.encoder
+    if encoder == "tiny":
+        raise CheckpointError(f"{path}: the tiny encoder has no pretrained weights; use none")
+    if model.config.shape.family == "sam":
+        state, used = _from_sam(entries, encoder, path)
+    else:
+        state, used = _from_dinov2(entries, model, path)
+    own = model.image_encoder.state_dict()
+    model.image_encoder.load_state_dict({**own, **state})
+    return LoadedWeights(
+        path=str(path),
+        sha256=sha256(path),
+        used=used,
+        unused=tuple(sorted(set(entries) - set(used))),
+    )
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a flat file of weights, on the CPU; pickled code is never run.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, or holds more than tensors by name.
+    """
+    entries = read_checkpoint(path)
+    if not isinstance(entries, Mapping) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in entries.items()
+    ):
+        raise CheckpointError(f"{path}: not a flat file of named tensors; give the official file")
+    return dict(entries)
+
+
+def read_checkpoint(path: Path) -> Any:
+    """What a `.safetensors` or torch file holds, if that is tensors and plain types.
+
+    Raises:
+        CheckpointError: The file is missing or damaged, or would run code.
+    """
+    if path.is_dir():
+        raise CheckpointError(f"{path}: a folder; give the file of weights in it")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        if path.suffix == ".safetensors" or _is_safetensors(path):
+            return load_file(path)
+        mapped = is_zipfile(path)  # torch's own format, of which only what is used is then read
+        with warnings.catch_warnings(action="ignore"):  # torch's advice to its own developers
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: not readable ({error.strerror or error}); check its permissions and the disk"
+        ) from None
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: damaged ({error}); fetch it again") from None
+    except Exception as error:  # torch.load raises a dozen kinds for damaged or hostile files
+        raise CheckpointError(  # torch's own text advises to switch the safety off
+            f"{path}: not readable as tensors and plain types ({type(error).__name__}); it is truncated or"
+            " holds pickled code: copy it again, from a source you trust"
+        ) from None
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By its start: the length of a JSON object, and the object."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < 2**27
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _from_sam(
+    entries: dict[str, Tensor], encoder: EncoderName, path: Path
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    layout = official_layout(encoder)
+    needed = {name for name in layout if name.startswith(_SAM_PREFIX)}
+    needed = {name for name in needed if not name.startswith(f"{_SAM_PREFIX}neck.")}
+    unknown = sorted(set(entries) - set(layout))
+    _check({name: layout[name] for name in needed}, entries, encoder, path)
+    if unknown:
+        raise CheckpointError(
+            f"{path}: holds {_some(unknown)}, which no {encoder} has; give the official file"
+        )
+    state = {name.removeprefix(_SAM_PREFIX): entries[name].float() for name in needed}
+    for index in range(ENCODERS[encoder].depth):
+        attention = f"blocks.{index}.attn"
+        state[f"{attention}.rel_pos_d"] = 0.5 * (
+            state[f"{attention}.rel_pos_h"] + state[f"{attention}.rel_pos_w"]
+        )
+    return state, tuple(sorted(needed))
+
+
+def _from_dinov2(
+    entries: dict[str, Tensor], model: ProMISe, path: Path
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    shape = model.config.shape
+    side = shape.position_side
+    own = dict(model.image_encoder.named_parameters())
+    names = set(model.image_encoder.pretrained_parameters())
+    names |= {name for name in own if name.startswith("blocks.") and ".norm" in name}
+    layout = {_dinov2_name(name): own[name].shape for name in names}
+    layout["pos_embed"] = torch.Size((1, side * side + 1, shape.width))
+    for index in range(shape.depth):
+        for scale in ("ls1", "ls2"):
+            layout[f"blocks.{index}.{scale}.gamma"] = torch.Size((shape.width,))
+    _check(layout, entries, model.config.encoder, path)
+    if "register_tokens" in entries:
+        raise CheckpointError(
+            f"{path}: holds register_tokens, so it is a DINOv2 with registers, another network; give the plain"
+            " dinov2_vits14"
+        )
+    state = {name: entries[_dinov2_name(name)].float() for name in names}
+    positions = state["pos_embed"][:, 1:]  # the class token stands first
+    state["pos_embed"] = positions.reshape(1, side, side, shape.width)
+    for index in range(shape.depth):
+        for scale, layer in (("ls1", "attn.proj"), ("ls2", "mlp.lin2")):
+            gamma = entries[f"blocks.{index}.{scale}.gamma"].float()
+            weight, bias = (f"blocks.{index}.{layer}.{kind}" for kind in ("weight", "bias"))
+            state[weight] = gamma[:, None] * state[weight]
+            state[bias] = gamma * state[bias]
+    return state, tuple(sorted(layout))
+
+
+def _dinov2_name(name: str) -> str:
+    return name.replace(".mlp.lin", ".mlp.fc")
+
+
+def _check(
+    layout: Mapping[str, torch.Size], entries: dict[str, Tensor], encoder: EncoderName, path: Path
+) -> None:
+    """Refuse a file that lacks an entry of `layout` or has one of another shape."""
+    missing = sorted(set(layout) - set(entries))
+    if missing:
+        raise CheckpointError(f"{path}: not a complete file of {encoder}; missing {_some(missing)}")
+    for name in sorted(layout):
+        found = tuple(entries[name].shape)
+        if found != tuple(layout[name]):
+            raise CheckpointError(
+                f"{path}: {name} is {found}, {encoder} has {tuple(layout[name])};"
+                " choose the --encoder that the file was made for"
+            )
+        if not (entries[name].is_floating_point() and torch.isfinite(entries[name]).all()):
+            raise CheckpointError(
+                f"{path}: {name} holds no floating-point numbers, or some that are not finite; fetch it again"
+            )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

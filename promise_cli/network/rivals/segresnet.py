@@ -1,0 +1,62 @@
+"""SegResNet (Myronenko, arXiv 1810.11654, without its autoencoder branch), MONAI's."""
+
+from dataclasses import dataclass
+
+from monai.networks.nets import SegResNet
+from torch import nn
+
+from promise_cli.network.architecture import NUM_CLASSES, Architecture, Setting
+from promise_cli.network.plain_config import PlainConfig
+
+MULTIPLE = 8
+NORM_GROUPS = 8
+"""Of MONAI's group norm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegResNetConfig(PlainConfig):
+    """Sizes of SegResNet."""
+
+    init_filters: int = 32
+    """Channels at full resolution, a multiple of 8; the paper's."""
+    blocks_down: tuple[int, ...] = (1, 2, 2, 4)
+    blocks_up: tuple[int, ...] = (1, 1, 1)
+
+    def __post_init__(self) -> None:
+        self.check_counts(
+            init_filters=self.init_filters, blocks_down=self.blocks_down, blocks_up=self.blocks_up
+        )
+        if self.init_filters % NORM_GROUPS:
+            raise ValueError(
+                f"init_filters must be a multiple of {NORM_GROUPS}, found {self.init_filters}"
+            )
+        if len(self.blocks_up) != len(self.blocks_down) - 1:
+            raise ValueError(
+                f"blocks_down {self.blocks_down} and blocks_up {self.blocks_up}; give one less on the way up"
+            )
+        super().__post_init__()
+
+    @property
+    def multiple(self) -> int:
+        """Each further level halves."""
+        return max(4, 1 << len(self.blocks_up))
+
+
+def plan(setting: Setting) -> SegResNetConfig:
+    """The paper's blocks and channels."""
+    width = 8 if setting.small else 32
+    return SegResNetConfig(**setting.shared(MULTIPLE, 2 * MULTIPLE), init_filters=width)
+
+
+def build(config: SegResNetConfig) -> nn.Module:
+    """All else as MONAI has it."""
+    return SegResNet(
+        in_channels=config.in_channels,
+        out_channels=NUM_CLASSES,
+        init_filters=config.init_filters,
+        blocks_down=config.blocks_down,
+        blocks_up=config.blocks_up,
+    )
+
+
+SEGRESNET = Architecture("segresnet", SegResNetConfig, plan, build)

@@ -1,0 +1,191 @@
+"""predictions.json and failures.json as they grow: several calls and shards add to them, one after the other."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Sequence, Set
+from datetime import datetime
+from pathlib import Path
+
+from promise_cli.console import warn
+from promise_cli.disk.records import load_record, record_to_json, save_record
+from promise_cli.errors import PlanError
+from promise_cli.jobs import claim
+from promise_cli.predict.inputs import mask_name
+from promise_cli.predict.predict_request import PredictRequest
+from promise_cli.predictions.record import (
+    FAILURES,
+    RECORD,
+    Failure,
+    Failures,
+    PredictedCase,
+    Predictions,
+    now,
+)
+from promise_cli.prompts import Click
+from promise_cli.scores import MARKS, remove_stale
+from promise_cli.volume import file_stamps, volume_files
+
+_PAGE = re.compile('<meta name="generator" content="promise-')
+STALE = {**MARKS, "report.html": _PAGE, "prediction.html": _PAGE}
+"""What was made from masks and is wrong as soon as they change, with what tells it from a file of the user's."""
+
+
+class RecordFile:
+    """predictions.json of a folder."""
+
+    def __init__(self, folder: Path, result: Predictions) -> None:
+        self.folder, self.result = folder, result
+        self._written: tuple[int, int] | None = None
+
+    def begin(self, attempted: Set[str], checkpoints: Sequence[Path]) -> None:
+        """Before masks change: drop what was made from the old ones, and list only those that stay.
+
+        Args:
+            attempted: Cases of this call; others that came meanwhile, from another shard, stay.
+            checkpoints: Of this call's networks.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with claim(_lock(self.folder)):
+            remove_stale(self.folder, STALE, STALE)
+            there = _load(self.folder)
+            if there is not None and _is_of(there, checkpoints):
+                mine = attempted | {case.case_id for case in self.result.cases}
+                others = tuple(case for case in there.cases if case.case_id not in mine)
+                self.result = dataclasses.replace(self.result, cases=(*others, *self.result.cases))
+            self._save()  # first of all, so that what a kill leaves is known to be ours
+
+    def add(self, case: PredictedCase, *, device: str, precision: str) -> None:
+        """List a finished case, beside those that this call or another process listed before."""
+        with claim(_lock(self.folder)):
+            there = self.result if self._is_ours() else _load(self.folder) or self.result
+            others = tuple(other for other in there.cases if other.case_id != case.case_id)
+            values = {*there.values, *self.result.values, *(of.value for of in case.lesions)}
+            self.result = dataclasses.replace(
+                self.result,
+                created=now(),
+                device=device,
+                precision=precision,
+                values=tuple(sorted(values)),
+                cases=(*others, case),
+            )
+            self._save()
+
+    def _save(self) -> None:
+        save_record(self.result, self.folder / RECORD)
+        self._written = self._state()
+
+    def _is_ours(self) -> bool:
+        """Whether the file is as this process left it, so that it need not be read again."""
+        return self._written is not None and self._written == self._state()
+
+    def _state(self) -> tuple[int, int] | None:
+        path = self.folder / RECORD
+        return (path.stat().st_mtime_ns, path.stat().st_ino) if path.exists() else None
+
+
+def earlier_cases(
+    folder: Path, checkpoints: Sequence[Path], attempted: Set[str]
+) -> tuple[PredictedCase, ...]:
+    """What a folder lists from an earlier call with the same networks, as far as its masks are still there.
+
+    Cases of other networks are forgotten, with a warning where they are not attempted now.
+    """
+    there = _load(folder)
+    if there is None:
+        return ()
+    kept = tuple(case for case in there.cases if (folder / case.mask).exists())
+    if _is_of(there, checkpoints):
+        return kept
+    left = [case for case in kept if case.case_id not in attempted]
+    if left:
+        warn(
+            f"{folder}: {len(left)} masks of another network, such as {left[0].mask}, stay there but are no"
+            " longer listed; use -o to keep predictions apart"
+        )
+    return ()
+
+
+def renew(folder: Path, listed: tuple[PredictedCase, ...]) -> None:
+    """Where all was done before: this set is the last one again, and lists these cases."""
+    with claim(_lock(folder)):
+        there = _load(folder)
+        if there is not None:
+            save_record(dataclasses.replace(there, created=now(), cases=listed), folder / RECORD)
+
+
+def save_failures(folder: Path, failures: Sequence[Failure], attempted: Set[str] | None) -> None:
+    """Write failures.json, or take it away where nothing failed.
+
+    Args:
+        folder: Of the masks.
+        failures: Of this call.
+        attempted: All cases of this call, where others do the rest; their failures stay. None: there are no others.
+    """
+    path = folder / FAILURES
+    with claim(_lock(folder)):
+        others: tuple[Failure, ...] = ()
+        if attempted is not None and path.exists():
+            try:
+                others = load_record(Failures, path).failures
+            except PlanError as error:
+                warn(f"{error}; what it lists is forgotten")
+        known = {*(attempted or ()), *(failure.case_id for failure in failures)}
+        kept = [failure for failure in others if failure.case_id not in known]
+        if kept or failures:
+            save_record(Failures(failures=(*kept, *failures)), path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _is_of(record: Predictions, checkpoints: Sequence[Path]) -> bool:
+    """Whether a record was made with these networks as they are now."""
+    created = datetime.fromisoformat(record.created).timestamp()
+    theirs = tuple(Path(path).resolve() for path in record.checkpoints)
+    same = theirs == tuple(path.resolve() for path in checkpoints)
+    return same and created > max(path.stat().st_mtime for path in checkpoints)
+
+
+def _load(folder: Path) -> Predictions | None:
+    """The record of a folder, or None where there is none or it is unusable."""
+    path = folder / RECORD
+    if not path.exists():
+        return None
+    try:
+        record = load_record(Predictions, path)
+        datetime.fromisoformat(record.created)
+    except (PlanError, ValueError) as error:
+        warn(f"{error}; what it lists is forgotten")
+        return None
+    return record
+
+
+def _lock(folder: Path) -> Path:
+    """Beside the folder, which holds nothing but what a user should see."""
+    place = folder.absolute()
+    return place.with_name(f".{place.name}.lock")
+
+
+def prediction_key(
+    request: PredictRequest, checkpoints: Sequence[Path], scan: Path, clicks: Sequence[Click]
+) -> str:
+    """Changes whenever the case's mask might: with the scan's files, its clicks, the networks and the settings."""
+    stats = file_stamps([*volume_files(scan), *checkpoints])
+    settings = [request.max_windows, request.tta, request.precision]
+    content = json.dumps([stats, settings, record_to_json(tuple(clicks))])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def is_finished(
+    record: PredictedCase | None, key: str, scan: Path, folder: Path, request: PredictRequest
+) -> bool:
+    """Whether a case need not be done again."""
+    if record is None or record.key != key or not (folder / record.mask).is_file():
+        return False
+    if (folder / record.mask).stat().st_size != record.mask_bytes:
+        return False
+    if record.mask != mask_name(record.case_id, scan, request.same_format):
+        return False
+    there = all((folder / name).exists() for name in record.probabilities)
+    return there and (bool(record.probabilities) or not request.save_prob)

@@ -1,0 +1,118 @@
+"""Which folder or file of masks is meant: the predictions, and the labels that belong to them."""
+
+import dataclasses
+from pathlib import Path
+
+from promise_cli.disk.workspace import Workspace
+from promise_cli.errors import EvaluationError, WorkspaceError
+from promise_cli.predictions.manifest import Manifest, newest_manifest, read_manifest
+from promise_cli.predictions.record import RECORD
+from promise_cli.predictions.targets import LABEL_FOLDERS
+from promise_cli.volume import find_volumes, is_volume_file
+
+_EXPECTED = "expected a folder of .nii.gz masks, one such file, or an MSD folder with labelsTr"
+
+
+def newest_predictions(workspace: Workspace) -> Path:
+    """The folder that promise-predict wrote last.
+
+    Raises:
+        WorkspaceError: There is none.
+    """
+    found = sorted(workspace.predictions.glob(f"*/{RECORD}"))
+    if not found:
+        raise WorkspaceError(
+            f"{workspace.predictions}: no predictions; run promise-predict first, or give"
+            " PREDICTIONS LABELS"
+        )
+    return newest_manifest(found).parent
+
+
+def masks_of(path: Path) -> Path:
+    """The folder or file that is meant: the one named, or the `labelsTr` of a dataset.
+
+    Raises:
+        WorkspaceError: It does not exist.
+        EvaluationError: There is no mask in it, or it is no mask.
+    """
+    if not path.exists():
+        raise WorkspaceError(f"{path}: no such file or folder; {_EXPECTED}")
+    if path.is_file():
+        if not is_volume_file(path):
+            raise EvaluationError(f"{path}: not a mask; {_EXPECTED}")
+        return path
+    if find_volumes(path) or (path / RECORD).exists():
+        return path
+    if (path / "labelsTr").is_dir():
+        return masks_of(path / "labelsTr")
+    raise EvaluationError(f"{path}: no mask in it; {_EXPECTED}")
+
+
+def is_bare(path: Path) -> bool:
+    """Whether a folder is there and holds nothing that could be meant."""
+    return (
+        path.is_dir()
+        and not find_volumes(path)
+        and not (path / RECORD).exists()
+        and not (path / "labelsTr").is_dir()
+    )
+
+
+def refuse_swapped(predictions: Path, labels: Path) -> None:
+    """Refuse what can only be the labels' folder in the place of the predictions.
+
+    Raises:
+        EvaluationError: The first is named as datasets name their labels, or is a dataset; the second is not.
+    """
+    if _holds_labels(predictions) and not _holds_labels(labels):
+        raise EvaluationError(
+            f"{predictions}: these are a dataset's labels; the order is PREDICTIONS LABELS"
+        )
+
+
+def _holds_labels(path: Path) -> bool:
+    folder = path if path.is_dir() else path.parent
+    names = {folder.absolute().name, folder.resolve().name}
+    return bool(names & LABEL_FOLDERS) or (path.is_dir() and (path / "labelsTr").is_dir())
+
+
+def manifest_of(predictions: Path) -> Manifest | None:
+    """The predictions.json that lists these masks; of one file, its case alone; None where none does.
+
+    Raises:
+        EvaluationError: It is damaged.
+    """
+    if predictions.is_dir():
+        path = predictions / RECORD
+        return read_manifest(path) if path.exists() else None
+    path = predictions.parent / RECORD
+    if not path.exists():
+        return None
+    manifest = read_manifest(path)
+    masks = {case: mask for case, mask in manifest.masks.items() if mask == predictions.name}
+    if not masks:
+        return None
+    return dataclasses.replace(manifest, masks=masks)
+
+
+def labels_of(predictions: Path, manifest: Manifest | None, workspace: Workspace) -> Path:
+    """The labels that predictions.json names.
+
+    Raises:
+        EvaluationError: Nothing names them, or they are not there.
+    """
+    if manifest is None:
+        raise EvaluationError(
+            f"{predictions}: no {RECORD} says which labels belong to it; give PREDICTIONS LABELS"
+        )
+    if manifest.labels is None:
+        raise EvaluationError(
+            f"{manifest.path}: names no labels; give them: promise-evaluate {predictions} LABELS"
+        )
+    path = workspace.root / manifest.labels
+    if not path.exists():
+        raise EvaluationError(
+            f"{manifest.path}: its labels {path} do not exist; give them: promise-evaluate"
+            f" {predictions} LABELS"
+        )
+    return path

@@ -1,0 +1,71 @@
+"""What predictions.json says of the masks beside it, as far as evaluation needs it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise_cli.console import warn
+from promise_cli.errors import EvaluationError, PromiseError
+from promise_cli.predictions.record import created_timestamp, load_listing
+from promise_cli.predictions.targets import Target, written_label
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `promise-predict` wrote down about its masks."""
+
+    path: Path
+    dataset: str
+    target: Target
+    labels: str | None
+    masks: dict[str, str]
+    """Case id -> file name beside predictions.json."""
+    scans: dict[str, Path]
+    """Case id -> the scan as it was named then; it may be gone."""
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read what evaluation needs of predictions.json; other fields are not looked at.
+
+    Raises:
+        EvaluationError: A field is missing or mistyped.
+    """
+    listed = load_listing(path)
+    masks: dict[str, str] = {}
+    for case in listed.cases:
+        if case.case_id in masks:
+            raise EvaluationError(
+                f"{path}: case {case.case_id} is listed twice; predict again or mend it"
+            )
+        masks[case.case_id] = case.mask
+    values = listed.values or (1,)
+    if listed.target_label < 1 or min(values) < 1:
+        found = min(listed.target_label, *values)
+        raise EvaluationError(
+            f"{path}: target_label and values hold {found}, expected 1 or more; predict again or mend it"
+        )
+    several = listed.target_labels or (listed.target_label,)
+    target = Target(written_label(several), listed.target_name, several, values)
+    scans = {case.case_id: Path(case.scan) for case in listed.cases if case.scan}
+    return Manifest(path, listed.dataset, target, listed.labels, masks, scans)
+
+
+def newest_manifest(found: Sequence[Path]) -> Path:
+    """The newest of some predictions.json by its `created`; broken ones are passed over with a warning.
+
+    Raises:
+        PromiseError: All are broken.
+    """
+    usable: dict[Path, float] = {}
+    errors: list[PromiseError] = []
+    for path in found:
+        try:
+            read_manifest(path)
+            usable[path] = created_timestamp(path)
+        except PromiseError as error:
+            errors.append(error)
+    if not usable:
+        raise errors[0]
+    for broken in errors:
+        warn(f"{broken}; these predictions are passed over")
+    return max(usable, key=lambda path: usable[path])

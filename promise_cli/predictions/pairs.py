@@ -1,0 +1,211 @@
+"""Which prediction belongs to which label."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise_cli.disk.workspace import Workspace
+from promise_cli.errors import EvaluationError
+from promise_cli.predictions.folders import (
+    is_bare,
+    labels_of,
+    manifest_of,
+    masks_of,
+    newest_predictions,
+    refuse_swapped,
+)
+from promise_cli.predictions.manifest import Manifest
+from promise_cli.predictions.record import FAILURES, RECORD
+from promise_cli.predictions.targets import (
+    Target,
+    dataset_name,
+    find_dataset_json,
+    read_ignored,
+    read_targets,
+)
+from promise_cli.volume import SUFFIXES, case_id, find_volumes
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One case: what was predicted and what is true."""
+
+    case_id: str
+    prediction: Path | None
+    """None where there is no such file."""
+    label: Path
+    scan: Path | None = None
+    """What was segmented, where it is known; it is only shown."""
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """All that is to be scored."""
+
+    predictions: Path
+    """Folder or file."""
+    labels: Path
+    """Folder or file."""
+    pairs: tuple[Pair, ...]
+    """Sorted by case id."""
+    targets: tuple[Target, ...] | None
+    """None: whatever values the labels hold."""
+    whole_label: bool
+    """Whether the targets are all that a label file may hold."""
+    dataset: str | None
+    """Name of the dataset where it is known, such as `Task07_Pancreas`."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about the choice of cases."""
+    ignored: int | None = None
+    """Value of a label's voxels that nobody judged."""
+    is_named: bool = True
+    """Whether a dataset.json beside the labels names the targets' values."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the predictions lie."""
+        return self.predictions if self.predictions.is_dir() else self.predictions.parent
+
+
+def pair_cases(
+    predictions: Path | None, labels: Path | None, workspace: Workspace, *, may_lack: bool = False
+) -> Pairing:
+    """Match predictions with labels by case id.
+
+    Args:
+        predictions: A folder of masks, one mask, or an MSD folder; None: the newest.
+        labels: The same for the labels; None: those of the dataset that predictions.json names.
+        workspace: Where predictions and labels are looked for when they are left out.
+        may_lack: Take a folder of predictions without any mask for one in which all are missing.
+
+    Raises:
+        EvaluationError: A prediction has no label, the folders are swapped, or predictions.json is
+            damaged.
+        WorkspaceError: There is nothing to evaluate.
+    """
+    if predictions is None:
+        predictions = newest_predictions(workspace)
+    asked = predictions
+    if not (may_lack and is_bare(predictions)):
+        predictions = masks_of(predictions)
+    manifest = manifest_of(predictions)
+    if labels is None:
+        labels = labels_of(predictions, manifest, workspace)
+    asked_labels, labels = labels, masks_of(labels)
+    if manifest is None and labels.is_dir() and (labels / RECORD).exists():
+        raise EvaluationError(
+            f"{labels}: holds {RECORD}, so these are predictions; the order is PREDICTIONS LABELS"
+        )
+    refuse_swapped(asked, asked_labels)
+    if predictions.resolve() == labels.resolve():
+        raise EvaluationError(
+            f"{labels}: predictions and labels are the same; give PREDICTIONS LABELS"
+        )
+    if manifest is not None:
+        return _pair_listed(predictions, labels, manifest)
+    return _pair_folders(predictions, labels)
+
+
+def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing:
+    """The cases of predictions.json."""
+    folder = manifest.path.parent
+    single = labels.is_file() and len(manifest.masks) == 1
+    there = dict.fromkeys(manifest.masks, labels) if single else _files(labels)
+    pairs = []
+    for case, mask in sorted(manifest.masks.items()):
+        prediction = folder / mask
+        if case not in there:
+            raise _without_label(prediction, labels)
+        scan = _find_scan(case, there[case], manifest.scans.get(case))
+        pairs.append(Pair(case, prediction if prediction.exists() else None, there[case], scan))
+    notes = []
+    if len(there) > len(pairs):
+        notes.append(
+            f"scored are the {len(pairs)} cases of {manifest.path}; {labels} holds {len(there)}"
+            " labels"
+        )
+    extra = {path.name for path in find_volumes(folder).values()} - set(manifest.masks.values())
+    if extra and predictions.is_dir():
+        notes.append(f"not scored, as {RECORD} does not list them: {_name_some(sorted(extra))}")
+    if (folder / FAILURES).exists():
+        notes.append(f"not scored: the scans that {folder / FAILURES} lists as failed")
+    described = find_dataset_json(labels if labels.is_dir() else labels.parent)
+    known = set() if described is None else {target.label for target in read_targets(described)}
+    return Pairing(
+        predictions,
+        labels,
+        tuple(pairs),
+        (manifest.target,),
+        False,
+        manifest.dataset,
+        tuple(notes),
+        ignored=None if described is None else read_ignored(described),
+        is_named=bool(known & {manifest.target.label})
+        or known.issuperset(manifest.target.reference_values),
+    )
+
+
+def _pair_folders(predictions: Path, labels: Path) -> Pairing:
+    """Every label, and every prediction."""
+    predicted, there = _files(predictions), _files(labels)
+    if predictions.is_file():
+        case = next(iter(predicted))
+        if labels.is_file():
+            there = {case: labels}
+        there = {name: path for name, path in there.items() if name == case}
+    for case, path in predicted.items():
+        if case not in there:
+            raise _without_label(path, labels)
+    pairs = tuple(
+        Pair(case, predicted.get(case), path, _find_scan(case, path, None))
+        for case, path in sorted(there.items())
+    )
+    folder = labels if labels.is_dir() else labels.parent
+    described = find_dataset_json(folder)
+    targets = None if described is None else read_targets(described)
+    dataset = None if described is None else dataset_name(described)
+    return Pairing(
+        predictions,
+        labels,
+        pairs,
+        targets,
+        targets is not None,
+        dataset,
+        ignored=None if described is None else read_ignored(described),
+    )
+
+
+def _find_scan(case: str, label: Path, listed: Path | None) -> Path | None:
+    """The scan that predictions.json names, or the one in `imagesTr` beside `labelsTr`."""
+    folder = label.parent.resolve()
+    images = folder.parent / folder.name.replace("labels", "images", 1)
+    names = [f"{case}{channel}{suffix}" for suffix in SUFFIXES for channel in ("", "_0000")]
+    candidates = [images / name for name in names] if images != folder else []
+    return next((path for path in (listed, *candidates) if path and path.is_file()), None)
+
+
+def _files(path: Path) -> dict[str, Path]:
+    return {case_id(path): path} if path.is_file() else find_volumes(path)
+
+
+def _without_label(prediction: Path, labels: Path) -> EvaluationError:
+    return EvaluationError(
+        f"{prediction}: a prediction without a label in {labels}; add the label or take the"
+        " prediction out"
+    )
+
+
+def _name_some(names: list[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def missing_error(pairing: Pairing) -> EvaluationError | None:
+    """What to say where cases have no prediction; None where all have."""
+    missing = [pair.case_id for pair in pairing.pairs if pair.prediction is None]
+    if not missing:
+        return None
+    return EvaluationError(
+        f"{pairing.predictions}: no prediction for {len(missing)} of {len(pairing.pairs)} cases:"
+        f" {_name_some(missing)}; predict them, or use --missing zero or --missing skip"
+    )

@@ -1,0 +1,262 @@
+"""What prediction leaves beside its masks: predictions.json and, where something failed, failures.json."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_cli import __version__
+from promise_cli.dataset.fingerprint import Fingerprint
+from promise_cli.disk.records import load_json, load_record, record_from_json
+from promise_cli.disk.workspace import Workspace
+from promise_cli.errors import EvaluationError, PlanError
+from promise_cli.geometry.grid import LPS_FROM_RAS
+from promise_cli.prompts import FOREGROUND, Click, Space, locate_clicks, nearest_voxel
+from promise_cli.volume import Volume
+
+FORMAT_VERSION = 2
+RECORD, FAILURES = "predictions.json", "failures.json"
+NO_CLICKS = "none: the network takes no clicks"
+"""In the place of a prompt file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClickRecord:
+    """One click as it was understood."""
+
+    given: tuple[float, float, float]
+    """As the prompt file has it."""
+    space: Space
+    """In which it was given."""
+    label: int
+    value: int
+    """Of its lesion in the mask."""
+    voxel: tuple[int, int, int]
+    """Index (i, j, k) in the scan's file."""
+    ras_mm: tuple[float, float, float]
+    lps_mm: tuple[float, float, float]
+    """As 3D Slicer's files and ITK count."""
+    intensity: float
+    """Of the scan at this voxel; HU for CT."""
+    in_mask: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LesionRecord:
+    """One lesion in a mask."""
+
+    value: int
+    name: str
+    num_voxels: int
+    """Of this value; lesions that share a value share its voxels."""
+    volume_ml: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondsRecord:
+    """Where the time of a case went."""
+
+    read: float
+    resample: float
+    network: float
+    write: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedCase:
+    """One finished case."""
+
+    case_id: str
+    scan: str
+    mask: str
+    """File beside predictions.json."""
+    mask_bytes: int = 0
+    """Its size; a mask that was cut or emptied since is made again."""
+    probabilities: tuple[str, ...]
+    """Files beside predictions.json, one a lesion; none unless asked for."""
+    key: str
+    """Of scan, clicks, networks and settings; the same case with the same key need not be done again."""
+    clicks: tuple[ClickRecord, ...]
+    """None where the whole scan was looked at."""
+    lesions: tuple[LesionRecord, ...]
+    windows: tuple[tuple[int, int, int], ...]
+    """First voxel of each window of the network on the plan's grid, in order."""
+    closed: bool
+    """Whether the mask ends inside the windows, or was not to be followed further."""
+    num_voxels: int
+    volume_ml: float
+    clicks_outside_window: int
+    seconds: SecondsRecord
+
+    @property
+    def holds_its_clicks(self) -> bool:
+        """Whether all its foreground clicks lie in the mask."""
+        return all(click.in_mask for click in self.clicks if click.label == FOREGROUND)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One case without a mask, and why."""
+
+    case_id: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """`predictions.json`."""
+
+    format_version: int = FORMAT_VERSION
+    promise_cli: str = __version__
+    created: str
+    dataset: str
+    target_label: int
+    target_labels: tuple[int, ...] = ()
+    """Where several labels of the dataset are one target: all of them; its mask is still one value."""
+    target_name: str
+    labels: str | None
+    """Folder of the dataset's labels, relative to the root where it lies below; None where it is not known."""
+    checkpoints: tuple[str, ...]
+    prompts: str
+    """Where the clicks come from: a file or folder, `--point`, `--auto`, or `NO_CLICKS`."""
+    device: str
+    precision: str
+    max_windows: int
+    """For one lesion; 1 is the paper's single window."""
+    tta: bool
+    values: tuple[int, ...]
+    """That a mask may hold for the target; several where lesions are told apart."""
+    cases: tuple[PredictedCase, ...]
+    without_click: tuple[str, ...]
+    """Scans that the prompt file does not name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures:
+    """`failures.json`; only there when something failed, and then it names every case without a mask."""
+
+    failures: tuple[Failure, ...]
+
+
+_LISTING = ("dataset", "target_label", "target_name", "target_labels", "labels", "values", "cases")
+_LISTED_CASE = ("case_id", "mask", "scan")
+_UNKNOWN: dict[str, Any] = {
+    "created": "", "labels": None, "checkpoints": [], "prompts": "", "device": "", "precision": "", "max_windows": 1,
+    "tta": False, "values": [1], "without_click": [],
+}  # fmt: skip
+_UNKNOWN_CASE: dict[str, Any] = {
+    "scan": "", "probabilities": [], "key": "", "clicks": [], "lesions": [], "windows": [], "closed": True,
+    "num_voxels": 0, "volume_ml": 0.0, "clicks_outside_window": 0,
+    "seconds": {"read": 0.0, "resample": 0.0, "network": 0.0, "write": 0.0},
+}  # fmt: skip
+
+
+def load_listing(path: Path) -> Predictions:
+    """Read which masks predictions.json lists, and for which target; all its other fields are left blank.
+
+    So masks of another version of this tool, or listed by hand, can be scored: only dataset, target_label, target_name
+    and cases with case_id and mask must be there.
+
+    Raises:
+        EvaluationError: One of these fields is missing or mistyped.
+    """
+    content = load_json(path)
+    needed = {"dataset", "target_label", "target_name", "cases"}
+    if not isinstance(content, dict) or not needed <= content.keys() or not content["cases"]:
+        raise EvaluationError(
+            f"{path}: needs dataset, target_label, target_name, labels, and cases with case_id and"
+            " mask; predict again or mend it"
+        )
+    listing = _UNKNOWN | _only(content, _LISTING)
+    if isinstance(content["cases"], list):
+        listing["cases"] = [
+            _UNKNOWN_CASE | _only(case, _LISTED_CASE) if isinstance(case, dict) else case
+            for case in content["cases"]
+        ]
+    try:
+        found: Predictions = record_from_json(Predictions, listing, str(path))
+    except PlanError as error:
+        raise EvaluationError(f"{error}; predict again or mend it") from None
+    return found
+
+
+def _only(content: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """The named fields; a scan that is null counts as not named."""
+    return {
+        name: value
+        for name, value in content.items()
+        if name in names and not (name == "scan" and value is None)
+    }
+
+
+def created_timestamp(path: Path) -> float:
+    """When predictions.json was written, in seconds since 1970; a time without a zone counts as UTC.
+
+    Raises:
+        EvaluationError: It does not say when.
+    """
+    try:
+        created = datetime.fromisoformat(load_json(path)["created"])
+    except (KeyError, TypeError, ValueError):
+        raise EvaluationError(
+            f"{path}: 'created' is no ISO time; mend it or name the predictions to score"
+        ) from None
+    return (created if created.tzinfo else created.replace(tzinfo=UTC)).timestamp()
+
+
+def now() -> str:
+    """The time as records have it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def describe_windows(most: int) -> str:
+    """How far a lesion is followed, in words."""
+    return "one window" if most == 1 else f"up to {most} windows"
+
+
+def describe_click(click: Click, scan: Volume, mask: NDArray[np.uint8]) -> ClickRecord:
+    """What a click was taken for: voxel, millimetres, intensity, and whether the mask holds it.
+
+    Args:
+        click: Inside the scan.
+        scan: In any orientation.
+        mask: (I, J, K) on `scan.grid`, with the lesions' values.
+    """
+    voxel = nearest_voxel(click.point, click.space, scan.stored_grid)
+    assert voxel is not None
+    x, y, z = (round(float(value), 4) for value in scan.stored_grid.world(voxel))
+    left, posterior, superior = (float(value) for value in LPS_FROM_RAS * (x, y, z))
+    there = tuple(locate_clicks([click], scan.stored_grid, scan.grid, "")[0])
+    return ClickRecord(
+        given=click.point,
+        space=click.space,
+        label=click.label,
+        value=click.lesion.value,
+        voxel=voxel,
+        ras_mm=(x, y, z),
+        lps_mm=(left, posterior, superior),
+        intensity=round(float(scan.array[there]), 4),
+        in_mask=bool(mask[there] == click.lesion.value),
+    )
+
+
+def labels_dir(workspace: Workspace, dataset: str) -> str | None:
+    """The folder of a dataset's labels, relative to the root where it lies below; None where it is not known."""
+    path = workspace.preprocessed / dataset / "fingerprint.json"
+    if not path.exists():
+        return None
+    source = Path(load_record(Fingerprint, path).source) / "labelsTr"
+    return str(source) if (workspace.root / source).is_dir() else None
+
+
+@dataclass
+class Seconds:
+    """By stage."""
+
+    read: float = 0.0
+    resample: float = 0.0
+    network: float = 0.0
+    write: float = 0.0

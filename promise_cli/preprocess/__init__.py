@@ -1,0 +1,1 @@
+"""COMMAND promise-preprocess: dataset folder -> fingerprint.json, plans.json, splits.json, cases."""

@@ -1,0 +1,171 @@
+"""All cases of a dataset read and verified, and one table of what is wrong with them."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise_cli.console import say
+from promise_cli.dataset.fingerprint import (
+    CaseFingerprint,
+    Histogram,
+    LeftOut,
+    Measured,
+    Measurements,
+    Problem,
+    error_of,
+    full_text,
+    unusable,
+)
+from promise_cli.dataset.folder import CaseFiles, Dataset, Labels
+from promise_cli.errors import DatasetError
+from promise_cli.jobs import Death, Job, Shard, run_jobs
+from promise_cli.preprocess.memory import estimate_peak
+
+MAX_ERRORS, MAX_WARNINGS = 100, 20
+"""Shown at once."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What reading the dataset gave."""
+
+    usable: tuple[Measured, ...]
+    """By case id."""
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def measured(self) -> list[tuple[CaseFingerprint, Histogram]]:
+        """Of the usable cases, what the fingerprint is made of."""
+        found = [(one.measurement.case, one.measurement.target) for one in self.usable]
+        return [(case, target) for case, target in found if case is not None and target is not None]
+
+
+def survey_dataset(
+    dataset: Dataset,
+    target_label: Labels,
+    folder: Path,
+    *,
+    workers: int | None = None,
+    shard: Shard | None = None,
+    skip_bad: bool = False,
+) -> Survey:
+    """Measure every case that is not known yet, and stop where one cannot be used.
+
+    Args:
+        dataset: With its broken cases.
+        target_label: Of the target; several values are one target together.
+        folder: Where measurements are kept; commands on several shards fill it together.
+        workers: Processes; 0 works in this one.
+        shard: Whose cases are read first; the others' are read where nobody else has.
+        skip_bad: Leave bad cases out.
+
+    Raises:
+        DatasetError: A case cannot be used and is not left out, or none is left.
+    """
+    measured = _measure_all(
+        Measurements(folder, dataset, target_label), dataset.cases, workers, shard or Shard()
+    )
+    measured = _warn_of_likeness(measured)
+    problems: dict[str, tuple[Problem, ...]] = {
+        case: (error_of(dataset, text),) for case, text in dataset.broken.items()
+    }
+    problems |= {one.files.case_id: one.measurement.problems for one in measured}
+    problems = dict(sorted(problems.items()))
+    _show(problems, dataset)
+    bad = [
+        LeftOut(case_id=case, errors=errors)
+        for case, found in problems.items()
+        if (errors := tuple(problem.text for problem in found if problem.severity == "error"))
+    ]
+    if bad and not skip_bad:
+        raise _stopped_by(bad, dataset.folder)
+    usable = tuple(one for one in measured if one.measurement.case is not None)
+    if not usable:
+        raise DatasetError(f"{dataset.folder}: no usable case is left")
+    return Survey(usable, tuple(bad))
+
+
+def _measure_all(
+    store: Measurements, cases: Sequence[CaseFiles], workers: int | None, shard: Shard
+) -> list[Measured]:
+    """In the order of the cases, whoever reads them."""
+    found = {files.case_id: known for files in cases if (known := store.find(files)) is not None}
+    for wait in (False, True):  # first what nobody reads, then what another command was at
+        missing = [files for files in shard.own_first(cases) if files.case_id not in found]
+        jobs = [Job(files, files.case_id, estimate_peak(files, None)) for files in missing]
+        measure = functools.partial(store.measure, wait=wait)
+        for files, result in zip(
+            missing, run_jobs(measure, jobs, workers, "verifying"), strict=True
+        ):
+            if isinstance(result, Death):
+                found[files.case_id] = unusable(store.dataset, files, f"{files.image}: {result}")
+            elif result is not None:
+                found[files.case_id] = result
+    return [found[files.case_id] for files in cases]
+
+
+def _warn_of_likeness(measured: Iterable[Measured]) -> list[Measured]:
+    """Note cases that hold the scan of another: in two folds they would test what was trained on."""
+    first: dict[str, str] = {}
+    names: dict[str, str] = {}
+    result = []
+    for one in measured:
+        case, image = one.files.case_id, one.source.image_sha256
+        notes = []
+        if image and image in first:
+            notes.append(
+                f"the same scan as case {first[image]}; both may come into different folds"
+            )
+        if case.lower() in names:
+            notes.append(
+                f"differs from case {names[case.lower()]} only in upper and lower case; some disks keep one of them"
+            )
+        first.setdefault(image, case)
+        names.setdefault(case.lower(), case)
+        result.append(_with_warnings(one, notes))
+    return result
+
+
+def _with_warnings(one: Measured, notes: Sequence[str]) -> Measured:
+    found, case = one.measurement, one.measurement.case
+    if not notes or case is None:
+        return one
+    texts = tuple(f"{case.image}: {note}" for note in notes)
+    more = tuple(Problem(severity="warning", text=text) for text in texts)
+    case = dataclasses.replace(case, warnings=(*case.warnings, *texts))
+    found = dataclasses.replace(found, problems=(*found.problems, *more), case=case)
+    return dataclasses.replace(one, measurement=found)
+
+
+def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
+    """The table: one line a problem, errors before warnings, never wrapped or cut."""
+    rows = [(case, problem) for case, found in problems.items() for problem in found]
+    errors = [row for row in rows if row[1].severity == "error"]
+    warnings = [row for row in rows if row[1].severity == "warning"]
+    cases = len({case for case, _ in errors})
+    counted = f"{_many(len(errors), 'error')} in {_many(cases, 'case')}, {_many(len(warnings), 'warning')}"
+    say(f"verified {_many(len(problems), 'case')}: {counted if rows else 'nothing is wrong'}")
+    if not rows:
+        return
+    shown = [*errors[:MAX_ERRORS], *warnings[:MAX_WARNINGS]]
+    width = max(len("case"), *(len(case) for case, _ in shown))
+    say(f"  {'case':<{width}}  severity  problem (paths below {dataset.folder})")
+    for case, problem in shown:
+        say(f"  {case:<{width}}  {problem.severity:<8}  {problem.text}")
+    if len(rows) > len(shown):
+        say(f"  and {len(rows) - len(shown)} more; fingerprint.json will hold all warnings")
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _stopped_by(bad: Sequence[LeftOut], folder: Path) -> DatasetError:
+    message = full_text(bad[0].errors[0], folder)
+    if len(bad) > 1:
+        others = ", ".join(one.case_id for one in bad[1:6])
+        dots = ", ..." if len(bad) > 6 else ""
+        message += f" ({len(bad) - 1} more bad cases: {others}{dots})"
+    return DatasetError(message)

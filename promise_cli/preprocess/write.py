@@ -1,0 +1,122 @@
+"""Cases written in processes, also by several commands at once, and what a killed one left behind taken away."""
+
+import functools
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise_cli.dataset.case import is_current, preprocess_case
+from promise_cli.dataset.fingerprint import Measured, is_unchanged
+from promise_cli.dataset.plan import Plan, case_key
+from promise_cli.disk.atomic import target_of
+from promise_cli.disk.records import load_record
+from promise_cli.errors import DatasetError, PlanError, PromiseError
+from promise_cli.jobs import Death, Job, claim, run_jobs
+from promise_cli.preprocess.memory import estimate_peak
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Writes one case; goes to the processes."""
+
+    plan: Plan
+    folder: Path
+    scratch: Path
+    overwrite: bool
+
+    def make(self, one: Measured, *, wait: bool) -> bool | str | None:
+        """True: written; False: found as it should be; None: another command is at it; else what is wrong."""
+        files, cases_dir = one.files, self.folder / "cases"
+        try:
+            with claim(_lock(self.scratch, files.case_id), wait=wait) as held:
+                if held is False:
+                    return None
+                self._check_plan()
+                if not self.overwrite and is_current(files, self.plan, cases_dir, one.source):
+                    return False
+                if not is_unchanged(files, one.source):
+                    return f"{files.image}: it or its label has changed since it was verified; run the command again"
+                preprocess_case(files, self.plan, cases_dir, one.source)
+                return True
+        except PromiseError as error:
+            return str(error)
+        except OSError as error:
+            place = error.filename or cases_dir / files.case_id  # a full disk names no file
+            return f"{place}: {error.strerror or error}; check permissions and free space"
+
+    def _check_plan(self) -> None:
+        path = self.folder / "plans.json"
+        if case_key(load_record(Plan, path)) != case_key(self.plan):
+            raise PlanError(
+                f"{path}: was changed while this command worked; let one command end, then run it again"
+            )
+
+
+def make_cases(
+    cases: Sequence[Measured],
+    plan: Plan,
+    folder: Path,
+    scratch: Path,
+    *,
+    workers: int | None,
+    overwrite: bool,
+) -> int:
+    """Write those of the cases that are not there as they should be.
+
+    Args:
+        cases: Verified.
+        plan: As `folder` holds it in plans.json.
+        folder: Of the preprocessed dataset.
+        scratch: Where locks lie.
+        workers: Processes; 0 works in this one.
+        overwrite: Write all.
+
+    Returns:
+        How many were written.
+
+    Raises:
+        DatasetError: Some could not be written; the others were.
+    """
+    maker = _Maker(plan, folder, scratch, overwrite)
+    wanted = [
+        one
+        for one in cases
+        if overwrite or not is_current(one.files, plan, folder / "cases", one.source)
+    ]
+    num_new, problems = 0, []
+    for wait in (False, True):  # first what nobody writes, then what another command was at
+        jobs = [
+            Job(one, one.files.case_id, estimate_peak(one.files, plan.spacing)) for one in wanted
+        ]
+        make = functools.partial(maker.make, wait=wait)
+        results = run_jobs(make, jobs, workers, "preprocessing")
+        num_new += sum(result is True for result in results)
+        problems += [str(result) for result in results if isinstance(result, str | Death)]
+        wanted = [one for one, result in zip(wanted, results, strict=True) if result is None]
+    if problems:
+        more = f" ({len(problems) - 1} more cases could not be written)" if problems[1:] else ""
+        raise DatasetError(problems[0] + more)
+    return num_new
+
+
+def sweep(folder: Path, scratch: Path) -> None:
+    """Delete what killed commands left half-written; what a command at work writes is locked and stays."""
+    for temporary in folder.glob(".tmp-*"):  # the caller holds the lock of the dataset's own files
+        temporary.unlink(missing_ok=True)
+    written = [(path, ".case", "") for path in (folder / "cases").glob(".tmp-*")]
+    written += [(path, ".measure", ".npz") for path in (scratch / "measured").glob(".tmp-*")]
+    for temporary, kind, suffix in written:
+        target = target_of(temporary)
+        if target is None:
+            continue
+        lock = scratch / "locks" / (target.removesuffix(suffix) + kind)
+        with claim(lock, wait=False) as held:
+            if held and temporary.is_dir():
+                shutil.rmtree(temporary, ignore_errors=True)
+            elif held:
+                temporary.unlink(missing_ok=True)
+
+
+def _lock(scratch: Path, case_id: str) -> Path:
+    return scratch / "locks" / f"{case_id}.case"

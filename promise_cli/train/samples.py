@@ -1,0 +1,210 @@
+"""What the network trains on: a random patch of a case, its target, and clicks on it.
+
+Each sample has its own random generator, made from (seed, epoch, case, number), so that no two samples repeat a draw
+and a run is the same with any number of worker processes. (In the authors' code every worker of every epoch repeats
+the same draws.)
+"""
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from promise_cli.dataset.case import Case, load_case
+from promise_cli.geometry.patch import Patch
+from promise_cli.network.recipe import TrainConfig
+from promise_cli.prompts import FOREGROUND, draw_clicks
+from promise_cli.train.augment import apply_augmentation, draw_augmentation
+
+MAX_BACKGROUND_TRIES = 100
+"""A voxel of the background is found by drawing voxels; a scan that is all target ends the search."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One patch with its clicks; a batch of them after `collate`."""
+
+    image: Tensor
+    """(1, I, J, K) float32, normalised."""
+    target: Tensor
+    """(1, I, J, K) float32, 0 or 1."""
+    clicks: Tensor
+    """(N, 3) float32, voxels of the patch."""
+    labels: Tensor
+    """(N,) int64: 1 foreground, 0 background, -1 padding."""
+    case_ids: tuple[str, ...]
+
+    def to(self, device: torch.device) -> "Sample":
+        """The same on another device."""
+        moved = [
+            tensor.to(device, non_blocking=True)
+            for tensor in (self.image, self.target, self.clicks, self.labels)
+        ]
+        return Sample(moved[0], moved[1], moved[2], moved[3], self.case_ids)
+
+
+def collate(samples: list[Sample]) -> Sample:
+    """Stack samples to a batch."""
+    names = ("image", "target", "clicks", "labels")
+    stacked = [torch.stack([getattr(sample, name) for sample in samples]) for name in names]
+    case_ids = tuple(case for sample in samples for case in sample.case_ids)
+    return Sample(stacked[0], stacked[1], stacked[2], stacked[3], case_ids)
+
+
+def sample_rng(seed: int, epoch: int, case_id: str, number: int = 0) -> np.random.Generator:
+    """The random generator of one sample."""
+    return np.random.default_rng([seed, epoch, zlib.crc32(case_id.encode()), number])
+
+
+class TrainingSamples(Dataset[Sample]):
+    """Every sample of every epoch, by one running index: `index = epoch * len(self) + position`."""
+
+    def __init__(
+        self,
+        cases_dir: Path,
+        case_ids: tuple[str, ...],
+        patch_size: int,
+        config: TrainConfig,
+        seed: int,
+        shift_scale: float,
+    ) -> None:
+        self.cases_dir, self.case_ids = cases_dir, case_ids
+        self.patch_size, self.config, self.seed = patch_size, config, seed
+        self.shift_scale = shift_scale
+
+    def __len__(self) -> int:
+        """Samples in one epoch."""
+        return len(self.case_ids) * self.config.patches_per_case
+
+    def order(self, epoch: int) -> list[int]:
+        """The running indices of one epoch, shuffled."""
+        shuffled = np.random.default_rng([self.seed, epoch]).permutation(len(self))
+        return (shuffled + epoch * len(self)).tolist()
+
+    def __getitem__(self, index: int) -> Sample:
+        """Cut, augment and click one patch; depends on seed and index alone."""
+        epoch, position = divmod(index, len(self))
+        case_id = self.case_ids[position % len(self.case_ids)]
+        rng = sample_rng(self.seed, epoch, case_id, position // len(self.case_ids))
+        case = load_case(self.cases_dir, case_id)
+        augmentation = draw_augmentation(rng, self.config.augment, self.shift_scale)
+        margin = augmentation.margin(self.patch_size)
+        size = self.patch_size
+        centre = _draw_centre(case, rng, self.config, size)
+        patch = Patch.centred(centre, (size, size, size)).widened((margin, margin, 0))
+        image, target = apply_augmentation(
+            patch.crop(case.image).astype(np.float32), patch.crop(case.target), augmentation, size
+        )
+        num_foreground = self.config.num_foreground_clicks
+        num_background = self.config.num_background_clicks
+        clicks, labels = draw_clicks(
+            target,
+            rng,
+            int(rng.integers(1, num_foreground + 1)) if self.config.vary_clicks else num_foreground,
+            int(rng.integers(0, num_background + 1))
+            if self.config.vary_background_clicks
+            else num_background,
+            anywhere=self.config.background_clicks == "anywhere",
+            repeat=self.config.repeat_clicks,
+        )
+        return _sample(
+            image,
+            target,
+            clicks,
+            labels,
+            case_id,
+            num_foreground + num_background,
+        )
+
+
+class ValidationSamples(Dataset[Sample]):
+    """Fixed patches, centred on one seeded click in the target as in the paper's test.
+
+    Further clicks, where asked for, fall on the target within the patch.
+    """
+
+    def __init__(
+        self,
+        cases_dir: Path,
+        case_ids: tuple[str, ...],
+        patch_size: int,
+        per_case: int,
+        seed: int,
+        num_clicks: int = 1,
+    ) -> None:
+        self.cases_dir, self.case_ids = cases_dir, case_ids
+        self.patch_size, self.per_case, self.seed = patch_size, per_case, seed
+        self.num_clicks = num_clicks
+
+    def __len__(self) -> int:
+        """All patches."""
+        return len(self.case_ids) * self.per_case
+
+    def __getitem__(self, index: int) -> Sample:
+        """The same patch at every call."""
+        number, position = divmod(index, len(self.case_ids))
+        case_id = self.case_ids[position]
+        case = load_case(self.cases_dir, case_id)
+        rng = sample_rng(self.seed, 0, case_id, number)
+        size = self.patch_size
+        centre = foreground_voxel(case, rng)
+        patch = Patch.centred(centre, (size, size, size))
+        target = patch.crop(case.target)
+        first = (np.array([centre]) - np.array(patch.origin)).astype(np.float32)
+        further, _ = draw_clicks(target, rng, self.num_clicks - 1, 0, repeat=True)
+        return _sample(
+            patch.crop(case.image).astype(np.float32),
+            target,
+            np.concatenate([first, further]),
+            np.full(self.num_clicks, FOREGROUND, dtype=np.int64),
+            case_id,
+            self.num_clicks,
+        )
+
+
+def _sample(
+    image: NDArray[np.float32],
+    target: NDArray[np.uint8],
+    clicks: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    case_id: str,
+    num_clicks: int,
+) -> Sample:
+    padding = num_clicks - len(labels)
+    return Sample(
+        torch.from_numpy(image)[None],
+        torch.from_numpy(target.astype(np.float32))[None],
+        torch.from_numpy(np.pad(clicks, ((0, padding), (0, 0)))),
+        torch.from_numpy(np.pad(labels, (0, padding), constant_values=-1)),
+        (case_id,),
+    )
+
+
+def _draw_centre(
+    case: Case, rng: np.random.Generator, config: TrainConfig, patch_size: int
+) -> tuple[int, int, int]:
+    """A voxel of the target or of the background (paper, section 3: with equal chance), jittered if asked."""
+    wants_foreground = rng.random() < config.foreground_share
+    farthest = min(round(config.centre_jitter * patch_size), (patch_size - 1) // 2)
+    jitter = rng.integers(-farthest, farthest + 1, size=3)
+    voxel = foreground_voxel(case, rng)
+    if not wants_foreground:
+        for _ in range(MAX_BACKGROUND_TRIES):
+            i, j, k = rng.integers(0, case.target.shape).tolist()
+            if case.target[i, j, k] == 0:
+                voxel = (i, j, k)
+                break
+    i, j, k = (np.array(voxel) + jitter).tolist()
+    return i, j, k
+
+
+def foreground_voxel(case: Case, rng: np.random.Generator) -> tuple[int, int, int]:
+    """A voxel of the target, each as likely as the others."""
+    flat = case.foreground[rng.integers(len(case.foreground))]
+    i, j, k = (int(index) for index in np.unravel_index(flat, case.target.shape))
+    return i, j, k
