@@ -75,6 +75,6 @@ def measure_encoder_use(place: Place, row: Row, device: str) -> dict[str, object
 
 def _dice(model: ProMISe, sample: Sample, levels: list[Tensor], image: Tensor) -> float:
     partial = model.mask_decoder.encode(levels[:3], image)
-    logits = model.decode(ImageState(levels[3], partial), sample.clicks, sample.labels)
+    logits = model.decode(ImageState(levels[3], partial), sample.clicks, sample.signs)
     mask = (logits[0, 1] > logits[0, 0]).cpu().numpy()
     return dice(mask, sample.target[0, 0].cpu().numpy() > 0)

@@ -68,7 +68,7 @@ def _corrected(predictor: Predictor, sample: Sample, seed: int) -> list[float]:
     """Dice after each click on one window."""
     window = EncodedWindow(sample.image[0].numpy())
     target = sample.target[0].numpy() > 0
-    clicks, labels = sample.clicks.numpy().astype(np.int64), sample.labels.numpy()
+    clicks, labels = sample.clicks.numpy().astype(np.int64), sample.signs.numpy()
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(NUM_CLICKS):

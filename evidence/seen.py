@@ -59,7 +59,7 @@ def _mean_dice(predictor: Predictor, place: Place, case_ids: tuple[str, ...]) ->
         probabilities = predictor.networks.probabilities(
             EncodedWindow(sample.image[0].numpy()),
             sample.clicks.numpy().astype(np.int64),
-            sample.labels.numpy(),
+            sample.signs.numpy(),
         )
         found.append(dice(probabilities > 0.5, sample.target[0].numpy() > 0))
     return fmean(found)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,32 @@ def test_a_disk_that_is_full_leaves_the_checkpoint_before(trained: Path, tmp_pat
     )
     assert load_checkpoint(path).epoch == 1
     assert list(tmp_path.iterdir()) == [path]
+
+
+def with_option(trained: Path, path: Path, **options: object) -> Path:
+    content = torch.load(trained / RUN / "checkpoint_best.pt", weights_only=True)
+    content["model_config"] |= options
+    torch.save(content, path)
+    return path
+
+
+def test_options_that_were_removed_are_dropped_where_they_did_nothing(
+    trained: Path, tmp_path: Path
+) -> None:
+    idle = {"click_position": False, "label_embedding": False, "adapter_update": "rectified"}
+    earlier = load_checkpoint(with_option(trained, tmp_path / "earlier.pt", **idle))
+    now = load_checkpoint(trained / RUN / "checkpoint_best.pt")
+    assert earlier.model_config == now.model_config
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("click_position", True), ("label_embedding", True), ("adapter_update", "free")],
+)
+def test_a_network_with_a_removed_option_names_what_reads_it(
+    trained: Path, tmp_path: Path, name: str, value: object
+) -> None:
+    path = with_option(trained, tmp_path / "earlier.pt", **{name: value})
+    message = f"{path}: its network has {name}={value}, an option that was removed; use promise_cli"
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        load_checkpoint(path)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from promise_cli import device as device_module
 from promise_cli.errors import CheckpointError
+from promise_cli.network import device as device_module
 from promise_cli.network.device import autocast, choose_device, choose_precision
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import torch
 from promise_cli.disk.records import record_from_json, record_to_json
 from promise_cli.errors import PlanError
 from promise_cli.network.recipe import LossConfig
-from promise_cli.train.losses import boundary_loss, boundary_map, structural_loss, total_loss
+from promise_cli.train.losses import boundary_loss, boundary_map, total_loss
 
 PAPER, REFERENCE = LossConfig(), LossConfig.reference()
 
@@ -24,12 +24,15 @@ def logits(batch=1, edge=16):
     return torch.randn(batch, 2, edge, edge, edge, generator=torch.Generator().manual_seed(0))
 
 
-def test_the_structural_loss_is_the_hand_written_formula():
+def test_the_total_without_boundary_is_the_hand_written_formula():
     given, target = logits().double(), ball().double()
     p, g = given.softmax(1)[:, 1], target[:, 0]
     dice = 1 - (2 * (p * g).sum() + 1e-5) / (p.sum() + g.sum() + 1e-5)
     cross_entropy = -(g * p.log() + (1 - g) * (1 - p).log()).mean()
-    torch.testing.assert_close(structural_loss(given, target), dice + cross_entropy)
+    loss, parts = total_loss(given, target, dataclasses.replace(PAPER, boundary_weight=0.0))
+    torch.testing.assert_close(loss, (dice + cross_entropy).float())
+    torch.testing.assert_close(parts["dice"], dice.float())
+    torch.testing.assert_close(parts["cross_entropy"], cross_entropy.float())
 
 
 def test_the_total_is_the_weighted_sum_of_its_parts():

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from promise_cli import pretrained
 from promise_cli.errors import CheckpointError
+from promise_cli.network import pretrained
 from promise_cli.network.pretrained import OFFICIAL, OfficialFile, load_pretrained
 from promise_cli.network.promise import ModelConfig, ProMISe, model_config
 from promise_cli.network.promise.weights import read_tensors

@@ -24,7 +24,7 @@ def _samples(root: Path, **changes: object) -> TrainingSamples:
 
 
 def _equal(one: Sample, other: Sample) -> bool:
-    names = ("image", "target", "clicks", "labels")
+    names = ("image", "target", "clicks", "signs")
     return all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
@@ -77,8 +77,8 @@ def test_shapes_and_types_are_what_the_network_takes(preprocessed: Path) -> None
     batch = collate([_samples(preprocessed)[0], _samples(preprocessed)[1]])
     assert batch.image.shape == batch.target.shape == (2, 1, 16, 16, 16)
     assert batch.clicks.shape == (2, 20, 3)
-    assert batch.labels.shape == (2, 20)
-    assert (batch.image.dtype, batch.labels.dtype) == (torch.float32, torch.int64)
+    assert batch.signs.shape == (2, 20)
+    assert (batch.image.dtype, batch.signs.dtype) == (torch.float32, torch.int64)
     assert len(batch.case_ids) == 2
 
 
@@ -88,8 +88,8 @@ def test_clicks_tell_the_truth_about_the_augmented_target(preprocessed: Path) ->
         sample = samples[index]
         i, j, k = sample.clicks.long().T
         hit = sample.target[0, i, j, k]
-        assert torch.equal(hit[sample.labels == 1], torch.ones(10))
-        assert torch.equal(hit[sample.labels == 0], torch.zeros(10))
+        assert torch.equal(hit[sample.signs == 1], torch.ones(10))
+        assert torch.equal(hit[sample.signs == 0], torch.zeros(10))
 
 
 def test_the_centre_is_foreground_in_half_of_the_patches(preprocessed: Path) -> None:
@@ -102,7 +102,7 @@ def test_the_number_of_clicks_varies_where_asked(preprocessed: Path) -> None:
     samples = _samples(
         preprocessed, foreground_share=1.0, vary_clicks=True, num_background_clicks=0
     )
-    counts = {int((samples[index].labels == 1).sum()) for index in range(120)}
+    counts = {int((samples[index].signs == 1).sum()) for index in range(120)}
     assert counts == set(range(1, 11))
 
 
@@ -114,7 +114,7 @@ def test_validation_is_fixed_and_centred_on_its_click(preprocessed: Path) -> Non
         sample = fixed[index]
         assert _equal(sample, fixed[index])
         assert sample.clicks.tolist() == [[8, 8, 8]]
-        assert sample.labels.tolist() == [1]
+        assert sample.signs.tolist() == [1]
         assert sample.target[0, 8, 8, 8] == 1
     assert len({fixed[index].image.numpy().tobytes() for index in range(6)}) == 6
 
@@ -143,7 +143,7 @@ def test_background_clicks_may_fall_anywhere_where_asked(preprocessed: Path) -> 
     hits = 0.0
     for index in range(12):
         sample = anywhere[index]
-        i, j, k = sample.clicks[sample.labels == 0].long().T
+        i, j, k = sample.clicks[sample.signs == 0].long().T
         hits += float(sample.target[0, i, j, k].sum())
     assert hits > 0
 
@@ -155,7 +155,7 @@ def test_clicks_repeat_where_asked(preprocessed: Path) -> None:
             preprocessed, repeat_clicks=repeat, foreground_share=1.0, num_foreground_clicks=300
         )
         sample = samples[0]
-        places = sample.clicks[sample.labels == 1]
+        places = sample.clicks[sample.signs == 1]
         counts[repeat] = (len(places), len(places.unique(dim=0)))
     assert counts[False] == (300, 300)
     assert counts[True][1] < counts[True][0] == 300
@@ -169,7 +169,7 @@ def test_validation_takes_further_clicks_from_the_target_where_asked(preprocesse
     assert torch.equal(one.clicks[0], ten.clicks[0])
     i, j, k = ten.clicks.long().T
     assert ten.target[0, i, j, k].tolist() == [1.0] * 10
-    assert ten.labels.tolist() == [1] * 10
+    assert ten.signs.tolist() == [1] * 10
 
 
 def test_varied_clicks_are_one_to_ten_on_the_target_and_none_to_ten_beside_it(
@@ -181,8 +181,8 @@ def test_varied_clicks_are_one_to_ten_on_the_target_and_none_to_ten_beside_it(
     found: dict[int, set[int]] = {1: set(), 0: set()}
     for index in samples.order(0):
         sample = samples[index]
-        assert sample.labels.shape == (20,)
+        assert sample.signs.shape == (20,)
         if sample.target.any():
             for label, counts in found.items():
-                counts.add(int((sample.labels == label).sum()))
+                counts.add(int((sample.signs == label).sum()))
     assert found == {1: set(range(1, 11)), 0: set(range(11))}

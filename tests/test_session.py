@@ -131,7 +131,7 @@ def test_a_first_click_in_the_background_or_outside_is_refused_and_changes_nothi
     assert session.clicks == ()
     session.click(LESIONS[0])
     session.click(LESIONS[1], label=0)
-    assert [click.label for click in session.clicks] == [1, BACKGROUND]
+    assert [click.sign for click in session.clicks] == [1, BACKGROUND]
 
 
 def test_encoded_windows_are_given_up_beyond_the_limit(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """The smallest box round what is not 0 in an array, found in little more than one pass over the memory."""
 
-import os
-import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +8,6 @@ from numpy.typing import NDArray
 
 Index = tuple[int, int, int]
 Box = tuple[slice, slice, slice]
-
-
-WORTH_A_THREAD = 2**23
-"""Bytes of two masks from which a thread pays: it takes 0.1 ms to start, in which a core reads some 3 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,21 +41,6 @@ def crop_mask(mask: NDArray[Any]) -> Crop:
     box = bounding_box(mask)
     inside = mask[box] if mask.dtype == bool else mask[box] != 0
     return Crop(inside, (box[0].start, box[1].start, box[2].start))
-
-
-def crop_both(a: NDArray[Any], b: NDArray[Any]) -> tuple[Crop, Crop]:
-    """`crop_mask` of two masks, large ones at the same time.
-
-    A core alone cannot draw from the memory all that it gives, and numpy lets other threads work meanwhile.
-    """
-    if a.nbytes + b.nbytes < WORTH_A_THREAD or (os.cpu_count() or 1) == 1:
-        return crop_mask(a), crop_mask(b)
-    found: list[Crop] = []
-    other = threading.Thread(target=lambda: found.append(crop_mask(b)))
-    other.start()
-    first = crop_mask(a)
-    other.join()
-    return first, found[0] if found else crop_mask(b)
 
 
 def bounding_box(array: NDArray[Any]) -> Box:

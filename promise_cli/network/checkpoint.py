@@ -146,6 +146,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f" it was written by promise_cli {content.get('promise_cli')}"
         )
     try:
+        _without_removed(content.get("model_config"), path)
         _jitter_as_share(content.get("train_config"), content.get("plan"))
         kinds = {"model_config": _config_type(content, path), **_RECORDS}
         records = {
@@ -189,6 +190,28 @@ def _jitter_as_share(train_config: Any, plan: Any) -> None:
         jitter, edge = train_config.get("centre_jitter", 0), plan.get("patch_size")
         if isinstance(jitter, int) and isinstance(edge, int) and 1 <= jitter < edge / 2:
             train_config["centre_jitter"] = jitter / edge
+
+
+_REMOVED = {"click_position": False, "label_embedding": False, "adapter_update": "rectified"}
+"""Options of the network that earlier versions had, and the value at which they did nothing."""
+_LAST_COMMIT_WITH_THEM = "3ec6e48"
+
+
+def _without_removed(model_config: Any, path: Path) -> None:
+    """Drop the fields of removed options from a stored configuration.
+
+    Raises:
+        CheckpointError: The network was made with one of these options, so that it cannot be built any more.
+    """
+    if not isinstance(model_config, dict):
+        return
+    for name, idle in _REMOVED.items():
+        value = model_config.pop(name, idle)
+        if value != idle:
+            raise CheckpointError(
+                f"{path}: its network has {name}={value}, an option that was removed; use promise_cli as of commit"
+                f" {_LAST_COMMIT_WITH_THEM}, or train again without it"
+            )
 
 
 def _config_type(content: dict[str, Any], path: Path) -> Any:

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from promise_cli.errors import PlanError
-from promise_cli.network.promise.config import PRESETS, RECOMMENDED, ModelConfig, model_config
+from promise_cli.network.promise.config import (
+    ALIASES,
+    PRESETS,
+    RECOMMENDED,
+    ModelConfig,
+    model_config,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +187,7 @@ def preset(name: str) -> tuple[ModelConfig, TrainConfig]:
     """
     if name not in PRESETS:
         raise PlanError(f"--preset {name}: unknown; use one of {', '.join(PRESETS)}")
-    return model_config(name), _train_config(name)
+    return model_config(name), _train_config(ALIASES.get(name, name))
 
 
 PLAIN_PRESETS = ("paper", "tiny")

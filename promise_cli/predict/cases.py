@@ -216,7 +216,7 @@ class CaseWork:
 
         limits = tissue_range(self.predictor.plan.normalisation)
         for click, record in zip(clicks, records, strict=True):
-            if click.label == FOREGROUND and not limits[0] <= record.intensity <= limits[1]:
+            if click.sign == FOREGROUND and not limits[0] <= record.intensity <= limits[1]:
                 self.odd.setdefault(case, doubt_click(click, record, scan, limits))
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence, Set
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from promise_cli.console import warn
 from promise_cli.disk.records import load_record, record_to_json, save_record
@@ -173,8 +174,14 @@ def prediction_key(
     """Changes whenever the case's mask might: with the scan's files, its clicks, the networks and the settings."""
     stats = file_stamps([*volume_files(scan), *checkpoints])
     settings = [request.max_windows, request.tta, request.precision]
-    content = json.dumps([stats, settings, record_to_json(tuple(clicks))])
+    content = json.dumps([stats, settings, [_as_keyed(click) for click in clicks]])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _as_keyed(click: Click) -> dict[str, Any]:
+    """A click under the names that keys were made from before a click's label was called its sign."""
+    fields: dict[str, Any] = record_to_json(click)
+    return {"label" if name == "sign" else name: value for name, value in fields.items()}
 
 
 def is_finished(

@@ -233,7 +233,7 @@ def describe_click(click: Click, scan: Volume, mask: NDArray[np.uint8]) -> Click
     return ClickRecord(
         given=click.point,
         space=click.space,
-        label=click.label,
+        label=click.sign,
         value=click.lesion.value,
         voxel=voxel,
         ras_mm=(x, y, z),

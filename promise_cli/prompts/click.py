@@ -9,7 +9,7 @@ Space = Literal["voxel", "voxel_zyx", "LPS", "RAS"]
 SPACES: tuple[Space, ...] = get_args(Space)
 
 FOREGROUND, BACKGROUND, PADDING = 1, 0, -1
-"""Labels of clicks; a padding click fills a batch up and counts as absent."""
+"""Signs of clicks; a padding click fills a batch up and counts as absent."""
 
 MAX_VALUE = 255
 """The largest value that a mask of uint8 can hold."""
@@ -36,7 +36,7 @@ class Click:
 
     point: tuple[float, float, float]
     """As given; a voxel index counts from 0 in the file as it is stored."""
-    label: int = FOREGROUND
+    sign: int = FOREGROUND
     space: Space = "voxel"
     lesion: Lesion = ONE_LESION
 

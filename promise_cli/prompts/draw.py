@@ -21,19 +21,19 @@ def draw_clicks(
         target: (I, J, K), 0 or 1, after augmentation.
         rng: The patch's own generator.
         num_foreground: Drawn without repetition where the target has as many voxels; none where it is empty.
-        num_background: Likewise from label 0.
+        num_background: Likewise from the background.
         anywhere: Draw the background clicks from the whole patch, as the authors' code does.
         repeat: Draw with repetition, as the authors' code does.
 
     Returns:
-        Clicks `(N, 3)` in voxels of the patch, and their labels `(N,)`; N is always the sum of the two numbers, filled
+        Clicks `(N, 3)` in voxels of the patch, and their signs `(N,)`; N is always the sum of the two numbers, filled
         up with padding clicks.
     """
     clicks = np.zeros((num_foreground + num_background, 3), dtype=np.float32)
-    labels = np.full(num_foreground + num_background, PADDING, dtype=np.int64)
+    signs = np.full(num_foreground + num_background, PADDING, dtype=np.int64)
     background = np.arange(target.size) if anywhere else np.flatnonzero(target == 0)
     filled = 0
-    for label, voxels, number in (
+    for sign, voxels, number in (
         (FOREGROUND, np.flatnonzero(target), num_foreground),
         (BACKGROUND, background, num_background),
     ):
@@ -42,6 +42,6 @@ def draw_clicks(
             clicks[filled : filled + number] = np.stack(
                 np.unravel_index(chosen, target.shape), axis=1
             )
-            labels[filled : filled + number] = label
+            signs[filled : filled + number] = sign
             filled += number
-    return clicks, labels
+    return clicks, signs

@@ -31,7 +31,7 @@ class Gathered:
         if not clicks:
             raise PromptError(f"{where}: holds no click")
         for lesion, its in lesions(clicks).items():
-            if not any(click.label == FOREGROUND for click in its):
+            if not any(click.sign == FOREGROUND for click in its):
                 name = f" of {shorten(lesion.name)}" if lesion.name else ""
                 raise PromptError(
                     f"{where}: all clicks{name} are background; add one on the target"

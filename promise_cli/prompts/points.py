@@ -24,7 +24,7 @@ from promise_cli.prompts.values import (
     BACKGROUND_WORDS,
     FOREGROUND_WORDS,
     is_coordinate,
-    parse_label,
+    parse_sign,
     shorten,
     shown,
 )
@@ -165,28 +165,28 @@ def _object(item: Any, number: int, case: _Case) -> tuple[Click, ...]:
 def _points(value: Any, case: _Case, lesion: Lesion) -> tuple[Click, ...]:
     several = isinstance(value, list) and value and isinstance(value[0], list | dict)
     clicks = tuple(_point(point, case, lesion) for point in (value if several else [value]))
-    if not any(click.label == FOREGROUND for click in clicks):
+    if not any(click.sign == FOREGROUND for click in clicks):
         raise case.refuse("all clicks are background; add one on the target")
     return clicks
 
 
 def _point(point: Any, case: _Case, lesion: Lesion) -> Click:
-    xyz, label = point, FOREGROUND
+    xyz, sign = point, FOREGROUND
     if isinstance(point, dict):
         _check_keys(point, _POINT, case.where)
         _note(point, case.where)
         xyz, given = point.get("xyz"), point.get("label", FOREGROUND)
         words = (*FOREGROUND_WORDS, *BACKGROUND_WORDS)
-        parsed = parse_label(given)
+        parsed = parse_sign(given)
         if parsed is None or (isinstance(given, str) and given not in words):
             raise case.refuse(
                 f"label must be 1, 0, true, false or one of {', '.join(words)}, found"
                 f" {shown(given)}"
             )
-        label = parsed
+        sign = parsed
     if not isinstance(xyz, list) or len(xyz) != 3 or not all(map(is_coordinate, xyz)):
         raise case.refuse(f"expected a click [i, j, k] of three numbers, found {shown(point)}")
-    return Click((float(xyz[0]), float(xyz[1]), float(xyz[2])), label, case.space, lesion)
+    return Click((float(xyz[0]), float(xyz[1]), float(xyz[2])), sign, case.space, lesion)
 
 
 def _space(content: dict[str, Any], default: Space | None, where: str) -> Space | None:

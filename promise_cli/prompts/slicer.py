@@ -11,10 +11,10 @@ from promise_cli.errors import PromptError
 from promise_cli.prompts.click import ONE_LESION, Click, Lesion, Space
 from promise_cli.prompts.values import (
     is_coordinate,
-    label_of_name,
     parse_coordinate,
     shorten,
     shown,
+    sign_of_name,
 )
 
 _MM = {"mm": 1.0, "um": 1e-3, "cm": 10.0, "m": 1000.0}
@@ -42,23 +42,23 @@ def parse_markups(content: dict[str, Any], where: str, space: Space | None) -> t
     if not fiducials:
         kinds = shorten(", ".join(sorted({str(item.get("type")) for item in lists})) or "nothing")
         raise PromptError(f"{where}: holds {kinds}; expected a point list of 3D Slicer (Fiducial)")
-    named = [(item, label_of_name(item.get("name"))) for item in fiducials]
-    positive = [item for item, label in named if label]
+    named = [(item, sign_of_name(item.get("name"))) for item in fiducials]
+    positive = [item for item, sign in named if sign]
     clicks: list[Click] = []
     for number, item in enumerate(positive, 1):
         name = item.get("name", "")
         lesion = Lesion(number, name if isinstance(name, str) else "", number)
         lesion = ONE_LESION if len(positive) == 1 else lesion
         clicks += _control_points(item, where, space, lesion, None)
-        for other in (item for item, label in named if not label):
-            clicks += _control_points(other, where, space, lesion, label_of_name("background"))
+        for other in (item for item, sign in named if not sign):
+            clicks += _control_points(other, where, space, lesion, sign_of_name("background"))
     if not clicks:
         raise PromptError(f"{where}: holds no point that was set; place one on the target")
     return tuple(clicks)
 
 
 def _control_points(
-    item: dict[str, Any], where: str, space: Space | None, lesion: Lesion, label: int | None
+    item: dict[str, Any], where: str, space: Space | None, lesion: Lesion, sign: int | None
 ) -> list[Click]:
     given = item.get("coordinateSystem", "LPS")
     system = None if isinstance(given, bool) else _SPACES.get(str(given).upper())
@@ -85,9 +85,9 @@ def _control_points(
             raise PromptError(
                 f"{where}: point {number}: position must be three numbers, found {shown(xyz)}"
             )
-        own = label_of_name(point.get("label"), point.get("description"))
+        own = sign_of_name(point.get("label"), point.get("description"))
         x, y, z = (float(value) * _MM[unit] for value in xyz)
-        clicks.append(Click((x, y, z), own if label is None else label, system, lesion))
+        clicks.append(Click((x, y, z), own if sign is None else sign, system, lesion))
     return clicks
 
 
@@ -144,7 +144,7 @@ def _fcsv_point(row: list[str], columns: list[str], where: str, space: Space) ->
     if None in numbers:
         raise PromptError(f"{where}: no coordinates in the line {shown(','.join(row))}")
     x, y, z = (float(value) for value in numbers if value is not None)
-    return Click((x, y, z), label_of_name(named.get("label"), named.get("desc")), space)
+    return Click((x, y, z), sign_of_name(named.get("label"), named.get("desc")), space)
 
 
 def _agree(found: Space, asked: Space | None, where: str) -> None:

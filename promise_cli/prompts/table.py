@@ -21,7 +21,7 @@ from promise_cli.prompts.click import (
     Space,
 )
 from promise_cli.prompts.gather import Gathered
-from promise_cli.prompts.values import label_of_name, parse_coordinate, parse_label, shown
+from promise_cli.prompts.values import parse_coordinate, parse_sign, shown, sign_of_name
 from promise_cli.volume import case_id, is_volume_file
 
 _AXES: dict[tuple[str, str, str], Space | None] = {
@@ -138,8 +138,8 @@ def _click(
         raise PromptError(f"{where}: expected numbers as {', '.join(columns.axes)}, found {found}")
     x, y, z = (value for value in numbers if value is not None)
     space = _space(cells, columns, where, asked)
-    label = _label(cells, columns, where)
-    return Click((x, y, z), label, space, _lesion(cells, where, before))
+    sign = _sign(cells, columns, where)
+    return Click((x, y, z), sign, space, _lesion(cells, where, before))
 
 
 def _space(cells: dict[str, str], columns: _Columns, where: str, asked: Space | None) -> Space:
@@ -158,16 +158,16 @@ def _space(cells: dict[str, str], columns: _Columns, where: str, asked: Space | 
     return chosen.pop()
 
 
-def _label(cells: dict[str, str], columns: _Columns, where: str) -> int:
+def _sign(cells: dict[str, str], columns: _Columns, where: str) -> int:
     given = cells.get("label", "")
     if columns.from_slicer:
-        return label_of_name(given, cells.get("description"))
-    label = parse_label(given) if given else FOREGROUND
-    if label is None:
+        return sign_of_name(given, cells.get("description"))
+    sign = parse_sign(given) if given else FOREGROUND
+    if sign is None:
         raise PromptError(
             f"{where}: label must be 1 or 0, foreground or background, found {shown(given)}"
         )
-    return label
+    return sign
 
 
 def _lesion(cells: dict[str, str], where: str, before: list[Click]) -> Lesion:

@@ -45,7 +45,7 @@ def parse_coordinate(text: str, *, decimal_comma: bool = False) -> float | None:
     return value if math.isfinite(value) and abs(value) <= LIMIT and "_" not in text else None
 
 
-def parse_label(value: Any) -> int | None:
+def parse_sign(value: Any) -> int | None:
     """`FOREGROUND` or `BACKGROUND` from 1, 0, true, false or a word, or None where it is neither."""
     if isinstance(value, str):
         word = value.strip().lower()
@@ -57,7 +57,7 @@ def parse_label(value: Any) -> int | None:
     return None
 
 
-def label_of_name(*names: Any) -> int:
+def sign_of_name(*names: Any) -> int:
     """What a name in 3D Slicer says: `neg...`, `bg`, `background` or `-` at its beginning is background."""
     for name in names:
         if isinstance(name, str) and _BACKGROUND_NAME.match(name):

@@ -10,7 +10,7 @@ from promise_cli.geometry.grid import Grid
 from promise_cli.prompts.click import BACKGROUND, ONE_LESION, Click, Lesion, Space, lesions
 from promise_cli.prompts.places import point_of, voxel_of
 from promise_cli.prompts.points import FORMAT, VERSION
-from promise_cli.prompts.values import label_of_name
+from promise_cli.prompts.values import sign_of_name
 
 _SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
@@ -71,7 +71,7 @@ def _points(clicks: tuple[Click, ...], stored: Grid) -> list[Any]:
     points = []
     for click in clicks:
         xyz = [_plain(value) for value in voxel_of(click.point, click.space, stored)]
-        points.append({"xyz": xyz, "label": BACKGROUND} if click.label == BACKGROUND else xyz)
+        points.append({"xyz": xyz, "label": BACKGROUND} if click.sign == BACKGROUND else xyz)
     return points
 
 
@@ -84,12 +84,12 @@ def _point_list(
     lesion: Lesion, clicks: tuple[Click, ...], stored: Grid, number: int
 ) -> dict[str, Any]:
     name = lesion.name or ("clicks" if lesion == ONE_LESION else f"clicks {number}")
-    if label_of_name(name) == BACKGROUND:  # read back, the list would mean the opposite
+    if sign_of_name(name) == BACKGROUND:  # read back, the list would mean the opposite
         name = f"lesion {name}"
     space: Space = "LPS"
     points = []
     for count, click in enumerate(clicks, 1):
-        word = "background" if click.label == BACKGROUND else "click"
+        word = "background" if click.sign == BACKGROUND else "click"
         place = point_of(voxel_of(click.point, click.space, stored), space, stored)
         points.append(
             {

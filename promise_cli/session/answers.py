@@ -43,13 +43,13 @@ class Answers:
         self._image, self.grid = preprocess_image(self.scan, self.plan)
         self.seconds.resample += time.monotonic() - began
 
-    def ask(self, window: Patch, clicks: NDArray[np.int64], labels: NDArray[np.int64]) -> Volume32:
+    def ask(self, window: Patch, clicks: NDArray[np.int64], signs: NDArray[np.int64]) -> Volume32:
         """Foreground probability `(I, J, K)` of a window, by those of the clicks that lie in it.
 
         Args:
             window: On the plan's grid.
             clicks: (N, 3), voxels of the plan's grid; none, and the networks answer without a click.
-            labels: (N,), foreground or background.
+            signs: (N,), foreground or background.
         """
         encoded = self._encoded.pop(window.origin, None) or EncodedWindow(window.crop(self._image))
         self._encoded[window.origin] = encoded
@@ -59,7 +59,7 @@ class Answers:
         seen = window.inside(clicks)
         began = time.monotonic()
         found = self.networks.probabilities(
-            encoded, clicks[seen] - np.array(window.origin), labels[seen]
+            encoded, clicks[seen] - np.array(window.origin), signs[seen]
         )
         self.seconds.network += time.monotonic() - began
         return found

@@ -14,7 +14,7 @@ def follow(
     canvas: Canvas,
     answers: Answers,
     clicks: NDArray[np.int64],
-    labels: NDArray[np.int64],
+    signs: NDArray[np.int64],
     max_windows: int,
 ) -> tuple[Volume32, bool]:
     """Look into neighbouring windows until the lesion under the clicks is closed.
@@ -25,7 +25,7 @@ def follow(
         canvas: Holds the answers in the clicks' own windows; grows.
         answers: Of the networks.
         clicks: (N, 3), voxels of the plan's grid.
-        labels: (N,), foreground or background.
+        signs: (N,), foreground or background.
         max_windows: At most so many, the clicks' own among them.
 
     Returns:
@@ -40,13 +40,13 @@ def follow(
     while True:
         assert canvas.block is not None
         corner = np.array(canvas.block.origin)
-        lesion = part_of_clicks(fused > 0.5, clicks[labels == FOREGROUND] - corner)
+        lesion = part_of_clicks(fused > 0.5, clicks[signs == FOREGROUND] - corner)
         window = next_window(canvas, lesion, answers.grid.shape, answers.is_tissue, face_mm2)
         if window is None or len(canvas.windows) >= max_windows:
             break
-        prompts, kinds = clicks, labels
+        prompts, kinds = clicks, signs
         if (found := _deepest_within(window, lesion, canvas)) is not None:
-            prompts, kinds = np.vstack([clicks, found]), np.append(labels, FOREGROUND)
+            prompts, kinds = np.vstack([clicks, found]), np.append(signs, FOREGROUND)
         canvas.add(window, answers.ask(window, prompts, kinds))
         fused = canvas.fused()
     if len(canvas.windows) > len(own):

@@ -65,36 +65,36 @@ class Networks:
         return len(self.models) * (len(ALL_FLIPS) if self.tta else 1)
 
     def probabilities(
-        self, window: EncodedWindow, clicks: NDArray[np.int64], labels: NDArray[np.int64]
+        self, window: EncodedWindow, clicks: NDArray[np.int64], signs: NDArray[np.int64]
     ) -> Volume32:
         """Foreground probability `(I, J, K)` of a window.
 
         Args:
             window: Keeps what further clicks on it can use again.
             clicks: (N, 3), voxels of the window.
-            labels: (N,), foreground or background; without any the networks answer without a click.
+            signs: (N,), foreground or background; without any the networks answer without a click.
 
         Raises:
             CheckpointError: The networks' output is not finite.
         """
-        if not len(labels):
-            clicks, labels = np.zeros((1, 3), np.int64), np.array([PADDING])
+        if not len(signs):
+            clicks, signs = np.zeros((1, 3), np.int64), np.array([PADDING])
         try:
-            return self._average(window, clicks, labels)
+            return self._average(window, clicks, signs)
         except RuntimeError as error:
             if self.device.type == "cpu" or "out of memory" not in str(error).lower():
                 raise
         self._fall_back()
         window.states.clear()
-        return self._average(window, clicks, labels)
+        return self._average(window, clicks, signs)
 
     def _average(
-        self, window: EncodedWindow, clicks: NDArray[np.int64], labels: NDArray[np.int64]
+        self, window: EncodedWindow, clicks: NDArray[np.int64], signs: NDArray[np.int64]
     ) -> Volume32:
         total = torch.zeros(window.image.shape, device=self.device)
         for number in range(len(self.models)):
             for flip in ALL_FLIPS if self.tta else (NO_FLIP,):
-                total += self._foreground(number, flip, window, clicks, labels)
+                total += self._foreground(number, flip, window, clicks, signs)
         if not torch.isfinite(total).all():
             raise CheckpointError(
                 f"{self.checkpoints[0]}: the network's output is not finite; are its weights damaged?"
@@ -108,7 +108,7 @@ class Networks:
         flip: tuple[int, ...],
         window: EncodedWindow,
         clicks: NDArray[np.int64],
-        labels: NDArray[np.int64],
+        signs: NDArray[np.int64],
     ) -> Tensor:
         """The only place where a network is called: one network, one mirroring, `(I, J, K)` not mirrored."""
         model = self.models[number]
@@ -126,7 +126,7 @@ class Networks:
             logits = decode(
                 state,
                 torch.from_numpy(points)[None].to(self.device),
-                torch.from_numpy(labels)[None].to(self.device),
+                torch.from_numpy(signs)[None].to(self.device),
             )
         probabilities = logits.float().softmax(dim=1)
         return (probabilities.flip(flip) if flip else probabilities)[0, 1]

@@ -3,7 +3,7 @@
 predictor = Predictor.load("results/Task07_Pancreas/fold_0/checkpoint_final.pt")
 session = predictor.open("scan.nii.gz")
 mask = session.click((256, 301, 42))
-mask = session.click((270, 301, 42), label=0)
+mask = session.click((270, 301, 42), sign=0)
 mask = session.undo()
 """
 

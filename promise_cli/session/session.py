@@ -85,9 +85,10 @@ class Session:
     def click(
         self,
         point: Sequence[float],
-        label: int = FOREGROUND,
+        sign: int = FOREGROUND,
         *,
         space: Space = "voxel",
+        label: int | None = None,
     ) -> NDArray[np.bool_]:
         """Add a click and give the mask of all clicks so far.
 
@@ -95,18 +96,20 @@ class Session:
 
         Args:
             point: Three numbers; voxel (i, j, k) of the file, unless `space` says otherwise.
-            label: 1 on the target, 0 beside it on what is none.
+            sign: 1 for a click on the lesion (foreground), 0 for a click outside it (background).
             space: `voxel`, `voxel_zyx`, `LPS` or `RAS`.
+            label: The earlier name of `sign`, which it overrules.
 
         Raises:
             PromptError: The click lies outside the scan, the first one is in the background, or the networks take no
                 clicks.
-            ValueError: The label or the space is none of these.
+            ValueError: The sign or the space is none of these.
         """
-        if label not in (FOREGROUND, BACKGROUND):
-            raise ValueError(f"label {label}; 1 is foreground, 0 background")
+        sign = sign if label is None else label
+        if sign not in (FOREGROUND, BACKGROUND):
+            raise ValueError(f"sign {sign}; 1 is foreground, 0 background")
         x, y, z = (float(value) for value in point)
-        new = Click((x, y, z), FOREGROUND if label else BACKGROUND, space)
+        new = Click((x, y, z), FOREGROUND if sign else BACKGROUND, space)
         earlier = self._steps[-1].clicked_windows if self._steps else ()
         self._predict((*self.clicks, new), earlier)
         return self.mask
@@ -159,13 +162,13 @@ class Session:
                 " train with --clicks-as-channel"
             )
         located = locate_clicks(clicks, self.scan.stored_grid, self._answers.grid, self.where)
-        labels = np.array([click.label for click in clicks])
-        foreground = located[labels == FOREGROUND]
+        signs = np.array([click.sign for click in clicks])
+        foreground = located[signs == FOREGROUND]
         if not len(foreground):
             raise PromptError(f"{self.where}: all clicks are background; add one on the target")
         if len(foreground) < len(located) and not self.networks.know_background:
             self._tell_of_background()
-            located, labels = foreground, labels[labels == FOREGROUND]
+            located, signs = foreground, signs[signs == FOREGROUND]
         windows = windows_for(
             foreground,
             self.plan.patch_size,
@@ -175,8 +178,8 @@ class Session:
         )
         canvas = Canvas()
         for window in windows:
-            canvas.add(window, self._answers.ask(window, located, labels))
-        fused, closed = follow(canvas, self._answers, located, labels, self.max_windows)
+            canvas.add(window, self._answers.ask(window, located, signs))
+        fused, closed = follow(canvas, self._answers, located, signs, self.max_windows)
         prediction = self._back_to_scan(canvas, fused, located, closed=closed)
         self._steps.append(_Step(clicks, windows, prediction))
         return prediction

@@ -21,14 +21,14 @@ def compile_network(network: Answering, run: Run, warn: Callable[[str], None]) -
     decode = _of_one_length(torch.compile(network.decode), given + config.corrections)
     patch = torch.zeros(config.batch_size, 1, edge, edge, edge, device=run.device)
     clicks = torch.full((config.batch_size, given, 3), edge / 2, device=run.device)
-    labels = torch.ones(clicks.shape[:2], dtype=torch.long, device=run.device)
+    signs = torch.ones(clicks.shape[:2], dtype=torch.long, device=run.device)
     try:
         with autocast(run.device, run.precision):
             state = encode(patch)
             if config.corrections:
                 with torch.no_grad(), uncached():
-                    decode(state, clicks, labels)
-            mean = decode(state, clicks, labels).float().mean()
+                    decode(state, clicks, signs)
+            mean = decode(state, clicks, signs).float().mean()
             mean.backward()  # type: ignore[no-untyped-call]
         network.encode, network.decode = encode, decode
     except Exception as error:  # whatever a compiler's chain of tools may raise
@@ -42,9 +42,9 @@ def _of_one_length(
 ) -> Callable[[Any, Tensor, Tensor], Tensor]:
     """With padding behind the clicks, since every number of clicks would be compiled anew."""
 
-    def padded(state: Any, clicks: Tensor, labels: Tensor) -> Tensor:
+    def padded(state: Any, clicks: Tensor, signs: Tensor) -> Tensor:
         missing = max(0, length - clicks.shape[1])
         longer = F.pad(clicks, (0, 0, 0, missing))
-        return decode(state, longer, F.pad(labels, (0, missing), value=PADDING))
+        return decode(state, longer, F.pad(signs, (0, missing), value=PADDING))
 
     return padded

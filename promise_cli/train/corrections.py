@@ -71,21 +71,21 @@ def click_on_errors(
     for turn in range(turns.most):
         if turn:
             with torch.no_grad(), uncached():
-                logits = decode(state, sample.clicks, sample.labels)
+                logits = decode(state, sample.clicks, sample.signs)
         masks = (logits[:, 1] > logits[:, 0]).cpu().numpy()
         clicks = np.zeros((len(masks), 1, 3), dtype=np.float32)
-        labels = np.full((len(masks), 1), PADDING)
+        signs = np.full((len(masks), 1), PADDING)
         for place, (number, rng) in enumerate(zip(*turns, strict=True)):
             if turn >= number:
                 continue
             found = largest_error(targets[place], masks[place], (1.0, 1.0, 1.0), rng)
             if found is not None:
                 clicks[place, 0] = found.voxel
-                labels[place, 0] = FOREGROUND if found.foreground else BACKGROUND
+                signs[place, 0] = FOREGROUND if found.foreground else BACKGROUND
         sample = dataclasses.replace(
             sample,
             clicks=torch.cat([sample.clicks, torch.from_numpy(clicks).to(sample.clicks)], dim=1),
-            labels=torch.cat([sample.labels, torch.from_numpy(labels).to(sample.labels)], dim=1),
+            signs=torch.cat([sample.signs, torch.from_numpy(signs).to(sample.signs)], dim=1),
         )
     return sample
 
@@ -122,11 +122,11 @@ class Answering(nn.Module):
         """
         state = self.encode(sample.image)
         if not turns.most:
-            return Logits(self.decode(state, sample.clicks, sample.labels), None)
+            return Logits(self.decode(state, sample.clicks, sample.signs), None)
         if self.learns_from_first:
-            first = self.decode(state, sample.clicks, sample.labels)
+            first = self.decode(state, sample.clicks, sample.signs)
         else:
             with torch.no_grad(), uncached():
-                first = self.decode(state, sample.clicks, sample.labels)
+                first = self.decode(state, sample.clicks, sample.signs)
         corrected = click_on_errors(self.decode, state, sample, first, turns)
-        return Logits(self.decode(state, corrected.clicks, corrected.labels), first)
+        return Logits(self.decode(state, corrected.clicks, corrected.signs), first)

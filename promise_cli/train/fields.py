@@ -27,7 +27,7 @@ def set_fields(model: C, recipe: TrainConfig, assignments: Sequence[str]) -> tup
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals:
-            raise PlanError(f"--set {assignment}: give NAME=VALUE, such as label_embedding=true")
+            raise PlanError(f"--set {assignment}: give NAME=VALUE, such as click_map=true")
         part, key = _find(contents, name.strip())
         part[key] = _value(text.strip())
     network = record_from_json(type(model), contents["network"], "--set")

@@ -38,11 +38,6 @@ def total_loss(
     return loss, {name: part.detach() for name, part in parts.items()}
 
 
-def structural_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Dice plus cross-entropy (equation 1), each weighing one."""
-    return dice_loss(logits, target) + cross_entropy(logits, target)
-
-
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Soft Dice loss of the foreground per sample, then the mean; finite without foreground."""
     loss: Tensor = DiceLoss(include_background=False, softmax=True, to_onehot_y=True)(

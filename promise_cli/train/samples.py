@@ -35,7 +35,7 @@ class Sample:
     """(1, I, J, K) float32, 0 or 1."""
     clicks: Tensor
     """(N, 3) float32, voxels of the patch."""
-    labels: Tensor
+    signs: Tensor
     """(N,) int64: 1 foreground, 0 background, -1 padding."""
     case_ids: tuple[str, ...]
 
@@ -43,14 +43,14 @@ class Sample:
         """The same on another device."""
         moved = [
             tensor.to(device, non_blocking=True)
-            for tensor in (self.image, self.target, self.clicks, self.labels)
+            for tensor in (self.image, self.target, self.clicks, self.signs)
         ]
         return Sample(moved[0], moved[1], moved[2], moved[3], self.case_ids)
 
 
 def collate(samples: list[Sample]) -> Sample:
     """Stack samples to a batch."""
-    names = ("image", "target", "clicks", "labels")
+    names = ("image", "target", "clicks", "signs")
     stacked = [torch.stack([getattr(sample, name) for sample in samples]) for name in names]
     case_ids = tuple(case for sample in samples for case in sample.case_ids)
     return Sample(stacked[0], stacked[1], stacked[2], stacked[3], case_ids)
@@ -102,7 +102,7 @@ class TrainingSamples(Dataset[Sample]):
         )
         num_foreground = self.config.num_foreground_clicks
         num_background = self.config.num_background_clicks
-        clicks, labels = draw_clicks(
+        clicks, signs = draw_clicks(
             target,
             rng,
             int(rng.integers(1, num_foreground + 1)) if self.config.vary_clicks else num_foreground,
@@ -116,7 +116,7 @@ class TrainingSamples(Dataset[Sample]):
             image,
             target,
             clicks,
-            labels,
+            signs,
             case_id,
             num_foreground + num_background,
         )
@@ -171,16 +171,16 @@ def _sample(
     image: NDArray[np.float32],
     target: NDArray[np.uint8],
     clicks: NDArray[np.float32],
-    labels: NDArray[np.int64],
+    signs: NDArray[np.int64],
     case_id: str,
     num_clicks: int,
 ) -> Sample:
-    padding = num_clicks - len(labels)
+    padding = num_clicks - len(signs)
     return Sample(
         torch.from_numpy(image)[None],
         torch.from_numpy(target.astype(np.float32))[None],
         torch.from_numpy(np.pad(clicks, ((0, padding), (0, 0)))),
-        torch.from_numpy(np.pad(labels, (0, padding), constant_values=-1)),
+        torch.from_numpy(np.pad(signs, (0, padding), constant_values=-1)),
         (case_id,),
     )
 

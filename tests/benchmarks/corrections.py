@@ -62,7 +62,7 @@ def measure(encoder: str, edge: int) -> dict[str, Any]:
     def encoded_for_them() -> Sample:
         with torch.no_grad(), autocast(device, precision):
             state = model.encode(sample.image)
-            first = model.decode(state, sample.clicks, sample.labels)
+            first = model.decode(state, sample.clicks, sample.signs)
             return click_on_errors(model.decode, state, sample, first, turns(TURNS))
 
     def plain() -> Sample:

@@ -12,7 +12,7 @@ LPS = ((-12.4, 88.1, -310.0), (-3.0, 80.2, -312.5))
 
 
 def _rounded(clicks: tuple[Click, ...]) -> list[tuple[tuple[float, ...], int, str]]:
-    return [(tuple(round(x, 9) for x in c.point), c.label, c.space) for c in clicks]
+    return [(tuple(round(x, 9) for x in c.point), c.sign, c.space) for c in clicks]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_several_point_lists_are_several_lesions_and_share_the_background(tmp_pa
     ]
     path.write_text(f'{{"@schema": "x", "markups": [{", ".join(lists)}]}}')
     clicks = read_prompts(path)["a"]
-    assert [(c.lesion.name, c.lesion.value, c.point[0], c.label) for c in clicks] == [
+    assert [(c.lesion.name, c.lesion.value, c.point[0], c.sign) for c in clicks] == [
         ("left", 1, 0, FOREGROUND),
         ("left", 1, 1, BACKGROUND),
         ("right", 2, 2, FOREGROUND),

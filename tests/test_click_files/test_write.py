@@ -58,7 +58,7 @@ def test_a_point_list_of_slicer_leads_to_the_same_voxels(tmp_path: Path) -> None
     write_markups(path, clicks, STORED)
     back = read_prompts(path)["a"]
     assert [nearest_voxel(c.point, c.space, STORED) for c in back] == [c.point for c in clicks]
-    assert [(c.label, c.lesion.name) for c in back] == [(1, "left"), (0, "left"), (1, "right")]
+    assert [(c.sign, c.lesion.name) for c in back] == [(1, "left"), (0, "left"), (1, "right")]
     markup = json.loads(path.read_text())["markups"][0]
     assert (markup["type"], markup["coordinateSystem"], markup["coordinateUnits"]) == (
         "Fiducial",
@@ -74,4 +74,4 @@ def test_a_lesion_whose_name_says_background_stays_a_lesion_in_slicers_file(tmp_
     path = tmp_path / "a.mrk.json"
     clicks = (Click((1, 2, 3), lesion=Lesion(1, "bg node", 1)),)
     write_markups(path, clicks, STORED)
-    assert [click.label for click in read_prompts(path)["a"]] == [1]
+    assert [click.sign for click in read_prompts(path)["a"]] == [1]

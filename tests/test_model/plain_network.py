@@ -55,8 +55,7 @@ def plain_block(block: Block, tokens: Tensor, window: int, *, shifted: bool) -> 
 
 def plain_adapter(adapter: Adapter, tokens: Tensor) -> Tensor:
     """Narrow, a depth-wise convolution over the 27 neighbours, widen, add; `(B, H, W, D, C)` to the same shape."""
-    seen = tokens if adapter.rectified else _over_the_patch(tokens)
-    narrow = (seen @ adapter.linear1.weight.T + adapter.linear1.bias).clamp(min=0)
+    narrow = (tokens @ adapter.linear1.weight.T + adapter.linear1.bias).clamp(min=0)
     padded = F.pad(narrow, (0, 0, 1, 1, 1, 1, 1, 1))
     _, height, width, depth, _ = tokens.shape
     mixed = torch.zeros_like(narrow) + adapter.conv.bias
@@ -64,7 +63,7 @@ def plain_adapter(adapter: Adapter, tokens: Tensor) -> Tensor:
         neighbour = padded[:, h : h + height, w : w + width, d : d + depth]
         mixed = mixed + neighbour * adapter.conv.weight[:, 0, h, w, d]
     update = mixed.clamp(min=0) @ adapter.linear2.weight.T + adapter.linear2.bias
-    return tokens + (update.clamp(min=0) if adapter.rectified else update)
+    return tokens + update.clamp(min=0)
 
 
 def plain_neck(neck: Neck, tokens: Tensor) -> Tensor:

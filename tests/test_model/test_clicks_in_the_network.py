@@ -16,7 +16,7 @@ def test_a_click_moves_the_result():
 
 
 def test_the_order_of_clicks_does_not_matter():
-    model = network(label_embedding=True, click_position=True)
+    model = network(click_map=True)
     state = model.encode(patches())
     places, labels = clicks((4, 5, 6), (25, 20, 9), (1, 30, 12)), torch.tensor([[1, 0, 1]])
     order = [2, 0, 1]
@@ -26,7 +26,7 @@ def test_the_order_of_clicks_does_not_matter():
 
 
 def test_padding_clicks_change_nothing_even_outside_the_patch():
-    model = network(label_embedding=True, click_position=True)
+    model = network(click_map=True)
     state = model.encode(patches())
     logits = model.decode(state, clicks((4, 5, 6)), ONE)
     padded = clicks((4, 5, 6), (-99, 0, 1e6), (7, 7, 7))
@@ -34,12 +34,12 @@ def test_padding_clicks_change_nothing_even_outside_the_patch():
     torch.testing.assert_close(again, logits, rtol=1e-4, atol=1e-5)
 
 
-def test_labels_count_only_with_the_label_embedding():
+def test_signs_count_only_with_the_click_map():
     state_of = {}
     for option in (False, True):
-        model = network(label_embedding=option)
+        model = network(click_map=option)
         state = model.encode(patches())
-        both = [model.decode(state, clicks((4, 5, 6)), label * ONE) for label in (0, 1)]
+        both = [model.decode(state, clicks((4, 5, 6)), sign * ONE) for sign in (0, 1)]
         state_of[option] = torch.equal(*both)
     assert state_of == {False: True, True: False}
 
@@ -58,10 +58,10 @@ def test_the_click_follows_the_axes_of_the_patch():
     assert seen[0].tolist() == [[[2, 1, 3]]]  # H is J, W is I, D is K
 
 
-def test_positions_reach_the_prompt_only_through_the_image_unless_asked_for():
+def test_positions_reach_the_prompt_only_through_the_image_or_the_map():
     moved = {}
     for option in (False, True):
-        model = network(click_position=option)
+        model = network(click_map=option)
         flat = torch.ones(1, 32, 8, 8, 8)
         results = [model.prompt_encoder(flat, clicks(at), ONE) for at in ((9, 9, 9), (20, 20, 20))]
         moved[option] = (results[0] - results[1]).abs().max() > 1e-3

@@ -38,7 +38,6 @@ def test_a_configuration_from_before_our_changes_is_the_papers_network():
         "click_map_in_head",
         "slice_embedding",
         "neck_norm",
-        "adapter_update",
     ):
         del content[name]
     assert record_from_json(ModelConfig, content, "here") == model_config("paper")
@@ -102,7 +101,7 @@ def test_every_encoder_divides_into_heads_and_levels(name):
 
 
 def test_the_configuration_needs_no_torch():
-    code = "import sys, promise_cli.network.promise.config, promise_cli.network.loss_config;"
+    code = "import sys, promise_cli.network.promise.config, promise_cli.network.recipe;"
     code += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -12,7 +12,7 @@ from promise_cli.network.promise.convolution import DepthwiseConv3d
 
 GRADIENT_WHERE_MEMORY_IS_NOT_ZERO = """
 import torch
-from promise_cli.network.promise.depthwise import DepthwiseConv3d
+from promise_cli.network.promise.convolution import DepthwiseConv3d
 conv = DepthwiseConv3d(8, 7)
 for _ in range(5):
     volume = torch.randn(2, 8, 2, 2, 2).to(memory_format=torch.channels_last_3d).requires_grad_()

@@ -55,10 +55,10 @@ def test_without_a_correction_there_is_one_answer() -> None:
 def test_the_last_answer_is_that_to_the_corrected_clicks() -> None:
     stand_in, sample = CubeRoundEachClick(), _sample(TARGET)
     last, first = Answering(stand_in, learns_from_first=False)(sample, _turns(2))
-    assert torch.equal(first, stand_in(sample.image, sample.clicks, sample.labels))
+    assert torch.equal(first, stand_in(sample.image, sample.clicks, sample.signs))
     more = click_on_errors(stand_in.decode, (sample.image,), sample, first, _turns(2))
     assert more.clicks.shape[1] == 3
-    assert torch.equal(last, stand_in(sample.image, more.clicks, more.labels))
+    assert torch.equal(last, stand_in(sample.image, more.clicks, more.signs))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -73,12 +73,12 @@ def test_gradients_are_those_of_answers_that_are_asked_for_alone(
         model: nn.Module = network(**RECOMMENDED).train()
         if alone:
             with torch.no_grad(), autocast(CPU, precision):
-                before = model(sample.image, sample.clicks, sample.labels)
+                before = model(sample.image, sample.clicks, sample.signs)
                 state = model.encode(sample.image)
                 more = click_on_errors(model.decode, state, sample, before, _turns(2))
             for given, weight in ((sample, share), (more, 1 - share)):
                 with autocast(CPU, precision):
-                    logits = model(given.image, given.clicks, given.labels)
+                    logits = model(given.image, given.clicks, given.signs)
                 (weight * total_loss(logits, sample.target, recipe.loss)[0]).backward()
         else:
             with autocast(CPU, precision):

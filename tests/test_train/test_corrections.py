@@ -50,7 +50,7 @@ class CubeRoundEachClick(StandIn):
 def _corrected(sample: Sample, most: int = 9, epoch: int = 0) -> Sample:
     network = CubeRoundEachClick()
     state = network.encode(sample.image)
-    first = network.decode(state, sample.clicks, sample.labels)
+    first = network.decode(state, sample.clicks, sample.signs)
     turns = draw_turns(sample, most, seed=3, epoch=epoch)
     return click_on_errors(network.decode, state, sample, first, turns)
 
@@ -59,7 +59,7 @@ def test_what_is_missed_gets_a_foreground_click_and_what_is_added_a_background_o
     found = _corrected(_sample(TARGET))
     given = [
         (place, kind)
-        for place, kind in zip(found.clicks[0].tolist(), found.labels[0].tolist(), strict=True)
+        for place, kind in zip(found.clicks[0].tolist(), found.signs[0].tolist(), strict=True)
         if kind >= 0
     ]
     assert given[:2] == [([4.0, 4.0, 4.0], 1), ([11.0, 11.0, 11.0], 1)]
@@ -74,9 +74,9 @@ def test_a_right_answer_gets_padding_and_the_first_clicks_stay() -> None:
     small[:, 2:7, 2:7, 2:7] = 1
     found = _corrected(_sample(small, TARGET))
     assert found.clicks[:, 0].tolist() == [[4.0] * 3] * 2
-    assert (found.labels[0, 1:] == -1).all()
-    assert (found.labels[1, 1] == 1).all()
-    assert found.clicks.shape[1] == found.labels.shape[1] > 2
+    assert (found.signs[0, 1:] == -1).all()
+    assert (found.signs[1, 1] == 1).all()
+    assert found.clicks.shape[1] == found.signs.shape[1] > 2
 
 
 def test_how_many_there_are_is_drawn_by_case_and_epoch_from_none_to_the_most() -> None:

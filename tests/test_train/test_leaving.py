@@ -207,9 +207,9 @@ def test_a_case_that_cannot_be_judged_is_named(
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        ("label_embeding=true", "--set label_embeding: no such field; did you mean label_embedding?"),
-        ("label_embedding", "--set label_embedding: give NAME=VALUE, such as label_embedding=true"),
-        ("label_embedding=maybe", "--set: label_embedding: expected true or false, found 'maybe'"),
+        ("click_mapp=true", "--set click_mapp: no such field; did you mean click_map?"),
+        ("click_map", "--set click_map: give NAME=VALUE, such as click_map=true"),
+        ("click_map=maybe", "--set: click_map: expected true or false, found 'maybe'"),
         ("adapters=3", "--set: adapters: found 3; use one of 1, 2"),
         ("validate_every=0", "--set: validate_every must be at least 1, found 0"),
         ("num_foreground_clicks=0", "--set: num_foreground_clicks must be at least 1, found 0"),
@@ -232,11 +232,11 @@ def test_a_field_that_cannot_be_set_is_named(
 
 def test_fields_of_network_and_recipe_are_set_and_stay(trained: Path, tmp_path: Path) -> None:
     root = _workspace(trained, tmp_path)
-    fields = ("label_embedding=true", "adapter2_residual=double", "loss.boundary_weight=5")
+    fields = ("token_attention=idle", "adapter2_residual=double", "loss.boundary_weight=5")
     folder = _train(root, epochs=1, overwrite=True, fields=fields)
     found = load_checkpoint(folder / run.LAST)
-    assert (found.model_config.label_embedding, found.model_config.adapter2_residual) == (
-        True,
+    assert (found.model_config.token_attention, found.model_config.adapter2_residual) == (
+        "idle",
         "double",
     )
     assert found.train_config.loss.boundary_weight == 5

@@ -17,7 +17,7 @@ FIRST, BOTH = 2 * 125 / (125 + 152), 2 * 152 / (250 + 152)
 def _training(corrections: int, model: torch.nn.Module) -> SimpleNamespace:
     sample = _sample(TARGET)
     one = SimpleNamespace(
-        **{name: getattr(sample, name)[0] for name in ("image", "target", "clicks", "labels")}
+        **{name: getattr(sample, name)[0] for name in ("image", "target", "clicks", "signs")}
     )
     one.case_ids = sample.case_ids
     run = SimpleNamespace(

@@ -10,7 +10,7 @@ MAP_SIGMAS = (4.0, 8.0, 16.0)
 """Of the Gaussians round a click, in voxels: from close to it to across much of the patch."""
 
 
-def click_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tensor:
+def click_maps(clicks: Tensor, signs: Tensor, edge: int, sigma: float) -> Tensor:
     """A map of foreground clicks and one of background clicks.
 
     A map is 1 at its clicks and falls off as a Gaussian; where two overlap, the nearer one counts. It is 0 everywhere
@@ -18,7 +18,7 @@ def click_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tenso
 
     Args:
         clicks: `(B, N, 3)` ijk in voxels of the patch, fractions allowed.
-        labels: `(B, N)` integers: 1 foreground, 0 background, -1 padding, ignored entirely.
+        signs: `(B, N)` integers: 1 foreground, 0 background, -1 padding, ignored entirely.
         edge: Of the cubic patch, in voxels.
         sigma: In voxels.
 
@@ -26,18 +26,18 @@ def click_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tenso
         `(B, 2, I, J, K)` float32.
 
     Raises:
-        ValueError: Clicks and labels do not fit.
+        ValueError: Clicks and signs do not fit.
         PromptError: A click lies outside the patch.
     """
-    if clicks.ndim != 3 or clicks.shape[2] != 3 or clicks.shape[:2] != labels.shape:
+    if clicks.ndim != 3 or clicks.shape[2] != 3 or clicks.shape[:2] != signs.shape:
         raise ValueError(
-            f"clicks {tuple(clicks.shape)} and labels {tuple(labels.shape)}; they must be (B, N, 3) and (B, N)"
+            f"clicks {tuple(clicks.shape)} and signs {tuple(signs.shape)}; they must be (B, N, 3) and (B, N)"
         )
-    check_clicks(clicks, labels, edge)
-    return gaussian_maps(clicks, labels, edge, sigma)
+    check_clicks(clicks, signs, edge)
+    return gaussian_maps(clicks, signs, edge, sigma)
 
 
-def gaussian_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Tensor:
+def gaussian_maps(clicks: Tensor, signs: Tensor, edge: int, sigma: float) -> Tensor:
     """`click_maps` of clicks that were checked before; arguments and result as there."""
     places = torch.arange(edge, device=clicks.device, dtype=torch.float32)
     # A Gaussian of three axes is the product of three lines: (B, N, 3, edge)
@@ -45,7 +45,7 @@ def gaussian_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Te
     maps = []
     for kind in (FOREGROUND, BACKGROUND):
         found = lines.new_zeros(len(clicks), edge, edge, edge)
-        of_kind = (labels == kind).to(lines.dtype)
+        of_kind = (signs == kind).to(lines.dtype)
         for number in range(
             clicks.shape[1]
         ):  # one after the other: all at once would need N patches of memory
@@ -57,12 +57,12 @@ def gaussian_maps(clicks: Tensor, labels: Tensor, edge: int, sigma: float) -> Te
     return torch.stack(maps, dim=1)
 
 
-def coarse_maps(clicks: Tensor, labels: Tensor, edge: int, stride: int) -> Tensor:
+def coarse_maps(clicks: Tensor, signs: Tensor, edge: int, stride: int) -> Tensor:
     """Gaussians of all widths on a grid of `edge` places that are `stride` voxels apart.
 
     Args:
         clicks: `(B, N, 3)` in voxels of the patch, in the order of the grid's axes; they were checked before.
-        labels: As for `click_maps`.
+        signs: As for `click_maps`.
         edge: Places along an axis of the grid.
         stride: Voxels of the patch between two of them.
 
@@ -70,12 +70,12 @@ def coarse_maps(clicks: Tensor, labels: Tensor, edge: int, stride: int) -> Tenso
         `(B, 2 * widths, edge, edge, edge)` float32: foreground and background of each of `MAP_SIGMAS`.
     """
     places = (clicks.float() + 0.5) / stride - 0.5
-    maps = [gaussian_maps(places, labels, edge, sigma / stride) for sigma in MAP_SIGMAS]
+    maps = [gaussian_maps(places, signs, edge, sigma / stride) for sigma in MAP_SIGMAS]
     return torch.cat(maps, dim=1)
 
 
-def check_clicks(clicks: Tensor, labels: Tensor, edge: int) -> None:
-    """Refuse clicks outside a patch of `edge` voxels; `labels` below 0 are padding, which may lie anywhere.
+def check_clicks(clicks: Tensor, signs: Tensor, edge: int) -> None:
+    """Refuse clicks outside a patch of `edge` voxels; `signs` below 0 are padding, which may lie anywhere.
 
     Nothing is refused while the network is compiled, or where clicks have no values.
 
@@ -84,7 +84,7 @@ def check_clicks(clicks: Tensor, labels: Tensor, edge: int) -> None:
     """
     if torch.compiler.is_compiling() or clicks.is_meta:
         return
-    outside = ((clicks < -0.5) | ~(clicks < edge - 0.5)).any(dim=-1) & (labels >= 0)
+    outside = ((clicks < -0.5) | ~(clicks < edge - 0.5)).any(dim=-1) & (signs >= 0)
     if outside.any():
         place = ", ".join(f"{value:g}" for value in clicks[outside][0].tolist())
         raise PromptError(

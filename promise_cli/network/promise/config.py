@@ -79,9 +79,6 @@ class ModelConfig:
     """Channels of the adapters' bottleneck."""
     adapter2_residual: Literal["single", "double"] = "single"
     """`double` adds the block's output a second time, as the authors' code does: x <- 2x + f(x)."""
-    adapter_update: Literal["rectified", "free"] = "rectified"
-    """Never negative, as in the authors' code, or, beyond the paper, of either sign, zero at the start, and made from
-    tokens normalised over the patch."""
     relative_position: Literal["interpolate", "crop"] = "interpolate"
     """How pretrained tables fit a window: all rows resized, or the central ones cut out."""
     depth_position: Literal["zeros", "ones"] = "zeros"
@@ -107,10 +104,6 @@ class ModelConfig:
     """From tokens to half the patch's resolution: transposed convolution (section 2) or not."""
     fusion: Literal["concat", "residual", "none"] = "concat"
     """How CNN features enter the decoder (Table 2: -C, -R); `residual` is our reading of -R."""
-    click_position: bool = False
-    """Beyond the paper: Fourier features of the position for clicks and image tokens."""
-    label_embedding: bool = False
-    """Beyond the paper: a learnt vector tells foreground from background clicks."""
     click_map: bool = False
     """Beyond the paper: Gaussians round the clicks, of three widths, join the deepest features."""
     click_map_in_head: bool = False
@@ -181,15 +174,17 @@ _PRESETS: dict[str, ModelConfig] = {
     "promise-r": ModelConfig(fusion="residual"),
     "promise-r-b": ModelConfig(fusion="residual"),
     "promise-c": _PAPER,
-    "promise-c-b": _PAPER,
     "tiny": _TINY,
 }
 
 RECOMMENDED = "recommended"
 """The preset of ProMISe where none is named: the paper's network with what it was measured to lack."""
 
-PRESETS: tuple[str, ...] = tuple(_PRESETS)
-"""Names that `model_config` knows. Those that differ in the loss alone (`-b`) share one network."""
+ALIASES = {"promise-c-b": "paper"}
+"""The last row of Table 2 is the paper's network and recipe."""
+
+PRESETS: tuple[str, ...] = (*_PRESETS, *ALIASES)
+"""Names that `model_config` knows. Presets that differ in the loss alone share one network."""
 
 ENCODER_NAMES: tuple[EncoderName, ...] = get_args(EncoderName)
 
@@ -200,6 +195,6 @@ def model_config(preset: str) -> ModelConfig:
     Raises:
         ValueError: No such preset.
     """
-    if preset not in _PRESETS:
+    if preset not in PRESETS:
         raise ValueError(f"no preset '{preset}'; use one of {', '.join(PRESETS)}")
-    return _PRESETS[preset]
+    return _PRESETS[ALIASES.get(preset, preset)]

@@ -28,8 +28,7 @@ class Block(nn.Module):
         super().__init__()
         shape = config.shape
         self.double_residual = config.adapter2_residual == "double"
-        adapter_sizes = shape.width, config.adapter_width, config.adapter_update
-        self.adapter1 = Adapter(*adapter_sizes)
+        self.adapter1 = Adapter(shape.width, config.adapter_width)
         self.norm1 = nn.LayerNorm(shape.width, eps=1e-6)
         self.attn = WindowAttention(
             width=shape.width,
@@ -40,7 +39,7 @@ class Block(nn.Module):
         )
         self.norm2 = nn.LayerNorm(shape.width, eps=1e-6)
         self.mlp = mlp_block(shape.width, 4 * shape.width, nn.GELU)
-        self.adapter2 = Adapter(*adapter_sizes) if config.adapters == 2 else None
+        self.adapter2 = Adapter(shape.width, config.adapter_width) if config.adapters == 2 else None
 
     def forward(self, tokens: Tensor, windows: Windows) -> Tensor:
         """`(B, H, W, D, C)` to the same shape."""

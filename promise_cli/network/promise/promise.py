@@ -34,22 +34,22 @@ class ProMISe(nn.Module):
         self.prompt_encoder = PromptEncoder(config)
         self.mask_decoder = MaskDecoder(config)
 
-    def forward(self, patch: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
-        """Logits of background and foreground; `decode(encode(patch), clicks, labels)`.
+    def forward(self, patch: Tensor, clicks: Tensor, signs: Tensor) -> Tensor:
+        """Logits of background and foreground; `decode(encode(patch), clicks, signs)`.
 
         Args:
             patch: `(B, 1, I, J, K)`, normalised intensities.
             clicks: `(B, N, 3)` ijk in voxels of the patch, fractions allowed.
-            labels: `(B, N)` integers: 1 foreground, 0 background, -1 padding, ignored entirely.
+            signs: `(B, N)` integers: 1 foreground, 0 background, -1 padding, ignored entirely.
 
         Returns:
             `(B, 2, I, J, K)`.
 
         Raises:
-            ValueError: The patch is not of the configured size, or clicks and labels do not fit.
+            ValueError: The patch is not of the configured size, or clicks and signs do not fit.
             PromptError: A click lies outside the patch.
         """
-        return self.decode(self.encode(patch), clicks, labels)
+        return self.decode(self.encode(patch), clicks, signs)
 
     def encode(self, patch: Tensor) -> ImageState:
         """What every click on `(B, 1, I, J, K)` shares."""
@@ -63,21 +63,21 @@ class ProMISe(nn.Module):
         *levels, deepest = self.image_encoder(image)
         return ImageState(deepest, self.mask_decoder.encode(levels, image))
 
-    def decode(self, state: ImageState, clicks: Tensor, labels: Tensor) -> Tensor:
+    def decode(self, state: ImageState, clicks: Tensor, signs: Tensor) -> Tensor:
         """Logits for clicks on an encoded patch; arguments, result and errors as in `forward`."""
-        if clicks.shape != (state.features.shape[0], labels.shape[-1], 3) or labels.ndim != 2:
+        if clicks.shape != (state.features.shape[0], signs.shape[-1], 3) or signs.ndim != 2:
             raise ValueError(
-                f"clicks {tuple(clicks.shape)} and labels {tuple(labels.shape)} for a batch of"
+                f"clicks {tuple(clicks.shape)} and signs {tuple(signs.shape)} for a batch of"
                 f" {state.features.shape[0]}; they must be (B, N, 3) and (B, N)"
             )
-        check_clicks(clicks, labels, self.config.patch_size)
+        check_clicks(clicks, signs, self.config.patch_size)
         hwd = clicks[..., (1, 0, 2)]
-        prompted = self.prompt_encoder(state.features, hwd, labels)
+        prompted = self.prompt_encoder(state.features, hwd, signs)
         maps = None
         if self.config.click_map_in_head:
             stride = TOKEN_SIZE // 2
             edge = self.config.patch_size // stride
-            maps = coarse_maps(hwd, labels, edge, stride).to(state.partial.dtype)
+            maps = coarse_maps(hwd, signs, edge, stride).to(state.partial.dtype)
         return _to_hwd(self.mask_decoder.decode(state.partial, prompted, maps))  # its own inverse
 
     def freeze_encoder(self) -> None:

@@ -1,7 +1,5 @@
 """Clicks to features that answer them: sampling, global queries, cross-attention (Fig. 3)."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,15 +52,12 @@ class PromptLayer(nn.Module):
         self.norm4 = nn.LayerNorm(width)
         self.cross_attn_image_to_token = Attention(width, width // 2, heads)
 
-    def forward(
-        self, points: Tensor, image: Tensor, positions: Tensor | None, mask: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, points: Tensor, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """One layer.
 
         Args:
             points: `(B, N, C)` point tokens.
             image: `(B, H * W * D, C)` image tokens.
-            positions: `(H * W * D, C)` added to the image tokens as they ask, or None.
             mask: `(B, 1, 1, queries + N)`, false for points that are padding.
 
         Returns:
@@ -74,8 +69,7 @@ class PromptLayer(nn.Module):
         count = self.global_query.shape[1]
         answers, points = queries[:, :count], queries[:, count:]
         answers = self.norm3(answers + self.mlp(answers))
-        asking = image if positions is None else image + positions
-        image = self.norm4(image + self.cross_attn_image_to_token(asking, answers, answers, None))
+        image = self.norm4(image + self.cross_attn_image_to_token(image, answers, answers, None))
         return points, image
 
 
@@ -87,49 +81,31 @@ class PromptEncoder(nn.Module):
         self.layers = nn.ModuleList(PromptLayer(config) for _ in range(2))
         self.num_queries = config.num_global_queries
         width = config.feature_width
-        self.label_embedding = nn.Embedding(2, width) if config.label_embedding else None
         self.click_map = (
             nn.Conv3d(2 * len(MAP_SIGMAS), width, 1, bias=False) if config.click_map else None
         )
-        self.click_position = config.click_position
-        if config.click_position:
-            self.position_frequencies: Tensor
-            self.register_buffer("position_frequencies", torch.randn(3, width // 2))
 
-    def forward(self, features: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, features: Tensor, clicks: Tensor, signs: Tensor) -> Tensor:
         """Features of the patch, informed by its clicks.
 
         Args:
             features: `(B, C, H, W, D)`, the deepest level.
             clicks: `(B, N, 3)` in hwd voxels of the patch.
-            labels: `(B, N)`, 1 foreground, 0 background, -1 padding.
+            signs: `(B, N)`, 1 foreground, 0 background, -1 padding.
 
         Returns:
             `(B, C, H, W, D)`.
         """
-        real = labels >= 0
+        real = signs >= 0
         if self.click_map is not None:
-            maps = coarse_maps(clicks, labels, features.shape[2], TOKEN_SIZE)
+            maps = coarse_maps(clicks, signs, features.shape[2], TOKEN_SIZE)
             features = features + self.click_map(maps.to(features.dtype))
         points = sample_features(features, clicks)
-        if self.label_embedding is not None:
-            points = points + self.label_embedding(labels.clamp(min=0))
-        positions = None
-        if self.click_position:
-            size = torch.tensor(features.shape[2:], device=features.device)
-            points = points + self._encode((clicks + 0.5) / (TOKEN_SIZE * size))
-            positions = self._encode(_token_centres(features))
         mask = F.pad(real, (self.num_queries, 0), value=True)[:, None, None]
         image = features.flatten(2).transpose(1, 2)
         for layer in self.layers:
-            points, image = layer(points, image, positions, mask)
+            points, image = layer(points, image, mask)
         return image.transpose(1, 2).reshape(features.shape)
-
-    def _encode(self, place: Tensor) -> Tensor:
-        """SAM's random Fourier features of places in [0, 1]: `(..., 3)` to `(..., C)`."""
-        frequencies = self.position_frequencies
-        angles = 2 * math.pi * (2 * place.to(frequencies) - 1) @ frequencies
-        return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 def sample_features(features: Tensor, clicks: Tensor) -> Tensor:
@@ -149,9 +125,3 @@ def sample_features(features: Tensor, clicks: Tensor) -> Tensor:
         grid = place.flip(-1)[:, :, None, None]  # grid_sample counts axes from the last
         sampled = F.grid_sample(features, grid, align_corners=False)
     return sampled[..., 0, 0].transpose(1, 2)
-
-
-def _token_centres(features: Tensor) -> Tensor:
-    """Centre of each token as a share of the patch: `(H * W * D, 3)` in hwd."""
-    axes = [(torch.arange(n, device=features.device) + 0.5) / n for n in features.shape[2:]]
-    return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, 2)

@@ -36,19 +36,19 @@ class PlainNetwork(nn.Module):
         """Whether clicks change the answer."""
         return self.config.clicks_as_channel
 
-    def forward(self, patch: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, patch: Tensor, clicks: Tensor, signs: Tensor) -> Tensor:
         """Logits of background and foreground, `(B, 2, I, J, K)`.
 
         Args:
             patch: `(B, 1, I, J, K)`, normalised intensities.
             clicks: `(B, N, 3)` ijk in voxels of the patch; not looked at where clicks do not enter.
-            labels: `(B, N)` integers: 1 foreground, 0 background, -1 padding.
+            signs: `(B, N)` integers: 1 foreground, 0 background, -1 padding.
 
         Raises:
-            ValueError: The patch is not of the configured size, or clicks and labels do not fit.
+            ValueError: The patch is not of the configured size, or clicks and signs do not fit.
             PromptError: A click lies outside the patch.
         """
-        return self.decode(self.encode(patch), clicks, labels)
+        return self.decode(self.encode(patch), clicks, signs)
 
     def encode(self, patch: Tensor) -> PlainState:
         """All of the answer that does not depend on the clicks."""
@@ -60,11 +60,11 @@ class PlainNetwork(nn.Module):
             )
         return PlainState(patch, None if self.takes_clicks else self.body(patch))
 
-    def decode(self, state: PlainState, clicks: Tensor, labels: Tensor) -> Tensor:
+    def decode(self, state: PlainState, clicks: Tensor, signs: Tensor) -> Tensor:
         """Logits for clicks on an encoded patch; arguments, result and errors as in `forward`."""
         if state.logits is not None:
             return state.logits
-        maps = click_maps(clicks, labels, self.config.patch_size, self.config.click_sigma)
+        maps = click_maps(clicks, signs, self.config.patch_size, self.config.click_sigma)
         return self.body(torch.cat([state.image, maps.to(state.image.dtype)], dim=1))
 
     def checkpoint_activations(self, enabled: bool = True) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.geometry.box import count_common, crop_both, memory_order
+from promise_cli.geometry.box import count_common, crop_mask, memory_order
 from promise_cli.geometry.grid import Spacing, format_shape
 from promise_cli.scores.metrics.distances import Distances, measure_distances
 from promise_cli.scores.metrics.surface import (
@@ -96,7 +96,7 @@ def score_masks(
     _check(prediction, reference, spacing, tolerances_mm)
     # The order of the axes changes no value; rows that lie together in memory are read faster.
     axes = memory_order(reference)
-    crops = crop_both(prediction.transpose(axes), reference.transpose(axes))
+    crops = crop_mask(prediction.transpose(axes)), crop_mask(reference.transpose(axes))
     voxels = crops[0].voxels, crops[1].voxels
     if min(voxels) == 0:
         nothing = 0.0 if max(voxels) else math.nan
