@@ -21,7 +21,7 @@ import torch
 
 MAY_DIFFER = re.compile(
     r"(^|\.)(created|seconds|started|ended|finished|promise_cli|tool|command|commit|versions|host|folder|"
-    r"memory_gib|peak_memory_gib|waiting_seconds|reference|source|scan|key|stamps?|mtime\w*|python|platform|torch|"
+    r"memory_gib|peak_memory_gib|waiting_seconds|waiting_share|seconds_per_step|git|reference|source|scan|key|stamps?|mtime\w*|python|platform|torch|"
     r"checkpoints|predictions|click_position|label_embedding|adapter_update)(\.|\[|$)"
 )
 """Names of fields that hold times, versions, paths or this computer, and of removed options."""
@@ -83,7 +83,9 @@ def compare(before: Path, after: Path) -> dict[str, Any]:
         "different": {},
     }
     for name in sorted(files[0] & files[1]):
-        if name.endswith(NOT_COMPARED):
+        if name.endswith(NOT_COMPARED) or name.startswith(
+            ".preprocessing/"
+        ):  # holds times of files
             continue
         changes = dict(differences(content(before / name), content(after / name)))
         expected = {place for place in changes if MAY_DIFFER.search(place)}
