@@ -1,27 +1,34 @@
-# Both targets need nothing but Python >= 3.11 and pip: they make .venv and install what constraints.txt pins.
+# Every target needs nothing but Python >= 3.11 and pip: it makes .venv and installs what constraints.txt pins.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test install clean
+.PHONY: check clean demo install lint test
 
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
+	@echo "installing into .venv: about 200 MB of packages, of which torch is the largest"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 # The whole path on a phantom dataset, in the folder demo/: about seven minutes on two CPU cores.
 demo: install
 	$(BIN)/python -m promise_cli.demo demo
 
-# Linter, types, import contracts, tests.
-test: install
+# Linter, types, import contracts and the tests that take a moment each: under three minutes.
+check: lint
+	$(BIN)/pytest -m "not slow"
+
+# The same with all tests: under eight minutes on two cores.
+test: lint
+	$(BIN)/pytest --durations=20
+
+lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
 
 clean:
 	rm -rf .venv demo

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # as the commands do, before torch is loaded
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest-xdist runs one process a core
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 import nibabel as nib
 import numpy as np

@@ -20,7 +20,7 @@ from promise_cli.geometry.grid import Grid
 from promise_cli.prompts import Click, gather_prompts, locate_clicks, write_markups, write_points
 from promise_cli.prompts.values import shorten
 from tests.test_click_files.formats import write_everywhere
-from tests.test_click_files.test_points import FULL, VALUES, _change
+from tests.test_click_files.test_points import FULL, VALUES, change_at_random
 
 AFFINE = np.diag([-0.7, 0.8, 2.5, 1.0])
 AFFINE[:3, 3] = (100.0, -150.0, -400.0)
@@ -73,7 +73,7 @@ def damage_json(content: bytes, rng: random.Random) -> bytes:
     """Change a JSON document where it stays one."""
     document = json.loads(content)
     for _ in range(rng.choice((1, 2, 4))):
-        _change(document, rng)
+        change_at_random(document, rng)
     return json.dumps(document).encode()
 
 

@@ -51,6 +51,7 @@ def spread_mm(lump: np.ndarray, grid: Grid) -> float:
     return float(2 * np.cbrt(volume * 3 / (4 * np.pi)))
 
 
+@pytest.mark.slow
 def test_exactly_these_files_are_written(root: Path) -> None:
     dataset = [f"Task99_Phantom/{f}/{c}.nii.gz" for f in ("imagesTr", "labelsTr") for c in CASE_IDS]
     scans = [f"imgs/{case_id}.nii.gz" for case_id in TEST_IDS]
@@ -149,6 +150,7 @@ def test_another_seed_draws_another_case() -> None:
     assert not np.allclose(other.grid.affine, drawn(3).grid.affine)
 
 
+@pytest.mark.slow
 def test_writing_fewer_cases_again_keeps_their_bytes_and_removes_the_rest(
     root: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 from tests.conftest import write_dataset
 
@@ -19,6 +20,7 @@ def _type(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_four_lines_leave_a_network_masks_and_scores(tmp_path: Path) -> None:
     write_dataset(tmp_path / "Task98_Balls")
     clicks = {}

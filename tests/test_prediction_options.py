@@ -85,6 +85,7 @@ def test_shards_share_the_cases_and_leave_one_record() -> None:
 
 
 @pytest.mark.usefixtures("balls")
+@pytest.mark.slow
 def test_shards_that_run_at_once_lose_no_case() -> None:
     program = Path(sys.executable).with_name("promise-predict")
     line = [str(program), "-i", "imgs", "-p", "points.json", "--device", "cpu", "--shard"]

@@ -62,6 +62,7 @@ def fresh(tmp_path: Path, expected: Path) -> Path:
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.slow
 def test_killed_at_any_instant_and_started_again_it_leaves_the_same_bytes(
     fresh: Path, expected: Path, workers: str
 ) -> None:

@@ -40,7 +40,7 @@ def test_the_boundary_loss_is_in_the_rows_that_end_in_b() -> None:
     assert {weight for name, weight in weights.items() if name not in without} == {10.0}
 
 
-def test_the_recommended_recipe_has_the_target_near_the_middle_clicks_once_and_corrects() -> None:
+def test_recommended_has_the_target_near_the_middle_one_click_and_corrections() -> None:
     clicks = {"num_foreground_clicks": 1, "num_background_clicks": 0, "corrections": 3}
     clicks["first_answer_weight"] = 0.5
     changed = {"foreground_share": 1.0, "centre_jitter": 0.1, "predict_with": "final", **clicks}

@@ -78,7 +78,7 @@ def test_only_the_papers_network_needs_its_click_in_the_middle() -> None:
 
 
 @pytest.mark.parametrize(("centred", "origin"), [(True, (-2, 0, 8)), (False, (0, 0, 8))])
-def test_a_window_is_moved_into_the_scan_for_networks_that_need_no_click_in_its_middle(
+def test_a_window_moves_into_the_scan_unless_its_click_must_be_in_the_middle(
     tmp_path: Path, centred: bool, origin: tuple[int, int, int]
 ) -> None:
     predictor = dataclasses.replace(predictor_of(24, PerfectWindow()), centres_clicks=centred)

@@ -107,7 +107,7 @@ def test_a_ball_reaches_as_far_as_every_offset_tried_one_by_one():
         assert ball.holds(np.array(offsets)).tolist() == expected
 
 
-def test_five_steps_of_a_float32_spacing_miss_a_tolerance_that_the_typed_spacing_meets():
+def test_five_steps_of_a_float32_spacing_miss_a_tolerance_that_typed_ones_meet():
     header = float(np.float32(0.8))
     assert make_ball((0.8, 0.8, 0.8), 4.0).radius == (5, 5, 5)
     assert make_ball((header, header, header), 4.0).radius == (4, 4, 4)

@@ -158,7 +158,7 @@ def _places(node: Any) -> list[Any]:
     return [node, *inner] if isinstance(node, dict | list) else inner
 
 
-def _change(content: Any, rng: random.Random) -> None:
+def change_at_random(content: Any, rng: random.Random) -> None:
     """Put, change, take out or append something anywhere."""
     place = rng.choice(_places(content))
     value = copy.deepcopy(rng.choice(VALUES))
@@ -183,7 +183,7 @@ def test_the_schema_accepts_what_the_parser_accepts_and_nothing_else(tmp_path: P
     for _ in range(3000):
         content = copy.deepcopy(rng.choice((FULL, short)))
         for _ in range(rng.choice((1, 1, 1, 2, 3))):
-            _change(content, rng)
+            change_at_random(content, rng)
         try:
             valid(content)
             fits = True

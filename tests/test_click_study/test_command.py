@@ -33,6 +33,7 @@ def target(case_id):
     return np.asanyarray(nib.load(f"Task98_Balls/labelsTr/{case_id}.nii.gz").dataobj) > 0
 
 
+@pytest.mark.slow
 def test_the_test_cases_of_the_fold_are_clicked_and_scored(balls):
     strategies = ("random", "centre", "boundary", "margin", "largest-error")
     done = run("--clicks", 1, 2, 5, "--trials", 2, "--strategies", *strategies)

@@ -52,7 +52,7 @@ def test_the_area_is_that_of_trapezoids_over_the_range_of_clicks():
     assert curve.auc_nsd["5.0"].mean == pytest.approx((a + b) / 4)
 
 
-def test_clicks_needed_are_the_first_number_that_reaches_a_dice_and_failures_are_counted():
+def test_clicks_needed_are_the_first_number_that_reaches_a_dice():
     (curve,) = make_curves(TRIALS, ["random"])
     found = [(need.dice, need.mean, need.failures, need.trials) for need in curve.clicks_needed]
     assert found == [

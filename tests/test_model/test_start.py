@@ -9,7 +9,7 @@ from promise_cli.network.promise.image_encoder import ImageEncoder, Neck
 
 
 @pytest.mark.parametrize("encoder", ["tiny", "dinov2_s"])
-def test_averaged_slices_give_a_scan_that_is_alike_along_depth_the_tokens_of_its_slice(encoder):
+def test_averaged_slices_give_a_scan_alike_along_depth_the_tokens_of_a_slice(encoder):
     torch.manual_seed(0)
     config = ModelConfig(encoder=encoder, patch_size=16, slice_embedding="average")
     model = ImageEncoder(config).double()
@@ -34,7 +34,7 @@ def neck_and_tokens(norm):
     return Neck(24, 8, norm).double(), torch.randn(2, 4, 4, 4, 24, dtype=torch.float64)
 
 
-def test_what_all_tokens_have_in_common_does_not_reach_a_neck_with_norms_over_the_patch():
+def test_what_all_tokens_share_does_not_pass_a_neck_with_norms_over_the_patch():
     neck, tokens = neck_and_tokens("patch")
     common = 1000 * torch.randn(24, dtype=torch.float64)
     torch.testing.assert_close(neck(tokens + common), neck(tokens))

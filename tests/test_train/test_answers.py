@@ -19,7 +19,7 @@ from promise_cli.train.losses import total_loss
 from promise_cli.train.samples import Sample
 from promise_cli.train.step import _loss_of
 from tests.test_model.small_network import RECOMMENDED, network
-from tests.test_train.test_corrections import TARGET, CubeRoundEachClick, _sample
+from tests.test_train.cubes import TARGET, CubeRoundEachClick, batch_of
 
 CPU = torch.device("cpu")
 
@@ -42,18 +42,18 @@ def _ball() -> Sample:
 def test_the_image_is_encoded_once_for_all_turns() -> None:
     for number in range(4):
         counted = CubeRoundEachClick()
-        Answering(counted, learns_from_first=True)(_sample(TARGET), _turns(number))
+        Answering(counted, learns_from_first=True)(batch_of(TARGET), _turns(number))
         assert (counted.encoded, counted.decoded) == (1, 1 + number)
 
 
 def test_without_a_correction_there_is_one_answer() -> None:
-    answers = Answering(CubeRoundEachClick(), learns_from_first=True)(_sample(TARGET), _turns(0))
+    answers = Answering(CubeRoundEachClick(), learns_from_first=True)(batch_of(TARGET), _turns(0))
     assert answers.first is None
     assert answers.last.shape == (1, 2, 16, 16, 16)
 
 
 def test_the_last_answer_is_that_to_the_corrected_clicks() -> None:
-    stand_in, sample = CubeRoundEachClick(), _sample(TARGET)
+    stand_in, sample = CubeRoundEachClick(), batch_of(TARGET)
     last, first = Answering(stand_in, learns_from_first=False)(sample, _turns(2))
     assert torch.equal(first, stand_in(sample.image, sample.clicks, sample.signs))
     more = click_on_errors(stand_in.decode, (sample.image,), sample, first, _turns(2))
@@ -95,8 +95,8 @@ def test_gradients_are_those_of_answers_that_are_asked_for_alone(
 
 
 def test_the_loss_weighs_both_answers_and_their_parts_add_up_to_it() -> None:
-    answers = Answering(CubeRoundEachClick(), learns_from_first=True)(_sample(TARGET), _turns(2))
-    target, recipe = _sample(TARGET).target, preset("paper")[1]
+    answers = Answering(CubeRoundEachClick(), learns_from_first=True)(batch_of(TARGET), _turns(2))
+    target, recipe = batch_of(TARGET).target, preset("paper")[1]
     losses = {}
     for share in (0.0, 0.25, 1.0):
         config = dataclasses.replace(recipe, first_answer_weight=share)
@@ -116,6 +116,7 @@ def test_the_loss_weighs_both_answers_and_their_parts_add_up_to_it() -> None:
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.slow
 def test_compiled_halves_are_compiled_once_for_any_number_of_corrections(
     share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,12 +11,12 @@ from promise_cli.disk.workspace import Workspace
 from promise_cli.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from promise_cli.network.recipe import PRESETS, plain_preset, preset
 from tests.conftest import RUN
-from tests.test_train.test_leaving import Kill, _kill_at, _train, _workspace
+from tests.test_train.runs import Kill, copy_workspace, kill_at, train_balls
 
 FINAL = ("predict_with=final",)
 
 
-def _same(one: Checkpoint, other: Checkpoint) -> None:
+def is_same_run(one: Checkpoint, other: Checkpoint) -> None:
     assert (one.epoch, one.optimizer) == (other.epoch, {})
     assert all(torch.equal(one.weights[name], other.weights[name]) for name in other.weights)
 
@@ -24,11 +24,12 @@ def _same(one: Checkpoint, other: Checkpoint) -> None:
 @pytest.fixture(scope="module")
 def ended(preprocessed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a run whose recipe predicts with its last epoch; only to be read."""
-    root = _workspace(preprocessed, tmp_path_factory.mktemp("ended"))
-    _train(root, 2, fields=(*FINAL, "validate_every=1"))
+    root = copy_workspace(preprocessed, tmp_path_factory.mktemp("ended"))
+    train_balls(root, 2, fields=(*FINAL, "validate_every=1"))
     return root
 
 
+@pytest.mark.slow
 def test_the_final_checkpoint_is_the_last_epochs_network_and_prediction_takes_it(ended: Path):
     final, last = (
         load_checkpoint(ended / RUN / f"checkpoint_{name}.pt") for name in ("final", "last")
@@ -40,32 +41,33 @@ def test_the_final_checkpoint_is_the_last_epochs_network_and_prediction_takes_it
     assert Path(scored["predictions"]).name == "checkpoint_final.pt"
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_has_no_final_checkpoint_before_its_new_end(ended: Path, tmp_path: Path):
-    root = _workspace(ended, tmp_path)
-    _train(root, 4, resume=True, max_hours=1e-9)  # stops before its next step
+    root = copy_workspace(ended, tmp_path)
+    train_balls(root, 4, resume=True, max_hours=1e-9)  # stops before its next step
     assert not (root / RUN / "checkpoint_final.pt").exists()
     assert Workspace(root).find_runs(None, ())[0].name == "checkpoint_best.pt"
-    _train(root, 4, resume=True)
+    train_balls(root, 4, resume=True)
     assert load_checkpoint(root / RUN / "checkpoint_final.pt").epoch == 4
 
 
 def test_a_run_that_is_started_anew_leaves_no_final_checkpoint_of_the_one_before(
     ended: Path, tmp_path: Path
 ):
-    root = _workspace(ended, tmp_path)
-    _train(root, 1, overwrite=True)
+    root = copy_workspace(ended, tmp_path)
+    train_balls(root, 1, overwrite=True)
     assert not (root / RUN / "checkpoint_final.pt").exists()
     assert Workspace(root).find_runs(None, ())[0].name == "checkpoint_best.pt"
 
 
-def test_stopping_a_run_that_was_to_go_on_and_leaving_it_at_its_end_brings_its_final_checkpoint_back(
+def test_stopping_a_longer_run_and_leaving_it_brings_its_final_checkpoint_back(
     ended: Path, tmp_path: Path
 ):
-    root = _workspace(ended, tmp_path)
+    root = copy_workspace(ended, tmp_path)
     before = load_checkpoint(root / RUN / "checkpoint_final.pt")
-    _train(root, 4, resume=True, max_hours=1e-9)
-    _train(root, 2, resume=True)
-    _same(load_checkpoint(root / RUN / "checkpoint_final.pt"), before)
+    train_balls(root, 4, resume=True, max_hours=1e-9)
+    train_balls(root, 2, resume=True)
+    is_same_run(load_checkpoint(root / RUN / "checkpoint_final.pt"), before)
     scored = json.loads((root / RUN / "metrics.json").read_text())
     assert Path(scored["predictions"]).name == "checkpoint_final.pt"
 
@@ -74,7 +76,7 @@ def test_stopping_a_run_that_was_to_go_on_and_leaving_it_at_its_end_brings_its_f
 def test_a_finished_run_whose_final_checkpoint_is_lost_has_it_again_by_resume(
     ended: Path, tmp_path: Path, damage: str
 ):
-    root = _workspace(ended, tmp_path)
+    root = copy_workspace(ended, tmp_path)
     path = root / RUN / "checkpoint_final.pt"
     before = load_checkpoint(path)
     if damage == "gone":
@@ -83,34 +85,35 @@ def test_a_finished_run_whose_final_checkpoint_is_lost_has_it_again_by_resume(
         other = {name: torch.zeros_like(value) for name, value in before.weights.items()}
         save_checkpoint(dataclasses.replace(before, epoch=3, weights=other), path)
         (root / RUN / "metrics.json").unlink()
-    _train(root, 2, resume=True)
-    _same(load_checkpoint(path), before)
+    train_balls(root, 2, resume=True)
+    is_same_run(load_checkpoint(path), before)
 
 
 def test_a_kill_when_the_last_epoch_is_saved_leaves_no_scores_of_the_network_before(
     ended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    root = _workspace(ended, tmp_path)
+    root = copy_workspace(ended, tmp_path)
     with monkeypatch.context() as patched:
-        _kill_at("checkpoint_last.pt", patched)
+        kill_at("checkpoint_last.pt", patched)
         with pytest.raises(Kill):
-            _train(root, 3, resume=True)
+            train_balls(root, 3, resume=True)
     assert not (root / RUN / "metrics.json").exists()
-    _train(root, 2, resume=True)  # the user is content with two
+    train_balls(root, 2, resume=True)  # the user is content with two
     assert load_checkpoint(root / RUN / "checkpoint_final.pt").epoch == 2
     assert (root / RUN / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_a_final_checkpoint_of_a_run_that_was_replaced_does_not_outlive_it(
     ended: Path, tmp_path: Path
 ):
-    root = _workspace(ended, tmp_path)
+    root = copy_workspace(ended, tmp_path)
     old = (root / RUN / "checkpoint_final.pt").read_bytes()
-    _train(root, 1, overwrite=True)
+    train_balls(root, 1, overwrite=True)
     (root / RUN / "checkpoint_final.pt").write_bytes(
         old
     )  # as a kill before it was removed leaves it
-    _train(root, 2, resume=True)
+    train_balls(root, 2, resume=True)
     assert not (root / RUN / "checkpoint_final.pt").exists()
 
 

@@ -1,7 +1,6 @@
 """However a training ends, nothing hangs, nothing that was good is lost, and no file tells of another network."""
 
 import multiprocessing
-import shutil
 import signal
 from pathlib import Path
 
@@ -12,41 +11,21 @@ import torch
 from promise_cli.dataset.splits import Splits
 from promise_cli.disk.records import load_record
 from promise_cli.errors import CheckpointError, DatasetError, PromiseError, StoppedError
-from promise_cli.network.checkpoint import load_checkpoint, save_checkpoint
-from promise_cli.train import TrainRequest, run, step, train
+from promise_cli.network.checkpoint import load_checkpoint
+from promise_cli.train import run, step
 from promise_cli.train.curves import load_log, save_log
 from promise_cli.train.provenance import RunRecord
 from tests.conftest import RUN
-from tests.test_train.test_resuming import _same, _stop_after
+from tests.test_train.runs import (
+    Kill,
+    copy_workspace,
+    is_same_run,
+    kill_at,
+    stop_after,
+    train_balls,
+)
 
 EVERY_EPOCH = ("validate_every=1",)
-
-
-class Kill(BaseException):
-    """Stands for SIGKILL: nothing of ours catches it."""
-
-
-def _workspace(source: Path, folder: Path) -> Path:
-    shutil.copytree(source, folder / "workspace")
-    return folder / "workspace"
-
-
-def _train(root: Path, epochs: int = 2, **options) -> Path:
-    request = {"preset": None if options.get("resume") else "tiny", "device": "cpu", "workers": 0}
-    return train(TrainRequest(epochs=epochs, root=root, **request | options))
-
-
-def _kill_at(name: str, patch: pytest.MonkeyPatch, times: int = 1) -> None:
-    """Before a checkpoint of that name is written for the so-manieth time."""
-    left = [times]
-
-    def save(checkpoint, path):
-        left[0] -= path.name == name
-        if not left[0]:
-            raise Kill
-        save_checkpoint(checkpoint, path)
-
-    patch.setattr(run, "save_checkpoint", save)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -57,9 +36,9 @@ def test_out_of_memory_is_one_line_and_the_readers_end(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
     monkeypatch.setattr(step, "total_loss", full)
-    root = _workspace(preprocessed, tmp_path)
+    root = copy_workspace(preprocessed, tmp_path)
     with pytest.raises(CheckpointError) as caught:
-        _train(root, workers=workers)
+        train_balls(root, workers=workers)
     assert str(caught.value) == (
         f"{root / RUN}: cpu has not enough memory for 1 samples of 48^3 at once; start again with a smaller"
         " --batch-size (--accumulate makes up for it), --checkpoint-activations or --precision bf16"
@@ -76,39 +55,41 @@ def test_a_reader_that_is_killed_is_one_line(
         raise RuntimeError("DataLoader worker (pid(s) 1) exited unexpectedly")
 
     monkeypatch.setattr(step, "total_loss", kill_readers)
-    root = _workspace(preprocessed, tmp_path)
+    root = copy_workspace(preprocessed, tmp_path)
     with pytest.raises(CheckpointError, match=r"start again with fewer --workers$"):
-        _train(root, workers=2)
+        train_balls(root, workers=2)
     assert multiprocessing.active_children() == []
 
 
 @pytest.mark.parametrize("name", [run.BEST, run.LAST])
+@pytest.mark.slow
 def test_a_kill_between_the_two_checkpoints_loses_neither(
     preprocessed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    whole = _train(_workspace(preprocessed, tmp_path / "a"), fields=EVERY_EPOCH)
-    root = _workspace(preprocessed, tmp_path / "b")
+    whole = train_balls(copy_workspace(preprocessed, tmp_path / "a"), fields=EVERY_EPOCH)
+    root = copy_workspace(preprocessed, tmp_path / "b")
     with monkeypatch.context() as patched:
-        _kill_at(name, patched, times=2)
+        kill_at(name, patched, times=2)
         with pytest.raises(Kill):
-            _train(root, fields=EVERY_EPOCH)
-    assert _same(_train(root, resume=True), whole)
+            train_balls(root, fields=EVERY_EPOCH)
+    assert is_same_run(train_balls(root, resume=True), whole)
     best, expected = (load_checkpoint(folder / run.BEST) for folder in (root / RUN, whole))
     assert (best.epoch, best.validation_dice) == (expected.epoch, expected.validation_dice)
 
 
 def test_a_best_checkpoint_that_is_gone_is_written_again(trained: Path, tmp_path: Path) -> None:
-    root = _workspace(trained, tmp_path)
+    root = copy_workspace(trained, tmp_path)
     best = root / RUN / run.BEST
     before = load_checkpoint(best)
     best.unlink()
     (root / RUN / "metrics.json").unlink()
-    _train(root, epochs=1, resume=True)
+    train_balls(root, epochs=1, resume=True)
     after = load_checkpoint(best)
     assert after.validation_dice == before.validation_dice
     assert all(torch.equal(after.weights[name], before.weights[name]) for name in before.weights)
 
 
+@pytest.mark.slow
 def test_a_kill_before_the_log_leaves_no_gap_in_it(
     preprocessed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,13 +98,13 @@ def test_a_kill_before_the_log_leaves_no_gap_in_it(
             raise Kill
         save_log(rows, path)
 
-    root = _workspace(preprocessed, tmp_path)
+    root = copy_workspace(preprocessed, tmp_path)
     with monkeypatch.context() as patched:
         patched.setattr(run, "save_log", kill_at_second)
         with pytest.raises(Kill):
-            _train(root, epochs=3)
+            train_balls(root, epochs=3)
     (root / RUN / "log.csv").write_text("damaged\n")
-    _train(root, epochs=3, resume=True)
+    train_balls(root, epochs=3, resume=True)
     assert [row.epoch for row in load_log(root / RUN / "log.csv")] == [1, 2, 3]
 
 
@@ -135,26 +116,26 @@ def _files(folder: Path) -> dict[str, bytes]:
 def test_overwriting_keeps_the_old_run_until_there_is_something_in_its_place(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, ending: str
 ) -> None:
-    root = _workspace(trained, tmp_path)
+    root = copy_workspace(trained, tmp_path)
     before = _files(root / RUN)
     if ending == "time":
-        _train(root, overwrite=True, max_hours=0)
+        train_balls(root, overwrite=True, max_hours=0)
         assert "nothing was trained, the earlier run is kept" in capsys.readouterr().out
     else:
-        _kill_at(run.LAST, monkeypatch)
+        kill_at(run.LAST, monkeypatch)
         with pytest.raises(Kill):
-            _train(root, overwrite=True)
+            train_balls(root, overwrite=True)
     assert _files(root / RUN) == before
 
 
 def test_scores_of_an_earlier_network_go_when_a_run_goes_on(trained: Path, tmp_path: Path) -> None:
-    root = _workspace(trained, tmp_path)
+    root = copy_workspace(trained, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        _stop_after(1, signal.SIGTERM, patch)
+        stop_after(1, signal.SIGTERM, patch)
         with pytest.raises(StoppedError):
-            _train(root, resume=True)
+            train_balls(root, resume=True)
     assert not (root / RUN / "metrics.json").exists()
-    _train(root, resume=True)
+    train_balls(root, resume=True)
     assert (root / RUN / "metrics.json").exists()
     outcomes = [one.outcome for one in load_record(RunRecord, root / RUN / "run.json").sessions]
     assert outcomes == ["finished", "stopped", "finished"]
@@ -183,11 +164,11 @@ def _edit(path: Path, **changes) -> None:
 def test_a_checkpoint_that_cannot_be_gone_on_from_is_named(
     trained: Path, tmp_path: Path, changes: dict, message: str
 ) -> None:
-    root = _workspace(trained, tmp_path)
+    root = copy_workspace(trained, tmp_path)
     path = root / RUN / run.LAST
     _edit(path, **changes)
     with pytest.raises(PromiseError) as caught:
-        _train(root, resume=True)
+        train_balls(root, resume=True)
     assert str(caught.value) == f"{path}: {message}"
 
 
@@ -195,13 +176,13 @@ def test_a_checkpoint_that_cannot_be_gone_on_from_is_named(
 def test_a_case_that_cannot_be_judged_is_named(
     preprocessed: Path, tmp_path: Path, part: str
 ) -> None:
-    root = _workspace(preprocessed, tmp_path)
+    root = copy_workspace(preprocessed, tmp_path)
     dataset = root / "preprocessed" / "Task98_Balls"
     case = getattr(load_record(Splits, dataset / "splits.json").folds[0], part)[0]
     image = np.load(dataset / "cases" / case / "image.npy")
     np.save(dataset / "cases" / case / "image.npy", np.full_like(image, np.nan))
     with pytest.raises(DatasetError, match=f"case {case}"):
-        _train(root, epochs=1)
+        train_balls(root, epochs=1)
 
 
 @pytest.mark.parametrize(
@@ -226,14 +207,14 @@ def test_a_field_that_cannot_be_set_is_named(
     preprocessed: Path, tmp_path: Path, field: str, message: str
 ) -> None:
     with pytest.raises(PromiseError) as caught:
-        _train(_workspace(preprocessed, tmp_path), fields=(field,))
+        train_balls(copy_workspace(preprocessed, tmp_path), fields=(field,))
     assert str(caught.value) == message
 
 
 def test_fields_of_network_and_recipe_are_set_and_stay(trained: Path, tmp_path: Path) -> None:
-    root = _workspace(trained, tmp_path)
+    root = copy_workspace(trained, tmp_path)
     fields = ("token_attention=idle", "adapter2_residual=double", "loss.boundary_weight=5")
-    folder = _train(root, epochs=1, overwrite=True, fields=fields)
+    folder = train_balls(root, epochs=1, overwrite=True, fields=fields)
     found = load_checkpoint(folder / run.LAST)
     assert (found.model_config.token_attention, found.model_config.adapter2_residual) == (
         "idle",
@@ -241,4 +222,4 @@ def test_fields_of_network_and_recipe_are_set_and_stay(trained: Path, tmp_path: 
     )
     assert found.train_config.loss.boundary_weight == 5
     with pytest.raises(CheckpointError, match="--set: a run keeps the fields"):
-        _train(root, resume=True, fields=fields)
+        train_balls(root, resume=True, fields=fields)

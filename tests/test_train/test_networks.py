@@ -37,6 +37,7 @@ def root(preprocessed: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("network", PLAIN)
+@pytest.mark.slow
 def test_a_network_trains_predicts_without_clicks_and_is_scored(root: Path, network: str) -> None:
     folder = _train(root, network)
     assert folder == root / "results" / "Task98_Balls" / network / "fold_0"

@@ -1,7 +1,6 @@
 """A run that was stopped, killed or resumed in any way equals one that was never disturbed."""
 
 import dataclasses
-import os
 import shutil
 import signal
 import subprocess
@@ -9,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from promise_cli.disk.records import load_record
 from promise_cli.errors import CheckpointError, StoppedError
@@ -17,8 +15,8 @@ from promise_cli.network.checkpoint import load_checkpoint
 from promise_cli.train import TrainRequest, train
 from promise_cli.train.curves import load_log
 from promise_cli.train.provenance import RunRecord
-from promise_cli.train.watch import Watch
 from tests.conftest import RUN
+from tests.test_train.runs import is_same_run, stop_after
 
 STEPS = 8
 """In one epoch: four training cases, two patches each."""
@@ -39,32 +37,6 @@ def _train(root: Path, **options) -> Path:
     return train(TrainRequest(preset="tiny", epochs=2, device="cpu", root=root, **options))
 
 
-def _stop_after(steps: int, how: signal.Signals, patch: pytest.MonkeyPatch) -> None:
-    """Send this process a signal once so many steps are done."""
-    tell = Watch.step
-
-    def tell_and_signal(self: Watch, *arguments) -> None:
-        tell(self, *arguments)
-        if self.done - self.first == steps:
-            os.kill(os.getpid(), how)
-
-    patch.setattr(Watch, "step", tell_and_signal)
-
-
-def _same(one: Path, other: Path) -> bool:
-    a, b = (
-        load_checkpoint(one / "checkpoint_last.pt"),
-        load_checkpoint(other / "checkpoint_last.pt"),
-    )
-    weights = all(torch.equal(a.weights[name], b.weights[name]) for name in a.weights)
-    moments = all(
-        torch.equal(state[name], b.optimizer["state"][number][name])
-        for number, state in a.optimizer["state"].items()
-        for name in state
-    )
-    return weights and moments and (a.epoch, a.step, a.best_dice) == (b.epoch, b.step, b.best_dice)
-
-
 def _losses(folder: Path) -> list[tuple[float, ...]]:
     return [
         (row.epoch, row.loss, row.dice_loss, row.cross_entropy, row.boundary)
@@ -73,6 +45,7 @@ def _losses(folder: Path) -> list[tuple[float, ...]]:
 
 
 @pytest.mark.parametrize("steps", [1, 3, STEPS])
+@pytest.mark.slow
 def test_stopped_again_and_again_it_ends_as_if_never_stopped(
     undisturbed: Path, preprocessed: Path, tmp_path: Path, steps: int
 ) -> None:
@@ -80,14 +53,14 @@ def test_stopped_again_and_again_it_ends_as_if_never_stopped(
     stops = 0
     while True:
         with pytest.MonkeyPatch.context() as patch:
-            _stop_after(steps, (signal.SIGTERM, signal.SIGINT)[stops % 2], patch)
+            stop_after(steps, (signal.SIGTERM, signal.SIGINT)[stops % 2], patch)
             try:
                 folder = _train(root, resume=stops > 0, workers=0)
                 break
             except StoppedError:
                 stops += 1
     assert stops == 2 * STEPS // steps  # one after the last step keeps from validating
-    assert _same(folder, undisturbed)
+    assert is_same_run(folder, undisturbed)
     assert _losses(folder) == _losses(undisturbed)
     sessions = load_record(RunRecord, folder / "run.json").sessions
     assert [session.outcome for session in sessions] == ["stopped"] * stops + ["finished"]
@@ -97,7 +70,7 @@ def test_stopped_again_and_again_it_ends_as_if_never_stopped(
 def test_the_message_says_how_to_go_on(preprocessed: Path, tmp_path: Path) -> None:
     root = _workspace(preprocessed, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        _stop_after(3, signal.SIGTERM, patch)
+        stop_after(3, signal.SIGTERM, patch)
         with pytest.raises(StoppedError) as caught:
             _train(root)
     assert str(caught.value) == (
@@ -133,12 +106,14 @@ def test_stopped_while_the_test_cases_are_scored_it_scores_them_when_resumed(
     assert (root / RUN / "metrics.csv").read_text() == before
 
 
+@pytest.mark.slow
 def test_two_reading_processes_give_the_same_run(
     undisturbed: Path, preprocessed: Path, tmp_path: Path
 ) -> None:
-    assert _same(_train(_workspace(preprocessed, tmp_path), workers=2), undisturbed)
+    assert is_same_run(_train(_workspace(preprocessed, tmp_path), workers=2), undisturbed)
 
 
+@pytest.mark.slow
 def test_two_batches_a_step_equal_one_of_two(preprocessed: Path, tmp_path: Path) -> None:
     logs = []
     for name, options in (("one", {"batch_size": 2}), ("two", {"accumulate": 2})):
@@ -184,6 +159,7 @@ train(TrainRequest(preset="tiny", epochs=2, device="cpu", root=Path(sys.argv[1])
 """
 
 
+@pytest.mark.slow
 def test_killed_while_saving_the_checkpoint_before_is_whole(
     undisturbed: Path, preprocessed: Path, tmp_path: Path
 ) -> None:
@@ -194,7 +170,7 @@ def test_killed_while_saving_the_checkpoint_before_is_whole(
     assert killed.returncode == -signal.SIGKILL
     assert load_checkpoint(root / RUN / "checkpoint_last.pt").epoch == 1
     folder = _train(root, resume=True)
-    assert _same(folder, undisturbed)
+    assert is_same_run(folder, undisturbed)
     assert not [path for path in folder.iterdir() if path.name.startswith(".tmp")]
     outcomes = [s.outcome for s in load_record(RunRecord, folder / "run.json").sessions]
     assert outcomes == ["running", "finished"]  # the first never came to say more

@@ -8,14 +8,14 @@ import torch
 from promise_cli.errors import DatasetError
 from promise_cli.train.group import Group
 from promise_cli.train.step import validate
-from tests.test_train.test_corrections import TARGET, CubeRoundEachClick, _sample
+from tests.test_train.cubes import TARGET, CubeRoundEachClick, batch_of
 
 FIRST, BOTH = 2 * 125 / (125 + 152), 2 * 152 / (250 + 152)
 """Dice of a cube of 5^3 for the large part alone, and of two for both; the parts have 5^3 and 3^3 voxels."""
 
 
 def _training(corrections: int, model: torch.nn.Module) -> SimpleNamespace:
-    sample = _sample(TARGET)
+    sample = batch_of(TARGET)
     one = SimpleNamespace(
         **{name: getattr(sample, name)[0] for name in ("image", "target", "clicks", "signs")}
     )

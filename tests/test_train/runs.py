@@ -1,0 +1,66 @@
+"""Short trainings on the balls, and ways to end them early."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from promise_cli.network.checkpoint import load_checkpoint, save_checkpoint
+from promise_cli.train import TrainRequest, run, train
+from promise_cli.train.watch import Watch
+
+
+class Kill(BaseException):
+    """Stands for SIGKILL: nothing of ours catches it."""
+
+
+def copy_workspace(source: Path, folder: Path) -> Path:
+    shutil.copytree(source, folder / "workspace")
+    return folder / "workspace"
+
+
+def train_balls(root: Path, epochs: int = 2, **options) -> Path:
+    request = {"preset": None if options.get("resume") else "tiny", "device": "cpu", "workers": 0}
+    return train(TrainRequest(epochs=epochs, root=root, **request | options))
+
+
+def kill_at(name: str, patch: pytest.MonkeyPatch, times: int = 1) -> None:
+    """Before a checkpoint of that name is written for the so-manieth time."""
+    left = [times]
+
+    def save(checkpoint, path):
+        left[0] -= path.name == name
+        if not left[0]:
+            raise Kill
+        save_checkpoint(checkpoint, path)
+
+    patch.setattr(run, "save_checkpoint", save)
+
+
+def stop_after(steps: int, how: signal.Signals, patch: pytest.MonkeyPatch) -> None:
+    """Send this process a signal once so many steps are done."""
+    tell = Watch.step
+
+    def tell_and_signal(self: Watch, *arguments) -> None:
+        tell(self, *arguments)
+        if self.done - self.first == steps:
+            os.kill(os.getpid(), how)
+
+    patch.setattr(Watch, "step", tell_and_signal)
+
+
+def is_same_run(one: Path, other: Path) -> bool:
+    a, b = (
+        load_checkpoint(one / "checkpoint_last.pt"),
+        load_checkpoint(other / "checkpoint_last.pt"),
+    )
+    weights = all(torch.equal(a.weights[name], b.weights[name]) for name in a.weights)
+    moments = all(
+        torch.equal(state[name], b.optimizer["state"][number][name])
+        for number, state in a.optimizer["state"].items()
+        for name in state
+    )
+    return weights and moments and (a.epoch, a.step, a.best_dice) == (b.epoch, b.step, b.best_dice)
