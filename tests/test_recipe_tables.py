@@ -4,11 +4,11 @@ import csv
 import dataclasses
 from pathlib import Path
 
-from evidence.matrices import SARCOMA
-from evidence.place import write_json
-from evidence.recipe_tables import NUMBERS, recipes
-from evidence.rows import BOTH, NEAR
-from evidence.score_tables import PROMISE_PREDICT
+from experiments.matrices import SARCOMA
+from experiments.place import write_json
+from experiments.recipe_tables import NUMBERS, recipes
+from experiments.rows import BOTH, NEAR
+from experiments.score_tables import PROMISE_PREDICT
 
 LOG = "epoch,learning_rate,loss,dice_loss,cross_entropy,boundary,validation_dice,seconds\n"
 

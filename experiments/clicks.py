@@ -1,0 +1,41 @@
+"""Seeded clicks on the targets of the test cases, in voxels of their files."""
+
+from pathlib import Path
+
+from experiments.place import Place, write_json
+from promise_cli.dataset.folder import is_target
+from promise_cli.disk.records import load_json
+from promise_cli.evaluate.clicks.draw import simulate_clicks, trial_rng
+from promise_cli.volume import read_label
+
+
+def write_points(place: Place) -> None:
+    """Click each test case once, and link its scan among the test scans."""
+    place.images.mkdir(parents=True, exist_ok=True)
+    for case_id in place.fold.test:
+        link = place.images / f"{case_id}.nii.gz"
+        if not link.is_symlink():
+            link.symlink_to((place.data / "imagesTr" / link.name).resolve())
+    _keep(draw_points(place, 0), place.points)
+
+
+def draw_points(place: Place, draw: int) -> dict[str, list[int]]:
+    """One click on each test case, anywhere on the target; as `promise-evaluate --clicks` draws."""
+    points = {}
+    labels = place.plan.labels
+    for case_id in sorted(place.fold.test):
+        rng = trial_rng(place.matrix.click_seed, case_id, "random", draw)
+        label = read_label(place.data / "labelsTr" / f"{case_id}.nii.gz", "as_stored")
+        (click,) = simulate_clicks("random", is_target(label.array, labels), 2, rng, 1)
+        points[case_id] = list(click.voxel)
+    return points
+
+
+def _keep(points: dict[str, list[int]], path: Path) -> None:
+    """Write the clicks; rows that were done before were done with these."""
+    if not path.exists():
+        write_json(points, path)
+    elif load_json(path) != points:
+        raise ValueError(
+            f"{path}: holds other clicks than this matrix draws; remove the matrix's results"
+        )

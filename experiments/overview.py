@@ -1,0 +1,69 @@
+"""The one table of docs/results.md: one click and ten, for the published design, the default and a rival."""
+
+from pathlib import Path
+from statistics import fmean
+
+from experiments.fold_tables import of_cases
+from experiments.matrix import Matrix
+from experiments.score_tables import mean_dice
+from experiments.table import head, line
+from experiments.use_tables import after_corrections
+
+SYSTEMS = {
+    "ProMISe as published": ("promise",),
+    "ProMISe, the default recipe": ("promise_in_use_both",),
+    "dynunet, without clicks": ("dynunet_last", "dynunet"),
+}
+"""Each system with its row; where a data set has several, the first one that was trained there counts."""
+DATA = {
+    "sarcoma": "sarcomas, fold 0",
+    "sarcoma_fold_1": "sarcomas, fold 1",
+    "sarcoma_fold_2": "sarcomas, fold 2",
+    "hippocampus": "hippocampus",
+    "phantom": "phantoms",
+}
+
+
+def overview(_: Matrix, folder: Path) -> list[str]:
+    """Mean Dice over the test cases of each data set, by one click and by ten clicks on errors.
+
+    Args:
+        folder: Results of the matrix of the first fold; the others lie next to it.
+
+    Returns:
+        Lines of a table; a dash where nothing was measured.
+    """
+    lines = head("", "clicks", *DATA.values())
+    for system, rows in SYSTEMS.items():
+        kept = {name: _row(folder.parent / name, rows) for name in DATA}
+        clicks = "none" if "without clicks" in system else "one"
+        lines.append(line(system, clicks, *(_first(path) for path in kept.values())))
+        if any(path and _corrections(path).exists() for path in kept.values()):
+            lines.append(line(system, "ten", *(_ten(path) for path in kept.values())))
+    return lines
+
+
+def _row(folder: Path, rows: tuple[str, ...]) -> Path | None:
+    """The folder of the first row that has scores."""
+    found = (folder / row for row in rows if (folder / row / "metrics.json").exists())
+    return next(found, None)
+
+
+def _first(kept: Path | None) -> str:
+    """Mean Dice by one click: over five draws of the click where they were made, else by the one seeded click."""
+    if kept is None:
+        return "-"
+    draws = [kept / name for name in ("epochs.json", "draws.json") if (kept / name).exists()]
+    value = fmean(of_cases(draws[0]).values()) if draws else mean_dice(kept / "metrics.json")
+    return f"{value:.3f}"
+
+
+def _corrections(kept: Path) -> Path:
+    return kept / "corrections_followed.csv"
+
+
+def _ten(kept: Path | None) -> str:
+    """Mean Dice after ten clicks, each on the largest error of the mask so far."""
+    if kept is None or not _corrections(kept).exists():
+        return "-"
+    return after_corrections(_corrections(kept), (10,))[0]

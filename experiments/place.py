@@ -1,0 +1,135 @@
+"""Where a matrix is worked on, and where what it found is kept."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from experiments.matrix import Matrix, Row
+from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.splits import Split, Splits
+from promise_cli.disk.atomic import write_text
+from promise_cli.disk.records import load_json, load_record
+from promise_cli.disk.workspace import Workspace, checkpoint_of
+from promise_cli.train.start import run_folder
+from promise_cli.train.train_request import TrainRequest
+
+RESULTS = Path(__file__).resolve().parent / "results"
+KEPT_OF_RUN = ("config.json", "run.json", "log.csv")
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Write a file whole or not at all."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def summarize(meaning: dict[str, str], cases: dict[str, dict[str, float | None]]) -> dict[str, Any]:
+    """What is kept of a measurement: what its values mean, their means over cases that have one, and all of them."""
+    means = {}
+    for name in meaning:
+        values = [value for case in cases.values() if (value := case[name]) is not None]
+        if values:
+            means[name] = fmean(values)
+    return {"meaning": meaning, "mean": means, "cases": cases}
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folders of one matrix."""
+
+    matrix: Matrix
+    data: Path
+    """The dataset's folder in MSD layout."""
+    work: Path
+    """Grows by preprocessed cases, checkpoints and masks."""
+    weights: Path | None = None
+    """Pretrained weights for the rows that want them."""
+    results: Path = RESULTS
+    """Small files to commit."""
+
+    @property
+    def shared(self) -> Path:
+        """What all rows share."""
+        return self.work / self.matrix.name / "shared"
+
+    @property
+    def preprocessed(self) -> Path:
+        """The dataset's preprocessed folder."""
+        return Workspace(self.shared).preprocessed / self.matrix.dataset
+
+    @property
+    def plan(self) -> Plan:
+        """That of all rows."""
+        return load_record(Plan, self.preprocessed / "plans.json")
+
+    @property
+    def fold(self) -> Split:
+        """The cases of the fold that all rows train on."""
+        return load_record(Splits, self.preprocessed / "splits.json").folds[self.matrix.fold]
+
+    @property
+    def images(self) -> Path:
+        """The test cases' scans."""
+        return self.shared / "test"
+
+    @property
+    def points(self) -> Path:
+        """One click on each test case."""
+        return self.kept / "points.json"
+
+    @property
+    def kept(self) -> Path:
+        """Results of the matrix."""
+        return self.results / self.matrix.name
+
+    def root(self, row: Row) -> Path:
+        """A row's workspace, in which its commands run with relative paths only."""
+        return self.work / self.matrix.name / row.name
+
+    def run_of(self, row: Row) -> Path:
+        """A row's run."""
+        return self.root(row) / self.run_from_root(row)
+
+    def checkpoint_of(self, row: Row) -> Path:
+        """A row's network for prediction.
+
+        Raises:
+            FileNotFoundError: It is not trained.
+        """
+        path = checkpoint_of(self.run_of(row))
+        if path is None:
+            raise FileNotFoundError(f"{self.run_of(row)}: no checkpoint; train the row first")
+        return path
+
+    def run_from_root(self, row: Row) -> Path:
+        """The same as the row's commands name it."""
+        clicks = row.clicks if row.network else None
+        request = TrainRequest(fold=self.matrix.fold, network=row.network, clicks_as_channel=clicks)
+        return run_folder(Workspace(Path()).results / self.matrix.dataset, request)
+
+    def precision_of(self, row: Row) -> str:
+        """In which a row was trained, to be asked in the same; `auto` may mean another one on another day."""
+        return str(load_json(self.run_of(row) / "config.json")["precision"])
+
+    def kept_of(self, row: Row) -> Path:
+        """Results of a row."""
+        return self.kept / row.name
+
+    def open_root(self, row: Row) -> Path:
+        """Make a row's workspace: links to dataset, cases, test scans, clicks and weights."""
+        root = self.root(row)
+        root.mkdir(parents=True, exist_ok=True)
+        links = {
+            self.matrix.dataset: self.data,
+            "preprocessed": self.preprocessed.parent,
+            "test": self.images,
+            "points.json": self.points,
+        }
+        if self.weights is not None:
+            links[self.weights.name] = self.weights
+        for name, target in links.items():
+            link = root / name
+            if not link.is_symlink():
+                link.symlink_to(target.resolve())
+        return root

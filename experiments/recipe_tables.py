@@ -1,0 +1,55 @@
+"""Recipes of training side by side: what one click and what ten are worth, on all data that each was trained on."""
+
+from pathlib import Path
+from statistics import fmean
+
+from experiments.fold_tables import of_cases
+from experiments.matrix import Matrix, Row
+from experiments.rows import BOTH, BOTH_PLAIN, HEAD, NEAR, ZERO_HEAD
+from experiments.score_tables import epoch_of, mean_dice
+from experiments.table import head, line
+from experiments.use_tables import after_corrections
+from promise_cli.disk.records import load_json
+
+RECIPES = (NEAR, HEAD, ZERO_HEAD, BOTH, BOTH_PLAIN)
+"""From the default before to that of today, and what is left of it without maps in the head."""
+ELSEWHERE = "hippocampus"
+"""Further data on which they were trained."""
+NUMBERS = (1, 3, 10)
+
+
+def recipes(matrix: Matrix, folder: Path) -> list[str]:
+    """Networks of the last epoch: Dice of one click (five a case where there are draws), and of clicks on errors.
+
+    Args:
+        matrix: Whose folds are shown, and the hippocampus.
+        folder: Of its results.
+    """
+    names = ("one click", *(f"{number} on errors" for number in NUMBERS))
+    lines = head("", "epoch", "test cases of", *names)
+    for row in RECIPES:
+        for place in (matrix.name, *matrix.other_folds, ELSEWHERE):
+            kept = folder.parent / place / row.name
+            if (kept / "metrics.json").exists():
+                lines.append(_line(row, place, kept))
+    return lines
+
+
+def _line(row: Row, place: str, kept: Path) -> str:
+    """A dash where another epoch than the last was measured."""
+    last = str(load_json(kept / "config.json")["epochs"])
+    is_last = epoch_of(kept) in (last, f"{last} of {last}")
+    file = next(
+        name for name in ("epochs.json", "draws.json", "metrics.json") if (kept / name).exists()
+    )
+    table = kept / "corrections_followed.csv"
+    corrected = is_last and table.exists()
+    cells = after_corrections(table, NUMBERS) if corrected else ["-"] * len(NUMBERS)
+    shown = f"[{place}](results/{place}/{row.name}/{file})"
+    one = f"{_one_click(kept / file):.3f}" if is_last or file == "epochs.json" else "-"
+    return line(row.what, last, shown, one, *cells)
+
+
+def _one_click(file: Path) -> float:
+    """The mean over the test cases."""
+    return mean_dice(file) if file.name == "metrics.json" else fmean(of_cases(file).values())

@@ -1,0 +1,313 @@
+"""The experiments behind docs/results.md can be stopped and taken up, and keep what they found."""
+
+import dataclasses
+import json
+import shutil
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from experiments.click_after import _cut_down
+from experiments.clicks import draw_points
+from experiments.epochs import _corrected, measure_epochs
+from experiments.fold_tables import folds
+from experiments.matrices import MATRICES
+from experiments.matrix import Matrix, Row
+from experiments.place import Place, write_json
+from experiments.rule import _mean_dice
+from experiments.score_tables import PROMISE_PREDICT, WAYS, draws, epoch_of, pairs
+from experiments.steps import do_row, prepare, study_clicks
+from experiments.tables import PAGES, render
+from promise_cli.train.samples import Sample
+from tests.conftest import write_dataset
+
+TINY = Matrix(
+    name="balls",
+    dataset="Task98_Balls",
+    preprocess=(),
+    plan={"spacing": [1.5, 1.5, 1.5]},
+    train=("--epochs", "1", "--preset", "tiny"),
+    rows=(
+        Row(name="promise", what="ProMISe", options=("--encoder", "tiny")),
+        Row(name="dynunet", what="dynunet", options=("--network", "dynunet"), clicks=False),
+    ),
+    studied=("promise",),
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("evidence")
+    place = Place(
+        TINY, write_dataset(folder / "Task98_Balls"), folder / "work", results=folder / "results"
+    )
+    prepare(place)
+    for row in TINY.rows:
+        assert do_row(place, row, device="cpu", until=time.monotonic() + 600)
+    return place
+
+
+@pytest.mark.slow
+def test_rows_leave_scores_curves_and_what_it_took(place: Place) -> None:
+    promise, dynunet = TINY.rows
+    of_every_row = {
+        *("config.json", "run.json", "log.csv"),
+        *("prediction.json", "seen.json"),
+    }
+    kept = {path.name for path in place.kept_of(promise).iterdir()}
+    assert kept == of_every_row | {
+        *("metrics.json", "metrics_single_window.json"),
+        *("click_use.json", "encoder_use.json"),
+    }
+    kept = {path.name for path in place.kept_of(dynunet).iterdir()}
+    assert kept == of_every_row | {"metrics.json", "click_after.json"}
+    points = json.loads(place.points.read_text())
+    metrics = json.loads((place.kept_of(dynunet) / "metrics.json").read_text())
+    assert [case["case_id"] for case in metrics["cases"]] == sorted(points)
+    assert metrics["comparison"]["other"].endswith("promise.json")
+    plan = json.loads((place.kept / "plans.json").read_text())
+    assert plan["spacing"] == [1.5, 1.5, 1.5]
+
+
+@pytest.mark.slow
+def test_a_mask_as_it_is_has_the_same_dice_before_it_is_cut_down(place: Place) -> None:
+    kept = place.kept_of(TINY.rows[1])
+    scored = json.loads((kept / "metrics.json").read_text())["cases"]
+    cut = json.loads((kept / "click_after.json").read_text())["cases"]
+    assert cut
+    for case in scored:
+        of_case = cut[case["case_id"]]
+        assert abs(case["dice"] - of_case["whole_scan"]) < 1e-6
+        assert of_case["best_part"] >= of_case["part_at_click"]
+
+
+@pytest.mark.slow
+def test_seen_cases_and_new_ones_are_scored_alike(place: Place) -> None:
+    for row in TINY.rows:
+        mean = json.loads((place.kept_of(row) / "seen.json").read_text())["mean"]
+        assert set(mean) == {"train", "val", "test"}
+        assert all(0 <= value <= 1 for value in mean.values())
+
+
+@pytest.mark.slow
+def test_kept_files_name_no_folder_of_the_machine(place: Place) -> None:
+    for path in place.kept.rglob("*.json"):
+        assert str(place.work.parent) not in path.read_text(), path
+
+
+@pytest.mark.slow
+def test_what_is_done_is_not_done_again(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    prepare(place)
+    for row in TINY.rows:
+        assert do_row(place, row, device="cpu", until=0)
+    assert "$" not in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_without_time_a_row_is_left_for_another_call(place: Place) -> None:
+    another = dataclasses.replace(TINY.rows[0], name="another")
+    assert not do_row(place, another, device="cpu", until=0)
+    assert not place.kept_of(another).exists()
+
+
+@pytest.mark.slow
+def test_the_click_study_of_a_row_is_kept_as_a_table(place: Place) -> None:
+    study_clicks(place, TINY.rows[0], device="cpu")
+    table = (place.kept_of(TINY.rows[0]) / "clicks.csv").read_text().splitlines()
+    num_cases = len(json.loads(place.points.read_text()))
+    assert len(table) == 1 + num_cases * 3 * 5 * 4  # strategies, trials, numbers of clicks
+    for name, trials in (("corrections", 5), ("corrections_followed", 2)):
+        corrected = (place.kept_of(TINY.rows[0]) / f"{name}.csv").read_text().splitlines()
+        assert len(corrected) == 1 + num_cases * 5 * trials
+
+
+def test_the_study_of_epochs_clicks_on_the_largest_error_until_nothing_is_wrong():
+    """Two cubes are the target; the stand-in marks the cube that holds a foreground click."""
+    target = np.zeros((16, 16, 16), dtype=bool)
+    target[1:5, 1:5, 1:5] = target[8:14, 8:14, 8:14] = True
+    parts, _ = ndimage.label(target)
+
+    def probabilities(_, clicks, labels):
+        marked = {parts[tuple(click)] for click, label in zip(clicks, labels, strict=True) if label}
+        return np.isin(parts, sorted(marked - {0})).astype(np.float32)
+
+    predictor = SimpleNamespace(
+        networks=SimpleNamespace(probabilities=probabilities),
+        plan=SimpleNamespace(spacing=(1.0, 1.0, 1.0)),
+    )
+    sample = Sample(
+        torch.zeros(1, 16, 16, 16),
+        torch.from_numpy(target)[None].float(),
+        torch.tensor([[2.0, 2.0, 2.0]]),
+        torch.ones(1, dtype=torch.long),
+        ("two_cubes",),
+    )
+    small, large = 4**3, 6**3
+    first = 2 * small / (2 * small + large)
+    assert _corrected(predictor, sample, 0) == pytest.approx([first, 1, 1, 1])
+
+
+@pytest.mark.slow
+def test_both_networks_of_a_run_are_asked_about_the_same_windows(place: Place) -> None:
+    found = measure_epochs(place, TINY.rows[0], "cpu")
+    best, last = found["chosen by validation"], found["last"]
+    assert best == last  # of one epoch
+    assert best["epoch"] == 1
+    assert all(len(best[part]) == 4 for part in ("val", "test"))
+
+
+@pytest.mark.slow
+def test_a_row_that_is_only_corrected_has_no_other_study(place: Place) -> None:
+    matrix = dataclasses.replace(TINY, name="corrected", studied=(), corrected=("promise",))
+    only = dataclasses.replace(place, matrix=matrix)
+    shutil.copytree(place.work / TINY.name, place.work / matrix.name, symlinks=True)
+    for row in TINY.rows:
+        study_clicks(only, row, device="cpu")
+    kept = {path.name for path in only.kept_of(TINY.rows[0]).iterdir()}
+    assert kept == {
+        f"corrections{way}.{kind}" for way in ("", "_followed") for kind in ("csv", "md")
+    }
+    assert not only.kept_of(TINY.rows[1]).exists()
+
+
+@pytest.mark.slow
+def test_each_of_five_clicks_is_scored_alone_and_the_first_is_that_of_the_scores(
+    place: Place,
+) -> None:
+    study_clicks(place, TINY.rows[0], device="cpu")
+    kept = place.kept_of(TINY.rows[0])
+    found = json.loads((kept / "draws.json").read_text())
+    for way, file in (("followed", "metrics.json"), ("one_window", "metrics_single_window.json")):
+        scored = json.loads((kept / file).read_text())["cases"]
+        dice = found["dice"][f"{way} {found['placement']}"]
+        assert {case["case_id"]: round(case["dice"], 6) for case in scored} == {
+            case_id: values[0] for case_id, values in dice.items()
+        }
+        assert all(len(values) == 5 for values in dice.values())
+    assert draw_points(place, 0) != draw_points(place, 1)
+
+
+def test_a_rule_finds_what_is_soft_tissue_near_the_click() -> None:
+    distance = np.linalg.norm(np.indices((9, 9, 9)) - 4.0, axis=0)
+    hu = np.where(distance <= 3, 40.0, -100.0).astype(np.float32)
+    windows = [(hu, distance, distance <= 3)]
+    assert _mean_dice(windows, 30, (0, 50)) == 1
+    assert _mean_dice(windows, 30, (-30, 30)) == 0
+    inner = int((distance <= 2).sum())
+    assert _mean_dice(windows, 2, (0, 50)) == 2 * inner / (inner + (distance <= 3).sum())
+
+
+def test_a_run_that_goes_on_is_named_and_not_described_again() -> None:
+    rows = {row.name: row for row in MATRICES["sarcoma"].rows}
+    assert rows["dynunet_one_click"].identity == ("--network", "dynunet", "--clicks-as-channel")
+    assert rows["dynunet_again"].identity == ("--network", "dynunet")
+    assert rows["promise_in_use"].identity == ()
+
+
+def test_rows_of_a_matrix_bear_different_names_and_those_that_are_meant_are_there() -> None:
+    for matrix in MATRICES.values():
+        names = [row.name for row in matrix.rows]
+        assert len(set(names)) == len(names)
+        meant = {matrix.reference, *matrix.studied, *matrix.corrected}
+        assert meant | {name for pair in matrix.pairs for name in pair} <= set(names)
+        assert set(matrix.other_folds) <= set(MATRICES)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_table_of_a_page_is_made_from_the_committed_files(path: Path) -> None:
+    page = path.read_text()
+    assert render(page) == page
+
+
+def test_the_pages_of_sarcomas_hippocampus_and_phantoms_hold_generated_tables() -> None:
+    blocks = {path.stem: path.read_text().count("<!-- end -->") for path in PAGES}
+    assert blocks["results"] == 1
+    assert sum(blocks.values()) >= 30
+
+
+def test_a_figure_that_no_file_holds_does_not_stay_in_a_table() -> None:
+    page = next(path for path in PAGES if path.stem == "one_click").read_text()
+    start = page.index("| [", page.index("<!-- "))
+    forged = page[:start] + page[start:].replace("0.", "1.", 1)
+    assert forged != page
+    assert render(forged) == page
+
+
+def test_pairs_and_draws_are_compared_case_by_case(tmp_path: Path) -> None:
+    for name, values in (("promise", (0.5, 0.7, 0.9)), ("dynunet", (0.4, 0.5, 0.6))):
+        cases = [{"case_id": str(number), "dice": value} for number, value in enumerate(values, 1)]
+        write_json({"cases": cases}, tmp_path / name / "metrics.json")
+    draws_of_cases = {"1": [0.4, 0.6], "2": [0.5, 0.9], "3": [0.8, 1.0]}
+    found = {way: {case: [0.1, 0.3] for case in draws_of_cases} for way in WAYS[:-1]}
+    write_json({"dice": {**found, WAYS[-1]: draws_of_cases}}, tmp_path / "promise" / "draws.json")
+    matrix = dataclasses.replace(TINY, pairs=(("promise", "dynunet"), ("promise", "missing")))
+    *_, pair = pairs(matrix, tmp_path)
+    assert "| +0.200 | 0.100 to 0.300 | 0.074 | 0.074 | 0.25 |" in pair  # t = 0.2 / (0.1 / sqrt(3))
+    *_, ours, without = draws(matrix, tmp_path)
+    assert (
+        "promise/draws.json) | 0.200 | 0.200 | 0.200 | 0.700 | 0.500 to 0.900 | 0.567 to 0.833 | +0.200 |"
+        in ours
+    )
+    assert "dynunet/metrics.json) | - | - | - | 0.500 | 0.400 to 0.600 | - |  |  |  |" in without
+
+
+@pytest.mark.parametrize(("choice", "epoch"), [("best", "2 of 4"), ("final", "4")])
+def test_the_epoch_of_a_row_is_told_by_its_log_and_recipe(
+    tmp_path: Path, choice: str, epoch: str
+) -> None:
+    header = "epoch,learning_rate,loss,dice_loss,cross_entropy,boundary,validation_dice,seconds"
+    rows = [f"{number},1,1,1,1,1,{dice},1" for number, dice in enumerate((0.2, 0.7, "", 0.6), 1)]
+    (tmp_path / "log.csv").write_text("\n".join([header, *rows]) + "\n")
+    write_json({"predict_with": choice}, tmp_path / "config.json")
+    assert epoch_of(tmp_path) == epoch
+
+
+def test_folds_are_shown_one_by_one_and_with_all_their_cases(tmp_path: Path) -> None:
+    matrix = dataclasses.replace(TINY, name="one", other_folds=("two", "three"))
+    for fold, cases in (("one", {"1": 0.5, "2": 0.7}), ("two", {"3": 0.9, "4": 0.5})):
+        records = [{"case_id": case_id, "dice": 0.4} for case_id in cases]
+        write_json({"cases": records}, tmp_path / fold / "dynunet" / "metrics.json")
+        draws_of_cases = {case_id: [dice - 0.1, dice + 0.1] for case_id, dice in cases.items()}
+        at_click = {case_id: {"part_at_click": 0.45} for case_id in cases}
+        write_json({"cases": at_click}, tmp_path / fold / "dynunet" / "click_after.json")
+        file = tmp_path / fold / "promise" / "draws.json"
+        assert (
+            len(folds(matrix, tmp_path / "one")) == 2
+        )  # not before several folds have it; three never does
+        write_json({"dice": {PROMISE_PREDICT: draws_of_cases}}, file)
+    *_, first, second, together = folds(matrix, tmp_path / "one")
+    assert "[one](results/one/promise/draws.json) | 2 | 0.600 | 0.400 | +0.200 |" in first
+    assert "[two](results/two/promise/draws.json) | 2 | 0.700 | 0.400 | +0.300 |" in second
+    assert "| all | 4 | 0.650 | 0.400 | +0.250 |" in together
+    assert together.endswith("| 4 | 0.450 | +0.200 |")  # ahead in all
+    for fold, cases in (("one", ("1", "2")), ("two", ("3", "4"))):  # of the last epoch
+        shutil.copytree(tmp_path / fold / "dynunet", tmp_path / fold / "dynunet_last")
+        followed = {"last": {"followed": {case_id: [0.7, 0.9] for case_id in cases}}}
+        write_json(followed, tmp_path / fold / "promise" / "epochs.json")
+    *_, together = folds(matrix, tmp_path / "one")
+    assert together.startswith("| ProMISe; last epoch | all | 4 | 0.800 | 0.400 | +0.400 |")
+    write_json({"dice": {PROMISE_PREDICT: {"1": [0.5]}}}, file)
+    with pytest.raises(ValueError, match="promise: a case is tested in two folds"):
+        folds(matrix, tmp_path / "one")
+
+
+def test_a_table_of_an_unknown_matrix_is_refused() -> None:
+    with pytest.raises(ValueError, match="no table 'scores' of a matrix 'spleen'"):
+        render("<!-- spleen scores -->\n<!-- end -->\n")
+
+
+def test_a_mask_is_cut_down_to_what_a_click_points_at() -> None:
+    target, mask = np.zeros((2, 12, 12, 12), dtype=bool)
+    target[2:5, 2:5, 2:5] = True
+    mask[2:5, 2:5, 2:5] = mask[8:11, 8:11, 8:11] = True  # found, and something else as large
+    window = np.zeros_like(mask)
+    window[:7, :7, :7] = True
+    found = _cut_down(mask, target, (3, 3, 3), window)
+    assert found == {"whole_scan": 0.666667, "in_window": 1, "part_at_click": 1, "best_part": 1}
+    found = _cut_down(mask, target, (7, 7, 7), ~window)  # the click is nearer to the other part
+    assert found == {"whole_scan": 0.666667, "in_window": 0, "part_at_click": 0, "best_part": 1}
