@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: check clean demo install lint test
+.PHONY: check clean demo docs install lint test
 
 install: .venv/installed
 
@@ -30,5 +30,13 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The site of docs/ and the Python API, in site/; a warning is an error.
+docs: .venv/docs-installed
+	$(BIN)/mkdocs build --strict
+
+.venv/docs-installed: .venv/installed
+	$(BIN)/pip install --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo site

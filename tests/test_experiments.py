@@ -230,6 +230,13 @@ def test_the_pages_of_sarcomas_hippocampus_and_phantoms_hold_generated_tables() 
     assert sum(blocks.values()) >= 30
 
 
+def test_the_overview_has_a_figure_of_the_default_in_every_column() -> None:
+    page = next(path for path in PAGES if path.stem == "results").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ProMISe, the default")]
+    assert len(rows) == 2
+    assert not any(cell.strip() == "-" for row in rows for cell in row.split("|"))
+
+
 def test_a_figure_that_no_file_holds_does_not_stay_in_a_table() -> None:
     page = next(path for path in PAGES if path.stem == "one_click").read_text()
     start = page.index("| [", page.index("<!-- "))
