@@ -2,13 +2,16 @@
 
 import io
 import json
+import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from promise_cli.evaluate.command import evaluate
+from promise_cli.report import mark_cases
 from tests.chromium import needs_chromium, opened
 from tests.conftest import affine_of, write_nifti
 
@@ -53,7 +56,9 @@ def test_the_page_is_one_file_that_asks_for_nothing(page):
     assert "http" not in re.sub(r"data:image/jpeg;base64,[^\"]+", "", text).replace(
         "http-equiv", ""
     )
-    assert re.findall(r"(?:src|href)=\"(?!data:image/jpeg;base64,|#)", text) == []
+    linked = re.findall(r"(?:src|href)=\"(?!data:image/jpeg;base64,|#)([^\"]*)", text)
+    assert linked == ["metrics.csv", "metrics.json"]
+    assert all((page.parent / name).exists() for name in linked)
     assert HOSTILE not in text
     assert "<i>oedema" not in text
 
@@ -111,16 +116,14 @@ def test_the_search_leaves_the_rows_that_hold_its_words(page, tmp_path):
 
 
 @needs_chromium
-def test_a_click_on_a_case_opens_it_with_slices_and_outlines(page, tmp_path):
+def test_every_case_shows_slices_and_outlines_without_a_click(page, tmp_path):
     with opened(page, tmp_path) as driver:
+        assert driver.find_elements("tag name", "details") == []
         link = driver.find_element("link text", "c_1")
-        details = driver.find_element("id", link.get_attribute("href").split("#")[1])
-        figures = details.find_elements("tag name", "figure")
-        assert not figures[0].is_displayed()
-        link.click()
-        driver.implicitly_wait(2)
-        assert figures[0].is_displayed()
-        captions = [figure.text for figure in figures[:3]]
+        case = driver.find_element("id", link.get_attribute("href").split("#")[1])
+        figures = case.find_elements("tag name", "figure")
+        assert all(figure.is_displayed() for figure in driver.find_elements("tag name", "figure"))
+        captions = [figure.find_element("tag name", "figcaption").text for figure in figures[:3]]
         for caption, start in zip(captions, ("axial", "coronal", "sagittal"), strict=True):
             assert re.match(rf"{start}, slice \d+ of \d+ from ", caption)
         picture = figures[0].find_element("css selector", "svg.slice")
@@ -134,6 +137,74 @@ def test_a_click_on_a_case_opens_it_with_slices_and_outlines(page, tmp_path):
 @needs_chromium
 def test_the_worst_case_stands_first_and_one_without_a_value_last(page, tmp_path):
     with opened(page, tmp_path) as driver:
-        names = [element.text for element in driver.find_elements("tag name", "summary")]
+        names = [element.text for element in driver.find_elements("css selector", ".case h3")]
         assert names[0] == "c_1: Dice 0.0000"
         assert names[-1] == "none: Dice -"
+
+
+@needs_chromium
+def test_the_gallery_stands_before_the_tables_and_marks_three_cases_a_label(page, tmp_path):
+    with opened(page, tmp_path) as driver:
+        cards = driver.find_elements("css selector", ".gallery .card")
+        assert len(cards) == 10  # five cases hold both labels; the empty one has nothing to show
+        first_table = driver.find_element("tag name", "table")
+        assert cards[0].location["y"] < first_table.location["y"]
+        for mark in ("worst", "median", "best"):
+            assert len(driver.find_elements("css selector", f".card .mark.{mark}")) == 2
+        worst = next(card for card in cards if "tumour" in card.text and "worst" in card.text)
+        assert "c_1\n" in worst.text or worst.text.startswith("c_1 ")
+        driver.find_element("css selector", "button[data-sorts=name]").click()
+        names = [
+            card.get_attribute("data-name")
+            for card in driver.find_elements("css selector", ".card")
+        ]
+        assert [name for name in names if name.startswith("c_")][::2] == [
+            "c_1",
+            "c_2",
+            "c_9",
+            "c_10",
+        ]
+
+
+def test_the_scale_bar_is_a_round_length_of_at_most_a_third(page):
+    for view, bar in re.findall(
+        r'viewBox="0 0 ([\d.]+) [\d.]+">.*?data-mm="(\d+)"', page.read_text(), re.DOTALL
+    ):
+        assert int(bar) <= float(view) / 3 < 2.5 * int(bar)
+
+
+@needs_chromium
+def test_the_page_is_dark_where_the_reader_asks_for_it(page, tmp_path):
+    with opened(page, tmp_path) as driver:
+        found = {}
+        for scheme in ("light", "dark"):
+            media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+            colours = (
+                "const s = getComputedStyle(document.body); return [s.backgroundColor, s.color]"
+            )
+            found[scheme] = [
+                sum(map(int, re.findall(r"\d+", colour)[:3]))
+                for colour in driver.execute_script(colours)
+            ]
+        assert found["light"][0] > 600
+        assert found["light"][1] < 200
+        assert found["dark"][0] < 200
+        assert found["dark"][1] > 600
+
+
+def score(case_id, dice, label=1):
+    return SimpleNamespace(case_id=case_id, label=label, dice=dice)
+
+
+def test_worst_median_and_best_are_marked_once_and_scores_without_a_value_never():
+    cases = [
+        score("a", 0.9),
+        score("b", 0.1),
+        score("c", 0.5),
+        score("d", math.nan),
+        score("e", 0.4),
+    ]
+    assert mark_cases(cases) == {"worst": [("b", 1)], "median": [("e", 1)], "best": [("a", 1)]}
+    assert mark_cases([score("a", 0.3)]) == {"worst": [("a", 1)], "median": [], "best": []}
+    assert mark_cases([score("d", math.nan)]) == {"worst": [], "median": [], "best": []}

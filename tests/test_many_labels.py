@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from promise_cli.evaluate import worst
+from promise_cli.evaluate import pictures
 from promise_cli.evaluate.command import evaluate
 from tests.chromium import needs_chromium, opened
 from tests.conftest import write_nifti
@@ -62,15 +62,22 @@ def test_tolerances_are_shown_as_they_were_given(page):
     assert "<button>NSD 0.25 mm</button>" in text
 
 
-def test_every_label_is_pictured_once_before_any_is_pictured_twice(page):
-    text = page.read_text()
-    assert "those with the lowest Dice of each label in turn" in text
+def test_every_label_is_pictured_once_before_any_is_pictured_twice(folders, monkeypatch, tmp_path):
+    monkeypatch.setattr(pictures, "MOST_PICTURED", NUM_LABELS)
+    evaluate(folders / "masks", folders / "labels", output=tmp_path, workers=0)
+    text = (tmp_path / "report.html").read_text()
+    assert "Every label has a picture before any has two." in text
     assert "No slices are shown of" not in text
     assert text.count("<figure>") == 3 * NUM_LABELS
 
 
+def test_every_case_and_label_is_pictured_where_that_is_not_too_much(page):
+    text = page.read_text()
+    assert text.count("<figure>") == 3 * text.count('class="card') == 3 * len(CASES) * NUM_LABELS
+
+
 def test_labels_that_are_not_pictured_are_named(folders, monkeypatch, tmp_path):
-    monkeypatch.setattr(worst, "MOST_PICTURED", 12)
+    monkeypatch.setattr(pictures, "MOST_PICTURED", 12)
     evaluate(folders / "masks", folders / "labels", output=tmp_path, workers=0)
     text = (tmp_path / "report.html").read_text()
     assert "No slices are shown of inferior vena cava and portal vein 13." in text
@@ -81,7 +88,8 @@ def test_with_one_label_the_page_says_nothing_of_turns(tmp_path):
         write_nifti(tmp_path / folder / "a.nii.gz", (volume(0) == 1).astype(np.uint8), np.eye(4))
     evaluate(tmp_path / "masks", tmp_path / "labels", workers=0)
     text = (tmp_path / "masks" / "report.html").read_text()
-    assert "Cases with slices come first: those with the lowest Dice, in the slices" in text
+    assert "The lowest Dice comes first. Slices are those in which" in text
+    assert "Every label has a picture" not in text
 
 
 @needs_chromium

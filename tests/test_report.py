@@ -98,10 +98,11 @@ def test_chromium_shows_every_case_with_its_slices_click_and_volume(
 
 
 @needs_chromium
-def test_chromium_paints_image_outline_and_click(report: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [".card", "section.case"])
+def test_chromium_paints_image_outline_and_click(report: Path, tmp_path: Path, place: str) -> None:
     picture = tmp_path / "slice.png"
     with opened(report, tmp_path / "profile") as driver:
-        driver.find_element("css selector", "svg.slice").screenshot(str(picture))
+        driver.find_element("css selector", f"{place} svg.slice").screenshot(str(picture))
     painted = imread(picture)[..., :3]
     for colour, least in (([1.0, 0.549, 0.102], 100), ([1.0, 0.2, 0.333], 10)):
         assert (np.abs(painted - colour).max(axis=-1) < 0.1).sum() > least

@@ -56,13 +56,13 @@ def test_a_page_that_cannot_be_drawn_leaves_none_of_an_earlier_call(monkeypatch)
 
 
 def test_a_mask_that_goes_while_it_is_scored_costs_its_slices_alone(monkeypatch, capsys):
-    from promise_cli.evaluate.command import evaluate, picture_worst
+    from promise_cli.evaluate.command import evaluate, picture_cases
 
     def late(pairing, *rest):
         pairing.pairs[0].prediction.unlink()
-        return picture_worst(pairing, *rest)
+        return picture_cases(pairing, *rest)
 
-    monkeypatch.setattr("promise_cli.evaluate.command.picture_worst", late)
+    monkeypatch.setattr("promise_cli.evaluate.command.picture_cases", late)
     evaluate(Path("masks"), Path("labels"), workers=0)
     assert "warning: case a: no slices in the page (" in capsys.readouterr().err
     assert "<figure>" not in Path("masks/report.html").read_text()

@@ -104,7 +104,8 @@ def evaluate(
         ),
     ] = None,
     page: Annotated[
-        bool, typer.Option("--report/--no-report", help="Write report.html with the worst cases.")
+        bool,
+        typer.Option("--report/--no-report", help="Write report.html with pictures of all cases."),
     ] = True,
     clicks: Annotated[
         list[int] | None,

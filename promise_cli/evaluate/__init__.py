@@ -1,5 +1,6 @@
 """Cases -> scores: files read, grids checked, policies applied, over processes."""
 
+from promise_cli.evaluate.pictures import picture_cases
 from promise_cli.evaluate.rules import (
     EmptyPolicy,
     MissingPolicy,
@@ -15,7 +16,6 @@ from promise_cli.evaluate.score_cases import (
     score_cases,
 )
 from promise_cli.evaluate.score_other import score_other
-from promise_cli.evaluate.worst import picture_worst
 
 __all__ = [
     "EmptyPolicy",
@@ -25,7 +25,7 @@ __all__ = [
     "complete_labels",
     "make_score",
     "notes_of_labels",
-    "picture_worst",
+    "picture_cases",
     "refuse_absent_target",
     "refuse_nothing_left",
     "score_case",

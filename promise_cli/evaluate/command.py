@@ -17,7 +17,7 @@ from promise_cli.evaluate import (
     Rules,
     complete_labels,
     notes_of_labels,
-    picture_worst,
+    picture_cases,
     refuse_absent_target,
     refuse_nothing_left,
     score_cases,
@@ -164,4 +164,4 @@ def _write(report: Report, pairing: Pairing, folder: Path, *, nnunet: bool, page
     files = {pair.case_id: (pair.prediction, pair.label) for pair in pairing.pairs}
     write_report(report, folder, files if nnunet else None)
     if page:
-        write_evaluation(report, picture_worst(pairing, report.summary, report.cases), folder)
+        write_evaluation(report, picture_cases(pairing, report.cases), folder)

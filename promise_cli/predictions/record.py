@@ -183,6 +183,20 @@ def load_listing(path: Path) -> Predictions:
     return found
 
 
+def read_record(folder: Path) -> Predictions | None:
+    """Read the predictions.json of a folder whole; None where there is none, or it is of another version or damaged."""
+    try:
+        return load_record(Predictions, folder / RECORD)
+    except PlanError:
+        return None
+
+
+def read_clicks(folder: Path) -> dict[str, tuple[ClickRecord, ...]]:
+    """Read the clicks of each case that predictions.json lists, by case id; none where there is no such file."""
+    record = read_record(folder)
+    return {} if record is None else {case.case_id: case.clicks for case in record.cases}
+
+
 def _only(content: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     """The named fields; a scan that is null counts as not named."""
     return {

@@ -9,13 +9,14 @@ from promise_cli.report.evaluation import (
     GENERATOR,
     PAGE,
     PicturedCase,
+    mark_cases,
     refuse_foreign_page,
     remove_stale_page,
     render_evaluation,
     write_evaluation,
 )
 from promise_cli.report.page import render
-from promise_cli.report.prediction import draw_prediction, write_report
+from promise_cli.report.prediction import crosses_of, draw_prediction, write_report
 from promise_cli.report.slices import Outline, SlicePicture, draw_slices
 
 __all__ = [
@@ -26,9 +27,11 @@ __all__ = [
     "PicturedCase",
     "SlicePicture",
     "box_plot",
+    "crosses_of",
     "draw_prediction",
     "draw_slices",
     "line_chart",
+    "mark_cases",
     "refuse_foreign_page",
     "remove_stale_page",
     "render",

@@ -1,4 +1,4 @@
-"""`report.html`: scores as a page to look through, with the worst cases in slices."""
+"""`report.html`: the page of scores, with pictures of all cases."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from promise_cli.disk.atomic import write_text
 from promise_cli.errors import EvaluationError
+from promise_cli.predictions.record import read_record
 from promise_cli.report.boxes import box_plot
 from promise_cli.report.page import PREDICTION_GENERATOR, render
 from promise_cli.report.slices import SlicePicture
@@ -60,6 +61,22 @@ class _Case:
         return min((s.dice for s in self.scores if not math.isnan(s.dice)), default=math.nan)
 
 
+@dataclass(frozen=True)
+class _Card:
+    """One picture of the gallery."""
+
+    case_id: str
+    anchor: str
+    label: str
+    """Name of the label; empty where there is only one."""
+    dice: float
+    id: str
+    """Id of the picture in the section of its case, which the card shows again."""
+    mark: str
+    """`worst`, `median`, `best` or nothing."""
+    picture: SlicePicture
+
+
 def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
     """The whole page.
 
@@ -72,6 +89,8 @@ def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
     summaries = [*labels, *([report.summary.overall] if len(labels) > 1 else [])]
     names = shown_names(summaries)
     cases = _by_case(report, pictured, names)
+    marks = {one: name for name, found in mark_cases(report.cases).items() for one in found}
+    record = read_record(Path(report.predictions))
     charts = [
         box_plot(
             {
@@ -99,6 +118,8 @@ def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
         values_of=values_of,
         charts=[Markup(chart) for chart in charts],  # escaped where they are drawn
         cases=sorted(cases.values(), key=_rank),
+        gallery=_gallery(report, pictured, cases, marks, names),
+        record=record,
         without_slices=[
             names[label.label]
             for label in labels
@@ -109,6 +130,28 @@ def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
         format_p=format_p,
         comparison_method=comparison_method(report.comparison) if report.comparison else "",
     )
+
+
+def mark_cases(cases: Sequence[CaseScore]) -> dict[str, list[tuple[str, int | str]]]:
+    """Case and label of the worst, the median and the best Dice of each label; scores without a Dice do not count.
+
+    Returns:
+        Lists under `worst`, `median` and `best`, one entry for each label; of an even number of cases, the lower of the
+        two in the middle is the median. A label with fewer than three cases has no median.
+    """
+    marks: dict[str, list[tuple[str, int | str]]] = {"worst": [], "median": [], "best": []}
+    for label in dict.fromkeys(case.label for case in cases):
+        scores = [case for case in cases if case.label == label and not math.isnan(case.dice)]
+        ranked = sorted(scores, key=lambda case: (case.dice, case.case_id))
+        places = {"worst": 0, "median": (len(ranked) - 1) // 2, "best": len(ranked) - 1}
+        if len(ranked) < 3:
+            del places["median"]
+        if len(ranked) < 2:
+            places.pop("best")
+        for name, place in places.items():
+            if ranked:
+                marks[name].append((ranked[place].case_id, label))
+    return marks
 
 
 def write_evaluation(report: Report, pictured: Sequence[PicturedCase], folder: Path) -> None:
@@ -153,6 +196,35 @@ def _by_case(
     for found in pictured:
         cases[found.case_id].pictures.append((names[found.label], found.pictures))
     return cases
+
+
+def _gallery(
+    report: Report,
+    pictured: Sequence[PicturedCase],
+    cases: Mapping[str, _Case],
+    marks: Mapping[tuple[str, int | str], str],
+    names: Mapping[int | str | None, str],
+) -> list[_Card]:
+    """A card for each pictured label of a case, the lowest Dice first."""
+    dice = {(score.case_id, score.label): score.dice for score in report.cases}
+    several = len(report.summary.labels) > 1
+    return [
+        _Card(
+            found.case_id,
+            cases[found.case_id].anchor,
+            names[found.label] if several else "",
+            dice[found.case_id, found.label],
+            _picture_id(cases[found.case_id], names[found.label]),
+            marks.get((found.case_id, found.label), ""),
+            found.pictures[0],
+        )
+        for found in pictured
+    ]
+
+
+def _picture_id(case: _Case, label: str) -> str:
+    """The id of the axial picture of a label in its case's section."""
+    return f"{case.anchor}-{[name for name, _ in case.pictures].index(label) + 1}"
 
 
 def _rank(case: _Case) -> tuple[bool, float, str]:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from promise_cli.disk.atomic import write_text
 from promise_cli.disk.records import load_record
 from promise_cli.errors import PromiseError
+from promise_cli.geometry.box import Index
+from promise_cli.geometry.grid import Grid
 from promise_cli.predictions.record import (
     FAILURES,
     RECORD,
@@ -52,13 +54,8 @@ def draw_prediction(
         mask: (I, J, K) on `scan.grid`; each value is outlined by itself.
         clicks: As they were understood.
     """
-    crosses = []
-    at = None
-    for click in clicks:
-        i, j, k = np.rint(scan.grid.ijk(click.ras_mm)).astype(int).tolist()
-        if click.label == FOREGROUND:
-            at = at or (i, j, k)
-        crosses.append(("click" if click.label == FOREGROUND else "background-click", (i, j, k)))
+    crosses = crosses_of(clicks, scan.grid)
+    at = next((voxel for kind, voxel in crosses if kind == "click"), None)
     if at is None and not mask.any():
         i, j, k = (n // 2 for n in mask.shape)
         at = (i, j, k)
@@ -68,6 +65,15 @@ def draw_prediction(
     if at is None and len(outlines) > 1:  # the largest slices of all of them, not where two differ
         at = _middle(mask)
     return draw_slices(scan.array, outlines, scan.grid.spacing, at, crosses)
+
+
+def crosses_of(clicks: Sequence[ClickRecord], grid: Grid) -> list[tuple[str, Index]]:
+    """CSS class and voxel of each click on a grid, for `draw_slices`."""
+    found = []
+    for click in clicks:
+        i, j, k = np.rint(grid.ijk(click.ras_mm)).astype(int).tolist()
+        found.append(("click" if click.label == FOREGROUND else "background-click", (i, j, k)))
+    return found
 
 
 def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) -> None:

@@ -18,6 +18,8 @@ LEAST_MM = 80.0
 """And no less than this from edge to edge."""
 CROSS_MM = 6.0
 """From end to end of a click's cross."""
+BARS_MM = (1, 2, 5, 10, 20, 50, 100)
+"""Lengths of scale bars."""
 QUALITY = 80
 """Of the JPEG."""
 
@@ -54,6 +56,18 @@ class SlicePicture:
     """`data:` address of the greys; None where there is no scan."""
     outlines: tuple[tuple[str, str], ...]
     """CSS class and SVG path, in voxels, of each mask and cross that meets the slice."""
+    window: tuple[float, float] | None = None
+    """Width and level of the greys, in the scan's intensities (HU for CT); None where there is no scan."""
+
+    @property
+    def bar_mm(self) -> int:
+        """Length of the scale bar: the longest of a few round numbers that takes at most a third of the picture."""
+        return max((mm for mm in BARS_MM if mm <= self.width_mm / 3), default=BARS_MM[0])
+
+    @property
+    def spacing(self) -> tuple[float, float]:
+        """Mm from column to column and from row to row."""
+        return self.width_mm / self.columns, self.height_mm / self.rows
 
 
 _PLANES = (
@@ -72,6 +86,8 @@ def draw_slices(
     spacing: Spacing,
     at: Index | None = None,
     clicks: Sequence[tuple[str, Index]] = (),
+    *,
+    project_clicks: bool = False,
 ) -> tuple[SlicePicture, ...]:
     """Axial, coronal and sagittal slices, cut to what is round the masks.
 
@@ -82,6 +98,7 @@ def draw_slices(
         at: The voxel that the slices go through; otherwise where the first two masks differ most, and with one mask
             its largest slices.
         clicks: CSS class and voxel of crosses, each drawn in the slices that it lies in.
+        project_clicks: Also draw clicks that lie in other slices, with the further CSS class `elsewhere`.
 
     Returns:
         Three pictures; none where all masks are empty and no voxel is asked for.
@@ -107,8 +124,9 @@ def draw_slices(
         (name, [index - start for index, start in zip(voxel, first, strict=True)])
         for name, voxel in clicks
     ]
-    greys = None if image is None else _to_greys(image[box])
-    shown = _Shown(greys, cut, crosses, spacing, centre, first, outlines[0].mask.shape)
+    greys, window = (None, None) if image is None else _to_greys(image[box])
+    size = outlines[0].mask.shape
+    shown = _Shown(greys, window, cut, crosses, project_clicks, spacing, centre, first, size)
     return tuple(_draw(plane, shown) for plane in _PLANES)
 
 
@@ -117,8 +135,10 @@ class _Shown:
     """The part of a scan that is drawn; voxels count from its first."""
 
     greys: NDArray[np.uint8] | None
+    window: tuple[float, float] | None
     outlines: Sequence[Outline]
     crosses: Sequence[tuple[str, list[int]]]
+    project_clicks: bool
     spacing: Spacing
     centre: list[int]
     first: list[int]
@@ -138,11 +158,11 @@ def _draw(plane: tuple[str, int, str, int, int, str, str], shown: _Shown) -> Sli
     columns, rows = (shown.outlines[0].mask.shape[axis] for axis in (column, row))
     steps = shown.spacing[column], shown.spacing[row]
     paths = [(outline.name, outline_path(cut(outline.mask))) for outline in shown.outlines]
-    paths += [
-        (kind, _cross_path(columns - voxel[column] - 0.5, rows - voxel[row] - 0.5, steps))
-        for kind, voxel in shown.crosses
-        if voxel[across] == shown.centre[across]
-    ]
+    for kind, voxel in shown.crosses:
+        here = voxel[across] == shown.centre[across]
+        path = _cross_path(columns - voxel[column] - 0.5, rows - voxel[row] - 0.5, steps)
+        if here or shown.project_clicks:
+            paths.append((kind if here else f"{kind} elsewhere", path))
     return SlicePicture(
         plane=name,
         left=left,
@@ -156,6 +176,7 @@ def _draw(plane: tuple[str, int, str, int, int, str, str], shown: _Shown) -> Sli
         rows=rows,
         image=None if shown.greys is None else _to_jpeg(cut(shown.greys)),
         outlines=tuple((kind, path) for kind, path in paths if path),
+        window=shown.window,
     )
 
 
@@ -202,13 +223,13 @@ def _around(spans: Sequence[slice], step: float, size: int) -> slice:
     return slice(max(0, round(middle - half)), min(size, round(middle + half)))
 
 
-def _to_greys(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Intensities between the 1st and 99th percentile as 0 to 255."""
+def _to_greys(image: NDArray[Any]) -> tuple[NDArray[np.uint8], tuple[float, float]]:
+    """Intensities between the 1st and 99th percentile as 0 to 255, and that window's width and level."""
     shown = np.asarray(image, dtype=np.float32)
     low, high = np.percentile(shown, (1, 99)).tolist()
     scaled = (shown - low) / max(high - low, 1e-6) * 255
     greys: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
-    return greys
+    return greys, (high - low, (high + low) / 2)
 
 
 def _to_jpeg(greys: NDArray[np.uint8]) -> str:

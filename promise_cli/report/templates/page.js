@@ -35,14 +35,13 @@ for (const field of document.querySelectorAll("input[data-filters]")) {
   });
 }
 
-// A link to a closed part of the page opens it.
-const openTarget = () => {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (target instanceof HTMLDetailsElement) {
-    target.open = true;
-    target.scrollIntoView();
-  }
-};
-window.addEventListener("hashchange", openTarget);
-for (const link of document.querySelectorAll('a[href^="#"]')) link.addEventListener("click", () => setTimeout(openTarget));
-openTarget();
+// The buttons of a gallery sort its cards; cards without a Dice stay at the end.
+for (const button of document.querySelectorAll("button[data-sorts]")) {
+  button.addEventListener("click", () => {
+    const gallery = document.querySelector(".gallery");
+    const dice = (card) => (card.dataset.dice === "" ? Infinity : Number(card.dataset.dice));
+    const byName = (a, b) => a.dataset.name.localeCompare(b.dataset.name, "en", { numeric: true });
+    const order = button.dataset.sorts === "name" ? byName : (a, b) => dice(a) - dice(b) || byName(a, b);
+    gallery.append(...[...gallery.children].sort(order));
+  });
+}

@@ -1,0 +1,117 @@
+"""The cases as slices, for the page that shows the scores."""
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from promise_cli.console import warn
+from promise_cli.errors import PromiseError
+from promise_cli.evaluate.score_case import is_inside, target_of_value
+from promise_cli.predictions.pairs import Pair, Pairing
+from promise_cli.predictions.record import ClickRecord, read_clicks
+from promise_cli.predictions.targets import Target
+from promise_cli.report import (
+    Outline,
+    PicturedCase,
+    SlicePicture,
+    crosses_of,
+    draw_slices,
+    mark_cases,
+)
+from promise_cli.scores import CaseScore
+from promise_cli.volume import Volume, read_label, read_volume
+
+MOST_PICTURED = 100
+"""Cases and labels with slices at most; each costs the reading of a scan and some 50 kB of the page."""
+
+
+def picture_cases(pairing: Pairing, cases: Sequence[CaseScore]) -> tuple[PicturedCase, ...]:
+    """Draw slices of every case, the lowest Dice first; of many cases, the worst ones and the best and median one.
+
+    Clicks that predictions.json lists are drawn, too. A scan that is missing or does not fit leaves
+    the outlines alone. A case with nothing to show, or whose files cannot be read any more, is left out.
+
+    Args:
+        pairing: The cases and their files.
+        cases: The scores.
+    """
+    pairs = {pair.case_id: pair for pair in pairing.pairs}
+    targets = {target.label: target for target in pairing.targets or ()}
+    for case in cases:
+        if case.label not in targets:
+            targets[case.label] = target_of_value(int(case.label))
+    chosen = _choose(cases)
+    clicks = read_clicks(pairing.folder)
+    by_case: dict[str, list[int | str]] = {}
+    for case_id, label in chosen:
+        by_case.setdefault(case_id, []).append(label)
+    with ThreadPoolExecutor(2) as threads:  # unpacking and numpy's loops let the other thread work
+        drawn = threads.map(
+            lambda case_id: _draw(
+                pairs[case_id],
+                [targets[label] for label in by_case[case_id]],
+                clicks.get(case_id, ()),
+            ),
+            by_case,
+        )
+        found = {
+            (case_id, label): pictures
+            for (case_id, labels), of_case in zip(by_case.items(), drawn, strict=True)
+            for label, pictures in zip(labels, of_case, strict=False)
+        }
+    return tuple(PicturedCase(*one, found[one]) for one in chosen if found.get(one))
+
+
+def _choose(cases: Sequence[CaseScore]) -> list[tuple[str, int | str]]:
+    """Case and label of every picture, the lowest Dice first, and scores without a Dice last.
+
+    Where there are too many, every label has a picture before any has two, and the cases that the page marks as
+    worst, best and median come before the others, of which the worst come first.
+    """
+    ranked = sorted(cases, key=lambda case: (math.isnan(case.dice), case.dice, case.case_id))
+    marks = mark_cases(cases)
+    first = {one for name in ("worst", "best", "median") for one in marks[name]}
+    turns: dict[int | str, list[tuple[str, int | str]]] = {}
+    for case in sorted(ranked, key=lambda case: (case.case_id, case.label) not in first):
+        turns.setdefault(case.label, []).append((case.case_id, case.label))
+    in_turn = [one for turn in zip_longest(*turns.values()) for one in turn if one is not None]
+    chosen = set(in_turn[:MOST_PICTURED])
+    return [one for case in ranked if (one := (case.case_id, case.label)) in chosen]
+
+
+def _draw(
+    pair: Pair, targets: Sequence[Target], clicks: Sequence[ClickRecord]
+) -> list[tuple[SlicePicture, ...]]:
+    """Draw the slices of each label of a case; none at all where a file cannot be read any more."""
+    try:
+        scan = _read_scan(pair.scan)
+        label = read_label(pair.label, like=scan)
+        if scan is not None and scan.array.shape != label.array.shape:
+            scan, label = None, read_label(pair.label)
+        found = None if pair.prediction is None else read_label(pair.prediction, like=scan or label)
+    except (PromiseError, OSError) as error:
+        warn(f"case {pair.case_id}: no slices in the page ({error})")
+        return []
+    drawn = []
+    crosses = crosses_of(clicks, label.grid)
+    for target in targets:
+        reference = is_inside(label.array, target.reference_values)
+        prediction = np.zeros_like(reference)
+        if found is not None:
+            prediction = is_inside(found.array, target.prediction_values)
+        outlines = (Outline("prediction", prediction), Outline("label", reference))
+        voxels = None if scan is None else scan.array
+        spacing = label.grid.spacing
+        drawn.append(draw_slices(voxels, outlines, spacing, clicks=crosses, project_clicks=True))
+    return drawn
+
+
+def _read_scan(path: Path | None) -> Volume | None:
+    try:
+        return None if path is None else read_volume(path)
+    except PromiseError:
+        return None
