@@ -6,7 +6,7 @@ mistakes of the programmer stay `ValueError` or `TypeError` and keep their trace
 
 
 class PromiseError(Exception):
-    """Something that the user can mend."""
+    """Base of all errors that a user can fix; `cli` shows them as one line."""
 
 
 class DatasetError(PromiseError):

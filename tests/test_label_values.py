@@ -124,7 +124,9 @@ def test_missing_and_empty_cases_of_the_other_set_are_told(folders):
     assert report.notes == (f"compared with {other}: predictions missing: zero, 1 cases",)
     write_nifti(other / "b.nii.gz", box((6, 6, 4), value=0), AFFINE)
     report = evaluate(masks, labels, compare_with=other, metrics=["hd95"], workers=0)
-    assert report.notes == ("cases left out of the comparison for want of a value: 1 hd95_mm 1",)
+    assert report.notes == (
+        "cases left out of the comparison because a value is missing: 1 hd95_mm 1",
+    )
 
 
 def test_a_metric_that_the_other_set_lacks_is_named(folders):

@@ -1,4 +1,4 @@
-"""The four commands: read the arguments, call the stage, explain what a user can mend.
+"""The four commands: read the arguments, call the stage, explain what a user can fix.
 
 One file a command. Heavy imports live inside the commands, so that `--help` answers at once.
 """

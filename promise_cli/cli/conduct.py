@@ -1,4 +1,4 @@
-"""How every command behaves: what a user can mend is one line, and cores are shared."""
+"""What all commands share: an error that a user can fix is one line, and cores are shared with other processes."""
 
 import functools
 import os
@@ -13,7 +13,7 @@ P = ParamSpec("P")
 
 
 def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Show what a user can mend as one line, and exit with status 1."""
+    """Show errors that a user can fix as one line, and exit with status 1."""
 
     @functools.wraps(command)
     def explained(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -42,7 +42,7 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
 def share_cores() -> None:
     """Set what torch reads when it is loaded: how its threads wait, and that MPS leaves to the CPU what it lacks.
 
-    Threads shall sleep soon while they wait for each other. By default they spin for long: beside any other busy
+    Threads should sleep soon while they wait for each other. By default they spin for long: next to any other busy
     process a step then takes many times as long. Sleeping at once would cost half as much again on a machine of one's
     own (`docs/benchmarks.md`).
     """

@@ -35,7 +35,7 @@ NOT_WITH_CLICKS = {
     "page": "--report/--no-report",
     "workers": "--workers",
 }
-"""What a study of clicks does not heed, by the parameter's name."""
+"""Options that a study of clicks does not use, by parameter name."""
 ONLY_WITH_CLICKS = {
     "fold": "--fold",
     "trials": "--trials",
@@ -45,7 +45,7 @@ ONLY_WITH_CLICKS = {
     "model": "--model",
     "device": "--device",
 }
-"""What nothing else heeds."""
+"""Options that only a study of clicks uses, by parameter name."""
 
 
 @evaluate_app.command(cls=SeveralValues)

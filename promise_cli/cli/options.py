@@ -14,7 +14,7 @@ def make_app() -> typer.Typer:
 
 
 class FurtherMetric(StrEnum):
-    """What may be measured beside Dice and NSD."""
+    """Metrics that may be computed besides Dice and NSD."""
 
     HD95 = "hd95"
     ASSD = "assd"
@@ -38,7 +38,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "--metrics": tuple(FurtherMetric),
     "--strategies": tuple(Strategy),
 }
-"""What may follow an option more than once, beside numbers."""
+"""Words that may follow an option more than once, besides numbers."""
 
 
 class SeveralValues(TyperCommand):
@@ -120,7 +120,7 @@ class Protocol(StrEnum):
 
 
 class Format(StrEnum):
-    """Whose files may be written beside our own."""
+    """Format of another tool in which results may be written, too."""
 
     NNUNET = "nnunet"
 

@@ -26,7 +26,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class CaseRecord:
-    """`case.json`: what the arrays beside it are."""
+    """`case.json`: describes the arrays next to it."""
 
     format_version: int = FORMAT_VERSION
     case_id: str
@@ -61,7 +61,7 @@ def preprocess_image(
     Args:
         volume: The scan, read with the plan's orientation; whole numbers may be as the file stores them.
         plan: What to bring it to.
-        dtype: Of the result.
+        dtype: Type of the result.
 
     Returns:
         (I, J, K) normalised intensities, and the grid they lie on.
@@ -105,7 +105,7 @@ def preprocess_case(
     The scan is let go before the label is read: at no time are there more than three volumes in memory.
 
     Args:
-        files: Of the case.
+        files: Image and label of the case.
         plan: What to make.
         cases_dir: Where the case's folder goes.
         source: The content of the files where it is known; hashed here otherwise.

@@ -39,7 +39,7 @@ class Dataset:
     """What dataset.json and the two folders say."""
 
     name: str
-    """Of the folder, such as `Task07_Pancreas`."""
+    """Name of the dataset's folder, such as `Task07_Pancreas`."""
     folder: Path
     modality: str
     """`CT`, `MRI` ..., or an empty string where dataset.json does not say."""
@@ -56,7 +56,7 @@ def read_dataset(folder: Path, *, keep_broken: bool = False) -> Dataset:
 
     Args:
         folder: Holds dataset.json, imagesTr and labelsTr.
-        keep_broken: Go on where an image or label lacks its partner, and tell so in `broken`.
+        keep_broken: Continue where an image or label has no partner, and list it in `broken`.
 
     Raises:
         DatasetError: The folder or dataset.json is missing or odd, or an image or label lacks its partner.

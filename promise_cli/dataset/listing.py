@@ -29,7 +29,7 @@ def find_cases(
 
     Args:
         folder: The dataset's.
-        content: Of its dataset.json: `training` (MSD) or `dataset` (nnU-Net) lists the files; where neither stands,
+        content: Content of dataset.json: `training` (MSD) or `dataset` (nnU-Net) lists the files; where neither stands,
             they are found by their names.
 
     Returns:
@@ -148,7 +148,7 @@ def _ending_in(ending: str, found: dict[str, Path]) -> dict[str, Path]:
 
 
 def _refuse_channels(images: dict[str, Path], labels: dict[str, Path]) -> None:
-    """`case_0001` beside `case_0000` is a second channel, unless it has a label of its own."""
+    """Say whether `case_0001` next to `case_0000` is a second channel: it is, unless it has a label of its own."""
     for name, path in images.items():
         match = _CHANNEL.fullmatch(name)
         if match and match[1] in images and name not in labels:

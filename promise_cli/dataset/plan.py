@@ -93,7 +93,7 @@ class Plan:
 
     @property
     def label(self) -> int | str:
-        """As results write it: the value, or `1+2` where several are one target."""
+        """The target in results: its value, or `1+2` where several labels form it."""
         return label_text(self.labels)
 
 

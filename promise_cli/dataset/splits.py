@@ -96,7 +96,7 @@ def splits_of_dataset(
 
 
 def without_cases(splits: Splits, left_out: Collection[str]) -> Splits:
-    """The same folds without some cases, and a source that says how many of them were there."""
+    """Remove cases from all folds, and note in `source` how many were removed."""
     gone = splits.case_ids & set(left_out)
     if not gone:
         return splits

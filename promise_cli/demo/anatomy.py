@@ -1,6 +1,6 @@
 """A made-up corner of an abdomen in HU: body wall, organs, bone, gas, and equal lumps in one organ.
 
-One of the lumps is the target and nothing but a click tells which: size, shape, HU, texture and
+One of the lumps is the target and only a click says which: size, shape, HU, texture and
 place are drawn alike for all of them, and the target is picked at random afterwards. All lengths
 are millimetres in the scan's own box, axes (i, j, k) towards right, anterior and superior, origin
 in the middle of the box.
@@ -24,7 +24,7 @@ LUMP_ACROSS_MM = (14.0, 25.0)
 LUMP_CONTRAST_HU = (25.0, 40.0)
 """How far the lumps of a case stand out of their organ."""
 LUMP_DISTANCE_MM = (28.0, 45.0)
-"""From the centre of a lump to that of its nearest neighbour."""
+"""Distance between the centres of neighbouring lumps, in mm."""
 LUMP_GAP_MM = 4.0
 """Between the surfaces of two lumps, at least."""
 # Fine enough that coverage is right to about a hundredth, coarse enough for a laptop.
@@ -185,7 +185,7 @@ def _has_room(surface: Vector, box: _Box, body: Blob, inset: float, organ: Blob)
 def _draw_lumps(
     num_lumps: int, has_room: Callable[[Vector], bool], rng: np.random.Generator
 ) -> list[Blob] | None:
-    """Lumps each beside another; None where the organ leaves no room for so many."""
+    """Draw lumps next to each other; None where the organ has no room for that many."""
     lumps: list[Blob] = []
     surfaces: list[Vector] = []
     directions = _unit_vectors(400, rng)

@@ -28,7 +28,7 @@ LOOKALIKE = (
     "promise-predict -i imgs -p points_lookalike.json -o predictions/lookalike",
     "promise-evaluate predictions/lookalike",
 )
-"""The same scans with the click on a look-alike, scored against the target's label."""
+"""The commands again with each click on a look-alike, scored against the target's label."""
 
 
 def main(folder: Path) -> int:

@@ -4,7 +4,7 @@
 
 writes `FOLDER/Task99_Phantom` in the Medical Segmentation Decathlon's layout, the scans of fold 0's
 test cases in `FOLDER/imgs`, one click on each target in `FOLDER/points.json`, and clicks on the
-nearest look-alike instead in `FOLDER/points_lookalike.json`. Nothing but the click tells target and
+nearest look-alike instead in `FOLDER/points_lookalike.json`. Only the click tells target and
 look-alikes apart.
 """
 
@@ -103,7 +103,7 @@ def write_phantom(root: Path, num_cases: int = 24, seed: int = 0) -> Path:
 
 
 def draw_case(number: int, seed: int) -> PhantomCase:
-    """Draw the case of this number, counted from 0, whatever other cases there are."""
+    """Draw one case, counted from 0; it does not depend on how many others there are."""
     generator = np.random.default_rng(np.random.SeedSequence([seed, number]))
     geometry, scene, scanner, hand = generator.spawn(4)
     spacing = SPACINGS[number % len(SPACINGS)]

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = ".tmp-"
-"""Of what is being written; what is left of it by a killed process may be deleted."""
+"""Names of files that are being written begin so; leftovers of a killed process may be deleted."""
 
 
 def temporary_of(path: Path) -> Path:
-    """A hidden name beside `path` that no other process has, on this machine or another."""
+    """Make a hidden name next to `path` that no other process uses, on this machine or another."""
     return path.with_name(f"{PREFIX}{secrets.token_hex(4)}-{path.name}")
 
 
@@ -24,7 +24,7 @@ def target_of(temporary: Path) -> str | None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, delete it otherwise.
+    """Yield a temporary path next to `path`; rename it to `path` when the block succeeds, delete it otherwise.
 
     The temporary name is hidden and keeps all suffixes of `path`, because libraries choose the format by them.
     The bytes are flushed to the disk before the rename, so that a power cut leaves the old file or the new one.
@@ -47,7 +47,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path` that takes its place when the block ends well, and goes otherwise.
+    """Yield an empty folder next to `path` that replaces it when the block succeeds, and is deleted otherwise.
 
     Between the old folder and the new one there is a moment with none.
     """

@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 from promise_cli.console import warn
 
 PATIENCE = 5.0
-"""Seconds of waiting after which a user is told why nothing moves."""
+"""Seconds of waiting after which a message says why nothing happens."""
 
 
 @contextmanager

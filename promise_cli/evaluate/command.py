@@ -66,12 +66,12 @@ def evaluate(
 
     Args:
         predictions: Folder of masks, one mask, or an MSD folder; None: the newest under the root.
-        labels: The same for the labels; None: those that predictions.json names.
+        labels: Folder or file of the labels; None: those that predictions.json names.
         root: Workspace; None: $PROMISE_ROOT, else the current folder.
         output: Folder of the results; None: that of the predictions.
-        tolerances_mm: Of NSD; None: the protocol's.
+        tolerances_mm: Tolerances of NSD; None: that of the protocol.
         protocol: `promise`: 5 mm for every dataset; `msd`: the task's own tolerance.
-        metrics: What to measure beside Dice and NSD.
+        metrics: Metrics to compute besides Dice and NSD.
         empty: What a metric is where both masks are empty.
         missing: What becomes of a case without prediction.
         compare_with: Other predictions of the same cases, or the metrics.json of such.
@@ -157,7 +157,7 @@ def _refuse_unwritable(pairing: Pairing, places: Sequence[Path]) -> None:
 
 
 def _write(report: Report, pairing: Pairing, folder: Path, *, nnunet: bool, page: bool) -> None:
-    """Write all files; first of all, those of an earlier evaluation go that would stay beside other numbers."""
+    """Write all files, after removing those of an earlier evaluation that would not fit the new numbers."""
     remove_stale_page(folder)
     if not nnunet:
         remove_stale(folder, MARKS, [NNUNET_FILE])

@@ -30,7 +30,7 @@ class Rules:
     empty: EmptyPolicy
     missing: MissingPolicy
     further: tuple[FurtherMetric, ...] = ()
-    """What to measure beside Dice and NSD."""
+    """Metrics to compute besides Dice and NSD."""
     ignored: int | None = None
     """Value of a label's voxels that are taken out of both masks."""
 
@@ -57,7 +57,7 @@ def make_score(
     found: Scores,
     rules: Rules,
 ) -> CaseScore:
-    """Put a case's numbers beside its names, and apply the policies."""
+    """Make the score of a case from its numbers and names, and apply the policies."""
     status = _status(pair, found)
     dice, nsd = found.dice, found.nsd
     if status in {"both_empty", "prediction_missing"}:
@@ -82,7 +82,7 @@ def make_score(
 
 
 def further_values(found: Scores, status: Status, rules: Rules) -> dict[str, float]:
-    """What was asked for beside Dice and NSD, by key; NaN where it does not exist.
+    """Metrics that were asked for besides Dice and NSD, by key; NaN where one does not exist.
 
     The policies apply as to Dice, but a distance and a volume have no value that is as bad as nothing: where Dice
     would be set to 0 they stay without one.

@@ -1,4 +1,4 @@
-"""Many cases over processes, and the labels that only some of them have."""
+"""Scoring of many cases over processes, labels that only some cases have, and refusals of an absent target."""
 
 import math
 import time
@@ -22,7 +22,7 @@ def score_cases(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> Ite
 
     Args:
         pairs: The cases.
-        rules: For all of them.
+        rules: Rules that hold for all cases.
         workers: Processes; 0 works in this one, None begins here and takes one a core when much
             is left.
 
@@ -41,7 +41,7 @@ def score_cases(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> Ite
 
 
 def _score_beside(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> Iterator[ScoredCase]:
-    """In processes, which end with this one; in order, so that one that is done early waits for those before it."""
+    """Score in processes that end with this one; results keep the order of the pairs."""
     jobs = [Job(pair, pair.case_id, 0) for pair in pairs]
     waiting: dict[int, ScoredCase] = {}
     next_one = 0

@@ -22,7 +22,7 @@ def score_other(
     Args:
         other: A folder of masks or one mask, which are scored now; a metrics.json, or a folder with nothing else.
         pairing: This set.
-        rules: For both.
+        rules: Rules that hold for both sets.
         workspace: Where labels are looked for.
         workers: Processes.
 

@@ -1,4 +1,4 @@
-"""The smallest box round what is not 0 in an array, found in little more than one pass over the memory."""
+"""The smallest box around all nonzero voxels of an array, found in little more than one pass over the memory."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ Box = tuple[slice, slice, slice]
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A mask without the empty space round it."""
+    """A mask without the empty space around it."""
 
     inside: NDArray[np.bool_]
     """(I, J, K), a view of the mask where that is bool; 0 x 0 x 0 for an empty mask."""
@@ -76,7 +76,7 @@ def count_common(a: Crop, b: Crop) -> int:
 
 
 def _join(a: slice, b: slice) -> slice:
-    """From the first to the last of two spans, of which either may be empty."""
+    """Span from the start of the first to the end of the last of two spans; either may be empty."""
     filled = [span for span in (a, b) if span.stop > span.start] or [slice(0, 1)]
     return slice(min(span.start for span in filled), max(span.stop for span in filled))
 
@@ -100,6 +100,6 @@ def _view_words(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _span(found: NDArray[np.bool_]) -> slice:
-    """From the first to the last true value; 0 to 0 where there is none."""
+    """Span from the first to the last true value; 0 to 0 where there is none."""
     indices = np.flatnonzero(found)
     return slice(int(indices[0]), int(indices[-1]) + 1) if indices.size else slice(0, 0)

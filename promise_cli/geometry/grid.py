@@ -50,7 +50,7 @@ class Grid:
 
     @cached_property
     def shear_degrees(self) -> float:
-        """By how much two axes miss the right angle at most."""
+        """Largest deviation of two axes from a right angle, in degrees."""
         unit = self.affine[:3, :3] / np.array(self.spacing)
         cosines = np.abs(unit.T @ unit - np.eye(3))
         return float(np.degrees(np.arcsin(min(1.0, cosines.max()))))

@@ -1,10 +1,10 @@
-"""From a scan's grid to the plan's spacing and back, trilinear, without drift.
+"""Resampling from a scan's grid to the plan's spacing and back: trilinear and without drift.
 
 The target grid covers exactly the scan's extent: its shape is rounded once, and both ways use the same two shapes, so
 that index x of one axis with n voxels means index (x + 0.5) N / n - 0.5 of the same axis with N voxels. (The authors'
 code rounds each way on its own and loses up to a voxel at the far edge.)
 
-Trilinear interpolation is three linear ones. They are done plane by plane in the order of the memory, so that beside
+Trilinear interpolation is three linear ones. They are done plane by plane in the order of the memory, so that besides
 the array and the result there are only two planes; SimpleITK's filter takes several times as long and two more copies
 of the scan (docs/benchmarks.md).
 """
@@ -42,9 +42,9 @@ def resample(
 
     Args:
         array: Intensities of any type; they are interpolated as float32.
-        shape: Of the result.
+        shape: Shape of the result.
         finish: Applied to each plane of the result.
-        dtype: Of the result.
+        dtype: Type of the result.
 
     Returns:
         (I, J, K), in the array's own memory order.
@@ -93,8 +93,8 @@ def resample_window(
     Args:
         window: (I, J, K), its voxel (0, 0, 0) at `origin` of the target grid; may reach beyond the grid.
         origin: Index in the target grid.
-        grid_shape: Of the target grid.
-        scan_shape: Of the scan.
+        grid_shape: Shape of the grid at the plan's spacing.
+        scan_shape: Shape of the scan.
 
     Returns:
         The values of the scan's voxels whose centres lie in the window, and where they lie in the scan; empty
@@ -120,7 +120,7 @@ class _Line:
     """The index at or below each sample."""
     after: NDArray[np.intp]
     share: NDArray[np.float32]
-    """Of the index after."""
+    """Weight of the next index, 0 to 1; the index itself has the rest."""
 
     @classmethod
     def along(cls, voxels: int, start: float, step: float, samples: int) -> "_Line":

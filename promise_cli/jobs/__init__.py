@@ -1,4 +1,4 @@
-"""How work on many cases is shared: processes within memory, commands beside each other, shards of a job.
+"""Work on many cases: processes within the free memory, simultaneous commands, and shards of a job.
 
 `memory` says how much there is, `pool` runs jobs in processes, `claim` keeps two commands off one case, `shard` is
 one part of a job that several machines do, and `signals` keeps what must not be cut short.

@@ -19,7 +19,7 @@ R = TypeVar("R")
 _OUT_OF_MEMORY = 77
 """Exit status of a process that Python itself denied memory."""
 MEMORY_SHARE = 0.9
-"""Of the free memory that the estimated peaks of all running jobs may fill."""
+"""Share of the free memory that the estimated peaks of all running jobs may fill."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Job(Generic[T]):
 
     item: T
     name: str
-    """Of its case, for messages."""
+    """Name of the job's case, for messages."""
     peak: int
     """Bytes that it needs at most, as far as can be known before."""
 
@@ -57,9 +57,9 @@ def run_jobs(
 
     Args:
         function: Must be picklable unless `workers` is 0.
-        jobs: Begun in their order, except where one does not fit into the free memory beside those at work.
+        jobs: Started in order, except where one does not fit into the free memory next to the running ones.
         workers: Processes; 0 works in this one; None: one a core.
-        description: Of the progress bar.
+        description: Text of the progress bar.
 
     Returns:
         The results in the jobs' order.
@@ -76,7 +76,7 @@ def run_jobs(
 def start_jobs(
     function: Callable[[T], R], jobs: Sequence[Job[T]], workers: int | None
 ) -> Iterator[tuple[int, R | Death]]:
-    """The same in processes, without a progress bar: results as they come, each with its job's number.
+    """Run jobs in processes without a progress bar; results come as they finish, each with its job's number.
 
     The processes end with the iterator, and with this process, however that ends.
     """

@@ -162,7 +162,7 @@ def _target(
 
 
 def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
-    """The kept plan, unless it now means another label; what else has moved under it is told.
+    """Return the kept plan, unless its target now means another label; other changes of the dataset are reported.
 
     Raises:
         PlanError: Its target's value bears another name in the dataset.

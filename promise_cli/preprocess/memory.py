@@ -21,8 +21,8 @@ def estimate_peak(files: CaseFiles, spacing: Spacing | None) -> int:
     """Bytes that a process needs for one case.
 
     Args:
-        files: Of the case; where they cannot be read, their sizes on disk must do.
-        spacing: To which the case is brought; None where it is only read.
+        files: Image and label of the case; where they cannot be read, their sizes on disk are used.
+        spacing: Target spacing in mm; None where the case is only read.
     """
     try:
         if files.image.is_dir():  # all headers of a DICOM folder take nearly as long as its slices
@@ -40,7 +40,7 @@ def estimate_peak(files: CaseFiles, spacing: Spacing | None) -> int:
 
 
 def _reading(stored: Stored, other: type[np.generic]) -> int:
-    """Of one volume: as stored, and once more where a library hands out a copy or the type is changed."""
+    """Peak bytes while one volume is read: as stored, and again where a library copies it or the type changes."""
     voxels, item = math.prod(stored.grid.shape), stored.dtype.itemsize
     copies = 1 if stored.path.name.lower().endswith((".nii", ".nii.gz")) else 2
     changed = 0 if stored.dtype.kind in "iu" else np.dtype(other).itemsize + item

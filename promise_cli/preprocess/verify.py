@@ -32,12 +32,12 @@ class Survey:
     """What reading the dataset gave."""
 
     usable: tuple[Measured, ...]
-    """By case id."""
+    """Usable cases, sorted by case id."""
     left_out: tuple[LeftOut, ...]
 
     @property
     def measured(self) -> list[tuple[CaseFingerprint, Histogram]]:
-        """Of the usable cases, what the fingerprint is made of."""
+        """Measurements of the usable cases, from which the fingerprint is made."""
         found = [(one.measurement.case, one.measurement.target) for one in self.usable]
         return [(case, target) for case, target in found if case is not None and target is not None]
 
@@ -54,8 +54,8 @@ def survey_dataset(
     """Measure every case that is not known yet, and stop where one cannot be used.
 
     Args:
-        dataset: With its broken cases.
-        target_label: Of the target; several values are one target together.
+        dataset: The dataset, including its broken cases.
+        target_label: Value of the target; several values together form one target.
         folder: Where measurements are kept; commands on several shards fill it together.
         workers: Processes; 0 works in this one.
         shard: Whose cases are read first; the others' are read where nobody else has.
@@ -90,7 +90,7 @@ def survey_dataset(
 def _measure_all(
     store: Measurements, cases: Sequence[CaseFiles], workers: int | None, shard: Shard
 ) -> list[Measured]:
-    """In the order of the cases, whoever reads them."""
+    """Measure all cases in processes; results are in the order of the cases."""
     found = {files.case_id: known for files in cases if (known := store.find(files)) is not None}
     for wait in (False, True):  # first what nobody reads, then what another command was at
         missing = [files for files in shard.own_first(cases) if files.case_id not in found]

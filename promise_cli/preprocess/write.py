@@ -66,8 +66,8 @@ def make_cases(
 
     Args:
         cases: Verified.
-        plan: As `folder` holds it in plans.json.
-        folder: Of the preprocessed dataset.
+        plan: The plan that plans.json in `folder` holds.
+        folder: Folder of the preprocessed dataset.
         scratch: Where locks lie.
         workers: Processes; 0 works in this one.
         overwrite: Write all.

@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from promise_cli.report.charts import BOTTOM, RIGHT, TOP, WIDTH, Axis, draw_text, wrap_svg
 
 LOWEST_ROW, HIGHEST_ROW, HEIGHT_SHARED = 29.0, 84.0, 140.0
-"""Of one group in pixels, and what few groups share."""
+"""Least and greatest height of a group's row in pixels, and the height that few groups share."""
 CHARACTER = 6.6
 """Width of an average character of the names, in pixels."""
 MOST_CHARACTERS, LINE = 22, 11.0
-"""Of a line of a name, and its height. A name has two lines; one that is longer is cut in the middle, and shown whole
-where the mouse rests."""
+"""Characters of a line of a name, and its height in pixels. A name has two lines. A longer one is cut in the middle,
+and shown whole where the mouse rests."""
 
 
 def box_plot(groups: Mapping[str, Mapping[str, float]], title: str) -> str:
     """One box a group: median, quartiles, whiskers to the last value within 1.5 quartile ranges, every value.
 
     Args:
-        groups: By the group's name, values by case id; NaN is left out.
-        title: Of the axis of the values.
+        groups: Values by case id, for each group's name; NaN is left out.
+        title: Title of the value axis.
     """
     present = [
         (name, {case: value for case, value in values.items() if not math.isnan(value)})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 240, 46, 12, 12, 34
-"""Of a chart and of the space round its axes, in pixels."""
+"""Size of a chart and margins around its axes, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def line_chart(curves: Sequence[Curve], title: str, x_title: str) -> str:
 
 @dataclass(frozen=True)
 class Axis:
-    """From values to pixels."""
+    """Conversion from values to pixels along one axis of a chart."""
 
     low: float
     high: float

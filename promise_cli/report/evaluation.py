@@ -53,11 +53,11 @@ class _Case:
     anchor: str
     scores: list[CaseScore] = field(default_factory=list)
     pictures: list[tuple[str, tuple[SlicePicture, ...]]] = field(default_factory=list)
-    """By the label's name."""
+    """Name of each pictured label, and its slices."""
 
     @property
     def lowest(self) -> float:
-        """Of its Dice; NaN where no label has one."""
+        """Lowest Dice of the case; NaN where no label has one."""
         return min((s.dice for s in self.scores if not math.isnan(s.dice)), default=math.nan)
 
 

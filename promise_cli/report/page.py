@@ -30,5 +30,5 @@ def render(template: str, **values: object) -> str:
 
 
 def _number(value: float, decimals: int = 4) -> str:
-    """As every table of scores shows it; a count is shown whole."""
+    """Format a number for a table; a count has no decimals."""
     return str(value) if isinstance(value, int) else format_number(value, decimals)

@@ -28,7 +28,7 @@ from promise_cli.volume import Volume, read_label, read_volume
 
 REPORT = "report.html"
 NUM_COLOURS = 6
-"""Of lesions that are told apart, by the classes c0, c1, ... of page.css."""
+"""Number of lesions with a colour of their own, by the classes c0, c1, ... of page.css."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def draw_prediction(
     """Three slices through the first foreground click, or where the mask is largest where there is none.
 
     Args:
-        scan: With its voxels, axes RAS.
+        scan: The scan with its voxels, axes RAS.
         mask: (I, J, K) on `scan.grid`; each value is outlined by itself.
-        clicks: As they were understood.
+        clicks: Clicks as predictions.json lists them.
     """
     crosses = crosses_of(clicks, scan.grid)
     at = next((voxel for kind, voxel in crosses if kind == "click"), None)
@@ -77,7 +77,7 @@ def crosses_of(clicks: Sequence[ClickRecord], grid: Grid) -> list[tuple[str, Ind
 
 
 def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) -> None:
-    """Write report.html beside the masks of a folder.
+    """Write report.html next to the masks of a folder.
 
     Args:
         folder: Holds predictions.json.
@@ -112,7 +112,7 @@ def _case(
 
 
 def _draw_again(case: PredictedCase, folder: Path) -> tuple[SlicePicture, ...]:
-    """From the files, for a case of an earlier call."""
+    """Draw a case of an earlier call from its files."""
     scan = read_volume(Path(case.scan), keep_integers=True)
     mask = read_label(folder / case.mask, like=scan).array.astype(np.uint8)
     return draw_prediction(scan, mask, case.clicks)

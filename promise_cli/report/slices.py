@@ -13,15 +13,15 @@ from promise_cli.geometry.box import Box, Index, bounding_box
 from promise_cli.geometry.grid import Spacing
 
 MARGIN_MM = 25.0
-"""A picture shows so much round the masks."""
+"""Margin around the masks that a picture shows, in mm."""
 LEAST_MM = 80.0
-"""And no less than this from edge to edge."""
+"""Least width and height of a picture, in mm."""
 CROSS_MM = 6.0
-"""From end to end of a click's cross."""
+"""Length of the lines of a click's cross, in mm."""
 BARS_MM = (1, 2, 5, 10, 20, 50, 100)
 """Lengths of scale bars."""
 QUALITY = 80
-"""Of the JPEG."""
+"""JPEG quality, 1 to 95."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +40,14 @@ class SlicePicture:
 
     plane: str
     left: str
-    """Which side of the patient is at the left of the picture; `top` likewise."""
+    """Side of the patient at the left of the picture: R, L, A or P; `top` is the side at its top."""
     top: str
     number: int
-    """Of the slice, from 1."""
+    """Number of the slice, counted from 1."""
     of: int
     """Slices of the scan along that axis."""
     counted_from: str
-    """Which side of the patient the first of them is at."""
+    """Side of the patient where the first slice lies."""
     width_mm: float
     height_mm: float
     columns: int
@@ -76,8 +76,8 @@ _PLANES = (
     ("coronal", 1, "behind", 0, 2, "R", "S"),
     ("sagittal", 0, "the left", 1, 2, "A", "S"),
 )
-"""In RAS, columns run from right to left of the patient, or from anterior; rows from anterior or superior: all
-against the axis."""
+"""Each plane's name, the axis across it, and its column and row axes. Pictures run against the RAS axes: columns from
+the patient's right or anterior side, rows from the anterior or superior side."""
 
 
 def draw_slices(
@@ -144,7 +144,7 @@ class _Shown:
     first: list[int]
     """Where it begins in the scan."""
     size: Sequence[int]
-    """Of the scan."""
+    """Shape of the whole scan, (I, J, K)."""
 
 
 def _draw(plane: tuple[str, int, str, int, int, str, str], shown: _Shown) -> SlicePicture:

@@ -77,7 +77,7 @@ def notes_of_comparison(comparison: Comparison) -> tuple[str, ...]:
         if test.excluded
     ]
     return (
-        (f"cases left out of the comparison for want of a value: {', '.join(counts)}",)
+        (f"cases left out of the comparison because a value is missing: {', '.join(counts)}",)
         if counts
         else ()
     )

@@ -34,7 +34,7 @@ class MetricComparison:
     excluded: int
     """Cases in which one or both have none."""
     mean: float
-    """Of this set, over those n cases."""
+    """Mean of this set over the n cases."""
     other_mean: float
     mean_difference: float
     """This set minus the other."""
@@ -42,9 +42,9 @@ class MetricComparison:
     interval_t: tuple[float, float]
     """95 % interval of the mean difference by Student's t."""
     interval: tuple[float, float]
-    """The same by the bootstrap over cases."""
+    """95 % interval of the mean difference, by the bootstrap over cases."""
     t: float
-    """Of the paired t-test with n - 1 degrees of freedom."""
+    """Statistic of the paired t-test with n - 1 degrees of freedom."""
     t_p: float
     """Two-tailed."""
     t_p_holm: float
@@ -66,7 +66,7 @@ class LabelComparison:
     label: int | str
     name: str
     metrics: dict[str, MetricComparison]
-    """By the metric's key, such as `dice` and `nsd_5.0mm`."""
+    """Comparison of each metric by its key, such as `dice` and `nsd_5.0mm`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class Comparison:
     tests: int
     """How many p-values of the t-test Holm's correction counts."""
     wilcoxon_tests: int
-    """The same of Wilcoxon's test, which also tests differences that do not vary."""
+    """Number of Wilcoxon tests in Holm's correction; this test also covers differences that do not vary."""
     labels: tuple[LabelComparison, ...]
 
 

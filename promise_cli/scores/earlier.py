@@ -24,7 +24,7 @@ def read_scores(path: Path, settings: Mapping[str, Any]) -> PairedScores:
     """The scores of a metrics.json.
 
     Args:
-        path: Of the file.
+        path: The metrics.json to read.
         settings: What `SETTINGS` names, as they are in the set to compare with.
 
     Raises:

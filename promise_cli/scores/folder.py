@@ -12,11 +12,11 @@ Marks = Mapping[str, re.Pattern[str]]
 """File name -> what only a file that this command wrote holds."""
 
 TOOL = re.compile(r'"tool":\s*"promise_cli ')
-"""In every JSON file of results."""
+"""Mark of this tool in every JSON file of results."""
 METHOD = re.compile(r"^promise_cli [^\s,:]+[,:] ", re.MULTILINE)
-"""In every Markdown file of results: how they were computed."""
+"""Mark of this tool in every Markdown file of results: the line that says how they were computed."""
 MOST_CHARACTERS = 1_000_000
-"""Of a file that are looked through."""
+"""Number of characters of a file in which a mark is looked for."""
 
 
 def claim_folder(
@@ -26,7 +26,7 @@ def claim_folder(
 
     Args:
         folder: Need not be there, and is not made.
-        marks: Of all files that this command writes.
+        marks: Marks of all files that this command writes, by file name.
         names: Those that it is going to write.
         writer: The command.
 

@@ -10,7 +10,7 @@ from promise_cli.scores.score_record import CaseScore, LabelSummary
 from promise_cli.scores.statistics import Statistics
 
 FurtherMetric = Literal["hd95", "assd", "precision", "recall", "volume_difference"]
-"""What may be asked for beside Dice and NSD."""
+"""Metrics that may be asked for besides Dice and NSD."""
 PairedScores = Mapping[tuple[str, str], Mapping[str, float]]
 """Values by metric's key, by case id and label."""
 
@@ -20,9 +20,9 @@ class Metric:
     """One column of numbers."""
 
     key: str
-    """In `metrics.csv`: `dice`, `nsd_5.0mm`, `hd95_mm` ..."""
+    """Column of `metrics.csv`: `dice`, `nsd_5.0mm`, `hd95_mm` ..."""
     title: str
-    """With its unit, for people."""
+    """Name with its unit, for tables and pages."""
     better: Literal["higher", "lower", "zero"]
     best: float
     """Its value where prediction and reference agree."""

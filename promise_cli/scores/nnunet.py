@@ -19,7 +19,7 @@ Files = Mapping[str, tuple[Path | None, Path]]
 def to_nnunet(report: Report, files: Files) -> dict[str, Any]:
     """`foreground_mean`, `mean` by label, and `metric_per_case`; NaN as nnU-Net's JSON has it. `tool` is ours.
 
-    Dice and IoU are NaN where both masks are empty and are left out of the means, whatever `--empty` says, since that
+    Dice and IoU are NaN where both masks are empty and are left out of the means regardless of `--empty`, since that
     is nnU-Net's rule. A case that is missing and skipped has no value at all; one that counts as zero has Dice and
     IoU 0.
     """

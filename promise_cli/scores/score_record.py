@@ -42,15 +42,15 @@ class CaseScore:
     dice: float
     """NaN, and null in the file, where it does not exist."""
     nsd: dict[str, float]
-    """By tolerance in mm, such as `5.0`."""
+    """NSD by tolerance in mm, such as `5.0`."""
     further: dict[str, float] = field(default_factory=dict)
     """What was asked for beyond Dice and NSD, such as `hd95_mm`; NaN where it does not exist."""
     reference_voxels: int
     prediction_voxels: int
     common_voxels: int
-    """In both masks."""
+    """Number of voxels that both masks hold."""
     scan_voxels: int
-    """Of the whole scan."""
+    """Number of voxels of the whole scan."""
     reference_ml: float
     prediction_ml: float
     spacing: tuple[float, float, float]
@@ -118,5 +118,5 @@ class Report:
     bootstrap: Bootstrap = Bootstrap()
     summary: Summary
     comparison: Comparison | None = None
-    """With another set of predictions; null where none was asked for."""
+    """Paired tests against another set of predictions; null where none was asked for."""
     cases: tuple[CaseScore, ...]

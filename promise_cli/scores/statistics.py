@@ -22,7 +22,7 @@ class Statistics:
     """Cases that have none: both masks empty, or a prediction that is missing and was skipped."""
     mean: float
     sd: float
-    """With n - 1 in the denominator."""
+    """Standard deviation, with n - 1 in the denominator."""
     median: float
     quartiles: tuple[float, float]
     """The 25th and 75th percentile, linear between values."""
@@ -39,7 +39,7 @@ def mean_of(values: Iterable[float]) -> float:
 
 
 def format_number(value: float, places: int) -> str:
-    """As tables show it; a dash where there is no value."""
+    """Format a number for tables; a dash where there is no value."""
     return "-" if math.isnan(value) else f"{value:.{places}f}"
 
 

@@ -1,4 +1,4 @@
-"""Scans and labels as arrays on a grid, whatever the file's format, and masks back on the scan's own grid.
+"""Scans and labels as arrays on a grid, in every file format, and masks back on the scan's own grid.
 
 A scan is stored with its axes in any order and direction. `read_volume` turns it to the closest RAS+ order, axes
 (i, j, k) with k through-plane for an axial scan, and remembers how, so that `write_mask` undoes it exactly. The same

@@ -21,7 +21,7 @@ def open_itk(path: Path) -> Stored:
     """Read the header of a NRRD or MetaImage file.
 
     Raises:
-        VolumeError: As `open_stored`.
+        VolumeError: An error of `open_stored`.
     """
     kind = "NRRD" if path.name.lower().endswith(".nrrd") else "MetaImage"
     try:
@@ -78,7 +78,7 @@ def itk_reason(error: Exception) -> str:
 
 
 def refuse_memory(error: Exception) -> None:
-    """Raise what want of memory is, which ITK tells like any other mistake: the file is not to blame.
+    """Raise `MemoryError` where memory ran out: ITK reports that like any other error, but the file is not at fault.
 
     Raises:
         MemoryError: ITK could not allocate an image.

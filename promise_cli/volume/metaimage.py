@@ -1,4 +1,4 @@
-"""What ITK's MetaImage reader leaves unsaid: it mends odd spacings and reads damaged data without an error."""
+"""Checks that ITK's MetaImage reader lacks: it changes odd spacings and reads damaged data without an error."""
 
 import math
 import re
@@ -25,7 +25,7 @@ class MetaHeader:
 
     @property
     def num_bytes(self) -> int | None:
-        """Of the voxels unpacked; None where their type is unknown."""
+        """Size of the unpacked voxels in bytes; None where their type is unknown."""
         kind = self.fields.get("ElementType", "").removeprefix("MET_")
         size = _BYTES.get(kind.removesuffix("_ARRAY").removeprefix("U"))
         channels = int(self.fields.get("ElementNumberOfChannels", "1"))

@@ -7,9 +7,9 @@ from pathlib import Path
 from promise_cli.errors import VolumeError
 
 SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd")
-"""Of files that hold a scan or label, the longer before what they end in. `.seg.nrrd` is 3D Slicer's segmentation."""
+"""Endings of files that hold a scan or label; longer endings come first. `.seg.nrrd` is 3D Slicer's segmentation."""
 FORMATS = ".nii.gz, .nii, .nrrd, .mha or .mhd, or are a folder of DICOM slices"
-"""As messages name them."""
+"""The formats as messages list them."""
 
 _NRRD_DATA = re.compile(rb"^data ?file:\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 _MHD_DATA = re.compile(rb"^ElementDataFile\s*=\s*(.+?)\s*$", re.MULTILINE)

@@ -43,7 +43,7 @@ def open_nifti(path: Path) -> Stored:
     """Read the header of a NIfTI file.
 
     Raises:
-        VolumeError: As `open_stored`.
+        VolumeError: An error of `open_stored`.
     """
     try:
         _check_start(path)
@@ -87,7 +87,7 @@ def _check_start(path: Path) -> None:
 
 
 def _written_spacing(path: Path) -> NDArray[np.float64]:
-    """The header's three spacings as they stand in the file: nibabel mends zero and negative ones silently."""
+    """Read the three spacings as written in the file: nibabel silently fixes zero and negative ones."""
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     with opener(path, "rb") as file:
         start = file.read(540)
@@ -111,7 +111,7 @@ def _notes(header: nib.Nifti1Header, grid: Grid, pixdim: NDArray[np.float64]) ->
             " the affine is taken"
         )
     elif int(header["sform_code"]) > 0 and int(header["qform_code"]) > 0 and not shear_note(grid):
-        # A qform cannot hold a shear, so beside one it must differ.
+        # A qform cannot hold a shear, so it must differ from such an sform.
         apart = _distance_of_qform(header, grid)
         if apart > max(1.0, min(grid.spacing)):
             notes.append(

@@ -30,15 +30,15 @@ class Volume:
     array: NDArray[Any]
     """(I, J, K)."""
     grid: Grid
-    """Of `array`, in the orientation that was asked for."""
+    """Grid of `array`, in the requested orientation."""
     stored_grid: Grid
-    """Of the file."""
+    """Grid of the file, in its own axis order."""
     axes: NDArray[np.float64]
     """nibabel's orientation transform (3, 2): from the file's axes to those of `array`."""
     header: nib.Nifti1Header
     """The file's header, or one made for its grid where the file is no NIfTI."""
     notes: tuple[str, ...] = ()
-    """What is odd about the file's geometry and need not be mended."""
+    """Oddities of the file's geometry that need no fix."""
     header_spacing: Spacing | None = None
     """mm along the file's axes as its header has it, to the last bit; None: `stored_grid.spacing`."""
 
@@ -88,7 +88,7 @@ def _open(path: Path) -> Stored:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Name the file in whatever a library raises over it, so that one odd file among many is one line."""
+    """Turn any error that a library raises about a file into one line that names the file."""
     try:
         yield
     except (PromiseError, MemoryError):
@@ -156,7 +156,7 @@ def read_label(path: Path, orientation: Orientation = "RAS", like: Volume | None
             turned differently where axes lie near 45 degrees.
 
     Raises:
-        VolumeError: As `read_volume`, or a value is no whole number.
+        VolumeError: An error of `read_volume`, or a value is not a whole number.
     """
     if path.is_dir():
         raise VolumeError(f"{path}: a folder; a label is one file, such as {case_id(path)}.nii.gz")

@@ -1,4 +1,4 @@
-"""What every format's reader gives: a scan as its file has it, of which so far only the header was read."""
+"""The common result of all readers: a scan as stored, of which only the header has been read."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,17 +30,17 @@ class Stored:
 
     path: Path
     grid: Grid
-    """Of the file, axes as they are stored."""
+    """Grid of the file, with its axes in stored order."""
     header: nib.Nifti1Header
     """The file's own, or one made for its grid: what a mask on this grid is written with."""
     dtype: np.dtype[Any]
-    """Of the voxels as they are stored and, where the header says so, scaled."""
+    """Type of the voxels, after scaling where the header asks for it."""
     load: Load
     """Reads the voxels (I, J, K): as float32, or for None as `dtype`."""
     notes: tuple[str, ...] = ()
-    """What a user should know and need not mend."""
+    """Oddities that a user should know of but need not fix."""
     header_spacing: Spacing | None = None
-    """As the header has it, to the last bit; None: the grid's."""
+    """Spacing in mm from the header, to the last bit; None where it is that of the grid."""
 
 
 def spatial_shape(shape: Sequence[int], path: Path) -> Shape:
@@ -83,7 +83,7 @@ def header_spacing(found: Spacing | None, grid: Grid) -> Spacing:
 
     Args:
         found: mm along the file's axes as its header has it; None where it has none.
-        grid: Of the file.
+        grid: Grid of the file.
     """
     if found and np.allclose(found, grid.spacing, rtol=SPACING_TOLERANCE, atol=0):
         return found
@@ -106,6 +106,6 @@ def header_for(grid: Grid) -> nib.Nifti1Header:
     header.set_data_shape(grid.shape)
     header.set_xyzt_units("mm")
     header.set_sform(grid.affine, 1)
-    # A qform holds no shear: where the axes are sheared, the sform alone tells the truth.
+    # A qform holds no shear: where the axes are sheared, only the sform is right.
     header.set_qform(grid.affine, 0 if shear_note(grid) else 1)
     return header

@@ -39,7 +39,7 @@ class Fingerprint:
     """Label value -> name."""
     target_label: int
     target_labels: tuple[int, ...] = ()
-    """As in the plan: where several labels are one target, all of them."""
+    """Values of all labels that form the target, where there are several; empty for a single one."""
     target_name: str
     median_shape: Shape
     median_spacing: Spacing

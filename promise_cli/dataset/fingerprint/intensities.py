@@ -14,7 +14,7 @@ intensities are thinned evenly, which moves a percentile's rank by less than 1 i
 
 @dataclass(frozen=True, kw_only=True)
 class Intensities:
-    """Of the target's voxels over all cases, as stored (HU for CT)."""
+    """Statistics of the target's intensities over all cases, as stored (HU for CT)."""
 
     num_voxels: int
     """How many intensities the numbers below are made of."""

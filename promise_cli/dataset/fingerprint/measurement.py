@@ -41,7 +41,7 @@ class CaseFingerprint:
     """Label value -> number of voxels, background left out."""
     target_ml: float
     shear_degrees: float = 0.0
-    """By how much two axes miss the right angle at most."""
+    """Largest deviation of two axes from a right angle, in degrees."""
     warnings: tuple[str, ...] = ()
 
 

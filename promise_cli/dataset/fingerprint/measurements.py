@@ -71,7 +71,7 @@ class Measurements:
         """Read a case unless it is known.
 
         Args:
-            files: Of the case.
+            files: Image and label of the case.
             wait: Whether to wait for another command that reads the same case.
 
         Returns:
@@ -104,7 +104,7 @@ class Measurements:
         return self.folder / "measured" / f"{files.case_id}.npz"
 
     def _key(self, files: CaseFiles) -> str:
-        """What a measurement depends on beside the content of the files."""
+        """Everything besides the files' content that a measurement depends on."""
         labels = {str(value): name for value, name in self.dataset.labels.items()}
         names = [
             str(path).removeprefix(f"{self.dataset.folder}/") for path in (files.image, files.label)

@@ -27,7 +27,7 @@ class Source:
 
     @property
     def key(self) -> str:
-        """The content, whatever the files' times."""
+        """Hash of the files' content; their times do not matter."""
         return f"{self.image_sha256}-{self.label_sha256}"
 
 

@@ -73,7 +73,7 @@ def _curve(strategy: Strategy, trials: Sequence[Trial]) -> ClickCurve:
 
 
 def _by_case(rows: Iterable[tuple[str, list[float]]]) -> list[NDArray[np.float64]]:
-    """For each case (trials, numbers of clicks)."""
+    """Group the rows by case: one array (trials, numbers of clicks) each."""
     found: dict[str, list[list[float]]] = {}
     for case_id, values in rows:
         found.setdefault(case_id, []).append(values)

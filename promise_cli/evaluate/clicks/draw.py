@@ -30,7 +30,7 @@ FALLBACKS: dict[Strategy, tuple[Region, ...]] = {
 
 
 def trial_rng(seed: int, case_id: str, strategy: Strategy, trial: int) -> np.random.Generator:
-    """The random numbers of one trial, the same whatever else is drawn."""
+    """Random generator of one trial; it does not depend on other trials."""
     key = hashlib.sha256(f"{seed}:{case_id}:{strategy}:{trial}".encode()).digest()
     return np.random.default_rng(np.frombuffer(key, dtype=np.uint32))
 
@@ -65,8 +65,8 @@ def simulate_clicks(
         strategy: Any but `largest-error`.
         target: (I, J, K), not empty.
         through: The axis across the slices.
-        rng: Of the trial.
-        number: Of clicks; the first of many are those that fewer would be.
+        rng: Random generator of the trial.
+        number: Number of clicks; a smaller number gives the first ones of a larger.
     """
     box = bounding_box(target)
     regions = split_target(target[box], through)

@@ -17,7 +17,7 @@ from promise_cli.scores.markdown import escape, make_table
 from promise_cli.scores.statistics import format_number
 
 PLACES = 3
-"""Of a score in a table."""
+"""Decimal places of a score in a table."""
 STUDY_FILE = "clicks.json"
 FIRST_COLUMNS = ("case_id", "strategy", "trial", "clicks", "dice")
 MARKS: Marks = {

@@ -17,7 +17,7 @@ from promise_cli.scores import results_written
 from promise_cli.volume import file_stamps, volume_files
 
 UNFINISHED = "unfinished"
-"""Folder beside the results; it goes when they are there."""
+"""Folder next to the results, removed once they are written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class KeptCase:
 
     case_id: str
     key: str
-    """Of scan, label, network and request; with another key the case is done again."""
+    """Hash of scan, label, network and request; with another key the case is repeated."""
     trials: tuple[Trial, ...]
     """None where the case has nothing to click on."""
 

@@ -30,7 +30,7 @@ class TrialScore:
     clicks: int
     dice: float
     nsd: dict[str, float]
-    """By tolerance in mm."""
+    """NSD by tolerance in mm."""
     prediction_voxels: int
     outside_window: int
     """Clicks that lie in none of the network's windows and were not used."""
@@ -112,7 +112,7 @@ class ClickStudy:
     num_clicks: tuple[int, ...]
     num_trials: int
     max_windows: int = 1
-    """In how many a lesion was followed at most."""
+    """Most windows in which a lesion was followed."""
     strategies: tuple[Strategy, ...]
     without_target: tuple[str, ...]
     """Test cases that have nothing to click on and were left out."""
@@ -121,5 +121,5 @@ class ClickStudy:
 
     @property
     def windows(self) -> str:
-        """In words."""
+        """How far a lesion was followed, in words."""
         return describe_windows(self.max_windows)

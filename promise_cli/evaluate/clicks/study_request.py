@@ -24,15 +24,15 @@ class StudyRequest:
     strategies: tuple[Strategy, ...] = ("random",)
     seed: int = 0
     max_windows: int = 1
-    """For one lesion, as `promise-predict` follows it; 1 is the paper's single window."""
+    """Most windows for one lesion, as `promise-predict` follows it; 1 is the paper's single window."""
     tolerances_mm: tuple[float, ...] = ()
-    """Of NSD; none: the protocol's."""
+    """Tolerances of NSD in mm; empty: that of the protocol."""
     protocol: Protocol = "promise"
     fold: int | None = None
     run: Path | None = None
     device: str = "auto"
     output: Path | None = None
-    """Folder of the results; None: `clicks` beside the checkpoint."""
+    """Folder of the results; None: `clicks` next to the checkpoint."""
     root: Path | None = None
 
     def __post_init__(self) -> None:
@@ -47,5 +47,5 @@ class StudyRequest:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """Of clicks, ascending and none twice."""
+        """Numbers of clicks, ascending and without repetition."""
         return tuple(sorted(set(self.clicks)))

@@ -29,7 +29,7 @@ class OpenedCase:
     target: Mask
     """(I, J, K) as the file stores it."""
     spacing: Spacing
-    """Of the label's header."""
+    """Spacing in mm from the label's header."""
     through: int
     """The axis of the file across the slices."""
 
@@ -75,7 +75,7 @@ def try_clicks(
         strategy: Where the clicks go.
         trial: Number of the draw; with the request's seed, the case and the strategy it decides the clicks.
         request: Seed and numbers of clicks.
-        tolerances: Of NSD, in millimetres.
+        tolerances: Tolerances of NSD in mm.
     """
     rng = trial_rng(request.seed, case.case_id, strategy, trial)
     run = _correct if strategy == "largest-error" else _click_at_once

@@ -19,7 +19,7 @@ def dilate(source: Mask, runs: NDArray[np.int64], offset: Index, shape: Index) -
         runs: (R0 + 1, R1 + 1): at offset (a, b) the ball reaches from -runs to +runs along axis 2;
             -1 where it does not reach. Not growing along either axis.
         offset: The target's first node, counted from the source's first.
-        shape: Of the target.
+        shape: Shape of the result.
 
     Returns:
         (T0, T1, T2), true where the ball holds a source node.
@@ -54,7 +54,7 @@ def dilate(source: Mask, runs: NDArray[np.int64], offset: Index, shape: Index) -
 
 
 def _columns(runs: NDArray[np.int64]) -> list[tuple[int, list[tuple[int, int]]]]:
-    """By run, ascending: the offsets (a, b) that reach so far, with both signs and none twice."""
+    """Group the offsets (a, b) of a ball by the length of their run, ascending; each offset occurs once."""
     found: dict[int, list[tuple[int, int]]] = {}
     for a, row in enumerate(runs.tolist()):
         for b, run in enumerate(row):

@@ -31,7 +31,7 @@ class Scores:
     prediction_voxels: int
     reference_voxels: int
     common_voxels: int = 0
-    """In both masks."""
+    """Number of voxels that both masks hold."""
     distances: Distances | None = None
     """None where a mask is empty, or where they were not asked for."""
 
@@ -41,7 +41,7 @@ def dice(prediction: NDArray[Any], reference: NDArray[Any]) -> float:
 
     Args:
         prediction: (I, J, K), bool or whole numbers; what is not 0 is inside.
-        reference: The same shape.
+        reference: Reference mask of the same shape.
 
     Returns:
         0 to 1; NaN when both masks are empty, 0 when one is.
@@ -62,7 +62,7 @@ def nsd(
 
     Args:
         prediction: (I, J, K), bool or whole numbers; what is not 0 is inside.
-        reference: The same shape.
+        reference: Reference mask of the same shape.
         spacing: mm along the arrays' axes, as the file's header stores it (`docs/evaluation.md`).
         tolerances_mm: 0 or more, in mm.
 
@@ -83,10 +83,10 @@ def score_masks(
     """Dice and NSD at once, so that each mask is searched only once; arguments as `nsd`.
 
     Args:
-        prediction: As for `nsd`.
-        reference: As for `nsd`.
-        spacing: As for `nsd`.
-        tolerances_mm: As for `nsd`.
+        prediction: (I, J, K), nonzero inside.
+        reference: Reference mask of the same shape.
+        spacing: mm along the three axes.
+        tolerances_mm: Tolerances of NSD in mm.
         with_distances: Measure HD95 and ASSD too.
 
     Raises:

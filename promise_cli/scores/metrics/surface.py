@@ -154,14 +154,14 @@ def search_bits(wanted: Mask, present: Mask, offset: Index, ball: Ball) -> Mask:
         wanted: (T0, T1, T2).
         present: (S0, S1, S2).
         offset: The first node of `wanted`, counted from the first of `present`.
-        ball: Of the same axes.
+        ball: Ball of the tolerance, along the same axes.
     """
     i, j, k = wanted.shape
     return wanted & dilate(present, ball.runs, offset, (i, j, k))
 
 
 def search_tree(wanted: Mask, present: Mask, offset: Index, ball: Ball) -> Mask:
-    """The same as `search_bits` by a tree of the `present` nodes."""
+    """Do what `search_bits` does with a tree of the `present` nodes."""
     from scipy.spatial import cKDTree  # noqa: PLC0415 - half a second that few cases need
 
     targets, sources = np.argwhere(wanted) + np.array(offset), np.argwhere(present)
@@ -181,7 +181,7 @@ def search_tree(wanted: Mask, present: Mask, offset: Index, ball: Ball) -> Mask:
 
 
 def _tree_is_faster(wanted: Mask, present: Mask, ball: Ball) -> bool:
-    """By measured costs.
+    """Estimate from measured costs whether the tree is faster.
 
     0.5 ns for an offset and word of 64 nodes, 2 us for a node in a tree, 0.5 s to load scipy.
     """
