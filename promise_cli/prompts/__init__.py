@@ -1,4 +1,4 @@
-"""Clicks: read from the files of several tools, carried to voxels, written, and drawn for training."""
+"""Clicks: reading them from the files of several tools, converting them to voxels, writing and drawing them."""
 
 from promise_cli.prompts.click import (
     BACKGROUND,

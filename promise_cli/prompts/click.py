@@ -1,48 +1,48 @@
-"""What a person points at: clicks, each in a coordinate system of its own, and the lesion that they mean."""
+"""The click: a point in one of four coordinate systems, its sign, and the lesion that it belongs to."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 Space = Literal["voxel", "voxel_zyx", "LPS", "RAS"]
-"""`voxel` (i, j, k) of the file, `voxel_zyx` (k, j, i) as SimpleITK's arrays count, `LPS` and `RAS` in mm."""
+"""Coordinate system: `voxel` (i, j, k), `voxel_zyx` (k, j, i) as in SimpleITK's arrays, `LPS` or `RAS` in mm."""
 
 SPACES: tuple[Space, ...] = get_args(Space)
 
 FOREGROUND, BACKGROUND, PADDING = 1, 0, -1
-"""Signs of clicks; a padding click fills a batch up and counts as absent."""
+"""Signs of clicks. Padding clicks fill up a batch, and networks ignore them."""
 
 MAX_VALUE = 255
-"""The largest value that a mask of uint8 can hold."""
+"""Largest voxel value of a uint8 mask."""
 
 
 @dataclass(frozen=True)
 class Lesion:
-    """One thing to outline in a scan."""
+    """One object to outline in a scan."""
 
     value: int = 1
-    """Of its voxels in the mask; two lesions may share one."""
+    """Value of this lesion's voxels in the mask. Two lesions may share a value."""
     name: str = ""
     number: int = 1
-    """Which one of its case, counted from 1."""
+    """Position of this lesion among those of its case, counted from 1."""
 
 
 ONE_LESION = Lesion()
-"""What clicks mean that name nothing."""
+"""Lesion of clicks whose file does not name one."""
 
 
 @dataclass(frozen=True)
 class Click:
-    """One point that a person set."""
+    """One point that a person placed in a scan."""
 
     point: tuple[float, float, float]
-    """As given; a voxel index counts from 0 in the file as it is stored."""
+    """Three coordinates in `space`, as given. Voxel indices count from 0 along the axes of the stored file."""
     sign: int = FOREGROUND
     space: Space = "voxel"
     lesion: Lesion = ONE_LESION
 
 
 def lesions(clicks: tuple[Click, ...]) -> dict[Lesion, tuple[Click, ...]]:
-    """The clicks of each lesion, in the order of the file."""
+    """Group clicks by lesion, in the order of the file."""
     found: dict[Lesion, tuple[Click, ...]] = {}
     for click in clicks:
         found[click.lesion] = (*found.get(click.lesion, ()), click)

@@ -1,4 +1,4 @@
-"""The click that corrects a mask, as a user gives it."""
+"""The next click of a simulated user: in the middle of the largest error of a mask."""
 
 from typing import NamedTuple
 
@@ -12,23 +12,26 @@ Mask = NDArray[np.bool_]
 
 
 class Correction(NamedTuple):
-    """Where to click."""
+    """A corrective click."""
 
     voxel: tuple[int, int, int]
     foreground: bool
-    """Whether that part was missed; otherwise it was added."""
+    """True if the mask misses the target here (foreground click), False if it covers background."""
 
 
 def largest_error(
     target: Mask, prediction: Mask, spacing: Spacing, rng: np.random.Generator
 ) -> Correction | None:
-    """The middle of the largest part that is missed or added; None where nothing is.
+    """Place a click in the middle of the largest connected error of a mask.
 
     Args:
-        target: (I, J, K).
-        prediction: The same voxels; empty before the first click.
-        spacing: mm along i, j, k.
-        rng: Chooses among voxels that are equally deep.
+        target: True mask, (I, J, K).
+        prediction: Predicted mask, (I, J, K); all False before the first click.
+        spacing: Voxel size in mm along i, j, k.
+        rng: Random generator that chooses among equally deep voxels.
+
+    Returns:
+        The voxel and the sign of the click; None if the two masks are equal.
     """
     missed, added = _largest_part(target & ~prediction), _largest_part(prediction & ~target)
     size = max(_size(missed), _size(added))
@@ -43,7 +46,7 @@ def largest_error(
 
 
 def _largest_part(mask: Mask) -> tuple[Mask, NDArray[np.int64]] | None:
-    """The largest of the parts that hang together by faces, edges or corners, and its first voxel."""
+    """Find the largest 26-connected part of a mask: its voxels within their bounding box, and the box's first voxel."""
     from scipy import ndimage  # noqa: PLC0415
 
     if not mask.any():
@@ -60,7 +63,7 @@ def _size(part: tuple[Mask, NDArray[np.int64]] | None) -> int:
 
 
 def _deepest(part: Mask, spacing: Spacing, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The voxel farthest from all that does not belong to a part; beyond the array nothing does."""
+    """Find the voxel of a part that is farthest (in mm) from its surface. The array's border is surface too."""
     from scipy import ndimage  # noqa: PLC0415
 
     depth = ndimage.distance_transform_edt(np.pad(part, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]

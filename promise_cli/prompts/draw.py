@@ -18,16 +18,17 @@ def draw_clicks(
     """Draw clicks uniformly from the target and from its background (paper, section 3).
 
     Args:
-        target: (I, J, K), 0 or 1, after augmentation.
-        rng: The patch's own generator.
-        num_foreground: Drawn without repetition where the target has as many voxels; none where it is empty.
-        num_background: Likewise from the background.
-        anywhere: Draw the background clicks from the whole patch, as the authors' code does.
-        repeat: Draw with repetition, as the authors' code does.
+        target: Label of the patch after augmentation, (I, J, K), 0 or 1.
+        rng: Random generator of this patch.
+        num_foreground: Number of foreground clicks. They lie on different voxels if the target has enough. An empty
+            target gets none.
+        num_background: Number of background clicks, drawn from the background in the same way.
+        anywhere: Whether background clicks may lie on the target too, as in the authors' code.
+        repeat: Whether a voxel may be drawn more than once, as in the authors' code.
 
     Returns:
-        Clicks `(N, 3)` in voxels of the patch, and their signs `(N,)`; N is always the sum of the two numbers, filled
-        up with padding clicks.
+        Clicks `(N, 3)` in voxels of the patch, and their signs `(N,)`. N is always `num_foreground + num_background`;
+        padding clicks fill the rest.
     """
     clicks = np.zeros((num_foreground + num_background, 3), dtype=np.float32)
     signs = np.full(num_foreground + num_background, PADDING, dtype=np.int64)

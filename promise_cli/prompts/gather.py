@@ -1,4 +1,4 @@
-"""Clicks by case, and the cases whose clicks cannot be used: one of them does not spoil the others."""
+"""Clicks by case. A case whose clicks are unusable is noted with its error and does not affect the others."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,19 +11,19 @@ from promise_cli.prompts.values import shorten
 
 @dataclass
 class Gathered:
-    """What one or several click files hold."""
+    """Clicks of one or several click files."""
 
     where: str
-    """The file or folder, for errors."""
+    """Name of the file or folder in error messages."""
     clicks: dict[str, tuple[Click, ...]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
-    """Case -> why its clicks cannot be used."""
+    """Error message of each case whose clicks are unusable, by case id."""
 
     def add(self, case: str, clicks: tuple[Click, ...]) -> None:
-        """Take the clicks of a case.
+        """Add the clicks of a case.
 
         Raises:
-            PromptError: The case is there already, or a lesion of it has no foreground click.
+            PromptError: The case is already listed, it has no click, or one of its lesions has no foreground click.
         """
         where = f"{self.where}: case {shorten(case)}"
         if case in self.clicks or case in self.broken:
@@ -39,12 +39,12 @@ class Gathered:
         self.clicks[case] = clicks
 
     def spoil(self, case: str, reason: str) -> None:
-        """Note that the clicks of a case cannot be used."""
+        """Mark the clicks of a case as unusable. The first reason is kept."""
         self.clicks.pop(case, None)
         self.broken.setdefault(case, reason)
 
     def merge(self, other: "Gathered") -> None:
-        """Take what another file holds; a case in both is broken."""
+        """Add the cases of another file. A case that both files list becomes unusable."""
         for case, clicks in other.clicks.items():
             with self.case(case):
                 self.add(case, clicks)
@@ -53,7 +53,7 @@ class Gathered:
 
     @contextmanager
     def case(self, case: str) -> Iterator[None]:
-        """What is wrong inside the block concerns this case alone."""
+        """Catch a `PromptError` of the block and note it for this case."""
         try:
             yield
         except PromptError as error:

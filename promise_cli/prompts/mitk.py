@@ -1,7 +1,7 @@
-"""Point sets of MITK (`.mps`), in millimetres of ITK's LPS.
+"""Reader of MITK's point sets (`.mps`), in LPS millimetres.
 
-Each time step may carry a geometry. MITK's reader takes a point as an index of it (`mitkPointSetReaderService`): matrix
-and offset turn it into world coordinates.
+Each time step may have a geometry. Its points are then indices, which the geometry's matrix and offset convert to
+world coordinates, as in MITK's own reader (`mitkPointSetReaderService`).
 """
 
 from xml.etree import ElementTree as ET
@@ -15,17 +15,24 @@ from promise_cli.prompts.values import LIMIT, parse_coordinate, shorten, shown
 
 
 def parse_point_set(content: bytes, where: str, space: Space | None) -> tuple[Click, ...]:
-    """All points of the only time step that has any, as foreground clicks.
+    """Read the points of the only time step that has any, as foreground clicks.
+
+    Args:
+        content: Bytes of the file.
+        where: Name of the file in error messages.
+        space: Coordinate system that the user asked for, or None.
 
     Raises:
-        PromptError: No point set, a damaged number, no point, or points at several times; or it contradicts `space`.
+        PromptError: The file is no point set, has no point, has points in several time steps or has a damaged number,
+            or `space` is not LPS.
     """
     if space not in (None, "LPS"):
         raise PromptError(
-            f"{where}: MITK counts in LPS, but --space says {space}; leave out --space"
+            f"{where}: MITK's points are in LPS, but --space says {space}; leave out --space"
         )
     root = _root(content, where)
-    places = (*root.iter("time_series"), *root.iter("point_set"))  # the oldest files have no steps
+    # The oldest files have no time steps; their points lie directly in the point set.
+    places = (*root.iter("time_series"), *root.iter("point_set"))
     steps = [place for place in places if place.find("point") is not None]
     if len(steps) != 1:
         found = f"{len(steps)} sets of points" if steps else "no point"
@@ -39,13 +46,13 @@ def parse_point_set(content: bytes, where: str, space: Space | None) -> tuple[Cl
         with np.errstate(all="ignore"):
             x, y, z = (matrix @ place + offset).tolist()
         if not max(abs(x), abs(y), abs(z)) <= LIMIT:
-            raise PromptError(f"{where}: point {number} lies nowhere; correct the Geometry3D")
+            raise PromptError(f"{where}: point {number} has no finite position; correct Geometry3D")
         clicks.append(Click((x, y, z), space="LPS"))
     return tuple(clicks)
 
 
 def _root(content: bytes, where: str) -> ET.Element:
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # could expand without end
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # entities could expand without end
         raise PromptError(f"{where}: has a DOCTYPE, which MITK never writes; save the points again")
     try:
         root = ET.fromstring(content.strip())
@@ -54,7 +61,9 @@ def _root(content: bytes, where: str) -> ET.Element:
             f"{where}: not readable as XML ({error}); save the points again"
         ) from None
     if root.tag != "point_set_file":
-        raise PromptError(f"{where}: a file of <{shorten(root.tag)}>, no MITK point set")
+        raise PromptError(
+            f"{where}: no MITK point set; expected <point_set_file>, found <{shorten(root.tag)}>"
+        )
     return root
 
 

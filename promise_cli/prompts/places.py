@@ -1,4 +1,4 @@
-"""From a click's coordinate system to voxels, and what to tell about a click outside its scan."""
+"""Conversion of clicks to voxels, and the error messages of clicks outside their scan."""
 
 import difflib
 from collections.abc import Iterable
@@ -13,11 +13,20 @@ from promise_cli.prompts.click import SPACES, Click, Space
 from promise_cli.prompts.values import shorten
 
 _TIE = 1e-6
-"""A click on the border of two voxels goes to the upper one, also where its millimetres were rounded."""
+"""Tolerance in voxels: a click on the border of two voxels belongs to the upper one despite rounded millimetres."""
 
 
 def voxel_of(point: ArrayLike, space: Space, stored: Grid) -> NDArray[np.float64]:
-    """A point as (fractional) voxel index (i, j, k) of the scan's file."""
+    """Convert a point to a fractional voxel index (i, j, k) of the scan's file.
+
+    Args:
+        point: Three coordinates in `space`.
+        space: Coordinate system of the point.
+        stored: Grid of the scan's file.
+
+    Raises:
+        ValueError: The coordinate system is unknown.
+    """
     if space not in SPACES:
         raise ValueError(f"space {space!r}; use one of {', '.join(SPACES)}")
     given = np.asarray(point, dtype=np.float64)
@@ -25,12 +34,12 @@ def voxel_of(point: ArrayLike, space: Space, stored: Grid) -> NDArray[np.float64
         return given
     if space == "voxel_zyx":
         return given[::-1].copy()
-    with np.errstate(all="ignore"):  # what overflows lies outside
+    with np.errstate(all="ignore"):  # a point that overflows counts as outside the scan
         return stored.ijk(given * LPS_FROM_RAS if space == "LPS" else given)
 
 
 def point_of(ijk: ArrayLike, space: Space, stored: Grid) -> NDArray[np.float64]:
-    """A voxel index of the scan's file as a point; undoes `voxel_of`."""
+    """Convert a voxel index (i, j, k) of the scan's file to a point in `space`. This is the inverse of `voxel_of`."""
     index = np.asarray(ijk, dtype=np.float64)
     if space == "voxel":
         return index
@@ -41,7 +50,7 @@ def point_of(ijk: ArrayLike, space: Space, stored: Grid) -> NDArray[np.float64]:
 
 
 def nearest_voxel(point: ArrayLike, space: Space, stored: Grid) -> tuple[int, int, int] | None:
-    """The voxel of the scan's file that holds a point, or None where it lies outside."""
+    """Find the voxel (i, j, k) of the scan's file that holds a point; None if the point lies outside the scan."""
     nearest = _nearest(voxel_of(point, space, stored))
     if not (np.all(nearest >= 0) and np.all(nearest < np.array(stored.shape))):
         return None

@@ -140,7 +140,7 @@ def test_several_point_lists_are_several_lesions_and_share_the_background(tmp_pa
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"<points/>", "a file of <points>, no MITK point set"),
+        (b"<points/>", "no MITK point set; expected <point_set_file>, found <points>"),
         (b"<point_set_file>", "not readable as XML"),
         (b"<!DOCTYPE x><point_set_file/>", "has a DOCTYPE, which MITK never writes"),
         (b"<point_set_file/>", "holds no point; expected one point set of one time step"),
