@@ -111,9 +111,9 @@ DESCRIPTIONS = [
     (lambda folder: (folder / "dataset.json").unlink(), "!: no dataset.json; expected an MSD folder with dataset.json,"
      " imagesTr and labelsTr"),
     (d.raw_description("{"), "dataset.json: not readable as JSON (Expecting property name enclosed in double quotes:"
-     " line 1 column 2 (char 1)); mend or recreate the file"),
+     " line 1 column 2 (char 1)); fix or recreate the file"),
     (d.raw_description('{"labels": {}, "labels": {}}'), "dataset.json: not readable as JSON ('labels' is named twice);"
-     " mend or recreate the file"),
+     " fix or recreate the file"),
     (d.raw_description("[]"), "dataset.json: expected an object with labels and training, found list"),
     (d.description(labels=None), "dataset.json: no labels; expected for example {'0': 'background', '1': 'tumour'}"),
     (d.description(labels={"0": "background"}), "dataset.json: labels names nothing but background"),

@@ -1,4 +1,4 @@
-"""The commands answer at once, import nothing heavy for it, and say in one line what a user can mend."""
+"""The commands answer at once, import nothing heavy for it, and say in one line what a user can fix."""
 
 import json
 import subprocess

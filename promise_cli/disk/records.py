@@ -59,7 +59,7 @@ def load_json(path: Path) -> Any:
         ) from None
     except (ValueError, RecursionError) as error:
         raise PlanError(
-            f"{path}: not readable as JSON ({error}); mend or recreate the file"
+            f"{path}: not readable as JSON ({error}); fix or recreate the file"
         ) from None
 
 

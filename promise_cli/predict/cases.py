@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from promise_cli.session.session import Session
 
 MEMORY_MARGIN = 2.0
-"""So much of a scan's size must be free before it is read ahead."""
+"""Free memory that reading ahead needs, as a multiple of the scan's size."""
 PROBABILITIES = "probabilities"
 """Folder of `--save-prob`, below that of the masks."""
 
@@ -79,7 +79,7 @@ class CaseWork:
         """Case -> what is odd about its scan's geometry."""
 
     def has_room(self, case: str) -> bool:
-        """Whether the memory suffices to read a case beside the one in work."""
+        """Whether the memory suffices to read a case while another is being predicted."""
         grid, spacing = self.inputs.grids[case], self.predictor.plan.spacing
         voxels = np.prod(grid.shape, dtype=float)
         on_plan = voxels * np.prod(grid.spacing) / np.prod(spacing)

@@ -60,7 +60,7 @@ def predict(images: Path, prompts: Path | None = None, **options: object) -> boo
 
 
 def run(request: PredictRequest) -> bool:
-    """As `predict`, for a request."""
+    """Predict what a request asks for; see `predict`."""
     workspace = open_workspace(request.root)
     if not request.has_clicks and not request.auto:
         if needs_clicks(request):
@@ -255,7 +255,7 @@ def _without_click(inputs: Inputs, listed: set[str]) -> list[Failure]:
 
 
 def _reason(error: Exception) -> str:
-    """One line; a mistake of the program is told with its place, and does not stop the other cases either."""
+    """One line for an error; a bug is reported with its place and does not stop the other cases."""
     if isinstance(error, OSError) and not isinstance(error, PromiseError) and error.filename:
         return f"{error.filename}: {error.strerror or error}; check permissions and free space"
     if isinstance(error, PromiseError | OSError | MemoryError) or "memory" in str(error).lower():

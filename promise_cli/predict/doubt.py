@@ -11,9 +11,9 @@ def doubt_click(
     """A question about the coordinate system, with the voxels and intensities of its other readings.
 
     Args:
-        click: As it was given.
-        record: As it was understood.
-        scan: With its voxels.
+        click: The click as given.
+        record: The click as understood.
+        scan: The scan with its voxels.
         limits: The lowest and highest intensity of tissue.
     """
     low, high = limits

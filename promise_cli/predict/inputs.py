@@ -23,7 +23,7 @@ from promise_cli.prompts import (
 from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, read_grid
 
 MOST_HINTS = 20
-"""So many cases without a scan are told which names are near."""
+"""Number of cases without a scan for which similar names are suggested."""
 
 
 @dataclass
@@ -31,18 +31,18 @@ class Inputs:
     """Scans and clicks by case."""
 
     name: str
-    """Of the predictions."""
+    """Name of the set of predictions."""
     where: str
     """Names the clicks in messages."""
     scans: dict[str, Path]
     clicks: dict[str, tuple[Click, ...]]
-    """Of the cases to do; none for one that is looked at as a whole."""
+    """Clicks of each case to predict; empty for a case that is segmented as a whole."""
     attempted: set[str]
     """All cases of this call, those that cannot be done included."""
     without_click: tuple[str, ...]
     failures: list[Failure] = field(default_factory=list)
     grids: dict[str, Grid] = field(default_factory=dict)
-    """Of the scans' files, as far as they could be read."""
+    """Grids of the scans' files that could be read."""
 
 
 def gather_inputs(request: PredictRequest) -> Inputs:
@@ -196,7 +196,7 @@ def _check(
             continue
         path = inputs.scans.get(case)
         if path is None:
-            # Looking for near names takes long where no name fits, and then the first few tell enough.
+            # Looking for near names takes long where no name fits, and then the first few are enough.
             known = inputs.scans if len(inputs.failures) < MOST_HINTS else ()
             reason = unknown_case(Path(inputs.where), case, known, request.images)
             inputs.failures.append(Failure(case_id=case, reason=reason))
@@ -222,5 +222,5 @@ def _find_scans(images: Path) -> tuple[dict[str, Path], bool]:
 
 
 def _name(images: Path) -> str:
-    """Of the predictions of a folder or scan; a link keeps its own name."""
+    """Name for the predictions of a folder or scan; a link keeps its own name."""
     return images.absolute().name if images.is_dir() else case_id(images)

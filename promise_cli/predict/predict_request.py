@@ -30,7 +30,7 @@ class PredictRequest:
     device: str = "auto"
     precision: str = "auto"
     max_windows: int = MAX_WINDOWS
-    """For one lesion; 1 is the paper's single window."""
+    """Most windows for one lesion; 1 is the paper's single window."""
     tta: bool = False
     """Average over mirrorings."""
     auto: bool = False

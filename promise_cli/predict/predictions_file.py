@@ -30,7 +30,7 @@ from promise_cli.volume import file_stamps, volume_files
 
 _PAGE = re.compile('<meta name="generator" content="promise-')
 STALE = {**MARKS, "report.html": _PAGE, "prediction.html": _PAGE}
-"""What was made from masks and is wrong as soon as they change, with what tells it from a file of the user's."""
+"""Files that were made from masks and are wrong once these change, each with the mark by which it is recognised."""
 
 
 class RecordFile:
@@ -45,7 +45,7 @@ class RecordFile:
 
         Args:
             attempted: Cases of this call; others that came meanwhile, from another shard, stay.
-            checkpoints: Of this call's networks.
+            checkpoints: Checkpoints of this call's networks.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with claim(_lock(self.folder)):
@@ -58,7 +58,7 @@ class RecordFile:
             self._save()  # first of all, so that what a kill leaves is known to be ours
 
     def add(self, case: PredictedCase, *, device: str, precision: str) -> None:
-        """List a finished case, beside those that this call or another process listed before."""
+        """List a finished case after those that this call or another process listed before."""
         with claim(_lock(self.folder)):
             there = self.result if self._is_ours() else _load(self.folder) or self.result
             others = tuple(other for other in there.cases if other.case_id != case.case_id)
@@ -109,7 +109,7 @@ def earlier_cases(
 
 
 def renew(folder: Path, listed: tuple[PredictedCase, ...]) -> None:
-    """Where all was done before: this set is the last one again, and lists these cases."""
+    """Mark a set in which nothing was left to do as the newest, and list these cases in it."""
     with claim(_lock(folder)):
         there = _load(folder)
         if there is not None:
@@ -117,11 +117,11 @@ def renew(folder: Path, listed: tuple[PredictedCase, ...]) -> None:
 
 
 def save_failures(folder: Path, failures: Sequence[Failure], attempted: Set[str] | None) -> None:
-    """Write failures.json, or take it away where nothing failed.
+    """Write failures.json, or delete it where nothing failed.
 
     Args:
-        folder: Of the masks.
-        failures: Of this call.
+        folder: Folder of the masks.
+        failures: Failures of this call.
         attempted: All cases of this call, where others do the rest; their failures stay. None: there are no others.
     """
     path = folder / FAILURES
@@ -131,7 +131,7 @@ def save_failures(folder: Path, failures: Sequence[Failure], attempted: Set[str]
             try:
                 others = load_record(Failures, path).failures
             except PlanError as error:
-                warn(f"{error}; what it lists is forgotten")
+                warn(f"{error}; its cases are ignored")
         known = {*(attempted or ()), *(failure.case_id for failure in failures)}
         kept = [failure for failure in others if failure.case_id not in known]
         if kept or failures:
@@ -157,13 +157,13 @@ def _load(folder: Path) -> Predictions | None:
         record = load_record(Predictions, path)
         datetime.fromisoformat(record.created)
     except (PlanError, ValueError) as error:
-        warn(f"{error}; what it lists is forgotten")
+        warn(f"{error}; its cases are ignored")
         return None
     return record
 
 
 def _lock(folder: Path) -> Path:
-    """Beside the folder, which holds nothing but what a user should see."""
+    """Path of the lock, next to the folder: the folder holds only what a user should see."""
     place = folder.absolute()
     return place.with_name(f".{place.name}.lock")
 

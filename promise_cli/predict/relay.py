@@ -20,7 +20,7 @@ def relay(
 ) -> Iterator[tuple[Item, Written | Exception]]:
     """Take every item through three steps, and yield it with what came of it, in order.
 
-    Reading is one item ahead, where there is room beside the one in work, and writing one behind, each in a thread
+    Reading is one item ahead, where there is room next to the current one, and writing one behind, each in a thread
     of its own; the work is done in the caller's. So at most two items are in memory as they were read. Where a step
     raised, what it raised is yielded, and the other items go on.
     """

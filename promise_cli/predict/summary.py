@@ -1,4 +1,4 @@
-"""What promise-predict tells its user at the end: what was understood, what looks odd, what is missing."""
+"""The summary that promise-predict shows at the end: how clicks were understood, what looks odd, what is missing."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What predictions.json says of the masks beside it, as far as evaluation needs it."""
+"""The parts of predictions.json that evaluation needs: target, labels, masks and scans."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Manifest:
     target: Target
     labels: str | None
     masks: dict[str, str]
-    """Case id -> file name beside predictions.json."""
+    """Case id -> name of the mask, next to predictions.json."""
     scans: dict[str, Path]
     """Case id -> the scan as it was named then; it may be gone."""
 
@@ -35,14 +35,14 @@ def read_manifest(path: Path) -> Manifest:
     for case in listed.cases:
         if case.case_id in masks:
             raise EvaluationError(
-                f"{path}: case {case.case_id} is listed twice; predict again or mend it"
+                f"{path}: case {case.case_id} is listed twice; predict again or fix it"
             )
         masks[case.case_id] = case.mask
     values = listed.values or (1,)
     if listed.target_label < 1 or min(values) < 1:
         found = min(listed.target_label, *values)
         raise EvaluationError(
-            f"{path}: target_label and values hold {found}, expected 1 or more; predict again or mend it"
+            f"{path}: target_label and values hold {found}, expected 1 or more; predict again or fix it"
         )
     several = listed.target_labels or (listed.target_label,)
     target = Target(written_label(several), listed.target_name, several, values)

@@ -58,7 +58,7 @@ class Pairing:
     ignored: int | None = None
     """Value of a label's voxels that nobody judged."""
     is_named: bool = True
-    """Whether a dataset.json beside the labels names the targets' values."""
+    """Whether a dataset.json next to the labels names the targets' values."""
 
     @property
     def folder(self) -> Path:
@@ -73,7 +73,7 @@ def pair_cases(
 
     Args:
         predictions: A folder of masks, one mask, or an MSD folder; None: the newest.
-        labels: The same for the labels; None: those of the dataset that predictions.json names.
+        labels: A folder of labels, one label, or an MSD folder; None: those of the dataset that predictions.json names.
         workspace: Where predictions and labels are looked for when they are left out.
         may_lack: Take a folder of predictions without any mask for one in which all are missing.
 
@@ -175,7 +175,7 @@ def _pair_folders(predictions: Path, labels: Path) -> Pairing:
 
 
 def _find_scan(case: str, label: Path, listed: Path | None) -> Path | None:
-    """The scan that predictions.json names, or the one in `imagesTr` beside `labelsTr`."""
+    """Find the scan that predictions.json names, or the one in `imagesTr` next to `labelsTr`."""
     folder = label.parent.resolve()
     images = folder.parent / folder.name.replace("labels", "images", 1)
     names = [f"{case}{channel}{suffix}" for suffix in SUFFIXES for channel in ("", "_0000")]

@@ -1,4 +1,4 @@
-"""What prediction leaves beside its masks: predictions.json and, where something failed, failures.json."""
+"""What prediction writes next to its masks: predictions.json and, where something failed, failures.json."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,27 +20,28 @@ from promise_cli.volume import Volume
 FORMAT_VERSION = 2
 RECORD, FAILURES = "predictions.json", "failures.json"
 NO_CLICKS = "none: the network takes no clicks"
-"""In the place of a prompt file."""
+"""Stands in place of the prompt file's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClickRecord:
-    """One click as it was understood."""
+    """One click of a case, as it was understood."""
 
     given: tuple[float, float, float]
-    """As the prompt file has it."""
+    """Coordinates as written in the prompt file."""
     space: Space
-    """In which it was given."""
+    """Coordinate system of `given`."""
     label: int
+    """Sign of the click: 1 foreground, 0 background."""
     value: int
-    """Of its lesion in the mask."""
+    """Value of the click's lesion in the mask."""
     voxel: tuple[int, int, int]
     """Index (i, j, k) in the scan's file."""
     ras_mm: tuple[float, float, float]
     lps_mm: tuple[float, float, float]
-    """As 3D Slicer's files and ITK count."""
+    """Position in LPS millimetres, as 3D Slicer's files and ITK use them."""
     intensity: float
-    """Of the scan at this voxel; HU for CT."""
+    """Intensity of the scan at this voxel; HU for CT."""
     in_mask: bool
 
 
@@ -51,7 +52,7 @@ class LesionRecord:
     value: int
     name: str
     num_voxels: int
-    """Of this value; lesions that share a value share its voxels."""
+    """Number of voxels with this value; lesions that share a value share its voxels."""
     volume_ml: float
 
 
@@ -72,20 +73,20 @@ class PredictedCase:
     case_id: str
     scan: str
     mask: str
-    """File beside predictions.json."""
+    """Name of the mask, next to predictions.json."""
     mask_bytes: int = 0
-    """Its size; a mask that was cut or emptied since is made again."""
+    """Size of the mask's file; a mask whose size changed is made again."""
     probabilities: tuple[str, ...]
-    """Files beside predictions.json, one a lesion; none unless asked for."""
+    """Names of probability files next to predictions.json, one for each lesion; empty unless they were asked for."""
     key: str
-    """Of scan, clicks, networks and settings; the same case with the same key need not be done again."""
+    """Hash of scan, clicks, networks and settings; a case with the same key is not repeated."""
     clicks: tuple[ClickRecord, ...]
-    """None where the whole scan was looked at."""
+    """Clicks of the case; empty where the network segmented the whole scan."""
     lesions: tuple[LesionRecord, ...]
     windows: tuple[tuple[int, int, int], ...]
     """First voxel of each window of the network on the plan's grid, in order."""
     closed: bool
-    """Whether the mask ends inside the windows, or was not to be followed further."""
+    """Whether the mask ends inside the windows, or no further windows were allowed."""
     num_voxels: int
     volume_ml: float
     clicks_outside_window: int
@@ -125,10 +126,10 @@ class Predictions:
     device: str
     precision: str
     max_windows: int
-    """For one lesion; 1 is the paper's single window."""
+    """Most windows for one lesion; 1 is the paper's single window."""
     tta: bool
     values: tuple[int, ...]
-    """That a mask may hold for the target; several where lesions are told apart."""
+    """Values that a mask may hold for the target; several where lesions have values of their own."""
     cases: tuple[PredictedCase, ...]
     without_click: tuple[str, ...]
     """Scans that the prompt file does not name."""
@@ -168,7 +169,7 @@ def load_listing(path: Path) -> Predictions:
     if not isinstance(content, dict) or not needed <= content.keys() or not content["cases"]:
         raise EvaluationError(
             f"{path}: needs dataset, target_label, target_name, labels, and cases with case_id and"
-            " mask; predict again or mend it"
+            " mask; predict again or fix it"
         )
     listing = _UNKNOWN | _only(content, _LISTING)
     if isinstance(content["cases"], list):
@@ -179,7 +180,7 @@ def load_listing(path: Path) -> Predictions:
     try:
         found: Predictions = record_from_json(Predictions, listing, str(path))
     except PlanError as error:
-        raise EvaluationError(f"{error}; predict again or mend it") from None
+        raise EvaluationError(f"{error}; predict again or fix it") from None
     return found
 
 
@@ -216,7 +217,7 @@ def created_timestamp(path: Path) -> float:
         created = datetime.fromisoformat(load_json(path)["created"])
     except (KeyError, TypeError, ValueError):
         raise EvaluationError(
-            f"{path}: 'created' is no ISO time; mend it or name the predictions to score"
+            f"{path}: 'created' is no ISO time; fix it or name the predictions to score"
         ) from None
     return (created if created.tzinfo else created.replace(tzinfo=UTC)).timestamp()
 
@@ -232,11 +233,11 @@ def describe_windows(most: int) -> str:
 
 
 def describe_click(click: Click, scan: Volume, mask: NDArray[np.uint8]) -> ClickRecord:
-    """What a click was taken for: voxel, millimetres, intensity, and whether the mask holds it.
+    """Describe how a click was understood: voxel, millimetres, intensity, and whether the mask holds it.
 
     Args:
         click: Inside the scan.
-        scan: In any orientation.
+        scan: The scan, in any orientation.
         mask: (I, J, K) on `scan.grid`, with the lesions' values.
     """
     voxel = nearest_voxel(click.point, click.space, scan.stored_grid)
@@ -268,7 +269,7 @@ def labels_dir(workspace: Workspace, dataset: str) -> str | None:
 
 @dataclass
 class Seconds:
-    """By stage."""
+    """Seconds that each stage of a case took."""
 
     read: float = 0.0
     resample: float = 0.0

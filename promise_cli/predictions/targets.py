@@ -23,9 +23,9 @@ class Target:
     """Its value; `1+2` for a region."""
     name: str
     reference_values: tuple[int, ...]
-    """What a voxel of the label file holds inside; several values for a region of nnU-Net."""
+    """Values that the label file holds inside the target; several for a region of nnU-Net."""
     prediction_values: tuple[int, ...]
-    """The same of the prediction's file."""
+    """Values that the prediction's file holds inside the target."""
 
 
 def read_targets(path: Path) -> tuple[Target, ...]:
@@ -40,13 +40,13 @@ def read_targets(path: Path) -> tuple[Target, ...]:
         values, name = ([key], item) if _NUMBER.fullmatch(key) else (item, key)
         values = values if isinstance(values, list) else [values]
         if not values or not all(_NUMBER.fullmatch(str(value)) for value in values):
-            raise EvaluationError(f"{path}: label {key!r}: {item!r} names no whole number; mend it")
+            raise EvaluationError(f"{path}: label {key!r}: {item!r} names no whole number; fix it")
         numbers = tuple(int(value) for value in values)
         if 0 not in numbers and str(name).lower() != IGNORE:
             targets.append(Target(written_label(numbers), str(name), numbers, numbers))
     _refuse_named_twice(path, targets)
     if not targets:
-        raise EvaluationError(f"{path}: labels names nothing but background; mend it")
+        raise EvaluationError(f"{path}: labels names nothing but background; fix it")
     return tuple(sorted(targets, key=lambda target: target.reference_values))
 
 
@@ -78,7 +78,7 @@ def _refuse_named_twice(path: Path, targets: list[Target]) -> None:
 
 
 def find_dataset_json(folder: Path) -> Path | None:
-    """The dataset.json of a folder of labels: in it, or beside it as `labelsTr` or nnU-Net's `gt_segmentations`.
+    """Find the dataset.json of a folder of labels: in it, or next to it for `labelsTr` or nnU-Net's `gt_segmentations`.
 
     A link counts by its own place and name first, then by those of what it leads to.
     """

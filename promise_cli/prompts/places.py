@@ -95,7 +95,7 @@ def format_point(point: Iterable[float]) -> str:
 
 
 def unknown_case(path: Path, case: str, known: Iterable[str], folder: Path) -> str:
-    """What to tell about a case of the prompt file that has no scan."""
+    """Message about a case of the prompt file that has no scan."""
     hint = near_names(case, known)
     return f"{path}: case {shorten(case)} has no scan in {folder}{hint}; correct the name or add the scan"
 

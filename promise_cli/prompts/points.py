@@ -1,6 +1,6 @@
 """`promise-points`: the project's own click file, in its short form and its full one.
 
-`points.schema.json` beside this file says the same as a JSON Schema; a test holds the two together.
+`points.schema.json` next to this file says the same as a JSON Schema; a test keeps the two in agreement.
 """
 
 import difflib
@@ -38,7 +38,7 @@ _OBJECT = ("name", "value", "points", "note")
 _POINT = ("xyz", "label", "note")
 
 ReadFile = Callable[[str, str], tuple[Click, ...]]
-"""From a case and the name of a click file beside this one to its clicks."""
+"""Function from a case and the name of a click file next to this one to its clicks."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def parse_points(content: Any, where: str, space: Space | None, read_file: ReadF
     Args:
         content: What the file holds.
         where: Names the file in errors.
-        space: For points of which the file does not say it; None: `voxel`.
+        space: Coordinate system of points for which the file names none; None: `voxel`.
         read_file: Reads the click file that a case refers to.
 
     Raises:

@@ -45,7 +45,7 @@ def read_prompts(
 def gather_prompts(
     path: Path, *, space: Space | None = None, scans: Collection[str] = ()
 ) -> Gathered:
-    """As `read_prompts`; a case whose clicks cannot be used is listed instead of ending it.
+    """Read prompts as `read_prompts` does, but list cases whose clicks cannot be used instead of raising.
 
     Raises:
         PromptError: There is nothing to read, or a single file cannot be read at all.

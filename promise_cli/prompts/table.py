@@ -42,12 +42,12 @@ class _Columns:
     names: list[str]
     axes: tuple[str, str, str]
     space: Space | None
-    """Of all rows; None where each row or the user must say it."""
+    """Coordinate system of all rows; None where each row or the user must name it."""
     decimal_comma: bool
 
     @property
     def from_slicer(self) -> bool:
-        """Slicer's `label` is a name, and its `defined` tells whether a point was set."""
+        """Slicer's `label` is a name, and its `defined` says whether a point was set."""
         return self.axes in _SLICER and "case" not in self.names
 
 

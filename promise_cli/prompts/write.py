@@ -25,7 +25,7 @@ def write_points(
 
     Args:
         path: Appears whole or not at all.
-        clicks: By case, in any coordinate system.
+        clicks: Clicks of each case, in any coordinate system.
         stored: The grid of each case's file.
         note: Kept in the file.
     """

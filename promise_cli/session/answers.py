@@ -24,14 +24,14 @@ MIN_TISSUE = 0.01
 
 @dataclass(eq=False)
 class Answers:
-    """Of the networks, window by window."""
+    """Answers of the networks to clicks, window by window."""
 
     networks: Networks
     plan: Plan
     scan: Volume
     """Read with the plan's orientation."""
     keep_windows: int
-    """Encoded windows that are kept for further clicks, where memory lasts for so many."""
+    """Number of encoded windows kept for further clicks, where memory allows."""
     seconds: Seconds
     """Grows by what resampling and the networks take."""
     _encoded: OrderedDict[tuple[int, int, int], EncodedWindow] = field(
@@ -65,7 +65,7 @@ class Answers:
         return found
 
     def is_tissue(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """By the intensities of the scan itself, at the voxels that hold those of the plan's grid `(N, 3)`."""
+        """Say which voxels `(N, 3)` of the plan's grid are tissue, by the scan's own intensities there."""
         ratio = np.array(self.scan.grid.shape) / np.array(self.grid.shape)
         nearest = np.minimum(
             ((places + 0.5) * ratio).astype(np.int64), np.array(self.scan.grid.shape) - 1

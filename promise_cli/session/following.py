@@ -23,10 +23,10 @@ def follow(
 
     Args:
         canvas: Holds the answers in the clicks' own windows; grows.
-        answers: Of the networks.
+        answers: Answers of the networks.
         clicks: (N, 3), voxels of the plan's grid.
         signs: (N,), foreground or background.
-        max_windows: At most so many, the clicks' own among them.
+        max_windows: Most windows, including those of the clicks.
 
     Returns:
         Foreground probability on the canvas' block, and whether the lesion is closed.

@@ -12,7 +12,7 @@ from promise_cli.geometry.patch import Patch
 Volume32 = NDArray[np.float32]
 
 SIGMA = 1 / 8
-"""Of the Gaussian, as a share of the window's edge."""
+"""Standard deviation of the Gaussian weights, as a share of the window's edge."""
 
 
 @cache

@@ -1,6 +1,6 @@
-"""Where to look next: a lesion that reaches a window's border goes on in the window beside it.
+"""Where to look next: a lesion that reaches a window's border continues in the neighbouring window.
 
-The border is open where the mask touches it and, on the other side, the scan goes on with tissue that no window has
+The border is open where the mask touches it and, on the other side, the scan continues with tissue that no window has
 seen. Each further window covers at least one such voxel that was not covered before, so that the search ends.
 """
 
@@ -19,13 +19,13 @@ from promise_cli.session.fusion import Canvas
 
 Mask = NDArray[np.bool_]
 IsTissue = Callable[[NDArray[np.int64]], Mask]
-"""Of indices `(N, 3)` inside the grid, which are tissue."""
+"""Function that says which of the indices `(N, 3)` inside the grid are tissue."""
 
 MAX_WINDOWS = 20
-"""For one lesion. A ball of 200 mm takes 9 to 14 windows of 128 mm, by where it is clicked."""
+"""Most windows for one lesion. A ball of 200 mm takes 9 to 14 windows of 128 mm, depending on where it is clicked."""
 
 MIN_CONTACT_MM2 = 25.0
-"""A smaller contact of mask and border is left alone: a few voxels at 0.51 are no lesion that goes on."""
+"""A smaller contact of mask and border is left alone: a few voxels at 0.51 are not a lesion that continues."""
 
 NEAR_CLICK = 3
 """Voxels by which a click may miss the mask that it means."""
@@ -71,7 +71,7 @@ def next_window(
     Args:
         canvas: What was found so far.
         lesion: On the canvas' block.
-        grid_shape: Of the plan's grid.
+        grid_shape: Shape of the scan on the plan's grid.
         is_tissue: Tells tissue from air and metal.
         face_mm2: Area of a voxel's face across each axis.
     """
@@ -137,7 +137,7 @@ def _contacts(
 
 
 def _candidates(contacts: Sequence[_Contact], grid_shape: Shape) -> Iterator[Patch]:
-    """For each window with an open face, windows half an edge further.
+    """Yield windows half an edge further for each window with an open face.
 
     Where both faces of an axis are open, one on each side; where none is, moved to the middle of the contacts. A
     lesion that leaves a window on all sides is thus followed along the diagonals, with the fewest windows.

@@ -37,7 +37,7 @@ class EncodedWindow:
     image: Volume32
     """(I, J, K), normalised."""
     states: dict[tuple[int, tuple[int, ...]], ImageState | PlainState] = field(default_factory=dict)
-    """By network and mirroring; those that were not kept are made again."""
+    """Encoder output by network and mirroring; missing ones are computed again."""
 
 
 @dataclass(eq=False)
@@ -48,12 +48,12 @@ class Networks:
     device: torch.device
     """Becomes the CPU once the device's memory did not suffice."""
     checkpoints: tuple[Path, ...]
-    """For messages."""
+    """Files of the networks, for messages."""
     precision: Precision = "fp32"
     tta: bool = False
     """Average over all mirrorings too."""
     take_clicks: bool = True
-    """Otherwise they look at whole scans, and a click means nothing to them."""
+    """Whether the networks use clicks; without clicks they segment whole scans."""
     centre_clicks: bool = True
     """Whether a window has its click in the middle, also where part of it then lies beyond the scan."""
     know_background: bool = True

@@ -14,16 +14,16 @@ class Prediction:
     """What was found in one scan for one lesion."""
 
     probabilities: NDArray[np.float32]
-    """Of the foreground, on the part of the scan's grid that the windows saw."""
+    """Foreground probabilities, (I, J, K) float32, on the part of the scan's grid that the windows covered."""
     place: tuple[slice, slice, slice]
-    """Where that part lies in the scan; outside, the probability is 0."""
+    """Slices of the scan's array that `probabilities` cover; outside, the probability is 0."""
     scan_shape: Shape
     windows: tuple[Patch, ...]
-    """On the plan's grid, in the order in which they were looked at."""
+    """Windows on the plan's grid, in the order in which the network saw them."""
     clicks_outside_window: int = 0
-    """Clicks that no window saw and that were not used."""
+    """Number of clicks that lie in no window and were not used."""
     closed: bool = True
-    """Whether the mask ends inside the windows; False where their number was used up before."""
+    """Whether the mask ends inside the windows; False where no further windows were allowed."""
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -34,5 +34,5 @@ class Prediction:
 
     @property
     def window(self) -> Patch:
-        """The first one."""
+        """The first window."""
         return self.windows[0]

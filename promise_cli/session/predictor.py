@@ -44,21 +44,21 @@ class Predictor:
     plan: Plan
     models: tuple[Network, ...]
     device: torch.device
-    """As asked for; `networks.device` is where they are."""
+    """Device that was asked for; `networks.device` is the one in use."""
     checkpoints: tuple[Path, ...]
     precision: Precision = "fp32"
     presets: tuple[str, ...] = ()
-    """With which each network was trained."""
+    """Preset that each network was trained with."""
     tta: bool = False
     """Average over all mirrorings of a window too: eight times the work."""
     described: tuple[str, ...] = ()
     """Each network in a few words."""
     takes_clicks: bool = True
-    """Otherwise the networks look at whole scans: `open(scan).slide()`."""
+    """Whether the networks use clicks; otherwise they segment whole scans: `open(scan).slide()`."""
     centres_clicks: bool = True
-    """Otherwise a window is moved into the scan, and its click lies where it then lies."""
+    """Whether the click must lie in the middle of its window; otherwise windows are moved into the scan."""
     knows_background: bool = True
-    """Otherwise a network was trained without background clicks, and they are left out."""
+    """Whether all networks were trained with background clicks; otherwise these are left out."""
 
     @classmethod
     def load(
@@ -143,7 +143,7 @@ class Predictor:
 
         Args:
             scan: A file, or a scan that was read with the plan's orientation.
-            max_windows: For one lesion; 1 is the paper's single window.
+            max_windows: Most windows for one lesion; 1 is the paper's single window.
             keep_windows: Encoded windows that are kept for further clicks.
             where: Names the scan in errors; its path where left out.
             seconds: Already spent on the scan.

@@ -53,10 +53,10 @@ class Session:
     where: str = "scan"
     """Names the case in errors."""
     max_windows: int = MAX_WINDOWS
-    """For one lesion; 1 is the paper's single window."""
+    """Most windows for one lesion; 1 is the paper's single window."""
     seconds: Seconds = field(default_factory=Seconds)
     keep_windows: int = MAX_STATES
-    """Encoded windows that are kept for further clicks, where memory lasts for so many; heeded at opening."""
+    """Number of encoded windows kept for further clicks, where memory allows; read when the scan is opened."""
     _steps: list[_Step] = field(default_factory=list, init=False)
     _told: bool = field(default=False, init=False)
 
@@ -90,9 +90,9 @@ class Session:
         space: Space = "voxel",
         label: int | None = None,
     ) -> NDArray[np.bool_]:
-        """Add a click and give the mask of all clicks so far.
+        """Add a click and return the mask of all clicks so far.
 
-        A click inside a window that earlier clicks were seen in uses it again; another opens one round itself.
+        A click inside the window of an earlier click reuses it; another click opens a window around itself.
 
         Args:
             point: Three numbers; voxel (i, j, k) of the file, unless `space` says otherwise.
@@ -115,7 +115,7 @@ class Session:
         return self.mask
 
     def undo(self) -> NDArray[np.bool_]:
-        """Take the last click back and give the mask of those before it; nothing is computed.
+        """Undo the last click and return the mask of those before it; nothing is computed.
 
         Raises:
             PromptError: There is no click.
@@ -130,7 +130,7 @@ class Session:
         self._steps.clear()
 
     def prompt(self, clicks: Sequence[Click]) -> Prediction:
-        """What these clicks mean, all at once, instead of any before.
+        """Predict from these clicks, all at once, in place of any earlier ones.
 
         The window lies round the middle of the foreground clicks, as the authors test; clicks that do not fit into one
         window get several, unless only one is allowed.

@@ -58,7 +58,7 @@ def label_that_is_named_twice():
     Path("labels/dataset.json").write_text(json.dumps({"labels": {"1": "lump", "01": "mass"}}))
 
 
-@refuses("labels/dataset.json: label '\u00b2': 'lump' names no whole number; mend it")
+@refuses("labels/dataset.json: label '\u00b2': 'lump' names no whole number; fix it")
 def label_of_a_superscript():
     Path("labels/dataset.json").write_text(json.dumps({"labels": {"\u00b2": "lump"}}))
 
@@ -77,7 +77,7 @@ def tolerance_beyond_any_scan():
     pass
 
 
-@refuses("labels/dataset.json: label 'lump': 'x' names no whole number; mend it")
+@refuses("labels/dataset.json: label 'lump': 'x' names no whole number; fix it")
 def label_without_a_number():
     Path("labels/dataset.json").write_text(json.dumps({"labels": {"lump": "x"}}))
 

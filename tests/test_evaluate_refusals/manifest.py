@@ -21,7 +21,7 @@ def write_manifest():
 
 @refuses(
     "masks/predictions.json: needs dataset, target_label, target_name, labels, and cases with case_id and mask; predict"
-    " again or mend it"
+    " again or fix it"
 )
 def manifest_without_a_field():
     write_manifest()
@@ -29,34 +29,34 @@ def manifest_without_a_field():
 
 
 @refuses(
-    "masks/predictions.json: target_label: expected a whole number, found True; predict again or mend it"
+    "masks/predictions.json: target_label: expected a whole number, found True; predict again or fix it"
 )
 def manifest_whose_target_is_true():
     write_manifest()
     edit_json(Path("masks/predictions.json"), lambda content: content.update(target_label=True))
 
 
-@refuses("masks/predictions.json: values: expected a list, found '12'; predict again or mend it")
+@refuses("masks/predictions.json: values: expected a list, found '12'; predict again or fix it")
 def manifest_whose_values_are_text():
     write_manifest()
     edit_json(Path("masks/predictions.json"), lambda content: content.update(values="12"))
 
 
 @refuses(
-    "masks/predictions.json: target_label and values hold 0, expected 1 or more; predict again or mend it"
+    "masks/predictions.json: target_label and values hold 0, expected 1 or more; predict again or fix it"
 )
 def manifest_whose_values_hold_the_background():
     write_manifest()
     edit_json(Path("masks/predictions.json"), lambda content: content.update(values=[0, 1]))
 
 
-@refuses("masks/predictions.json: dataset: expected a text, found None; predict again or mend it")
+@refuses("masks/predictions.json: dataset: expected a text, found None; predict again or fix it")
 def manifest_without_a_dataset():
     write_manifest()
     edit_json(Path("masks/predictions.json"), lambda content: content.update(dataset=None))
 
 
-@refuses("masks/predictions.json: case a is listed twice; predict again or mend it")
+@refuses("masks/predictions.json: case a is listed twice; predict again or fix it")
 def manifest_that_lists_a_case_twice():
     write_manifest()
     edit_json(
@@ -66,7 +66,7 @@ def manifest_that_lists_a_case_twice():
 
 
 @refuses(
-    "masks/predictions.json: cases[1]: mask: expected a text, found 5; predict again or mend it"
+    "masks/predictions.json: cases[1]: mask: expected a text, found 5; predict again or fix it"
 )
 def manifest_whose_mask_is_a_number():
     write_manifest()
