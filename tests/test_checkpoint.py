@@ -63,13 +63,18 @@ def test_other_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such checkpoint; train one with promise-train"):
         load_checkpoint(tmp_path / "none.pt")
     torch.save({"state_dict": {}}, tmp_path / "other.pt")
-    with pytest.raises(CheckpointError, match="no checkpoint of promise-train"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of promise-train"):
         load_checkpoint(tmp_path / "other.pt")
     torch.save({"format": "promise-checkpoint", "format_version": 99}, tmp_path / "new.pt")
-    with pytest.raises(CheckpointError, match="format version 99, this version reads 1, 2 and 3"):
+    with pytest.raises(
+        CheckpointError, match="format version 99, but this promise_cli reads versions 1, 2 and 3"
+    ):
         load_checkpoint(tmp_path / "new.pt")
     torch.save({"format": "promise-checkpoint", "format_version": 1}, tmp_path / "part.pt")
-    with pytest.raises(CheckpointError, match="lacks 'model_config'; train or copy it again"):
+    with pytest.raises(
+        CheckpointError,
+        match="the entry 'model_config' is missing; train again or copy",
+    ):
         load_checkpoint(tmp_path / "part.pt")
 
 
@@ -92,7 +97,9 @@ def test_weights_of_another_network_are_refused(trained: Path) -> None:
     checkpoint = load_checkpoint(path)
     weights = dict(checkpoint.weights)
     weights["stranger"] = weights.pop(next(iter(weights)))
-    with pytest.raises(CheckpointError, match="weights of another network"):
+    with pytest.raises(
+        CheckpointError, match="the weights do not fit the network of the same file"
+    ):
         build_model(dataclasses.replace(checkpoint, weights=weights), path)
 
 
@@ -110,7 +117,7 @@ def test_a_disk_that_is_full_leaves_the_checkpoint_before(trained: Path, tmp_pat
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert str(caught.value).startswith(f"{path}: cannot be written (")
     assert str(caught.value).endswith(
-        "); the checkpoint before is kept: check free space and permissions, then go on with --resume"
+        "); the previous checkpoint is kept: check free space and permissions, then continue with --resume"
     )
     assert load_checkpoint(path).epoch == 1
     assert list(tmp_path.iterdir()) == [path]
@@ -140,6 +147,8 @@ def test_a_network_with_a_removed_option_names_what_reads_it(
     trained: Path, tmp_path: Path, name: str, value: object
 ) -> None:
     path = with_option(trained, tmp_path / "earlier.pt", **{name: value})
-    message = f"{path}: its network has {name}={value}, an option that was removed; use promise_cli"
+    message = (
+        f"{path}: the network uses {name}={value}, an option that was removed; use promise_cli"
+    )
     with pytest.raises(CheckpointError, match=re.escape(message)):
         load_checkpoint(path)

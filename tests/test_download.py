@@ -49,8 +49,8 @@ def test_a_file_arrives_whole(address: str, name: str, tmp_path: Path) -> None:
     ("name", "digest", "message"),
     [
         ("missing", SHA256, "HTTP Error 404: Not Found"),
-        ("broken", SHA256, "what arrived, 1,000 bytes, has sha256 "),
-        ("file", "0" * 64, f"what arrived, 1,280,000 bytes, has sha256 {SHA256} instead of 000"),
+        ("broken", SHA256, "the downloaded 1,000 bytes have sha256 "),
+        ("file", "0" * 64, f"the downloaded 1,280,000 bytes have sha256 {SHA256} instead of 000"),
     ],
 )
 def test_what_is_not_the_published_file_leaves_nothing(
@@ -64,6 +64,6 @@ def test_what_is_not_the_published_file_leaves_nothing(
 def test_what_was_there_stays_when_the_transfer_fails(address: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(b"older")
-    with pytest.raises(OSError, match="has sha256"):
+    with pytest.raises(OSError, match="bytes have sha256"):
         download(f"{address}/broken", path, SHA256)
     assert path.read_bytes() == b"older"

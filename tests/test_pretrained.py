@@ -91,8 +91,8 @@ def test_a_damaged_official_file_is_refused_unless_it_is_named(
     with pytest.raises(CheckpointError) as caught:
         load_pretrained(_small_dino(), None, path.parent)
     assert str(caught.value) == (
-        f"{path}: sha256 {digest}, the official file has {published.sha256}; it is damaged or another: remove it and"
-        f" fetch it again, or give it with --weights {path} if you mean it"
+        f"{path}: has sha256 {digest}, but the official file has {published.sha256}; remove the file and download it"
+        f" again, or give --weights {path} to use it as it is"
     )
     assert load_pretrained(_small_dino(), str(path), path.parent) == f"{path.name} {digest}"
     assert "(not the official file)" in capsys.readouterr().out
@@ -127,7 +127,7 @@ def test_without_weights_everything_is_trained(
     assert load_pretrained(model, "none", tmp_path) == "none"
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert (
-        "encoder dinov2_s starts from random weights and is trained as a whole"
+        "encoder dinov2_s starts from random weights, and all of it is trained"
         in capsys.readouterr().err
     )
     assert load_pretrained(ProMISe(model_config("tiny")), None, tmp_path) == "none"
@@ -142,8 +142,9 @@ def test_missing_weights_without_a_network_say_where_to_put_them(
     with pytest.raises(CheckpointError) as caught:
         load_pretrained(_small_dino(), None, tmp_path / "weights")
     assert str(caught.value) == (
-        f"{tmp_path}/weights/dinov2_vits14_pretrain.pth: no pretrained weights for dinov2_s; put the official file"
-        f" there or into {cache}, give --weights FILE, or --weights none to start from random weights; --preset tiny"
-        f" needs no weights (downloading {nowhere.url} failed: <urlopen error [Errno 111] Connection refused>)"
+        f"{tmp_path}/weights/dinov2_vits14_pretrain.pth: no pretrained weights for dinov2_s, and downloading"
+        f" {nowhere.url} failed (<urlopen error [Errno 111] Connection refused>); put the official file there or into"
+        f" {cache}, give --weights FILE, give --weights none to start from random weights, or use --preset tiny, which"
+        " needs no weights"
     )
     assert not cache.exists()

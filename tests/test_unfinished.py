@@ -26,14 +26,14 @@ def _run(folder: Path, done: int, asked: object, *checkpoints: str) -> Path:
 def test_how_far_the_training_is_and_what_goes_on_with_it(tmp_path: Path) -> None:
     best = _run(tmp_path, 12, 30, BEST, LAST) / BEST
     assert unfinished(best) == (
-        f"{best}: 12 of 30 epochs of its training are done; promise-train --resume goes on with it"
+        f"{best}: only 12 of 30 training epochs are done; continue with promise-train --resume"
     )
 
 
 def test_before_the_first_epochs_end_there_is_no_log(tmp_path: Path) -> None:
     _run(tmp_path, 0, 30, LAST)
     (tmp_path / "log.csv").unlink()
-    assert ": 0 of 30 epochs of its training are done;" in unfinished(tmp_path / LAST)
+    assert ": only 0 of 30 training epochs are done;" in unfinished(tmp_path / LAST)
 
 
 def test_a_training_at_its_end_and_its_final_network_are_taken_without_a_word(
@@ -45,7 +45,7 @@ def test_a_training_at_its_end_and_its_final_network_are_taken_without_a_word(
 
 def test_a_training_that_is_to_go_on_is_told_by_what_is_asked_for_now(tmp_path: Path) -> None:
     _run(tmp_path, 30, 60, BEST, LAST)
-    assert ": 30 of 60 epochs " in unfinished(tmp_path / BEST)
+    assert ": only 30 of 60 training epochs " in unfinished(tmp_path / BEST)
 
 
 def test_a_checkpoint_that_lies_alone_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -77,5 +77,5 @@ def test_promise_predict_names_the_fold_that_is_not_done_and_goes_on(
     images = root / "Task98_Balls" / "imagesTr"
     assert predict(images, points, root=root, folds=(0, 1), device="cpu")
     said = capsys.readouterr().err
-    assert said.count("of its training are done") == 1
-    assert f"warning: {half / BEST}: 1 of 4 epochs of its training are done" in said
+    assert said.count("training epochs are done") == 1
+    assert f"warning: {half / BEST}: only 1 of 4 training epochs are done" in said

@@ -16,7 +16,7 @@ from promise_cli.evaluate.clicks import StudyRequest, study_clicks
 from promise_cli.network.architecture import Architecture
 from promise_cli.network.checkpoint import load_checkpoint, save_checkpoint
 from promise_cli.network.plain_config import PlainConfig
-from promise_cli.network.registry import PLAIN
+from promise_cli.network.registry import RIVALS
 from promise_cli.network.rivals.plain import PlainNetwork
 from promise_cli.predict import predict as predict_from_python
 from promise_cli.scores.metrics import dice
@@ -110,7 +110,7 @@ def whole(balls: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     plan = Architecture(
         "bright", PlainConfig, lambda setting: PlainConfig(**setting.shared(8)), lambda _: Bright()
     )
-    monkeypatch.setitem(PLAIN, "bright", plan)
+    monkeypatch.setitem(RIVALS, "bright", plan)
     path = balls / RUN / "checkpoint_best.pt"
     changes = {
         "network": "bright",

@@ -1,4 +1,4 @@
-"""The networks: ProMISe and those that it is compared with, their recipes, weights and checkpoints.
+"""The networks: ProMISe and its rivals, with their recipes, weights and checkpoints.
 
-Nothing is exported here: the registry loads torch, which `--help` and preprocessing must not.
+This package exports nothing. Its registry imports torch, and `--help` and preprocessing must not wait for that.
 """

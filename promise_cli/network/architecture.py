@@ -1,4 +1,4 @@
-"""What one architecture has to say to be trained here: its sizes for a dataset, and how it is built from them."""
+"""What each rival declares so that it can be trained: its config, its sizes for a dataset, and how it is built."""
 
 import math
 from collections.abc import Callable
@@ -11,35 +11,43 @@ from promise_cli.geometry.grid import Spacing
 from promise_cli.network.plain_config import PlainConfig
 
 NUM_CLASSES = 2
-"""Background and foreground, as everywhere here."""
+"""Output channels of every network: background and foreground."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a network's sizes are chosen for."""
+    """The dataset and the options for which a network's sizes are planned."""
 
     patch_size: int
-    """Edge in voxels that is wanted; a network rounds it up to what it can halve."""
+    """Wanted edge of the cubic patch, in voxels. Networks round it up to an edge that they can halve often enough."""
     spacing: Spacing
-    """Of the plan, in mm."""
+    """Voxel spacing of the plan along i, j and k, in mm."""
     small: bool
-    """A small network for a laptop, as the preset `tiny` is one."""
+    """Whether a small network for a laptop is wanted (preset `tiny`)."""
     clicks_as_channel: bool = False
+    """Whether foreground and background clicks enter as two further channels of the image."""
 
     def shared(self, multiple: int, least: int | None = None) -> dict[str, Any]:
-        """The fields of `PlainConfig`, with the patch rounded up to a multiple, and not below `least`."""
+        """Fields that every `PlainConfig` has.
+
+        Args:
+            multiple: The patch's edge is rounded up to a multiple of this, in voxels.
+            least: Smallest edge of the patch, in voxels. None means one multiple.
+        """
         edge = math.ceil(max(self.patch_size, least or multiple) / multiple) * multiple
         return {"patch_size": edge, "clicks_as_channel": self.clicks_as_channel}
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """One network by name."""
+    """A network other than ProMISe: its name, its config, and how it is planned and built."""
 
     name: str
-    """As `--network` takes it."""
+    """Name of the network on the command line (`--network`)."""
     config_type: type[PlainConfig]
+    """Class of the record that holds the network's sizes."""
     plan: Callable[[Setting], PlainConfig]
-    """Sizes for a dataset."""
+    """Function that chooses the network's sizes for a dataset."""
     build: Callable[[Any], nn.Module]
-    """From its config: `(B, in_channels, I, J, K)` to logits `(B, 2, I, J, K)`, with random weights."""
+    """Function that builds the network from its config, with random weights. The network turns an image
+    `(B, in_channels, I, J, K)` into logits `(B, 2, I, J, K)`."""

@@ -1,4 +1,4 @@
-"""The plans of the networks that the paper's authors published, which their checkpoints do not carry."""
+"""Plans of the networks that the paper's authors published. Their checkpoints do not hold a plan."""
 
 from pathlib import Path
 
@@ -9,16 +9,17 @@ _DATASETS = {
     "colon": ("Task10_Colon", 1, "colon cancer primaries", (-57.0, 175.0, 65.175035, 32.651197)),
     "pancreas": ("Task07_Pancreas", 2, "cancer", (-39.0, 204.0, 68.45214, 63.422806)),
 }
-"""Dataset, target, and the constants in HU (low, high, mean, deviation) in the authors' code."""
+"""For each published checkpoint: dataset, label and name of the target, and the constants of the authors' code in HU
+(lower clip, upper clip, mean, standard deviation)."""
 
 
 def published_plan(path: Path) -> Plan:
-    """The plan that a published checkpoint was trained with, told from its file name.
+    """The plan that a published checkpoint was trained with, recognised from its file name.
 
-    Its arrays keep the axes of the file, as the authors read them without regard to orientation.
+    Arrays keep the axis order of the file, because the authors' code ignores the orientation of a scan.
 
     Raises:
-        CheckpointError: The name tells neither colon nor pancreas.
+        CheckpointError: The file name contains neither "colon" nor "pancreas", or it contains both.
     """
     fits = [name for name in _DATASETS if name in path.name.lower()]
     if len(fits) != 1:

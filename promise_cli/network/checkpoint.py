@@ -1,7 +1,7 @@
-"""A trained network in one file: weights, the dimensions to rebuild it, the plan, and the state to go on from.
+"""A trained network in one file: its weights, its config, the plan, and the state from which training can continue.
 
-Only tensors and plain types are stored, and files are read with `weights_only=True`: a checkpoint from elsewhere
-cannot run code.
+A checkpoint holds only tensors and plain types and is read with `weights_only=True`, so a checkpoint from an untrusted
+source cannot run code.
 """
 
 from dataclasses import dataclass, field
@@ -33,38 +33,44 @@ READABLE_VERSIONS = (1, 2, 3)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint:
-    """What a file holds."""
+    """The content of one checkpoint file."""
 
     model_config: NetworkConfig
+    """Sizes and options from which the network is rebuilt."""
     train_config: TrainConfig
+    """Recipe with which the network is trained."""
     plan: Plan
-    """With the patch size that the network was trained with."""
+    """Plan of the dataset. Its patch size is the one that the network was trained with."""
     preset: str
+    """Name of the preset that the run was started with."""
     fold: int
+    """Fold of splits.json, counted from 0."""
     split: Split
-    """The cases of the fold."""
+    """Training, validation and test cases of the fold."""
     seed: int
+    """Seed of the run."""
     encoder_weights: str
-    """Where the encoder's pretrained weights came from (name and sha256), or `none`."""
+    """File name and sha256 of the encoder's pretrained weights, or `none`."""
     epoch: int
-    """Epochs done."""
+    """Number of finished epochs."""
     validation_dice: float | None
-    """Of this network, None where it was not validated."""
+    """Validation Dice of these weights. None if they were not validated."""
     best_dice: float | None
-    """The best validation Dice so far."""
+    """Best validation Dice of the run so far. None before the first validation."""
     weights: dict[str, Tensor]
+    """State dict of the network."""
     step: int = 0
-    """Steps of the optimiser done in the epoch after that."""
+    """Optimizer steps done in the unfinished epoch. 0 between two epochs."""
     sums: dict[str, float] = field(default_factory=dict)
-    """What the log adds up over these steps."""
+    """Sums of the losses and of the time over the steps of the unfinished epoch, by name."""
     samples_per_step: int = 1
-    """Of all devices and batches together."""
+    """Samples of one optimizer step, over all devices and accumulated batches."""
     optimizer: dict[str, Any] = field(default_factory=dict)
-    """Empty in a checkpoint that is only for prediction."""
+    """State dict of the optimizer. Empty in a checkpoint that is only for prediction."""
     log: list[dict[str, Any]] = field(default_factory=list)
-    """A row for each epoch, as log.csv has them."""
+    """One row of log.csv for each finished epoch."""
     network: str = PROMISE
-    """Which architecture `model_config` sizes."""
+    """Name of the network, as given to `--network`."""
 
 
 _RECORDS: dict[str, Any] = {
@@ -90,14 +96,15 @@ _ADDED: dict[str, tuple[type, ...]] = {
     "log": (list,),
     "network": (str,),
 }
-"""Left out in earlier files, where they had their defaults; before version 3 all networks were ProMISe."""
+"""Entries that older files do not have. They take their defaults then: before format version 3 every network was
+ProMISe."""
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint, whole or not at all; the previous file stays until the new one is complete.
+    """Write a checkpoint completely or not at all. The previous file stays until the new one is complete.
 
     Raises:
-        CheckpointError: It cannot be written, for want of space or rights.
+        CheckpointError: The file cannot be written, for example because the disk is full.
     """
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -111,12 +118,12 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     try:
         with whole_file(path) as temporary:
             torch.save(content, temporary)
-    except (OSError, RuntimeError) as error:  # torch's writer raises the latter on a full disk
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
         kept, then = (
-            ("the checkpoint before is kept", "go on with --resume")
+            ("the previous checkpoint is kept", "continue with --resume")
             if path.exists()
-            else ("there is none before it", "start again")
+            else ("there is no previous checkpoint", "start again")
         )
         raise CheckpointError(
             f"{path}: cannot be written ({reason}); {kept}: check free space and permissions, then {then}"
@@ -124,10 +131,10 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read what `save_checkpoint` wrote, or a checkpoint that the paper's authors published, on the CPU.
+    """Read a checkpoint of this tool, or one that the paper's authors published, onto the CPU.
 
     Raises:
-        CheckpointError: The file is missing, truncated, holds code, or is no checkpoint of this tool.
+        CheckpointError: The file is missing or truncated, contains code, or is no checkpoint of either kind.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; train one with promise-train --fold 0")
@@ -136,14 +143,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     content = read_checkpoint(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path}: no checkpoint of promise-train; give its checkpoint_final.pt or checkpoint_best.pt"
+            f"{path}: not a checkpoint of promise-train; give its checkpoint_final.pt or checkpoint_best.pt"
         )
     if content.get("format_version") not in READABLE_VERSIONS:
         *older, newest = map(str, READABLE_VERSIONS)
         readable = f"{', '.join(older)} and {newest}"
         raise CheckpointError(
-            f"{path}: format version {content.get('format_version')}, this version reads {readable};"
-            f" it was written by promise_cli {content.get('promise_cli')}"
+            f"{path}: has format version {content.get('format_version')}, but this promise_cli reads versions"
+            f" {readable}; use promise_cli {content.get('promise_cli')}, which wrote the file"
         )
     try:
         _without_removed(content.get("model_config"), path)
@@ -157,11 +164,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
         for name, kind in plain.items():
             if not isinstance(content[name], kind):
                 raise CheckpointError(
-                    f"{path}: {name} is of type {type(content[name]).__name__}; train or copy it again"
+                    f"{path}: {name} has the wrong type {type(content[name]).__name__}; train again or copy the"
+                    " file again"
                 )
         return Checkpoint(**records, **{name: content[name] for name in plain})
     except KeyError as error:
-        raise CheckpointError(f"{path}: lacks {error}; train or copy it again") from None
+        raise CheckpointError(
+            f"{path}: the entry {error} is missing; train again or copy the file again"
+        ) from None
     except PlanError as error:
         raise CheckpointError(str(error)) from None
 
@@ -185,7 +195,10 @@ def _load_published(path: Path) -> Checkpoint:
 
 
 def _jitter_as_share(train_config: Any, plan: Any) -> None:
-    """Earlier versions wrote `centre_jitter` in voxels; no share of the patch's edge reaches 1."""
+    """Convert `centre_jitter` of older files from voxels to a share of the patch's edge, in place.
+
+    A share is always below 0.5, so a whole number from 1 on is a number of voxels.
+    """
     if isinstance(train_config, dict) and isinstance(plan, dict):
         jitter, edge = train_config.get("centre_jitter", 0), plan.get("patch_size")
         if isinstance(jitter, int) and isinstance(edge, int) and 1 <= jitter < edge / 2:
@@ -193,15 +206,15 @@ def _jitter_as_share(train_config: Any, plan: Any) -> None:
 
 
 _REMOVED = {"click_position": False, "label_embedding": False, "adapter_update": "rectified"}
-"""Options of the network that earlier versions had, and the value at which they did nothing."""
+"""Network options that existed in earlier versions, and the value with which each had no effect."""
 _LAST_COMMIT_WITH_THEM = "3ec6e48"
 
 
 def _without_removed(model_config: Any, path: Path) -> None:
-    """Drop the fields of removed options from a stored configuration.
+    """Drop the fields of removed options from a stored network config, in place.
 
     Raises:
-        CheckpointError: The network was made with one of these options, so that it cannot be built any more.
+        CheckpointError: The network uses one of these options, so it cannot be built any more.
     """
     if not isinstance(model_config, dict):
         return
@@ -209,8 +222,8 @@ def _without_removed(model_config: Any, path: Path) -> None:
         value = model_config.pop(name, idle)
         if value != idle:
             raise CheckpointError(
-                f"{path}: its network has {name}={value}, an option that was removed; use promise_cli as of commit"
-                f" {_LAST_COMMIT_WITH_THEM}, or train again without it"
+                f"{path}: the network uses {name}={value}, an option that was removed; use promise_cli at commit"
+                f" {_LAST_COMMIT_WITH_THEM}, or train again without the option"
             )
 
 
@@ -220,21 +233,24 @@ def _config_type(content: dict[str, Any], path: Path) -> Any:
         return config_type(name)
     except PlanError:
         raise CheckpointError(
-            f"{path}: network {name!r} is unknown to this version of promise_cli; the file was written by"
-            f" {content.get('promise_cli')}: use that version"
+            f"{path}: network {name!r} is unknown to this version of promise_cli; use version"
+            f" {content.get('promise_cli')}, which wrote the file"
         ) from None
 
 
 def build_model(checkpoint: Checkpoint, path: Path) -> Network:
-    """The network of a checkpoint, with its weights, in evaluation mode.
+    """Build the network of a checkpoint and load its weights. The network is in evaluation mode.
 
     Raises:
-        CheckpointError: Names or shapes of weights differ from those of the network.
+        CheckpointError: Names or shapes of the stored weights differ from those of the network.
     """
     model = build_network(checkpoint.network, checkpoint.model_config)
     try:
         model.load_state_dict(checkpoint.weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"{path}: weights of another network ({reason})") from None
+        raise CheckpointError(
+            f"{path}: the weights do not fit the network of the same file ({reason}); train again or"
+            " copy the file again"
+        ) from None
     return model.eval()

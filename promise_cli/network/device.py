@@ -1,4 +1,4 @@
-"""Where a network runs, and in which precision it multiplies."""
+"""The device on which a network runs, and the precision in which it multiplies."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,14 +10,15 @@ from promise_cli.errors import CheckpointError
 from promise_cli.network.promise.config import EncoderName
 
 Precision = Literal["fp32", "bf16"]
-"""`bf16` multiplies in bfloat16 (torch's autocast) and keeps weights, sums and losses in float32."""
+"""Number format of matrix products and convolutions. `bf16` multiplies in bfloat16 (torch's autocast) and keeps
+weights, sums and losses in float32."""
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` takes CUDA, else MPS, else the CPU.
+    """The torch device that `--device` names. `auto` is CUDA if available, otherwise MPS, otherwise the CPU.
 
     Raises:
-        CheckpointError: The device that was asked for is not there.
+        CheckpointError: The name is unknown, or this machine does not have the device.
     """
     there = {
         "cpu": True,
@@ -33,19 +34,26 @@ def choose_device(name: str) -> torch.device:
         raise CheckpointError(f"--device {name}: not available on this machine; use --device cpu")
     if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
         raise CheckpointError(
-            f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0"
+            f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; give a smaller number,"
+            " counted from 0"
         )
     return torch.device(name)
 
 
 def choose_precision(name: str, device: torch.device, encoder: EncoderName | None) -> Precision:
-    """`auto` takes bf16 where the device multiplies it faster than fp32, which was measured.
+    """The precision that `--precision` names. `auto` is bf16 where it is measurably faster than fp32.
 
-    That is CUDA from compute capability 8 on, and processors with AMX but for ProMISe's tiny network, whose products
-    are too small to gain. Networks without an `encoder` gain 1.6 to 2.6 there (`docs/benchmarks.md`).
+    bf16 is faster on CUDA GPUs of compute capability 8 and newer, and on processors with AMX. ProMISe's tiny network is
+    the exception on processors: its matrix products are too small to gain. Rivals run 1.6 to 2.6 times as fast in bf16
+    on processors with AMX (`docs/benchmarks.md`).
+
+    Args:
+        name: auto, fp32 or bf16.
+        device: Device on which the network runs.
+        encoder: Pretrained image encoder of ProMISe. None for a rival.
 
     Raises:
-        CheckpointError: Neither auto, fp32 nor bf16.
+        CheckpointError: `name` is neither auto, fp32 nor bf16.
     """
     if name in get_args(Precision):
         return "bf16" if name == "bf16" else "fp32"
@@ -59,16 +67,16 @@ def choose_precision(name: str, device: torch.device, encoder: EncoderName | Non
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """The block in which the network is called."""
+    """Context manager in which the network must be called to multiply in `precision`."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 @contextmanager
 def uncached() -> Iterator[None]:
-    """Within `autocast`, without its memory of weights.
+    """Switch off autocast's cache of converted weights inside this block.
 
-    To be entered together with `torch.no_grad` where the block goes on with gradients: before torch 2.10, weights that
-    were remembered without them were taken for later calls, too (pytorch issue 158232).
+    Use it together with `torch.no_grad` if the surrounding code computes gradients later. Before torch 2.10, weights
+    that were cached without gradients were also used for the later calls (pytorch issue 158232).
     """
     before = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)
@@ -79,7 +87,7 @@ def uncached() -> Iterator[None]:
 
 
 def _has_amx() -> bool:
-    """Whether this processor has bf16 matrix units; a torch that cannot tell counts as no."""
+    """Whether this processor has bf16 matrix units (AMX). False if this version of torch cannot say."""
     if not hasattr(torch.cpu, "get_capabilities"):
         return False
     return bool(torch.cpu.get_capabilities().get("amx_bf16"))

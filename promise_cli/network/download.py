@@ -1,4 +1,4 @@
-"""Files from the net, checked, and there whole or not at all."""
+"""Download of files from the internet, with a check of their sha256."""
 
 import hashlib
 import shutil
@@ -10,23 +10,23 @@ from promise_cli.console import say, track_bytes
 from promise_cli.disk.atomic import whole_file
 
 TIMEOUT_S = 30.0
-"""Without a byte from the other side."""
+"""Seconds without a received byte after which a download fails."""
 
 
 def download(url: str, path: Path, sha256: str) -> Path:
-    """Fetch a file, with a progress bar, unless what arrives is not what was published.
+    """Download a file with a progress bar, and keep it only if its sha256 is the expected one.
 
     Args:
-        url: Where it is published; proxies are taken from the environment, as Python does.
-        path: Where it goes, through a temporary file beside it.
-        sha256: Of its bytes, in hexadecimal.
+        url: Address of the file. Proxies are taken from the environment variables that Python reads.
+        path: Path of the downloaded file. The download goes through a temporary file next to it.
+        sha256: Expected SHA-256 of the file, in hexadecimal.
 
     Returns:
         `path`.
 
     Raises:
-        OSError: No connection, no such file there, a broken transfer, no space, or other bytes than were published;
-            nothing is left behind then.
+        OSError: There is no connection, the address has no file, the transfer broke off, the disk is full, or the
+            sha256 differs. No file is left behind.
     """
     say(f"downloading {url} to {path}")
     try:
@@ -39,7 +39,7 @@ def download(url: str, path: Path, sha256: str) -> Path:
             with temporary.open("wb") as file, track_bytes(response, path.name, total) as source:
                 shutil.copyfileobj(source, file, 2**20)
             _check(temporary, sha256)
-    except HTTPException as error:  # a transfer that broke off is no OSError
+    except HTTPException as error:  # an interrupted transfer does not raise OSError
         raise OSError(f"the transfer broke off ({error!r})") from None
     return path
 
@@ -49,5 +49,5 @@ def _check(path: Path, sha256: str) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256:
         raise OSError(
-            f"what arrived, {path.stat().st_size:,} bytes, has sha256 {found} instead of {sha256}"
+            f"the downloaded {path.stat().st_size:,} bytes have sha256 {found} instead of {sha256}"
         )

@@ -1,55 +1,58 @@
-"""What every network without a click encoder has in common: its patch, and how clicks may reach it. Without torch."""
+"""The part of the config that all rivals share: the patch, and how clicks enter. This module does not import torch."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 SIGMA = 2.0
-"""Voxels, of the Gaussian round a click; MONAI's `AddGuidanceSignal` has the same."""
+"""Default standard deviation of the Gaussian around a click, in voxels, as in MONAI's `AddGuidanceSignal`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlainConfig:
-    """Of a network that turns an image into logits; each architecture adds its own sizes.
+    """Config of a rival, a network that turns an image into logits. Each architecture adds its own sizes.
 
     Raises:
-        ValueError: A size that does not fit.
+        ValueError: The patch size does not suit the network, or the Gaussian's width is not positive.
     """
 
     MULTIPLE: ClassVar[int] = 4
-    """What the patch's edge must be a multiple of, where the sizes do not decide it."""
+    """The patch's edge must be a multiple of this, in voxels. Networks whose sizes decide it override `multiple`."""
     LEAST: ClassVar[int] = 0
-    """The smallest edge, where it is more than one multiple."""
+    """Smallest edge of the patch, in voxels, if it is larger than `MULTIPLE`."""
 
     patch_size: int
     """Edge of the cubic patch in voxels."""
     clicks_as_channel: bool = False
     """Whether foreground and background clicks enter as two further channels of the image."""
     click_sigma: float = SIGMA
-    """Of a click's Gaussian, in voxels."""
+    """Standard deviation of the Gaussian around a click, in voxels."""
 
     def __post_init__(self) -> None:
         if self.patch_size < self.least or self.patch_size % self.multiple:
             raise ValueError(
-                f"patch_size {self.patch_size}: this network takes multiples of {self.multiple}, from {self.least} on"
+                f"patch_size {self.patch_size}: this network takes multiples of {self.multiple}, at least {self.least}"
             )
         if not self.click_sigma > 0:
             raise ValueError(f"click_sigma must be positive, found {self.click_sigma}")
 
     @property
     def multiple(self) -> int:
-        """What the patch's edge must be a multiple of, since it is halved so often."""
+        """The patch's edge must be a multiple of this, in voxels, so that the network can halve it at every level."""
         return self.MULTIPLE
 
     @property
     def least(self) -> int:
-        """The smallest edge that can be trained."""
+        """Smallest edge of the patch with which the network can be trained, in voxels."""
         return max(self.LEAST, self.multiple)
 
     def check_counts(self, **counts: int | tuple[int, ...]) -> None:
-        """Refuse sizes below 1, by name.
+        """Refuse sizes below 1.
+
+        Args:
+            counts: Sizes by the name of their field.
 
         Raises:
-            ValueError: One is.
+            ValueError: A size is below 1. The message names its field.
         """
         for name, found in counts.items():
             if min(found if isinstance(found, tuple) else (found,), default=0) < 1:
@@ -57,5 +60,5 @@ class PlainConfig:
 
     @property
     def in_channels(self) -> int:
-        """The image, and the two maps of clicks where they enter."""
+        """Input channels: the image, plus one map of foreground and one of background clicks if clicks enter."""
         return 3 if self.clicks_as_channel else 1

@@ -1,4 +1,4 @@
-"""Where the encoder's pretrained weights come from: a path, the workspace's weights/, the user's cache, or the net."""
+"""Finds the encoder's pretrained weights: at a given path, in the workspace, in the user's cache, or by download."""
 
 import os
 from collections import Counter
@@ -16,11 +16,14 @@ _PUBLISHER = "https://dl.fbaipublicfiles.com"
 
 @dataclass(frozen=True)
 class OfficialFile:
-    """A file of weights as its authors published it (Apache-2.0)."""
+    """A file of pretrained weights as its authors published it (Apache-2.0)."""
 
     name: str
+    """File name."""
     url: str
+    """Address from which the file is downloaded."""
     sha256: str
+    """SHA-256 of the file, in hexadecimal."""
 
 
 OFFICIAL = {
@@ -45,32 +48,35 @@ OFFICIAL = {
         "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
     ),
 }
-"""By encoder."""
+"""The official file of each encoder."""
 
 OTHER_NAMES = {"dinov2_s": ("dinov2_vits14_fp16.safetensors",)}
-"""The same weights in another form, looked for after the official file; no digest is known for them."""
+"""Other files with the same weights, by encoder. They are used if the official file is missing. Their sha256 is not
+known."""
 
 
 def load_pretrained(model: ProMISe, weights: str | None, weights_dir: Path) -> str:
-    """Fill the encoder and freeze what was pretrained, or leave everything random and trainable.
+    """Load pretrained weights into the image encoder and freeze them.
+
+    Without pretrained weights all parameters stay random and are trained.
 
     Args:
-        model: With random weights.
-        weights: A path, `none`, or None to take the official file: from `weights_dir`, from the user's cache, or by
-            downloading it into the cache.
-        weights_dir: The workspace's.
+        model: ProMISe with random weights. It is changed in place.
+        weights: Path of a file of weights, or `none` for random weights. None takes the official file from
+            `weights_dir` or from the user's cache, or downloads it into the cache.
+        weights_dir: Folder of pretrained weights in the workspace.
 
     Returns:
         Name and sha256 of the file, or `none`.
 
     Raises:
-        CheckpointError: No file, a damaged one, or not one for this encoder.
+        CheckpointError: The file is missing or damaged, or belongs to another encoder.
     """
     encoder = model.config.encoder
     if weights is None and encoder not in OFFICIAL:
-        return "none"  # a network of our own, made to start from random weights
+        return "none"  # the tiny encoder has no pretrained weights
     if weights == "none":
-        warn(f"encoder {encoder} starts from random weights and is trained as a whole")
+        warn(f"encoder {encoder} starts from random weights, and all of it is trained")
         return "none"
     path = _find_official(encoder, weights_dir) if weights is None else Path(weights)
     loaded = load_encoder_weights(model, path)
@@ -85,7 +91,7 @@ def load_pretrained(model: ProMISe, weights: str | None, weights_dir: Path) -> s
 
 
 def cache_dir() -> Path:
-    """The user's cache."""
+    """Folder of promise_cli in the user's cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "promise_cli"
 
 
@@ -99,19 +105,19 @@ def _find_official(encoder: str, weights_dir: Path) -> Path:
         return download(official.url, cache_dir() / official.name, official.sha256)
     except OSError as error:
         raise CheckpointError(
-            f"{weights_dir / official.name}: no pretrained weights for {encoder}; put the official file there or into"
-            f" {cache_dir()}, give --weights FILE, or --weights none to start from random weights; --preset tiny needs"
-            f" no weights (downloading {official.url} failed: {error})"
+            f"{weights_dir / official.name}: no pretrained weights for {encoder}, and downloading {official.url} failed"
+            f" ({error}); put the official file there or into {cache_dir()}, give --weights FILE, give --weights none"
+            " to start from random weights, or use --preset tiny, which needs no weights"
         ) from None
 
 
 def _check_digest(encoder: str, path: Path, loaded: LoadedWeights) -> None:
-    """Refuse a file that bears the official name and is another: damage to its numbers would pass unseen."""
+    """Refuse a file with the official name but another sha256. Otherwise damaged numbers would go unnoticed."""
     official = OFFICIAL[encoder]
     if path.name == official.name and loaded.sha256 != official.sha256:
         raise CheckpointError(
-            f"{path}: sha256 {loaded.sha256}, the official file has {official.sha256}; it is damaged or another: remove"
-            f" it and fetch it again, or give it with --weights {path} if you mean it"
+            f"{path}: has sha256 {loaded.sha256}, but the official file has {official.sha256}; remove the file and"
+            f" download it again, or give --weights {path} to use it as it is"
         )
 
 
@@ -121,7 +127,7 @@ def _standing(encoder: str, loaded: LoadedWeights) -> str:
 
 
 def _unused_parts(loaded: LoadedWeights) -> str:
-    """The unused entries by the part of the file that they belong to."""
+    """Number of unused entries in each part of the file, as text. Empty if all entries are used."""
     parts = Counter(
         ".".join(name.split(".")[: 2 if name.startswith("image_encoder.") else 1])
         for name in loaded.unused

@@ -1,7 +1,8 @@
-"""Presets: the paper's recipe, the authors' code, the rows of Table 2, and a small one for a laptop.
+"""Training recipes: loss, augmentation and schedule, and the recipe of each preset.
 
-They differ in `ModelConfig` and `TrainConfig` alone. What the user changes between runs are options of
-`promise-train`; the rest is a field here, with the paper's choice as default.
+A preset is a named `ModelConfig` together with a named `TrainConfig`. The presets cover the paper, the authors' code,
+the rows of the paper's Table 2, the recommended network, and a small one for a laptop. Settings that users often change
+are options of `promise-train`. All others are fields here, and each default is the paper's choice.
 """
 
 import dataclasses
@@ -20,26 +21,27 @@ from promise_cli.network.promise.config import (
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights and options of `losses.total_loss`; the defaults are the paper's (section 2).
+    """Weights and options of the training loss (`train.losses.total_loss`). The defaults are the paper's (section 2).
 
     Raises:
-        ValueError: A negative weight, or a kernel without a centre.
+        ValueError: A weight is negative, or the boundary kernel has an even edge.
     """
 
     dice_weight: float = 1.0
-    """Of the soft Dice loss."""
+    """Weight of the soft Dice loss."""
     cross_entropy_weight: float = 1.0
-    """Of the cross-entropy."""
+    """Weight of the cross-entropy."""
     boundary_weight: float = 10.0
-    """Of the boundary-aware loss; 0 leaves it out."""
+    """Weight of the boundary-aware loss (equation 2). With 0 it is not computed."""
     boundary_kernel: tuple[int, int, int] = (5, 5, 5)
-    """Voxels along i, j, k that boundary maps average over; the authors' code takes 1, 5, 5."""
+    """Box over which boundary maps average, in voxels along i, j and k (the authors' code: 1, 5, 5)."""
     boundary_border: Literal["ignored", "counted"] = "ignored"
-    """`counted` averages over zeros outside the patch too, as the authors' code does."""
+    """How boundary maps average at the patch's border: `ignored` averages over voxels inside the patch only, `counted`
+    also over zeros outside it, as the authors' code does."""
     boundary_channels: Literal["foreground", "both"] = "foreground"
-    """`both` also compares the background's boundary map, as the authors' code does."""
+    """Channels whose boundary maps are compared: `foreground`, or `both` as in the authors' code."""
     boundary_without_foreground: bool = False
-    """Also where a patch holds no foreground; the authors' code leaves the boundary out there."""
+    """Whether the boundary-aware loss also counts for patches without foreground (the authors' code: no)."""
 
     def __post_init__(self) -> None:
         weights = (self.dice_weight, self.cross_entropy_weight, self.boundary_weight)
@@ -50,9 +52,9 @@ class LossConfig:
 
     @classmethod
     def reference(cls) -> "LossConfig":
-        """What the authors' code does.
+        """The loss of the authors' code.
 
-        It pools (5, 5, 1) over arrays (D, H, W), which are our k, j, i.
+        The authors' code pools (5, 5, 1) over arrays (D, H, W), which are our axes k, j, i.
         """
         return cls(
             dice_weight=0.5,
@@ -69,78 +71,105 @@ __all__ = ["PRESETS", "AugmentConfig", "TrainConfig", "preset"]
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """Chances and ranges (paper, section 3: random flip, rotation, zoom and intensity shift)."""
+    """Chances and ranges of the augmentations: flip, rotation, zoom and intensity shift (paper, section 3)."""
 
     flip_chance: float = 0.5
-    """Of each axis on its own."""
+    """Chance of a flip, drawn for each axis separately."""
     rotate_chance: float = 0.3
+    """Chance of a rotation by a random angle in the axial plane (i, j)."""
     max_degrees: float = 30.0
+    """Largest angle of that rotation in either direction, in degrees."""
     quarter_turn_chance: float = 0.5
+    """Chance of a rotation by 90, 180 or 270 degrees."""
     quarter_turn_plane: Literal["ij", "jk", "ik"] = "ij"
-    """Axes of the quarter turns: the axial plane (the authors' code: jk)."""
+    """Plane of the rotations by multiples of 90 degrees: the axial plane ij (the authors' code: jk)."""
     zoom_chance: float = 0.3
+    """Chance of a zoom in the axial plane (i, j)."""
     zoom_range: tuple[float, float] = (0.9, 1.1)
+    """Smallest and largest magnification, drawn for i and j separately."""
     shift_chance: float = 0.5
+    """Chance of an intensity shift."""
     max_shift_hu: float = 20.0
-    """Of a scan without HU: the same share of its standard deviation as 20 HU are of 64 HU."""
+    """Largest intensity shift in either direction, in HU. In a scan without HU, 64 HU stand for one standard deviation
+    of its intensities."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How a network is trained; saved as `config.json` in the run."""
+    """How a network is trained. The run's folder holds this record as `config.json`.
+
+    Raises:
+        ValueError: A value is outside its range. The message names the field.
+    """
 
     epochs: int = 200
+    """Number of epochs."""
     learning_rate: float = 4e-4
-    """AdamW's at the first epoch; falls linearly to zero at `epochs`, 2e-6 an epoch for the paper's 200."""
+    """Learning rate of AdamW in the first epoch. It falls linearly to zero over the epochs: by 2e-6 per epoch for the
+    paper's 200 epochs (section 3)."""
     decay_horizon: int | None = None
-    """Epochs over which the learning rate falls, where not `epochs` (the authors' code: 500)."""
+    """Number of epochs over which the learning rate falls (the authors' code: 500). None means `epochs`."""
     final_learning_rate_share: float = 0.0
-    """Of the first learning rate, at the end of the horizon (the authors' code: 0.01)."""
+    """Learning rate at the end of the decay, as a share of the first one (the authors' code: 0.01)."""
     weight_decay: float = 0.0
+    """Weight decay of AdamW."""
     gradient_clip: float = 1.0
-    """Largest L2 norm of the gradient."""
+    """Gradients with a larger L2 norm than this are scaled down to it."""
     batch_size: int = 1
-    """Samples at once on one device."""
+    """Samples that one device computes at once."""
     accumulate: int = 1
-    """Batches whose gradients make one step of the optimiser."""
+    """Batches whose gradients are added up for one optimizer step."""
     patches_per_case: int = 1
-    """In one epoch."""
+    """Patches that are cut from each training case in one epoch."""
     foreground_share: float = 0.5
-    """Chance that a patch's centre is foreground (paper: equally likely; the authors' code: 2/3)."""
+    """Chance that a patch is placed on a foreground voxel instead of a background voxel (paper, section 3: equal
+    chance; the authors' code: 2/3)."""
     centre_jitter: float = 0.0
-    """Largest distance, per axis, of the chosen voxel from the patch's centre, in edges of the patch (the authors'
-    code: 13 of 128 voxels)."""
+    """Largest distance between the patch's centre and the drawn voxel along each axis, as a share of the patch's edge
+    (the authors' code: 13 of 128 voxels)."""
     num_foreground_clicks: int = 10
+    """Foreground clicks on each training patch (paper, section 3). Patches without foreground get none."""
     num_background_clicks: int = 10
+    """Background clicks on each training patch (paper, section 3)."""
     repeat_clicks: bool = False
-    """Draw clicks with repetition, as the authors' code does."""
+    """Whether the same voxel may be drawn several times, as in the authors' code."""
     vary_clicks: bool = False
-    """Draw the number of foreground clicks from 1 to `num_foreground_clicks`, to meet one click in training too."""
+    """Whether the number of foreground clicks is drawn from 1 to `num_foreground_clicks`, so that the network also sees
+    single clicks in training."""
     vary_background_clicks: bool = False
-    """Likewise from 0 to `num_background_clicks`, to meet a scan without any."""
+    """Whether the number of background clicks is drawn from 0 to `num_background_clicks`, so that the network also sees
+    patches without background clicks in training."""
     corrections: int = 0
-    """Most further clicks of a sample, each in the middle of the largest part that the answer so far misses or adds."""
+    """Largest number of correcting clicks per sample. Each lies in the middle of the largest region in which the
+    current mask is wrong. Beyond the paper."""
     first_answer_weight: float = 0.0
-    """In the loss of a sample with corrections: of the answer to its first clicks, beside that after all of them."""
+    """Weight in the loss of the logits before any correcting click. The logits after all correcting clicks have the
+    rest of the weight, up to 1."""
     background_clicks: Literal["background", "anywhere"] = "background"
-    """Where background clicks fall (the authors' code: anywhere, the target included)."""
+    """Voxels from which background clicks are drawn: the background, or `anywhere`, the target included, as in the
+    authors' code."""
     validation_patches: int = 1
-    """Per validation case: fixed, each round one seeded click."""
+    """Patches per validation case. Each lies around one click that is drawn with the run's seed, so it stays the
+    same."""
     validation_clicks: int = 1
-    """Foreground clicks on each validation patch: one, as at test (the authors' code: 10)."""
+    """Foreground clicks on each validation patch: one, as in the paper's test (the authors' code: 10)."""
     validate_every: int = 1
-    """Epochs."""
+    """Number of epochs from one validation to the next."""
     predict_with: Literal["best", "final"] = "best"
-    """Of which epoch the network for prediction is: of that with the best validation Dice, as in the paper, or, beyond
-    it and as nnU-Net has it, of the last."""
+    """Epoch whose weights are used for prediction: the one with the best validation Dice, as in the paper, or the last
+    one, as in nnU-Net."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the products; `auto` is decided when the run starts, by what the device multiplies fast."""
+    """Precision of matrix products and convolutions. When the run starts, `auto` becomes the one that is faster on
+    the device."""
     checkpoint_activations: bool = False
-    """Recompute each block in the backward pass: a fraction of the memory for a third more time."""
+    """Whether each block is recomputed in the backward pass. This saves most of the memory but takes a third more
+    time."""
     compile: bool = False
-    """Let `torch.compile` fuse the network's operations."""
+    """Whether `torch.compile` fuses the network's operations."""
     loss: LossConfig = field(default_factory=LossConfig)
+    """Weights and options of the loss."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Chances and ranges of the augmentations."""
 
     def __post_init__(self) -> None:
         counts = (
@@ -174,16 +203,20 @@ class TrainConfig:
             raise ValueError(f"learning_rate must be positive, found {self.learning_rate}")
 
     def learning_rate_at(self, epoch: int) -> float:
-        """Of an epoch counted from 0 (paper, section 3)."""
+        """Learning rate of one epoch (paper, section 3).
+
+        Args:
+            epoch: Epoch, counted from 0.
+        """
         share = min(1.0, epoch / (self.decay_horizon or self.epochs))
         return self.learning_rate * (1 - (1 - self.final_learning_rate_share) * share)
 
 
 def preset(name: str) -> tuple[ModelConfig, TrainConfig]:
-    """The network and the recipe that a preset names.
+    """The network and the recipe of a preset.
 
     Raises:
-        PlanError: No such preset.
+        PlanError: The preset does not exist.
     """
     if name not in PRESETS:
         raise PlanError(f"--preset {name}: unknown; use one of {', '.join(PRESETS)}")
@@ -191,34 +224,35 @@ def preset(name: str) -> tuple[ModelConfig, TrainConfig]:
 
 
 PLAIN_PRESETS = ("paper", "tiny")
-"""Presets that mean something for other networks than ProMISe; the others are variants of it."""
+"""Presets that rivals can use. All others are variants of ProMISe."""
 TINY_PATCH = model_config("tiny").patch_size
+"""Edge of the patch of preset `tiny`, in voxels."""
 
 
 def plain_preset(name: str, network: str, *, clicks: bool) -> TrainConfig:
-    """The recipe for a network beside ProMISe: the preset's, with the loss that all of them were published with.
+    """The recipe of a rival: the preset's recipe with Dice and cross-entropy as the loss.
 
-    As with nnU-Net, the network of the last epoch is for prediction.
+    All rivals were published with this loss. The weights of the last epoch are used for prediction, as in nnU-Net.
 
     Args:
-        name: `paper`, or `tiny` for a small network.
-        network: Its name, for messages.
-        clicks: Whether clicks enter as a channel; their number then varies, since the network sees each of them in the
-            image and must not take ten for a rule.
+        name: Preset: `paper`, or `tiny` for a small network.
+        network: Name of the rival, for messages.
+        clicks: Whether clicks enter as channels. The number of clicks then varies from patch to patch, because the
+            network sees every click in the image and must not expect always ten.
 
     Raises:
-        PlanError: The preset is unknown, or a variant of ProMISe.
+        PlanError: The preset does not exist, or is a variant of ProMISe.
     """
     preset(name)
     if name not in PLAIN_PRESETS:
         raise PlanError(
-            f"--preset {name}: a variant of promise; with --network {network} use {' or '.join(PLAIN_PRESETS)}"
+            f"--preset {name}: is a variant of promise; with --network {network} use {' or '.join(PLAIN_PRESETS)}"
         )
     config = _train_config(name)
     return dataclasses.replace(
         config,
         loss=dataclasses.replace(config.loss, boundary_weight=0.0),
-        # torch convolves a single small volume on the CPU by a slow kernel (`model.convolution`)
+        # On the CPU, torch uses a slow kernel for a batch of one small volume (`promise.convolution`).
         batch_size=2 if name == "tiny" else config.batch_size,
         vary_clicks=clicks,
         vary_background_clicks=clicks,
@@ -240,8 +274,8 @@ def _train_config(name: str) -> TrainConfig:
             validate_every=5,
         )
     if name == RECOMMENDED:
-        # Corrections teach a network to heed its clicks (docs/results.md); the target lies as far off the middle as
-        # in the authors' code.
+        # Correcting clicks teach the network to use its clicks (docs/results.md). The target lies as far from the
+        # patch's centre as in the authors' code.
         return dataclasses.replace(
             paper,
             foreground_share=1.0,
@@ -249,9 +283,10 @@ def _train_config(name: str) -> TrainConfig:
             num_foreground_clicks=1,
             num_background_clicks=0,
             corrections=3,
-            # Otherwise maps of the clicks in the head, which heed corrections early, cost some of the first answer.
+            # With click maps in the head the network learns corrections early. Without this weight its first masks get
+            # worse.
             first_answer_weight=0.5,
-            # The best of a few validation cases was an early network that did not heed its clicks yet.
+            # With few validation cases the best epoch was an early one, in which the network did not use its clicks.
             predict_with="final",
         )
     if name == "reference":

@@ -1,4 +1,7 @@
-"""The networks by name. A new one is a file that ends in its `Architecture`, and one line here."""
+"""All networks by name: how each is planned, built and described, and what it costs.
+
+To add a rival, write a module in `rivals/` that ends with an `Architecture`, and list it in `RIVALS` below.
+"""
 
 from typing import Any
 
@@ -18,8 +21,9 @@ from promise_cli.network.rivals.swin_unetr import SWIN_UNETR
 from promise_cli.network.rivals.ux_net import UX_NET
 
 PROMISE = "promise"
+"""Name of ProMISe on the command line (`--network`)."""
 
-PLAIN: dict[str, Architecture] = {
+RIVALS: dict[str, Architecture] = {
     architecture.name: architecture
     for architecture in (
         DYNUNET,
@@ -29,72 +33,78 @@ PLAIN: dict[str, Architecture] = {
         NNFORMER,
     )
 }
-"""Those beside ProMISe."""
+"""The networks other than ProMISe, by name."""
 
-NETWORKS: tuple[str, ...] = (PROMISE, *PLAIN)
+NETWORKS: tuple[str, ...] = (PROMISE, *RIVALS)
+"""Names of all networks."""
 
 Network = ProMISe | PlainNetwork
 NetworkConfig = ModelConfig | PlainConfig
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that no network has.
+    """Refuse an unknown name of a network.
 
     Raises:
-        PlanError: It is unknown.
+        PlanError: No network has this name.
     """
-    if name != PROMISE and name not in PLAIN:
+    if name != PROMISE and name not in RIVALS:
         raise PlanError(f"--network {name}: unknown; use one of {', '.join(NETWORKS)}")
 
 
 def config_type(name: str) -> Any:
-    """The record that holds a network's sizes."""
+    """The class of the record that holds a network's sizes.
+
+    Raises:
+        PlanError: No network has this name.
+    """
     check_name(name)
-    return ModelConfig if name == PROMISE else PLAIN[name].config_type
+    return ModelConfig if name == PROMISE else RIVALS[name].config_type
 
 
 def plan_network(name: str, setting: Setting) -> PlainConfig:
-    """Sizes of one of `PLAIN` for a dataset."""
-    return PLAIN[name].plan(setting)
+    """Sizes of a rival for a dataset."""
+    return RIVALS[name].plan(setting)
 
 
 def build_network(name: str, config: NetworkConfig) -> Network:
-    """A network with random weights."""
+    """Build a network with random weights."""
     if isinstance(config, ModelConfig):
         return ProMISe(config)
-    return PlainNetwork(config, PLAIN[name].build(config))
+    return PlainNetwork(config, RIVALS[name].build(config))
 
 
 def takes_clicks(config: NetworkConfig) -> bool:
-    """Whether clicks change what a network answers; the others look at whole scans."""
+    """Whether clicks change the masks of a network. Networks without clicks segment whole scans."""
     return isinstance(config, ModelConfig) or config.clicks_as_channel
 
 
 def centres_clicks(config: NetworkConfig) -> bool:
-    """Whether the click lies in the middle of the window, as the paper tests ProMISe.
+    """Whether the window must be centred on the click, as in the paper's test of ProMISe (section 3).
 
-    Networks that see where it is need no click in the middle; their windows are moved into the scan, which shows them
-    more of it (docs/results.md).
+    Other networks see a map of the clicks, so the click need not be in the middle. Their windows are shifted to lie
+    inside the scan, which shows them more of it (docs/results.md).
     """
     return isinstance(config, ModelConfig) and not config.click_map
 
 
 def encoder_of(config: NetworkConfig) -> EncoderName | None:
-    """The pretrained image transformer, which only ProMISe has."""
+    """Name of ProMISe's pretrained image encoder. None for a rival, which has none."""
     return config.encoder if isinstance(config, ModelConfig) else None
 
 
 def describe_network(name: str, config: NetworkConfig) -> str:
-    """For the screen, such as `promise, encoder sam_vit_b`."""
+    """A short description for messages, such as `promise, encoder sam_vit_b`."""
     if isinstance(config, ModelConfig):
         return f"{name}, encoder {config.encoder}"
     return f"{name}, {'clicks as a channel' if config.clicks_as_channel else 'without clicks'}"
 
 
 def count_operations(name: str, config: NetworkConfig) -> int:
-    """Floating-point operations of one forward pass with one click; a multiplication and its addition count as two.
+    """Floating-point operations of one forward pass with one click.
 
-    Counted are convolutions, matrix products and attention, as torch counts them; they are nearly all.
+    A multiplication and its addition count as two operations. torch counts convolutions, matrix products and
+    attention, which are nearly all operations.
     """
     model = _without_numbers(name, config)
     edge = config.patch_size
@@ -109,9 +119,12 @@ def count_operations(name: str, config: NetworkConfig) -> int:
 
 
 def _without_numbers(name: str, config: NetworkConfig) -> Network:
-    """The network with shapes alone; a plain one is built whole first, since MONAI's read numbers meanwhile."""
+    """The network on torch's meta device, that is, with shapes but without values.
+
+    A rival is built with values first, because MONAI's networks read values of tensors while they are built.
+    """
     if isinstance(config, ModelConfig):
         with torch.device("meta"):
             return build_network(name, config).eval()
-    with torch.random.fork_rng(devices=[]):  # a run's own draws must not move
+    with torch.random.fork_rng(devices=[]):  # the run's random numbers must stay the same
         return build_network(name, config).to("meta").eval()

@@ -1,4 +1,4 @@
-"""Whether the run that a checkpoint lies in has come to its end."""
+"""Warns if a checkpoint for prediction belongs to a run whose training is not finished."""
 
 import csv
 from collections.abc import Iterable
@@ -11,17 +11,20 @@ from promise_cli.errors import PromiseError
 
 
 def warn_of_unfinished(checkpoints: Iterable[Path]) -> None:
-    """Say of which of them the training has not ended."""
+    """Warn of each checkpoint whose run has not finished its training."""
     for checkpoint in checkpoints:
         if sentence := unfinished(checkpoint):
             warn(sentence)
 
 
 def unfinished(checkpoint: Path) -> str:
-    """A sentence about a training that has not ended; empty where it has, or where the folder does not tell.
+    """A sentence that says how many epochs of a checkpoint's run are done.
 
-    The folder of a run tells by `config.json` how many epochs are asked for, and by `log.csv` how many are done. A
-    checkpoint that lies elsewhere, or bears another name, is taken as it is.
+    The run's `config.json` holds the number of epochs that were asked for, and its `log.csv` those that are done.
+
+    Returns:
+        An empty string if the training is finished. It is also empty if that cannot be found out: the checkpoint has
+        another name, lies outside a run's folder, or the files are damaged.
     """
     run = checkpoint.parent
     if checkpoint.name not in (BEST, LAST) or not (run / LAST).is_file():
@@ -32,12 +35,12 @@ def unfinished(checkpoint: Path) -> str:
         if done >= asked:
             return ""
     except (PromiseError, OSError, ValueError, KeyError, TypeError):
-        return ""  # what is damaged there does not keep a network from predicting
-    return f"{checkpoint}: {done} of {asked} epochs of its training are done; promise-train --resume goes on with it"
+        return ""  # a damaged log must not prevent a prediction
+    return f"{checkpoint}: only {done} of {asked} training epochs are done; continue with promise-train --resume"
 
 
 def _epochs_done(log: Path) -> int:
-    """By the last row; 0 without a log, before the first epoch's end."""
+    """Number of finished epochs in log.csv. 0 if the file is missing, because the first epoch has not ended."""
     if not log.is_file():
         return 0
     with log.open(encoding="utf-8", newline="") as file:

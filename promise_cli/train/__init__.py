@@ -1,9 +1,10 @@
 """COMMAND promise-train: cases -> checkpoints, log.csv and progress.png in results/<dataset>/fold_<n>.
 
-`command` reads what was asked, `run` is the training on disk, `start` how it begins or goes on, `loop` its epochs and
-steps, `sizes` which network it is and how large, `place` where it lies, `introduction` what is said of it,
-`schedule` which samples make a step, `group` the processes that share it, `stopping` what ends it early;
-`watch`, `curves` and `provenance` tell of it, `fold_scores` scores the fold's test cases at the end.
+`command` runs a request. `start` and `resume` make the run, `run` is its state on disk, `sizes` chooses network and
+recipe. `loop` goes through the epochs, `step` takes one optimizer step and validates, `corrections` clicks on errors.
+`samples`, `augment` and `schedule` provide the patches, `losses` the loss, `group` the processes that share a step,
+`stopping` its early end. `watch`, `curves`, `provenance` and `outcome` report, and `fold_scores` scores the fold's test
+cases at the end.
 
 What needs torch is imported when first asked for, so that `python -m promise_cli.train`, which imports this file first,
 can set how torch's threads wait before torch is loaded.

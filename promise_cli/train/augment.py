@@ -81,7 +81,7 @@ def apply_augmentation(
 
     Args:
         image: (I, J, K) normalised, wider than the patch by `margin` on each side along i and j.
-        target: The same voxels, 0 or 1.
+        target: Target of the same voxels, 0 or 1.
         augmentation: What to do.
         patch_size: Edge of the cube that comes back.
 

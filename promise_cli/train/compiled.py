@@ -40,7 +40,7 @@ def compile_network(network: Answering, run: Run, warn: Callable[[str], None]) -
 def _of_one_length(
     decode: Callable[[Any, Tensor, Tensor], Tensor], length: int
 ) -> Callable[[Any, Tensor, Tensor], Tensor]:
-    """With padding behind the clicks, since every number of clicks would be compiled anew."""
+    """Wrap a decoder so that it pads clicks to one length, since torch compiles each number of clicks separately."""
 
     def padded(state: Any, clicks: Tensor, signs: Tensor) -> Tensor:
         missing = max(0, length - clicks.shape[1])

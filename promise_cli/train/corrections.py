@@ -1,4 +1,4 @@
-"""Clicks that correct a first answer, as a user gives them, in training."""
+"""Corrections in training: clicks on the errors of an answer, as a user gives them, and the loop that asks again."""
 
 import dataclasses
 from collections.abc import Callable
@@ -18,7 +18,7 @@ STREAM = 1_000_000
 
 
 class Turns(NamedTuple):
-    """How often the answer to each sample of a batch is corrected."""
+    """Number of corrections of each sample in a batch."""
 
     numbers: tuple[int, ...]
     rngs: tuple[np.random.Generator, ...]
@@ -26,18 +26,18 @@ class Turns(NamedTuple):
 
     @property
     def most(self) -> int:
-        """Of all samples."""
+        """Largest number of corrections in the batch."""
         return max(self.numbers, default=0)
 
 
 def draw_turns(sample: Sample, most: int, *, seed: int, epoch: int) -> Turns:
-    """From none to `most` corrections for each sample.
+    """Draw a number of corrections from 0 to `most` for each sample.
 
     Args:
-        sample: Of a batch.
-        most: As the recipe has it.
-        seed: Of the run.
-        epoch: From 0; with the seed and the case it decides what is drawn.
+        sample: A batch of samples.
+        most: `TrainConfig.corrections`.
+        seed: Seed of the run.
+        epoch: Epoch, counted from 0; with the seed and the case it decides what is drawn.
     """
     rngs = tuple(sample_rng(seed, epoch, case_id, STREAM) for case_id in sample.case_ids)
     return Turns(tuple(int(rng.integers(0, most + 1)) for rng in rngs), rngs)
@@ -59,9 +59,9 @@ def click_on_errors(
     Args:
         decode: The network's; asked without gradients.
         state: What its `encode` made of the samples' images.
-        sample: Of a batch, with its first clicks.
+        sample: A batch of samples with their first clicks.
         logits: The answer to them.
-        turns: For each sample.
+        turns: Number of corrections of each sample, and its random generator.
 
     Returns:
         The sample with a click, or padding, for each turn behind the clicks that it has.
@@ -96,7 +96,7 @@ class Logits(NamedTuple):
     last: Tensor
     """After all corrections."""
     first: Tensor | None
-    """For the clicks that the samples have; None where no sample is corrected, so that there is but one answer."""
+    """Logits for the samples' own clicks; None where no sample is corrected, so that there is only one answer."""
 
 
 class Answering(nn.Module):
@@ -117,8 +117,8 @@ class Answering(nn.Module):
         """Ask, correct, and ask again.
 
         Args:
-            sample: Of a batch, with its first clicks.
-            turns: How often each sample is corrected.
+            sample: A batch of samples with their first clicks.
+            turns: Number of corrections of each sample, and its random generator.
         """
         state = self.encode(sample.image)
         if not turns.most:

@@ -25,7 +25,7 @@ class EpochLog:
     validation_dice: float | None
     """None where this epoch was not validated."""
     corrected_dice: float | None = None
-    """The same after all corrections that the recipe knows; None where it knows none, too."""
+    """Validation Dice after all corrections of the recipe; None without validation or corrections."""
     seconds: float
 
 

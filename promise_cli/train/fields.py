@@ -16,8 +16,8 @@ def set_fields(model: C, recipe: TrainConfig, assignments: Sequence[str]) -> tup
     """Both records with the fields that were asked for.
 
     Args:
-        model: Of the network.
-        recipe: Of the training; the fields of its parts are named `loss.boundary_weight`, `augment.flip_chance`.
+        model: Fields of the network.
+        recipe: Fields of the recipe; those of its parts are named `loss.boundary_weight`, `augment.flip_chance`.
         assignments: `NAME=VALUE`; the value is JSON, or a text.
 
     Raises:

@@ -2,7 +2,7 @@
 
 A network that takes no clicks looks at each case as a whole, in windows that overlap by half.
 
-A first answer beside the checkpoint, from the preprocessed cases alone. What counts for publication is
+Scores next to the checkpoint, from the preprocessed cases alone. What counts for publication is
 promise-predict and promise-evaluate, which score on each scan's own grid.
 """
 

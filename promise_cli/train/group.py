@@ -30,7 +30,7 @@ PATIENCE = datetime.timedelta(hours=1)
 """How long processes wait for each other, such as for the first one to fetch large weights; NCCL gives up sooner."""
 
 _VARIABLES = ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT")
-"""By which torchrun tells a process of the others."""
+"""Variables through which torchrun informs a process of the others."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def join_group(device: str) -> Iterator[tuple[Group, str]]:
     """Meet the other processes where torchrun or `launch` started several.
 
     Args:
-        device: As asked for; with several GPUs each process takes the one of its number.
+        device: Requested device; with several GPUs each process takes the one with its own number.
 
     Yields:
         This process's place, and its device.
@@ -121,21 +121,21 @@ def join_group(device: str) -> Iterator[tuple[Group, str]]:
 
 
 def _place() -> Group:
-    """This process among those that the environment tells of.
+    """The group of processes that the environment describes, and this one's place in it.
 
     Raises:
-        CheckpointError: It tells of several, but not all that they need to meet.
+        CheckpointError: It describes several processes, but not everything that they need to meet.
     """
-    told = {name: os.environ.get(name) for name in _VARIABLES}
-    if told["WORLD_SIZE"] in (None, "1"):
+    given = {name: os.environ.get(name) for name in _VARIABLES}
+    if given["WORLD_SIZE"] in (None, "1"):
         return Group()
     try:
-        numbers = [int(told[name] or "") for name in ("RANK", "WORLD_SIZE", "MASTER_PORT")]
+        numbers = [int(given[name] or "") for name in ("RANK", "WORLD_SIZE", "MASTER_PORT")]
         local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     except ValueError:
         numbers = []
-    if not numbers or not told["MASTER_ADDR"]:
-        found = ", ".join(f"{name}={value}" for name, value in told.items() if value is not None)
+    if not numbers or not given["MASTER_ADDR"]:
+        found = ", ".join(f"{name}={value}" for name, value in given.items() if value is not None)
         raise CheckpointError(
             f"the environment says {found}, which is not all of {', '.join(_VARIABLES)}; start several processes"
             " through torchrun or --devices, or unset WORLD_SIZE"

@@ -1,4 +1,4 @@
-"""How a call ends: told in run.json, and in one line where a user can do something about it."""
+"""The end of a call: recorded in run.json, and explained in one line where a user can fix it."""
 
 import dataclasses
 import re
@@ -22,11 +22,11 @@ from promise_cli.train.run import Run
 from promise_cli.train.training import Training
 
 HEEDED = 0.005
-"""What corrections add to the Dice at least, of a network that heeds its clicks: 0.056 to 0.123 in docs/results.md."""
+"""Least gain in Dice by corrections of a network that responds to its clicks; 0.056 to 0.123 were measured."""
 NEARLY_RIGHT = 0.95
 """Dice beyond which there is little to correct."""
 _NO_MEMORY = re.compile("out of memory|not enough memory|can't allocate|alloc_cpu", re.IGNORECASE)
-"""As torch says it, of which only CUDA's has a class of its own."""
+"""Words of torch's out-of-memory errors; only CUDA's has a class of its own."""
 
 
 @contextmanager
@@ -67,12 +67,12 @@ def recorded(training: Training) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        told = error if isinstance(error, PromiseError) else _explained(error, run)
+        shown = error if isinstance(error, PromiseError) else _explained(error, run)
         if run.is_saved:
-            record("stopped" if isinstance(error, StoppedError) else f"failed: {told or error!r}")
-        if told is None or told is error:
+            record("stopped" if isinstance(error, StoppedError) else f"failed: {shown or error!r}")
+        if shown is None or shown is error:
             raise
-        raise told from None
+        raise shown from None
     record("finished")
 
 
@@ -90,7 +90,7 @@ def warn_of_unheeded_clicks(run: Run) -> None:
         maps = f", or start anew with {first}--set click_map_in_head=true"
     warn(
         f"{run.folder}: validation Dice {row.validation_dice:.3f}, after {run.config.corrections} corrections"
-        f" {row.corrected_dice:.3f}: the network does not heed its clicks yet; train longer (--resume with more"
+        f" {row.corrected_dice:.3f}: the network does not respond to its clicks yet; train longer (--resume with more"
         f" --epochs){maps}"
     )
 
@@ -101,7 +101,7 @@ def _explained(error: BaseException, run: Run) -> CheckpointError | None:
     again = "go on with --resume and" if run.is_saved else "start again with"
     if "DataLoader worker" in text:
         return CheckpointError(
-            f"{run.folder}: a process that reads samples died, perhaps for want of memory; {again} fewer --workers"
+            f"{run.folder}: a process that reads samples died, perhaps because memory ran out; {again} fewer --workers"
         )
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(text):
         return CheckpointError(

@@ -38,26 +38,26 @@ class TrainCall:
     versions: dict[str, str]
     device: str
     processes: int
-    """That shared each step."""
+    """Number of processes that shared each step."""
     precision: str
     seed: int
     parameters: int
     parameters_trained: int
     network: str = "promise"
     operations_per_patch: int | None = None
-    """Of one forward pass, a multiplication and its addition counted as two; None in files of older versions."""
+    """Floating-point operations of one forward pass; a multiply-add counts as two. None in files of older versions."""
     first_epoch: int
     """Counted from 1."""
     last_epoch: int = 0
     """The last one done; 0 before the first."""
     steps: int = 0
-    """Of the optimiser, in this call."""
+    """Optimizer steps in this call."""
     seconds_per_step: float | None = None
     """Mean, reading included, validation excluded."""
     waiting_share: float | None = None
-    """Of that time, spent waiting for samples."""
+    """Share of that time spent waiting for samples."""
     peak_memory_gib: float | None = None
-    """Of the GPU where there is one, else of this process."""
+    """Peak memory of the GPU in GiB, or of this process where there is no GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ def end_call(session: TrainCall, outcome: str) -> TrainCall:
 
 
 def load_calls(folder: Path) -> tuple[TrainCall, ...]:
-    """Of the calls before; none where run.json is missing or damaged, which must not stop a run."""
+    """Load the earlier calls of a run; none where run.json is missing or damaged, which must not stop a run."""
     try:
         return load_record(RunRecord, folder / FILE).sessions
     except PlanError:
@@ -121,7 +121,7 @@ def save_calls(sessions: tuple[TrainCall, ...], folder: Path) -> None:
 
 
 def peak_memory_gib(device: torch.device) -> float:
-    """Of the GPU since the process began, or the largest resident size of this process; NaN on Windows."""
+    """Peak memory of the GPU since the process began, or the largest resident size of this process; NaN on Windows."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     try:
@@ -150,7 +150,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def _git_state() -> str | None:
-    """Of the checkout that the package lies in, if it is one of git's."""
+    """Commit of the git checkout that holds the package; None outside of one."""
     folder = Path(__file__).resolve().parent
 
     def ask(*arguments: str) -> str:

@@ -23,7 +23,7 @@ from promise_cli.network.registry import PROMISE, Network
 from promise_cli.train.curves import EpochLog, draw_progress, save_log
 
 METRICS = ("metrics.json", "metrics.csv", "metrics.md")
-"""Of the fold's test cases, at the end."""
+"""Files with the scores of the fold's test cases, written at the end."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -36,18 +36,18 @@ class Run:
     split: Split
     seed: int
     plan: Plan
-    """With the patch size of the network."""
+    """Plan of the dataset, with the network's patch size."""
     config: TrainConfig
-    """With the precision that was decided."""
+    """Recipe, with the precision that was chosen."""
     samples_per_step: int
-    """Of all devices and batches together."""
+    """Samples in a step, over all devices and batches."""
     model: Network
     optimizer: AdamW
     device: torch.device
     encoder_weights: str
     """Name and sha256 of the pretrained weights, or `none`."""
     network: str = PROMISE
-    """Of `architectures`."""
+    """Name of the network in `network.registry`."""
     replaces: bool = False
     """Whether an earlier run lies in the folder, which goes when this one can first be used."""
     epoch: int = 0
@@ -58,12 +58,12 @@ class Run:
     """What the log adds up over these steps."""
     best_dice: float | None = None
     last_dice: float | None = None
-    """Of the checkpoint that the run was resumed from."""
+    """Validation Dice of the checkpoint that the run was resumed from."""
     log: list[EpochLog] = field(default_factory=list)
 
     @property
     def precision(self) -> Precision:
-        """Of the products."""
+        """Precision of matrix products and convolutions."""
         return "bf16" if self.config.precision == "bf16" else "fp32"
 
     @property

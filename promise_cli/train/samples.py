@@ -40,7 +40,7 @@ class Sample:
     case_ids: tuple[str, ...]
 
     def to(self, device: torch.device) -> "Sample":
-        """The same on another device."""
+        """Move all tensors to a device."""
         moved = [
             tensor.to(device, non_blocking=True)
             for tensor in (self.image, self.target, self.clicks, self.signs)
@@ -146,7 +146,7 @@ class ValidationSamples(Dataset[Sample]):
         return len(self.case_ids) * self.per_case
 
     def __getitem__(self, index: int) -> Sample:
-        """The same patch at every call."""
+        """Return the patch of an index; it is the same at every call."""
         number, position = divmod(index, len(self.case_ids))
         case_id = self.case_ids[position]
         case = load_case(self.cases_dir, case_id)

@@ -9,9 +9,9 @@ class Batch:
     """What one process computes at once."""
 
     indices: tuple[int, ...]
-    """Of `TrainingSamples`."""
+    """Indices into `TrainingSamples`."""
     weight: float
-    """Of its mean loss, so that the mean over all processes of their sums is the mean over the step's samples."""
+    """Weight of the batch's mean loss, so that the processes' weighted sums average to the mean over the step's samples."""
     ends_step: bool
     """Whether the optimiser steps after it."""
 
@@ -38,7 +38,7 @@ def schedule(
     Args:
         order: The epoch's samples.
         batch_size: Samples at once.
-        samples_per_step: Of all processes together.
+        samples_per_step: Samples in a step, over all processes.
         first_step: Steps of this epoch that are done already.
         rank: Which process, counted from 0.
         size: Number of processes.

@@ -33,7 +33,7 @@ class Choice:
     preset: str
     model_config: NetworkConfig
     config: TrainConfig
-    """With what the call asked for."""
+    """Recipe, including what the call asked for."""
 
 
 def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) -> Choice:
@@ -41,7 +41,7 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
 
     Args:
         request: The call.
-        plan: Of the dataset.
+        plan: Plan of the dataset.
         fingerprint: Its `fingerprint.json`, for networks that need no wider patch than the scans are.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How a run begins: from a request."""
+"""The start of a run: its folder, network, weights and optimizer, from a request."""
 
 import dataclasses
 from pathlib import Path
@@ -35,19 +35,19 @@ def start_run(
     """A run before its first epoch.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
         request: What was asked for.
-        plan: Of the dataset.
+        plan: Plan of the dataset.
         split: Cases of the fold.
-        device: Of this process.
-        processes: That share each step.
+        device: Device of this process.
+        processes: Number of processes that share each step.
         weights_dir: Where pretrained weights are looked for.
-        fingerprint: The dataset's `fingerprint.json`; the patch of networks beside ProMISe is no wider than its scans.
+        fingerprint: The dataset's `fingerprint.json`; the patch of a rival is no wider than its scans.
 
     Raises:
         WorkspaceError: The folder holds a run already, and is not to be overwritten.
         PlanError: Unknown network, preset or encoder.
-        CheckpointError: The pretrained weights, the device or the precision are not to be had.
+        CheckpointError: The pretrained weights, the device or the precision are not available.
     """
     there = [path for path in sorted(folder.glob("checkpoint_*.pt")) if path.is_file()]
     if there and not request.overwrite:

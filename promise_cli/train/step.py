@@ -89,7 +89,7 @@ class Validation(NamedTuple):
     """Means over the fixed patches."""
 
     dice: float
-    """With their own clicks."""
+    """Mean Dice with the clicks of the fixed patches."""
     corrected_dice: float | None
     """After as many further clicks on errors as a training sample gets at most; None for a recipe without any."""
 
@@ -100,7 +100,7 @@ def validate(training: Training) -> Validation:
 
     Raises:
         DatasetError: The network's values are not finite.
-        StoppedError: As in a step; the run is saved after the epoch's last step, so that it goes on with validation.
+        StoppedError: A stop was asked for. The run is saved after the epoch's last step, and resumes with validation.
     """
     run, group = training.run, training.group
     run.model.eval()

@@ -1,4 +1,4 @@
-"""What ends a training early, after the step at hand: Ctrl-C, SIGTERM or the hours that were given."""
+"""Requests that end a training early, after the current step: Ctrl-C, SIGTERM or `--max-hours`."""
 
 import signal
 import threading
@@ -52,6 +52,6 @@ class StopRequest:
 
 
 def leave_signals_to_parent(_: int = 0) -> None:
-    """In a process that reads samples: the training decides when to stop, and ends its readers itself."""
+    """Ignore signals in a process that reads samples: the training decides when to stop and ends its readers itself."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -20,7 +20,7 @@ OPTIONS = {
 """Fields of `TrainConfig` that a call may set, and how a user asks for them."""
 
 MAY_CHANGE = frozenset({"epochs", "batch_size", "accumulate", "checkpoint_activations", "compile"})
-"""Of these, what a resumed run may take anew: how long it goes on and how a step is computed. How many samples make a
+"""Fields that a resumed run may change: how long it trains and how a step is computed. How many samples make a
 step stays (`resume.resume_run`)."""
 
 
@@ -37,7 +37,7 @@ class TrainRequest:
     fold: int = 0
     """Which of splits.json."""
     preset: str | None = None
-    """See `presets`; `recommended` where left out, or `paper` for networks beside ProMISe."""
+    """See `presets`; `recommended` where left out, or `paper` for rivals."""
     network: str | None = None
     """See `architectures`; `promise` where left out."""
     clicks_as_channel: bool | None = None
@@ -47,7 +47,7 @@ class TrainRequest:
     weights: str | None = None
     """A file of pretrained weights, or `none`."""
     seed: int | None = None
-    """Of all random draws; 42 where left out."""
+    """Seed of all random draws; 42 where left out."""
     epochs: int | None = None
     learning_rate: float | None = None
     batch_size: int | None = None

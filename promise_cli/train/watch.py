@@ -26,9 +26,9 @@ class Watch:
         """Before the first step of a call.
 
         Args:
-            num_epochs: Of the whole run.
-            steps_per_epoch: Of the optimiser.
-            steps_done: In calls before.
+            num_epochs: Epochs of the whole run.
+            steps_per_epoch: Optimizer steps in an epoch.
+            steps_done: Steps done in earlier calls.
             num_clicks: On each validation patch; 0 for a network that takes none.
         """
         self.clicks = {0: "in windows round the target", 1: "with one click"}.get(
@@ -55,7 +55,7 @@ class Watch:
 
         Args:
             epoch: Counted from 1.
-            steps_done: Of this epoch, in calls before.
+            steps_done: Steps of this epoch done in earlier calls.
         """
         with self.progress:
             self.task = self.progress.add_task(
@@ -97,7 +97,7 @@ class Watch:
         )
 
     def time_left(self) -> str:
-        """Of the whole run, by this call's steps, validation included."""
+        """Time left in the whole run, estimated from this call's steps and validations."""
         done = self.done - self.first
         left = self.num_epochs * self.steps_per_epoch - self.done
         seconds = (time.monotonic() - self.started) / max(1, done) * left

@@ -54,11 +54,11 @@ def _peak_gib() -> float:
 
 
 def main(arguments: list[str]) -> None:
-    from promise_cli.network.registry import PLAIN
+    from promise_cli.network.registry import RIVALS
 
     edge = int(arguments[0]) if arguments else EDGE
     context = multiprocessing.get_context("spawn")
-    for name in arguments[1:] or PLAIN:
+    for name in arguments[1:] or RIVALS:
         with context.Pool(1) as pool:
             print(json.dumps(pool.apply(measure, (name, edge))), flush=True)  # noqa: T201
 

@@ -75,10 +75,10 @@ def measure(name: str, edge: int, *, small: bool) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    from promise_cli.network.registry import PLAIN
+    from promise_cli.network.registry import RIVALS
 
     edge = int(arguments[0]) if arguments else EDGE
-    for name in arguments[1:] or PLAIN:
+    for name in arguments[1:] or RIVALS:
         for small in (False,) if ":" in name else (False, True):
             print(json.dumps(measure(name, edge, small=small)), flush=True)  # noqa: T201
 

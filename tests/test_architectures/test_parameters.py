@@ -10,7 +10,7 @@ from promise_cli.errors import PlanError
 from promise_cli.network.architecture import Setting
 from promise_cli.network.registry import (
     NETWORKS,
-    PLAIN,
+    RIVALS,
     build_network,
     config_type,
     count_operations,
@@ -49,14 +49,14 @@ def test_segresnet_has_monais_default_at_eight_filters_and_the_papers_blocks() -
     assert round(_millions("segresnet", config), 1) == 18.8
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", RIVALS)
 def test_a_config_survives_the_way_to_json(name: str) -> None:
     config = plan_network(name, _setting(50, clicks_as_channel=True, small=True))
     assert record_from_json(config_type(name), record_to_json(config), name) == config
     assert config.in_channels == 3
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", RIVALS)
 def test_every_parameter_of_a_small_network_is_trained(name: str) -> None:
     """One that got no gradient would halt a training on several devices."""
     config = plan_network(name, _setting(32, small=True))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from promise_cli.network.architecture import Setting
-from promise_cli.network.registry import PLAIN, build_network, plan_network
+from promise_cli.network.registry import RIVALS, build_network, plan_network
 
 SMALL = Setting(patch_size=48, spacing=(1.0, 1.0, 1.0), small=True)
 
@@ -14,22 +14,22 @@ SMALL = Setting(patch_size=48, spacing=(1.0, 1.0, 1.0), small=True)
 @pytest.mark.parametrize(
     ("network", "changes", "message"),
     [
-        ("dynunet", {"patch_size": 36}, "patch_size 36: this network takes multiples of 8, from 16 on"),
-        ("dynunet", {"patch_size": 8}, "patch_size 8: this network takes multiples of 8, from 16 on"),
+        ("dynunet", {"patch_size": 36}, "patch_size 36: this network takes multiples of 8, at least 16"),
+        ("dynunet", {"patch_size": 8}, "patch_size 8: this network takes multiples of 8, at least 16"),
         ("dynunet", {"widths": (8, 16)}, "4 strides, 4 kernels and 2 widths; give as many of each, 3 at least"),
         ("dynunet", {"widths": (0, 16, 32, 64)}, "widths must be at least 1, found (0, 16, 32, 64)"),
         ("dynunet", {"strides": ((2, 2, 2),) * 4}, "strides must begin with (1, 1, 1), found (2, 2, 2)"),
         ("dynunet", {"kernels": ((3, 3, 2),) * 4}, "kernels must have odd edges, found"),
-        ("segresnet", {"patch_size": 36}, "patch_size 36: this network takes multiples of 8, from 8 on"),
+        ("segresnet", {"patch_size": 36}, "patch_size 36: this network takes multiples of 8, at least 8"),
         ("segresnet", {"init_filters": 12}, "init_filters must be a multiple of 8, found 12"),
         ("segresnet", {"blocks_down": (1, 1)}, "blocks_down (1, 1) and blocks_up (1, 1, 1); give one less"),
-        ("ux_net", {"patch_size": 40}, "patch_size 40: this network takes multiples of 16, from 32 on"),
-        ("ux_net", {"patch_size": 16}, "patch_size 16: this network takes multiples of 16, from 32 on"),
+        ("ux_net", {"patch_size": 40}, "patch_size 40: this network takes multiples of 16, at least 32"),
+        ("ux_net", {"patch_size": 16}, "patch_size 16: this network takes multiples of 16, at least 32"),
         ("ux_net", {"kernel": 4}, "kernel must be odd, found 4"),
-        ("nnformer", {"patch_size": 48}, "patch_size 48: this network takes multiples of 32, from 32 on"),
+        ("nnformer", {"patch_size": 48}, "patch_size 48: this network takes multiples of 32, at least 32"),
         ("nnformer", {"num_heads": (5, 4, 8, 16)}, "5 do not share the 24 channels of level 0 evenly"),
         ("nnformer", {"depth": 0}, "depth must be at least 1, found 0"),
-        ("swin_unetr", {"patch_size": 32}, "patch_size 32: this network takes multiples of 32, from 64 on"),
+        ("swin_unetr", {"patch_size": 32}, "patch_size 32: this network takes multiples of 32, at least 64"),
         ("swin_unetr", {"feature_size": 13}, "feature_size must be a multiple of 12, found 13"),
         ("swin_unetr", {"window_size": 0}, "window_size must be at least 1, found 0"),
     ],
@@ -41,7 +41,7 @@ def test_a_size_that_cannot_be_is_named(network: str, changes: dict, message: st
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("network", PLAIN)
+@pytest.mark.parametrize("network", RIVALS)
 @pytest.mark.parametrize("edge", [8, 20, 36, 50, 100, 200])
 def test_every_planned_patch_is_one_that_the_network_takes(network: str, edge: int) -> None:
     for small in (False, True):
@@ -50,7 +50,7 @@ def test_every_planned_patch_is_one_that_the_network_takes(network: str, edge: i
         assert config.patch_size % config.multiple == 0
 
 
-@pytest.mark.parametrize("network", PLAIN)
+@pytest.mark.parametrize("network", RIVALS)
 def test_the_smallest_patch_of_a_small_network_can_be_trained(network: str) -> None:
     """Norms need more than one voxel at the bottom."""
     config = plan_network(network, replace(SMALL, patch_size=8))

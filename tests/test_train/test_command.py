@@ -104,7 +104,8 @@ def test_nothing_to_resume_is_an_error(preprocessed: Path) -> None:
         ({"fold": 5}, PlanError, r"splits\.json: no fold 5; use --fold 0 to 4"),
         ({"encoder": "resnet"}, CheckpointError, r"--encoder resnet: unknown; use one of sam_vit_b"),
         ({"preset": "paper"}, CheckpointError,
-         r"weights/sam_vit_b_01ec64\.pth: no pretrained weights for sam_vit_b; put the official file there"),
+         r"weights/sam_vit_b_01ec64\.pth: no pretrained weights for sam_vit_b, and downloading .*"
+         r" failed .*; put the official file there"),
         ({"preset": "paper", "weights": "none.pth"}, CheckpointError, r"none\.pth: no such file"),
     ],
 )  # fmt: skip

@@ -155,10 +155,10 @@ def _edit(path: Path, **changes) -> None:
          " --resume"),
         ({"optimizer": {"state": {0: {}}, "param_groups": [{}]}}, "the state of the optimiser is damaged or incomplete;"
          " restore the file, or start anew with --overwrite instead of --resume"),
-        ({"weights": 3}, "weights is of type int; train or copy it again"),
-        ({"epoch": "x"}, "epoch is of type str; train or copy it again"),
-        ({"best_dice": "a"}, "best_dice is of type str; train or copy it again"),
-        ({"encoder_weights": None}, "encoder_weights is of type NoneType; train or copy it again"),
+        ({"weights": 3}, "weights has the wrong type int; train again or copy the file again"),
+        ({"epoch": "x"}, "epoch has the wrong type str; train again or copy the file again"),
+        ({"best_dice": "a"}, "best_dice has the wrong type str; train again or copy the file again"),
+        ({"encoder_weights": None}, "encoder_weights has the wrong type NoneType; train again or copy the file again"),
     ],
 )  # fmt: skip
 def test_a_checkpoint_that_cannot_be_gone_on_from_is_named(

@@ -14,7 +14,7 @@ from promise_cli.disk.records import load_record
 from promise_cli.errors import CheckpointError, PlanError
 from promise_cli.evaluate.command import evaluate
 from promise_cli.network.checkpoint import build_model, load_checkpoint
-from promise_cli.network.registry import PLAIN, count_operations
+from promise_cli.network.registry import RIVALS, count_operations
 from promise_cli.predict import predict
 from promise_cli.predictions.record import Predictions
 from promise_cli.train import TrainRequest, train
@@ -36,14 +36,14 @@ def root(preprocessed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(preprocessed, tmp_path / "workspace"))
 
 
-@pytest.mark.parametrize("network", PLAIN)
+@pytest.mark.parametrize("network", RIVALS)
 @pytest.mark.slow
 def test_a_network_trains_predicts_without_clicks_and_is_scored(root: Path, network: str) -> None:
     folder = _train(root, network)
     assert folder == root / "results" / "Task98_Balls" / network / "fold_0"
     checkpoint = load_checkpoint(folder / "checkpoint_last.pt")
     assert (checkpoint.network, checkpoint.epoch, checkpoint.preset) == (network, 2, "tiny")
-    assert isinstance(checkpoint.model_config, PLAIN[network].config_type)
+    assert isinstance(checkpoint.model_config, RIVALS[network].config_type)
     model = build_model(checkpoint, folder)
     assert not model.training
     assert len(load_log(folder / "log.csv")) == 2
@@ -140,7 +140,7 @@ def test_an_old_checkpoint_is_promise(trained: Path, tmp_path: Path) -> None:
         ({"network": "promise", "clicks_as_channel": True}, CheckpointError,
          "--clicks-as-channel: promise has an encoder for clicks"),
         ({"network": "ux_net", "preset": "reference"}, PlanError,
-         "--preset reference: a variant of promise; with --network ux_net use paper or tiny"),
+         "--preset reference: is a variant of promise; with --network ux_net use paper or tiny"),
         ({"network": "ux_net", "preset": "huge"}, PlanError, "--preset huge: unknown"),
         ({"network": "ux_net", "encoder": "sam_vit_b"}, CheckpointError,
          "--encoder sam_vit_b: ux_net has no pretrained encoder; leave it out"),
@@ -148,7 +148,7 @@ def test_an_old_checkpoint_is_promise(trained: Path, tmp_path: Path) -> None:
         ({"network": "dynunet", "fields": ("clicks_as_channel=true",)}, PlanError,
          "--set clicks_as_channel: decides where the run lies and how clicks are drawn"),
         ({"network": "dynunet", "fields": ("patch_size=36",)}, PlanError,
-         "--set: patch_size 36: this network takes multiples of 8, from 16 on"),
+         "--set: patch_size 36: this network takes multiples of 8, at least 16"),
         ({"network": "segresnet", "fields": ("patch_size=1024",)}, PlanError, "--set patch_size=1024: use 8 to 512"),
         ({"network": "promise", "fields": ("patch_size=4",)}, PlanError, "--set patch_size=4: use 8 to 512"),
         ({"network": "dynunet", "checkpoint_activations": True}, CheckpointError,

@@ -10,8 +10,8 @@ from promise_cli.network.promise.convolution import DepthwiseConv3d
 class Adapter(nn.Module):
     """Bottleneck with a depth-wise 3D convolution, whose rectified output is added to its input.
 
-    So an update is never negative, as in the authors' code. Pretrained tokens have more in common than tells them
-    apart, so about half of the rectifiers are zero on every token of a patch and get no gradient there.
+    So an update is never negative, as in the authors' code. Pretrained tokens share more than
+    distinguishes them, so about half of the rectifiers are zero on every token of a patch and get no gradient there.
     """
 
     def __init__(self, width: int, bottleneck: int) -> None:

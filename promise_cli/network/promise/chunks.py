@@ -16,7 +16,7 @@ def in_chunks(function: Callable[..., Tensor], rows: Tensor, *others: Tensor | N
     Args:
         function: Treats rows independently and keeps their number.
         rows: `(N, L, C)`, N rows of L tokens.
-        others: Of N rows too, or None; go along with `rows`.
+        others: Further tensors of N rows, or None; they are cut like `rows`.
     """
     whole = rows.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling()
     step = max(1, _TOKENS // rows.shape[1])

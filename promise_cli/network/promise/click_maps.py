@@ -7,7 +7,7 @@ from promise_cli.errors import PromptError
 from promise_cli.prompts.click import BACKGROUND, FOREGROUND
 
 MAP_SIGMAS = (4.0, 8.0, 16.0)
-"""Of the Gaussians round a click, in voxels: from close to it to across much of the patch."""
+"""Standard deviations of the Gaussians around a click in voxels, from narrow to much of the patch."""
 
 
 def click_maps(clicks: Tensor, signs: Tensor, edge: int, sigma: float) -> Tensor:
@@ -19,8 +19,8 @@ def click_maps(clicks: Tensor, signs: Tensor, edge: int, sigma: float) -> Tensor
     Args:
         clicks: `(B, N, 3)` ijk in voxels of the patch, fractions allowed.
         signs: `(B, N)` integers: 1 foreground, 0 background, -1 padding, ignored entirely.
-        edge: Of the cubic patch, in voxels.
-        sigma: In voxels.
+        edge: Edge of the cubic patch in voxels.
+        sigma: Standard deviation in voxels.
 
     Returns:
         `(B, 2, I, J, K)` float32.
@@ -62,7 +62,7 @@ def coarse_maps(clicks: Tensor, signs: Tensor, edge: int, stride: int) -> Tensor
 
     Args:
         clicks: `(B, N, 3)` in voxels of the patch, in the order of the grid's axes; they were checked before.
-        signs: As for `click_maps`.
+        signs: `(B, N)`: 1 foreground, 0 background, -1 padding.
         edge: Places along an axis of the grid.
         stride: Voxels of the patch between two of them.
 

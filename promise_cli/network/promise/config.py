@@ -101,7 +101,7 @@ class ModelConfig:
     decoder_width: int = 128
     """Channels of the decoder's branches and of the CNN encoder."""
     upsampling: Literal["convolution", "trilinear"] = "convolution"
-    """From tokens to half the patch's resolution: transposed convolution (section 2) or not."""
+    """Upsampling from tokens to half the patch's resolution: transposed convolution (section 2) or trilinear."""
     fusion: Literal["concat", "residual", "none"] = "concat"
     """How CNN features enter the decoder (Table 2: -C, -R); `residual` is our reading of -R."""
     click_map: bool = False

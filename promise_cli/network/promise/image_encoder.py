@@ -64,7 +64,7 @@ class Neck(nn.Module):
 
     With norms over the channels, as SAM has them, a neck that is trained from random weights soon answers every image
     alike: its weights grow along what all tokens have in common, which the padded convolution turns to a pattern of the
-    patch's border, until the norms leave nothing of what tells tokens apart. Norms over the patch take out what is in
+    patch's border, until the norms leave nothing of what distinguishes tokens. Norms over the patch remove what is in
     common instead.
     """
 

@@ -9,7 +9,7 @@ from promise_cli.network.promise.convolution import full_precision
 class PatchNorm(nn.Module):
     """Instance norm of tokens: each channel gets mean 0 and deviation 1 over its patch; nothing to train.
 
-    What pretrained tokens have in common outweighs what tells them apart.
+    Pretrained tokens have more in common than what distinguishes them.
     """
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class LoadedWeights:
     path: str
     """The file."""
     sha256: str
-    """Of its bytes, in hexadecimal."""
+    """SHA-256 of the file, in hexadecimal."""
     used: tuple[str, ...]
     """Entries that went into the encoder, as the file names them."""
     unused: tuple[str, ...]
@@ -113,14 +113,14 @@ def read_checkpoint(path: Path) -> Any:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """By its start: the length of a JSON object, and the object."""
+    """Recognise a safetensors file by its start: the length of a JSON object, and the object."""
     with path.open("rb") as file:
         start = file.read(9)
     return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < 2**27
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal."""
+    """Compute the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -28,7 +28,7 @@ class Windows:
             size: Tokens along H, W, D.
             window: Edge of a window in tokens.
             shifted: Move the windows by half their edge; an axis of one window stays.
-            device: Of the tokens.
+            device: Device of the tokens.
         """
         self.size = size
         self.window = window

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Of `(B, C, I, J, K)`."""
+    """Layer norm over the channels of `(B, C, I, J, K)`."""
 
     def forward(self, features: Tensor) -> Tensor:
         """Same shape."""

@@ -41,7 +41,7 @@ class DynUNetConfig(PlainConfig):
 
     @property
     def multiple(self) -> int:
-        """Of what all strides together make of the edge, along each axis."""
+        """Product of all strides along each axis; the patch's edges are multiples of it."""
         return math.lcm(4, *self._shrunk)
 
     @property

@@ -10,7 +10,7 @@ from promise_cli.network.plain_config import PlainConfig
 
 MULTIPLE = 8
 NORM_GROUPS = 8
-"""Of MONAI's group norm."""
+"""Groups of MONAI's group norm."""
 
 
 @dataclass(frozen=True, kw_only=True)

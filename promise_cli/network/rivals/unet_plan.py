@@ -22,7 +22,7 @@ class UNetPlan:
     """A stage for each resolution, from the full one down."""
 
     strides: tuple[Triple, ...]
-    """Of the first convolution of each stage; (1, 1, 1) at full resolution."""
+    """Stride of each stage's first convolution; (1, 1, 1) at full resolution."""
     kernels: tuple[Triple, ...]
     multiple: Triple
     """What a patch's edge along each axis must be a multiple of."""
@@ -55,7 +55,7 @@ def plan_unet(patch_size: Sequence[int], spacing: Sequence[float]) -> UNetPlan:
 
 
 def _axes_to_halve(size: Sequence[int], width: Sequence[float]) -> list[int]:
-    """Of the axes that are long enough, those whose spacing is within a factor 2 of the finest of them.
+    """Choose the axes to halve: those that are long enough and whose spacing is within a factor 2 of the finest.
 
     A single axis is halved only where three times the smallest feature map is there.
     """

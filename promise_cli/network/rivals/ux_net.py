@@ -36,7 +36,7 @@ class UXNetConfig(PlainConfig):
     kernel: int = 7
     """Edge of the depth-wise convolutions, in voxels."""
     layer_scale: float = 1e-6
-    """First weight of each block beside its skip; learnt."""
+    """First value of the learnt weight of each block's branch next to its skip."""
 
     def __post_init__(self) -> None:
         self.check_counts(widths=self.widths, depths=self.depths, kernel=self.kernel)

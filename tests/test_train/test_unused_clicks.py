@@ -1,4 +1,4 @@
-"""A network that does not heed its clicks at the end of its training is told, with what to do."""
+"""A network that does not respond to its clicks at the end of training is named, with what to do."""
 
 from types import SimpleNamespace
 
@@ -9,8 +9,8 @@ from promise_cli.network.promise import ModelConfig
 from promise_cli.train.outcome import warn_of_unheeded_clicks
 
 DEAF = (
-    "run: validation Dice 0.826, after 3 corrections 0.827: the network does not heed its clicks yet; train longer"
-    " (--resume with more --epochs)"
+    "run: validation Dice 0.826, after 3 corrections 0.827: the network does not respond to its clicks yet; train"
+    " longer (--resume with more --epochs)"
 )
 MAPS = ", or start anew with --set click_map_in_head=true"
 
