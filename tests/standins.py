@@ -21,27 +21,27 @@ class StandIn(torch.nn.Module):
         return (patch,)
 
     def decode(
-        self, state: tuple[torch.Tensor], clicks: torch.Tensor, labels: torch.Tensor
+        self, state: tuple[torch.Tensor], clicks: torch.Tensor, signs: torch.Tensor
     ) -> torch.Tensor:
         self.decoded += 1
-        return self(state[0], clicks, labels)
+        return self(state[0], clicks, signs)
 
 
 class PerfectWindow(StandIn):
     """All bright voxels of the window that hang together with a foreground click; bright without a click."""
 
     def forward(
-        self, patch: torch.Tensor, clicks: torch.Tensor, labels: torch.Tensor
+        self, patch: torch.Tensor, clicks: torch.Tensor, signs: torch.Tensor
     ) -> torch.Tensor:
         bright = patch[0, 0].numpy() > 0
         parts, _ = ndimage.label(bright)
         places = clicks[0].numpy().astype(int)
         meant = {
             int(parts[tuple(place)])
-            for place, label in zip(places, labels[0].tolist(), strict=True)
+            for place, label in zip(places, signs[0].tolist(), strict=True)
             if label == 1
         }
-        found = bright if (labels < 0).all() else np.isin(parts, sorted(meant - {0}))
+        found = bright if (signs < 0).all() else np.isin(parts, sorted(meant - {0}))
         mask = torch.from_numpy(found).float()[None]
         return torch.stack([10 * (1 - mask), 10 * mask], dim=1)
 

@@ -6,7 +6,8 @@ import pytest
 
 from promise_cli.disk.records import record_from_json, record_to_json
 from promise_cli.errors import PlanError
-from promise_cli.network.recipe import PRESETS, TrainConfig, plain_preset, preset
+from promise_cli.network.promise.config import PRESETS
+from promise_cli.network.recipe import TrainConfig, plain_preset, preset
 
 
 def test_the_learning_rate_falls_by_2e_6_an_epoch_to_zero_at_200() -> None:

@@ -150,9 +150,9 @@ def evaluate(
 ) -> None:
     """Score masks against labels: Dice and NSD per case and in summary."""
     if clicks:
-        if unheeded := _given(ctx, NOT_WITH_CLICKS):
+        if unused := _given(ctx, NOT_WITH_CLICKS):
             raise EvaluationError(
-                f"--clicks predicts a fold's test cases itself; leave out {unheeded}"
+                f"--clicks predicts a fold's test cases itself; leave out {unused}"
             )
         _study(
             clicks=tuple(clicks),
@@ -169,9 +169,9 @@ def evaluate(
             output=output,
         )
         return
-    if unheeded := _given(ctx, ONLY_WITH_CLICKS):
-        verb = "go" if " and " in unheeded else "goes"
-        raise EvaluationError(f"{unheeded} {verb} with --clicks N; add it")
+    if unused := _given(ctx, ONLY_WITH_CLICKS):
+        verb = "go" if " and " in unused else "goes"
+        raise EvaluationError(f"{unused} {verb} with --clicks N; add it")
     from promise_cli.evaluate.command import evaluate as run
     from promise_cli.evaluate.command import show_report
 

@@ -66,9 +66,6 @@ class LossConfig:
         )
 
 
-__all__ = ["PRESETS", "AugmentConfig", "TrainConfig", "preset"]
-
-
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
     """Chances and ranges of the augmentations: flip, rotation, zoom and intensity shift (paper, section 3)."""
@@ -172,16 +169,8 @@ class TrainConfig:
     """Chances and ranges of the augmentations."""
 
     def __post_init__(self) -> None:
-        counts = (
-            "epochs",
-            "batch_size",
-            "accumulate",
-            "patches_per_case",
-            "validate_every",
-            "validation_clicks",
-            "num_foreground_clicks",
-        )
-        for name in counts:
+        counts = "epochs batch_size accumulate patches_per_case validate_every validation_clicks num_foreground_clicks"
+        for name in counts.split():
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, found {getattr(self, name)}")
         for name in ("num_background_clicks", "corrections"):

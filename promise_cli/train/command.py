@@ -22,7 +22,7 @@ from promise_cli.train.fold_scores import score_fold
 from promise_cli.train.group import Group, join_group, launch
 from promise_cli.train.introduction import introduce, warn_of_large_targets
 from promise_cli.train.loop import train_epochs
-from promise_cli.train.outcome import recorded, warn_of_unheeded_clicks
+from promise_cli.train.outcome import recorded, warn_of_unused_clicks
 from promise_cli.train.resume import resume_run
 from promise_cli.train.run import Run, hold
 from promise_cli.train.samples import TrainingSamples, ValidationSamples
@@ -116,8 +116,8 @@ def _settle(run: Run, request: TrainRequest, before: object) -> None:
             f"{run.folder}: another promise-train wrote into it just now; call again"
         )
     if request.resume:
-        run.mend_best()
-        run.mend_final()
+        run.repair_best()
+        run.repair_final()
 
 
 def _open_run(
@@ -190,7 +190,7 @@ def _work(
     with recorded(training):
         train_epochs(training)
     if group.is_first:
-        warn_of_unheeded_clicks(run)
+        warn_of_unused_clicks(run)
     board.close()
 
 

@@ -21,7 +21,7 @@ from promise_cli.train.provenance import (
 from promise_cli.train.run import Run
 from promise_cli.train.training import Training
 
-HEEDED = 0.005
+LEAST_GAIN = 0.005
 """Least gain in Dice by corrections of a network that responds to its clicks; 0.056 to 0.123 were measured."""
 NEARLY_RIGHT = 0.95
 """Dice beyond which there is little to correct."""
@@ -76,12 +76,12 @@ def recorded(training: Training) -> Iterator[None]:
     record("finished")
 
 
-def warn_of_unheeded_clicks(run: Run) -> None:
+def warn_of_unused_clicks(run: Run) -> None:
     """Say so where corrections leave the last validation's Dice as it was, though the recipe trains with them."""
     row = run.log[-1]
     if row.validation_dice is None or row.corrected_dice is None:
         return
-    if row.corrected_dice - row.validation_dice >= HEEDED or row.validation_dice > NEARLY_RIGHT:
+    if row.corrected_dice - row.validation_dice >= LEAST_GAIN or row.validation_dice > NEARLY_RIGHT:
         return
     config = run.model.config
     maps = ""

@@ -109,7 +109,7 @@ class Run:
         """Whether a checkpoint of this run is on the disk."""
         return not self.replaces and (self.folder / LAST).exists()
 
-    def mend_best(self) -> None:
+    def repair_best(self) -> None:
         """See that the best checkpoint is this run's, where a kill left none or that of a run before.
 
         Raises:
@@ -128,7 +128,7 @@ class Run:
         else:
             self.best_dice = None  # the next validation writes one
 
-    def mend_final(self) -> None:
+    def repair_final(self) -> None:
         """See that the final checkpoint is there at the end alone, and this run's, whatever a kill or stop left.
 
         To be called of a resumed run before its first step.

@@ -11,7 +11,7 @@ class Batch:
     indices: tuple[int, ...]
     """Indices into `TrainingSamples`."""
     weight: float
-    """Weight of the batch's mean loss, so that the processes' weighted sums average to the mean over the step's samples."""
+    """Weight of the batch's mean loss; it makes the processes' sums average to the mean over the step's samples."""
     ends_step: bool
     """Whether the optimiser steps after it."""
 

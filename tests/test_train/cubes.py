@@ -24,10 +24,10 @@ def batch_of(*targets: Tensor) -> Sample:
 class CubeRoundEachClick(StandIn):
     """Marks what a click reaches in two voxels; a background click takes its cube out again."""
 
-    def forward(self, image: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, image: Tensor, clicks: Tensor, signs: Tensor) -> Tensor:
         logits = torch.zeros(len(image), 2, *image.shape[2:])
         logits[:, 0] = 1
-        for row, (places, kinds) in enumerate(zip(clicks.long(), labels, strict=True)):
+        for row, (places, kinds) in enumerate(zip(clicks.long(), signs, strict=True)):
             for (i, j, k), kind in zip(places.tolist(), kinds.tolist(), strict=True):
                 if kind >= 0:
                     cube = tuple(slice(max(0, at - 2), at + 3) for at in (i, j, k))

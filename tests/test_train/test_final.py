@@ -9,7 +9,8 @@ import torch
 
 from promise_cli.disk.workspace import Workspace
 from promise_cli.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from promise_cli.network.recipe import PRESETS, plain_preset, preset
+from promise_cli.network.promise.config import PRESETS
+from promise_cli.network.recipe import plain_preset, preset
 from tests.conftest import RUN
 from tests.test_train.runs import Kill, copy_workspace, kill_at, train_balls
 

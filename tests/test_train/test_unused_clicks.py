@@ -6,7 +6,7 @@ import pytest
 
 from promise_cli.network.plain_config import PlainConfig
 from promise_cli.network.promise import ModelConfig
-from promise_cli.train.outcome import warn_of_unheeded_clicks
+from promise_cli.train.outcome import warn_of_unused_clicks
 
 DEAF = (
     "run: validation Dice 0.826, after 3 corrections 0.827: the network does not respond to its clicks yet; train"
@@ -22,7 +22,7 @@ def _told(capsys, model, before, after) -> str:
         model=SimpleNamespace(config=model),
         log=[SimpleNamespace(validation_dice=before, corrected_dice=after)],
     )
-    warn_of_unheeded_clicks(run)
+    warn_of_unused_clicks(run)
     return " ".join(capsys.readouterr().err.split())
 
 

@@ -50,8 +50,8 @@ def test_each_correction_is_clicked_before_the_second_dice() -> None:
 
 def test_values_that_are_not_finite_after_a_correction_are_an_error() -> None:
     class Broken(CubeRoundEachClick):
-        def forward(self, image, clicks, labels):
-            logits = super().forward(image, clicks, labels)
+        def forward(self, image, clicks, signs):
+            logits = super().forward(image, clicks, signs)
             return logits / 0 if clicks.shape[1] > 1 else logits
 
     with pytest.raises(
