@@ -13,6 +13,7 @@ SYSTEMS = {
     "ProMISe as published": ("promise",),
     "ProMISe, the default recipe": ("promise_in_use_both",),
     "dynunet, without clicks": ("dynunet_last", "dynunet"),
+    "dynunet, clicks as channels": ("dynunet_clicks",),
 }
 """Each system with its row; where a data set has several, the first one that was trained there counts."""
 DATA = {

@@ -15,6 +15,7 @@ from experiments.overview import overview
 from experiments.place import RESULTS
 from experiments.recipe_tables import recipes
 from experiments.score_tables import cost, draws, pairs, scores
+from experiments.summary import in_short, uncertainty
 from experiments.use_tables import (
     click_numbers,
     click_use,
@@ -43,6 +44,8 @@ TABLES: dict[str, Callable[[Matrix, Path], list[str]]] = {
     "epochs": epochs,
     "recipes": recipes,
     "overview": overview,
+    "in_short": in_short,
+    "uncertainty": uncertainty,
 }
 
 
