@@ -41,7 +41,7 @@ def test_broken_predictions_beside_good_ones_are_passed_over_with_a_warning(root
     assert scores(root) == {("c_1", 2): 1.0, ("c_2", 2): 1.0}
     (warning,) = capsys.readouterr().err.splitlines()
     assert warning.startswith(f"warning: {broken}: ")
-    assert warning.endswith("; these predictions are passed over")
+    assert warning.endswith("; these predictions are skipped")
 
 
 @pytest.mark.parametrize("policy", ["zero", "skip"])

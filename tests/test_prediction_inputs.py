@@ -81,8 +81,8 @@ def test_points_on_the_command_line_may_be_voxels_or_millimetres() -> None:
         (["-p", "points.json", "--point", "1", "2", "3"], 1, "-p and --point both give clicks"),
         (["-p", "points.json", "--space", "world"], 1, "--space world: unknown; use one of voxel,"),
         (["-p", "points.json", "--single-window", "--max-windows", "3"], 2, "contradicts"),
-        (["-p", "imgs/ball_001.nii.gz"], 1, "no click file; they end in .mrk.json"),
-        (["-p", "imgs"], 1, "imgs: no click file in this folder; they end in .mrk.json"),
+        (["-p", "imgs/ball_001.nii.gz"], 1, "not a click file; click files end in .mrk.json"),
+        (["-p", "imgs"], 1, "imgs: no click file in this folder; click files end in .mrk.json"),
     ],
 )
 @pytest.mark.usefixtures("balls")
@@ -131,8 +131,8 @@ def test_clicks_are_written_as_they_were_understood_also_without_a_network(tmp_p
     assert CliRunner().invoke(predict_app, [*scan, str(tmp_path / "folder")]).exit_code == 0
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["ball_001.mrk.json"]
     for arguments, message in (
-        (["-p", "points.json", "--write-points", "out.json"], "out.json: there already"),
-        (["-p", "points.json", "--write-points", "points.json", "--overwrite"], "there already"),
+        (["-p", "points.json", "--write-points", "out.json"], "out.json: exists already"),
+        (["-p", "points.json", "--write-points", "points.json", "--overwrite"], "exists already"),
         (["-p", "points.json", "--write-points", "x.mrk.json"], "holds one case, found 6"),
     ):
         refused = predict(*arguments)

@@ -95,7 +95,9 @@ def test_a_page_of_a_study_of_clicks_is_not_replaced_by_one_of_scores():
         '<meta name="generator" content="promise-evaluate --clicks">'
     )
     result = CliRunner().invoke(evaluate_app, ["masks", "labels"])
-    assert result.stderr.startswith("error: masks/report.html: there already, and neither of ")
+    assert result.stderr.startswith(
+        "error: masks/report.html: exists already, and was written neither by "
+    )
 
 
 def test_the_look_at_the_output_makes_no_folder():

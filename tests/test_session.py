@@ -188,7 +188,7 @@ def test_a_device_out_of_memory_is_left_once_and_for_good(
     assert predictor.networks.device.type == "cpu"
     warnings = [line for line in capsys.readouterr().err.splitlines() if "out of memory" in line]
     assert warnings == [
-        "warning: meta: out of memory; going on with the CPU, which is slower (free the device's memory, or choose"
+        "warning: meta: out of memory; continuing on the CPU, which is slower (free the device's memory, or choose"
         " another with --device)"
     ]
 

@@ -184,7 +184,7 @@ def test_without_a_click_the_whole_scan_is_looked_at_but_for_air(tmp_path: Path)
     assert all(
         0 <= start <= n - 24 for line, n in zip(starts, lesion.shape, strict=True) for start in line
     )
-    # Along k windows begin at 0, 11, 22, 33, 44, 55 and 66; those within the air are passed over.
+    # Along k windows begin at 0, 11, 22, 33, 44, 55 and 66; those within the air are skipped.
     assert starts[2] == [0, 11, 55, 66]
 
 

@@ -156,7 +156,7 @@ Precision = Annotated[
         show_default="auto: bf16 where the device multiplies it faster",
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 Workers = Annotated[
     int | None,
     typer.Option(

@@ -110,7 +110,7 @@ def check_output(folder: Path, images: Path, scans: dict[str, Path], same_format
             )
         if mask.exists() and not (folder / RECORD).exists():
             raise PromptError(
-                f"{mask}: there already, and not made by promise-predict; give another folder with -o"
+                f"{mask}: exists already, and was not made by promise-predict; give another folder with -o"
             )
 
 
@@ -129,7 +129,7 @@ def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
     """Write the clicks of all cases that can be done: to our JSON, a `.mrk.json`, or a folder of these.
 
     Raises:
-        PromptError: The file is there already, or one `.mrk.json` is asked for several cases.
+        PromptError: The file exists already, or one `.mrk.json` is asked for several cases.
     """
     path = request.write_points
     assert path is not None
@@ -150,7 +150,7 @@ def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
     for file in files:
         same = request.prompts is not None and file.resolve() == request.prompts.resolve()
         if same or (file.exists() and not request.overwrite):
-            raise PromptError(f"{file}: there already; name another, or give --overwrite")
+            raise PromptError(f"{file}: exists already; name another, or give --overwrite")
     for file, case in files.items():
         if case is None:
             write_points(file, clicks, inputs.grids, note)

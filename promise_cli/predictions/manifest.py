@@ -51,7 +51,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def newest_manifest(found: Sequence[Path]) -> Path:
-    """The newest of some predictions.json by its `created`; broken ones are passed over with a warning.
+    """The newest of some predictions.json by its `created`; broken ones are skipped with a warning.
 
     Raises:
         PromiseError: All are broken.
@@ -67,5 +67,5 @@ def newest_manifest(found: Sequence[Path]) -> Path:
     if not usable:
         raise errors[0]
     for broken in errors:
-        warn(f"{broken}; these predictions are passed over")
+        warn(f"{broken}; these predictions are skipped")
     return max(usable, key=lambda path: usable[path])

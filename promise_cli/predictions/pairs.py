@@ -189,8 +189,8 @@ def _files(path: Path) -> dict[str, Path]:
 
 def _without_label(prediction: Path, labels: Path) -> EvaluationError:
     return EvaluationError(
-        f"{prediction}: a prediction without a label in {labels}; add the label or take the"
-        " prediction out"
+        f"{prediction}: a prediction without a label in {labels}; add the label or"
+        " remove the prediction"
     )
 
 

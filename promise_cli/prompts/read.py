@@ -55,7 +55,7 @@ def gather_prompts(
     files = [entry for entry in sorted(path.iterdir()) if _kind(entry) and entry.is_file()]
     if not files:
         raise PromptError(
-            f"{path}: no click file in this folder; they end in {', '.join(SUFFIXES)}"
+            f"{path}: no click file in this folder; click files end in {', '.join(SUFFIXES)}"
         )
     gathered = Gathered(str(path))
     for file in files:
@@ -71,7 +71,7 @@ def _read_file(path: Path, space: Space | None, scans: Collection[str], *, alone
     if not path.exists():
         raise PromptError(f"{path}: no such file")
     if kind is None:
-        raise PromptError(f"{path}: no click file; they end in {', '.join(SUFFIXES)}")
+        raise PromptError(f"{path}: not a click file; click files end in {', '.join(SUFFIXES)}")
     where = str(path)
     if kind in (".csv", ".tsv"):
         return parse_table(_text(path), where, space, _only_case(path, scans, alone=alone))
@@ -86,7 +86,7 @@ def _read_file(path: Path, space: Space | None, scans: Collection[str], *, alone
     case = _only_case(path, scans, alone=alone)
     if case is None:
         raise PromptError(
-            f"{path}: which scan is it for? Name it after its scan, such as"
+            f"{path}: its name does not say which scan it belongs to; name it after its scan, such as"
             f" {next(iter(scans))}{kind}{near_names(_stem(path), scans)}"
         )
     gathered = Gathered(where)
@@ -112,7 +112,9 @@ def _read_clicks(path: Path, case: str, space: Space | None) -> tuple[Click, ...
         content = _json(path)
         if is_markups(content):
             return parse_markups(content, where, space)
-    raise PromptError(f"{where}: no file of one case's clicks; use .mrk.json, .fcsv, .mps or .csv")
+    raise PromptError(
+        f"{where}: cannot hold the clicks of one case; use .mrk.json, .fcsv, .mps or .csv"
+    )
 
 
 def _only_case(path: Path, scans: Collection[str], *, alone: bool) -> str | None:
@@ -145,7 +147,7 @@ def _text(path: Path) -> str:
     try:
         return _bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise PromptError(f"{path}: no text in UTF-8 ({error.reason}); save it again") from None
+        raise PromptError(f"{path}: not UTF-8 text ({error.reason}); save it again") from None
 
 
 def _bytes(path: Path) -> bytes:

@@ -76,7 +76,7 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
             if any(cell.strip() for cell in row[len(columns.names) :]):
                 raise PromptError(
                     f"{where}: row {number}: {len(row)} cells for {len(columns.names)} columns; write decimals with a"
-                    " point, or part the cells by semicolons"
+                    " point, or separate the cells by semicolons"
                 )
             if not name:
                 raise PromptError(f"{where}: row {number}: the column 'case' is empty")

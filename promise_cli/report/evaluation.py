@@ -176,8 +176,8 @@ def refuse_foreign_page(folder: Path) -> None:
     if kept and (not earlier.exists() or is_marked(earlier, PREDICTION_MARK)):
         return
     raise EvaluationError(
-        f"{earlier if kept else page}: there already, and neither of promise-predict nor of an evaluation of masks;"
-        " name another folder with -o, or use --no-report"
+        f"{earlier if kept else page}: exists already, and was written neither by promise-predict nor by an"
+        " evaluation of masks; name another folder with -o, or use --no-report"
     )
 
 

@@ -39,7 +39,7 @@ def claim_folder(
         path = folder / name
         if path.exists() and not is_marked(path, marks[name]):
             raise EvaluationError(
-                f"{path}: there already, and not written by {writer}; name another folder with -o"
+                f"{path}: exists already, and was not written by {writer}; name another folder with -o"
             )
     _probe(folder)
 

@@ -19,7 +19,7 @@ from promise_cli.session.tissue import is_tissue
 from promise_cli.volume import Volume
 
 MIN_TISSUE = 0.01
-"""A window with a smaller share of tissue is passed over where no click says that something is there."""
+"""A window with a smaller share of tissue is skipped where no click says that something is there."""
 
 
 @dataclass(eq=False)

@@ -134,7 +134,7 @@ class Networks:
     def _fall_back(self) -> None:
         """Go on with the CPU for good."""
         warn(
-            f"{self.device}: out of memory; going on with the CPU, which is slower (free the device's memory, or"
+            f"{self.device}: out of memory; continuing on the CPU, which is slower (free the device's memory, or"
             " choose another with --device)"
         )
         self.device, self.precision = torch.device("cpu"), "fp32"

@@ -52,7 +52,7 @@ def start_run(
     there = [path for path in sorted(folder.glob("checkpoint_*.pt")) if path.is_file()]
     if there and not request.overwrite:
         raise WorkspaceError(
-            f"{there[-1]}: a run is there already; add --resume to go on with it, or --overwrite to start anew"
+            f"{there[-1]}: a run exists already; add --resume to continue it, or --overwrite to start anew"
         )
     choice = choose_network(request, plan, fingerprint)
     chosen = choose_device(device)

@@ -80,7 +80,7 @@ def test_a_case_may_refer_to_a_file_of_another_tool(tmp_path: Path) -> None:
     gathered = gather_prompts(_write(tmp_path, content))
     assert list(gathered.clicks) == ["c"]
     assert "none.fcsv: not readable (No such file or directory)" in gathered.broken["a"]
-    assert "no file of one case's clicks; use .mrk.json" in gathered.broken["b"]
+    assert "cannot hold the clicks of one case; use .mrk.json" in gathered.broken["b"]
 
 
 def test_the_option_says_what_the_file_leaves_open_and_contradicts_nothing(tmp_path: Path) -> None:

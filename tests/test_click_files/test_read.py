@@ -24,7 +24,8 @@ def test_slicers_default_name_belongs_to_the_only_scan(tmp_path: Path) -> None:
     with pytest.raises(PromptError) as caught:
         read_prompts(path, scans=("liver_3", "F1"))
     assert str(caught.value) == (
-        f"{path}: which scan is it for? Name it after its scan, such as liver_3.mrk.json; nearest names: F1"
+        f"{path}: its name does not say which scan it belongs to; name it after its scan, such as"
+        " liver_3.mrk.json; nearest names: F1"
     )
 
 
@@ -59,16 +60,23 @@ def test_in_a_folder_a_damaged_file_spoils_its_own_case_alone(tmp_path: Path) ->
     gathered = gather_prompts(tmp_path, scans=("a", "b", "c", "twice"))
     assert list(gathered.clicks) == ["a"]
     assert "not readable as JSON" in gathered.broken["b"]
-    assert "no text in UTF-8" in gathered.broken["c"]
+    assert "not UTF-8 text" in gathered.broken["c"]
     assert "case twice is listed twice" in gathered.broken["twice"]
-    assert "stranger.fcsv: which scan is it for?" in gathered.broken["stranger"]
+    assert (
+        "stranger.fcsv: its name does not say which scan it belongs to"
+        in gathered.broken["stranger"]
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("p.txt", b"1 2 3", "no click file; they end in .mrk.json, .json, .fcsv, .mps, .csv, .tsv"),
-        ("scan.nii.gz", b"\x1f\x8b", "no click file; they end in"),
+        (
+            "p.txt",
+            b"1 2 3",
+            "not a click file; click files end in .mrk.json, .json, .fcsv, .mps, .csv, .tsv",
+        ),
+        ("scan.nii.gz", b"\x1f\x8b", "not a click file; click files end in"),
         ("p.json", b"", "not readable as JSON"),
         ("p.json", b"[" * 100_000, "not readable as JSON"),
         ("p.json", b'{"a": [1, 2, ' + b"9" * 5000 + b"]}", "not readable as JSON"),
@@ -93,7 +101,7 @@ def test_what_is_no_click_file_is_one_line(
 
 
 def test_an_empty_folder_and_a_missing_file_are_named(tmp_path: Path) -> None:
-    with pytest.raises(PromptError, match="no click file in this folder; they end in"):
+    with pytest.raises(PromptError, match="no click file in this folder; click files end in"):
         read_prompts(tmp_path)
     with pytest.raises(PromptError, match=r"none\.fcsv: no such file"):
         read_prompts(tmp_path / "none.fcsv")

@@ -29,12 +29,12 @@ def test_a_study_replaces_an_earlier_one_of_its_dataset_and_says_so():
             '{"tool": "promise_cli 1.0", "dataset": "Task10_Colon"}',
             "a study of Task10_Colon, and this is one of Task98_Balls",
         ),
-        ("clicks.json", "{}", "there already, and not written by promise-evaluate --clicks"),
-        ("clicks.csv", "mine", "there already, and not written by promise-evaluate --clicks"),
+        ("clicks.json", "{}", "exists already, and was not written by promise-evaluate --clicks"),
+        ("clicks.csv", "mine", "exists already, and was not written by promise-evaluate --clicks"),
         (
             "report.html",
             '<meta name="generator" content="promise-evaluate">',
-            "there already, and not written by promise-evaluate --clicks",
+            "exists already, and was not written by promise-evaluate --clicks",
         ),
     ],
 )

@@ -113,7 +113,7 @@ def compared_with_itself():
 
 
 @refuses(
-    "other/c.nii.gz: a prediction without a label in labels; add the label or take the prediction out",
+    "other/c.nii.gz: a prediction without a label in labels; add the label or remove the prediction",
     *("masks", "labels", "--compare", "other"),
 )
 def compared_with_other_cases():

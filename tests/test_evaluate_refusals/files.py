@@ -111,7 +111,7 @@ def missing_prediction():
 
 
 @refuses(
-    "masks/b.nii.gz: a prediction without a label in labels; add the label or take the prediction out"
+    "masks/b.nii.gz: a prediction without a label in labels; add the label or remove the prediction"
 )
 def missing_label():
     Path("labels/b.nii.gz").unlink()

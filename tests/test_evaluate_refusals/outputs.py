@@ -23,37 +23,37 @@ def output_below_a_file():
 
 
 @refuses(
-    "masks/metrics.csv: there already, and not written by promise-evaluate; name another folder with -o"
+    "masks/metrics.csv: exists already, and was not written by promise-evaluate; name another folder with -o"
 )
 def table_of_somebody_else():
     Path("masks/metrics.csv").write_text("case,dice\na,0.5\n")
 
 
 @refuses(
-    "masks/metrics.md: there already, and not written by promise-evaluate; name another folder with -o"
+    "masks/metrics.md: exists already, and was not written by promise-evaluate; name another folder with -o"
 )
 def notes_of_somebody_else():
     Path("masks/metrics.md").write_text("# My metrics\n")
 
 
 @refuses(
-    "masks/metrics.json: there already, and not written by promise-evaluate; name another folder with -o"
+    "masks/metrics.json: exists already, and was not written by promise-evaluate; name another folder with -o"
 )
 def scores_of_somebody_else():
     Path("masks/metrics.json").write_text('{"dice": 0.5}')
 
 
 @refuses(
-    "masks/report.html: there already, and neither of promise-predict nor of an evaluation of masks; name another"
-    " folder with -o, or use --no-report"
+    "masks/report.html: exists already, and was written neither by promise-predict nor by an evaluation of masks;"
+    " name another folder with -o, or use --no-report"
 )
 def page_of_somebody_else():
     Path("masks/report.html").write_text("<html>my page</html>")
 
 
 @refuses(
-    "masks/prediction.html: there already, and neither of promise-predict nor of an evaluation of masks; name another"
-    " folder with -o, or use --no-report"
+    "masks/prediction.html: exists already, and was written neither by promise-predict nor by an evaluation of masks;"
+    " name another folder with -o, or use --no-report"
 )
 def page_of_predictions_that_cannot_be_kept():
     Path("masks/prediction.html").write_text("<html>my page</html>")
@@ -61,7 +61,7 @@ def page_of_predictions_that_cannot_be_kept():
 
 
 @refuses(
-    "masks/summary.json: there already, and not written by promise-evaluate; name another folder with -o",
+    "masks/summary.json: exists already, and was not written by promise-evaluate; name another folder with -o",
     *("masks", "labels", "--format", "nnunet"),
 )
 def summary_of_nnunet_itself():

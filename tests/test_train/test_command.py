@@ -80,7 +80,7 @@ def test_a_checkpoint_holds_all_that_prediction_needs(trained: Path) -> None:
 def test_a_run_is_not_overwritten_by_mistake(trained: Path) -> None:
     with pytest.raises(
         WorkspaceError,
-        match="a run is there already; add --resume to go on with it, or --overwrite",
+        match="a run exists already; add --resume to continue it, or --overwrite",
     ):
         train(TrainRequest(preset="tiny", epochs=1, device="cpu", root=trained))
 
