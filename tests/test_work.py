@@ -4,6 +4,8 @@ import importlib
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -62,7 +64,7 @@ def test_a_process_that_dies_takes_only_its_own_job_along(capsys) -> None:
     results = run_jobs(_die, jobs, 2, "x")
     assert results[::2][:2] == [1, 3]
     assert results[5] == 6
-    assert [results[n].reason for n in (1, 3, 4)] == ["SIGKILL", "SIGSEGV", "want of memory"]
+    assert [results[n].reason for n in (1, 3, 4)] == ["SIGKILL", "SIGSEGV", "a lack of memory"]
     text = str(results[1])
     assert text.startswith(
         "case case_2: the process that worked on it died of SIGKILL, also alone; it needs about 3.0 GB"
@@ -188,3 +190,23 @@ def test_progress_is_written_into_a_file_now_and_then(monkeypatch, capsys) -> No
         "squaring: 1 of 3, about 0 min left",
         "squaring: 2 of 3, about 0 min left",
     ]
+
+
+def test_a_signal_that_falls_into_a_finaliser_still_ends_the_process_without_a_word() -> None:
+    code = """
+import os, signal, time
+from promise_cli.jobs.pool import leave_on_sigterm
+
+class Finalised:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+leave_on_sigterm()
+one = Finalised()
+del one
+time.sleep(20)
+print("still here")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")

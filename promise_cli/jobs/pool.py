@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Death:
 
     name: str
     reason: str
-    """`SIGKILL`, `SIGSEGV`, `exit status 3` or `want of memory`."""
+    """`SIGKILL`, `SIGSEGV`, `exit status 3` or `a lack of memory`."""
     peak: int
 
     def __str__(self) -> str:
@@ -87,7 +88,7 @@ def _call(function: Callable[[T], R], job: Job[T]) -> R | Death:
     try:
         return function(job.item)
     except MemoryError:
-        return Death(job.name, "want of memory", job.peak)
+        return Death(job.name, "a lack of memory", job.peak)
 
 
 class _Worker:
@@ -119,7 +120,7 @@ class _Worker:
             self.process.join()
         code = self.process.exitcode or 0
         if code == _OUT_OF_MEMORY:
-            return "want of memory"
+            return "a lack of memory"
         return signal.Signals(-code).name if code < 0 else f"exit status {code}"
 
 
@@ -204,8 +205,7 @@ class _Pool(Generic[T, R]):
 
 def _serve(connection: "Connection[Any, Any]", function: Callable[[Any], Any]) -> None:
     """What a process does until the other end of the connection closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
+    leave_on_sigterm()
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"  # as many processes as cores already
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
@@ -220,6 +220,25 @@ def _serve(connection: "Connection[Any, Any]", function: Callable[[Any], Any]) -
             connection.send(answer)
 
 
+def leave_on_sigterm() -> None:
+    """Let SIGTERM end this process in good order, and leave SIGINT to the parent.
+
+    The signal raises SystemExit, so that files in the making are removed. Python drops an exception that is raised
+    inside `__del__`, with a traceback on the screen; then it is raised again a moment later.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    if hasattr(signal, "setitimer"):  # Windows has none
+        signal.signal(signal.SIGALRM, _leave)
+        sys.unraisablehook = _leave_again
+
+
 def _leave(*_: object) -> None:
-    """End the process so that what it was writing is tidied away."""
     raise SystemExit(143)
+
+
+def _leave_again(dropped: "sys.UnraisableHookArgs") -> None:
+    if isinstance(dropped.exc_value, SystemExit):
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+    else:
+        sys.__unraisablehook__(dropped)
