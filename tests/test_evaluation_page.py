@@ -167,10 +167,17 @@ def test_the_gallery_stands_before_the_tables_and_marks_three_cases_a_label(page
 
 
 def test_the_scale_bar_is_a_round_length_of_at_most_a_third(page):
-    for view, bar in re.findall(
-        r'viewBox="0 0 ([\d.]+) [\d.]+">.*?data-mm="(\d+)"', page.read_text(), re.DOTALL
-    ):
-        assert int(bar) <= float(view) / 3 < 2.5 * int(bar)
+    pictures = re.findall(r"<svg class=\"slice\".*?</svg>", page.read_text(), re.DOTALL)
+    drawn = [picture for picture in pictures if "<use" not in picture]
+    assert len(drawn) == 3 * 10
+    for picture in drawn:
+        (width,) = re.findall(r'viewBox="0 0 ([\d.]+) ', picture)
+        lengths = re.findall(
+            r'class="bar[^>]* d="M[\d. ]+h(\d+)"', picture
+        )  # in mm, as the view is
+        (named,) = re.findall(r">(\d+) mm</text>", picture)
+        assert lengths == [named, named]  # the bar and its shadow
+        assert int(named) <= float(width) / 3 < 2.5 * int(named)
 
 
 @needs_chromium

@@ -120,3 +120,14 @@ def test_a_curve_has_its_points_and_its_band():
     assert drawn.count("<circle") == 3
     assert drawn.count("<polygon") == 1
     assert drawn.count("<polyline") == 1
+
+
+@pytest.mark.parametrize(
+    ("high", "text"), [(1.0, "W 0.980 L 0.500"), (1000.0, "W 980 L 500"), (0.0, "W 0 L 0")]
+)
+def test_window_and_level_are_shown_in_the_scale_of_the_scan(high: float, text: str) -> None:
+    ramp = np.linspace(0, high, 30 * 30 * 30).reshape(30, 30, 30)
+    mask = np.zeros(ramp.shape, dtype=bool)
+    mask[15, 15, 15] = True
+    picture = draw_slices(ramp, [Outline("label", mask)], (1.0, 1.0, 1.0))[0]
+    assert picture.window_text == text

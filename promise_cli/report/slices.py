@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,15 @@ class SlicePicture:
     def bar_mm(self) -> int:
         """Length of the scale bar: the longest of a few round numbers that takes at most a third of the picture."""
         return max((mm for mm in BARS_MM if mm <= self.width_mm / 3), default=BARS_MM[0])
+
+    @property
+    def window_text(self) -> str:
+        """Width and level to three digits of the width, such as `W 295 L 30` or `W 0.980 L 0.512`; empty without scan."""
+        if self.window is None:
+            return ""
+        width, level = self.window
+        places = max(0, 2 - math.floor(math.log10(width))) if width > 0 else 0
+        return f"W {width:.{places}f} L {level:.{places}f}"
 
     @property
     def spacing(self) -> tuple[float, float]:
