@@ -67,7 +67,7 @@ class SlicePicture:
 
     @property
     def window_text(self) -> str:
-        """Width and level to three digits of the width, such as `W 295 L 30` or `W 0.980 L 0.512`; empty without scan."""
+        """Width and level to three digits of the width, `W 295 L 30` or `W 0.980 L 0.512`; empty without a scan."""
         if self.window is None:
             return ""
         width, level = self.window
