@@ -7,7 +7,7 @@ BIN := .venv/bin
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
-	@echo "installing into .venv: about 200 MB of packages, of which torch is the largest"
+	@echo "installing into .venv; torch is by far the largest package"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --constraint constraints.txt --editable '.[dev]'
 	touch $@

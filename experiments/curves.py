@@ -7,9 +7,9 @@ from pathlib import Path
 
 from experiments.overview import DATA
 from experiments.place import RESULTS
-from experiments.use_tables import after_corrections, numbers_of
+from experiments.rows import BOTH
+from experiments.use_tables import FOLLOWED, after_corrections, numbers_of
 
-ROW = "promise_in_use_both"
 FIGURE = RESULTS.parents[1] / "docs" / "images" / "clicks.svg"
 
 
@@ -17,7 +17,7 @@ def read_curves(results: Path) -> dict[str, tuple[list[int], list[float]]]:
     """Numbers of clicks and mean Dice of the default recipe on each data set."""
     curves = {}
     for name, what in DATA.items():
-        table = results / name / ROW / "corrections_followed.csv"
+        table = results / name / BOTH.name / FOLLOWED
         numbers = numbers_of(table)
         curves[what] = (numbers, [float(value) for value in after_corrections(table, numbers)])
     return curves

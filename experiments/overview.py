@@ -1,19 +1,20 @@
 """The one table of docs/results.md: one click and ten, for the published design, the default and a rival."""
 
 from pathlib import Path
-from statistics import fmean
 
-from experiments.fold_tables import of_cases
-from experiments.matrix import Matrix
-from experiments.score_tables import mean_dice
+from experiments.matrix import LAST_WITHOUT_CLICKS, PROMISE, WITHOUT_CLICKS, Matrix
+from experiments.recipe_tables import one_click, one_click_file
+from experiments.rows import BOTH
 from experiments.table import head, line
-from experiments.use_tables import after_corrections
+from experiments.use_tables import FOLLOWED, after_corrections
+
+CLICKS_AS_CHANNELS = "dynunet_clicks"
 
 SYSTEMS = {
-    "ProMISe as published": ("promise",),
-    "ProMISe, the default recipe": ("promise_in_use_both",),
-    "dynunet, without clicks": ("dynunet_last", "dynunet"),
-    "dynunet, clicks as channels": ("dynunet_clicks",),
+    "ProMISe as published": (PROMISE,),
+    "ProMISe, the default recipe": (BOTH.name,),
+    "dynunet, without clicks": (LAST_WITHOUT_CLICKS, WITHOUT_CLICKS),
+    "dynunet, clicks as channels": (CLICKS_AS_CHANNELS,),
 }
 """Each system with its row; where a data set has several, the first one that was trained there counts."""
 DATA = {
@@ -39,7 +40,7 @@ def overview(_: Matrix, folder: Path) -> list[str]:
         kept = {name: _row(folder.parent / name, rows) for name in DATA}
         clicks = "none" if "without clicks" in system else "one"
         lines.append(line(system, clicks, *(_first(path) for path in kept.values())))
-        if any(path and _corrections(path).exists() for path in kept.values()):
+        if any(path and (path / FOLLOWED).exists() for path in kept.values()):
             lines.append(line(system, "ten", *(_ten(path) for path in kept.values())))
     return lines
 
@@ -54,17 +55,11 @@ def _first(kept: Path | None) -> str:
     """Mean Dice by one click: over five draws of the click where they were made, else by the one seeded click."""
     if kept is None:
         return "-"
-    draws = [kept / name for name in ("epochs.json", "draws.json") if (kept / name).exists()]
-    value = fmean(of_cases(draws[0]).values()) if draws else mean_dice(kept / "metrics.json")
-    return f"{value:.3f}"
-
-
-def _corrections(kept: Path) -> Path:
-    return kept / "corrections_followed.csv"
+    return f"{one_click(kept / one_click_file(kept)):.3f}"
 
 
 def _ten(kept: Path | None) -> str:
     """Mean Dice after ten clicks, each on the largest error of the mask so far."""
-    if kept is None or not _corrections(kept).exists():
+    if kept is None or not (kept / FOLLOWED).exists():
         return "-"
-    return after_corrections(_corrections(kept), (10,))[0]
+    return after_corrections(kept / FOLLOWED, (10,))[0]

@@ -8,7 +8,7 @@ from experiments.matrix import Matrix, Row
 from experiments.rows import BOTH, BOTH_PLAIN, HEAD, NEAR, ZERO_HEAD
 from experiments.score_tables import epoch_of, mean_dice
 from experiments.table import head, line
-from experiments.use_tables import after_corrections
+from experiments.use_tables import FOLLOWED, after_corrections
 from promise_cli.disk.records import load_json
 
 RECIPES = (NEAR, HEAD, ZERO_HEAD, BOTH, BOTH_PLAIN)
@@ -39,17 +39,21 @@ def _line(row: Row, place: str, kept: Path) -> str:
     """A dash where another epoch than the last was measured."""
     last = str(load_json(kept / "config.json")["epochs"])
     is_last = epoch_of(kept) in (last, f"{last} of {last}")
-    file = next(
-        name for name in ("epochs.json", "draws.json", "metrics.json") if (kept / name).exists()
-    )
-    table = kept / "corrections_followed.csv"
+    file = one_click_file(kept)
+    table = kept / FOLLOWED
     corrected = is_last and table.exists()
     cells = after_corrections(table, NUMBERS) if corrected else ["-"] * len(NUMBERS)
     shown = f"[{place}](results/{place}/{row.name}/{file})"
-    one = f"{_one_click(kept / file):.3f}" if is_last or file == "epochs.json" else "-"
+    one = f"{one_click(kept / file):.3f}" if is_last or file == "epochs.json" else "-"
     return line(row.what, last, shown, one, *cells)
 
 
-def _one_click(file: Path) -> float:
-    """The mean over the test cases."""
+def one_click_file(kept: Path) -> str:
+    """Name of the file with a row's Dice by one click: with five draws a case where they were made."""
+    names = ("epochs.json", "draws.json", "metrics.json")
+    return next(name for name in names if (kept / name).exists())
+
+
+def one_click(file: Path) -> float:
+    """Mean Dice over the test cases by one click."""
     return mean_dice(file) if file.name == "metrics.json" else fmean(of_cases(file).values())

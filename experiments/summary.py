@@ -1,18 +1,17 @@
 """Blocks of docs/results.md besides its table: six sentences, and how uncertain the main result is."""
 
 from pathlib import Path
-from statistics import fmean
 
 from experiments.fold_tables import of_cases
 from experiments.matrix import LAST_WITHOUT_CLICKS, PROMISE, WITHOUT_CLICKS, Matrix
+from experiments.overview import CLICKS_AS_CHANNELS
 from experiments.rows import BOTH
 from experiments.score_tables import dice_by_case, mean_dice
 from experiments.table import span
-from experiments.use_tables import after_corrections
+from experiments.use_tables import FOLLOWED, after_corrections
 from promise_cli.disk.records import load_json
 from promise_cli.scores.comparison import MetricComparison, compare_pairs
 
-CLICKS_AS_CHANNELS = "dynunet_clicks"
 ELSEWHERE = ("hippocampus", "phantom")
 """Data sets besides the sarcomas that the sentences name."""
 
@@ -82,6 +81,4 @@ def _test(parts: list[Path]) -> MetricComparison:
 
 
 def _after_ten(part: Path) -> float:
-    return fmean(
-        map(float, after_corrections(part / BOTH.name / "corrections_followed.csv", (10,)))
-    )
+    return float(after_corrections(part / BOTH.name / FOLLOWED, (10,))[0])

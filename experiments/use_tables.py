@@ -15,6 +15,8 @@ MEASURED = (
     *("agreement_beside", "window_moved", "window_off_target", "whole_window"),
 )
 """Columns of `click_use`, as `click_use.json` names and explains them."""
+FOLLOWED = "corrections_followed.csv"
+"""Scores after clicks on errors, of a lesion that is followed beyond its first window."""
 STRATEGIES = ("random", "centre", "boundary")
 
 
@@ -57,7 +59,7 @@ def corrections(matrix: Matrix, folder: Path) -> list[str]:
     )
     for way, name in (
         ("one window", "corrections.csv"),
-        ("followed", "corrections_followed.csv"),
+        ("followed", FOLLOWED),
     ):
         for row, kept in done(matrix, folder, name):
             cells = after_corrections(kept / name, numbers)

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from promise_cli.evaluate.command import evaluate
 from promise_cli.report import write_report
 from tests.balls import centre, predict
 from tests.chromium import needs_chromium, opened
+from tests.conftest import edit_json
 
 
 @pytest.fixture
@@ -108,3 +110,19 @@ def test_chromium_paints_image_outline_and_click(report: Path, tmp_path: Path, p
         assert (np.abs(painted - colour).max(axis=-1) < 0.1).sum() > least
     grey = (np.ptp(painted, axis=-1) < 0.02) & (painted[..., 0] > 0.1) & (painted[..., 0] < 0.9)
     assert grey.mean() > 0.1
+
+
+def test_the_page_names_clicks_of_one_mask_where_it_is_listed_and_nowhere_else(balls: Path) -> None:
+    assert predict("-p", "points.json").exit_code == 0
+    mask, labels = balls / "predictions" / "imgs" / "ball_001.nii.gz", Path("Task98_Balls")
+    evaluate(mask, labels, output=Path("listed"), workers=0)
+    page = Path("listed/report.html").read_text()
+    assert "Clicks: points.json." in page
+    assert (
+        page.count('<path class="click') == 3
+    )  # one in each plane, dashed where the click is elsewhere
+    edit_json(mask.with_name("predictions.json"), lambda found: found["cases"].pop(0))
+    evaluate(mask, labels, output=Path("unlisted"), workers=0)
+    page = Path("unlisted/report.html").read_text()
+    assert "points.json" not in page
+    assert '<path class="click' not in page

@@ -1,6 +1,6 @@
 """Cases -> scores: files read, grids checked, policies applied, over processes."""
 
-from promise_cli.evaluate.pictures import picture_cases
+from promise_cli.evaluate.pictures import picture_cases, record_of
 from promise_cli.evaluate.rules import (
     EmptyPolicy,
     MissingPolicy,
@@ -26,6 +26,7 @@ __all__ = [
     "make_score",
     "notes_of_labels",
     "picture_cases",
+    "record_of",
     "refuse_absent_target",
     "refuse_nothing_left",
     "score_case",

@@ -18,6 +18,7 @@ from promise_cli.evaluate import (
     complete_labels,
     notes_of_labels,
     picture_cases,
+    record_of,
     refuse_absent_target,
     refuse_nothing_left,
     score_cases,
@@ -164,4 +165,5 @@ def _write(report: Report, pairing: Pairing, folder: Path, *, nnunet: bool, page
     files = {pair.case_id: (pair.prediction, pair.label) for pair in pairing.pairs}
     write_report(report, folder, files if nnunet else None)
     if page:
-        write_evaluation(report, picture_cases(pairing, report.cases), folder)
+        record = record_of(pairing)
+        write_evaluation(report, picture_cases(pairing, report.cases, record), folder, record)

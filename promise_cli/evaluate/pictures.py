@@ -12,7 +12,7 @@ from promise_cli.console import warn
 from promise_cli.errors import PromiseError
 from promise_cli.evaluate.score_case import is_inside, target_of_value
 from promise_cli.predictions.pairs import Pair, Pairing
-from promise_cli.predictions.record import ClickRecord, read_clicks
+from promise_cli.predictions.record import ClickRecord, Predictions, read_record
 from promise_cli.predictions.targets import Target
 from promise_cli.report import (
     Outline,
@@ -29,7 +29,16 @@ MOST_PICTURED = 100
 """Cases and labels with slices at most; each costs the reading of a scan and some 50 kB of the page."""
 
 
-def picture_cases(pairing: Pairing, cases: Sequence[CaseScore]) -> tuple[PicturedCase, ...]:
+def record_of(pairing: Pairing) -> Predictions | None:
+    """Read the predictions.json that lists the masks of a pairing; None where none lists them, or it is damaged."""
+    record = read_record(pairing.folder)
+    listed = {pairing.folder / case.mask for case in record.cases} if record else set()
+    return record if any(pair.prediction in listed for pair in pairing.pairs) else None
+
+
+def picture_cases(
+    pairing: Pairing, cases: Sequence[CaseScore], record: Predictions | None
+) -> tuple[PicturedCase, ...]:
     """Draw slices of every case, the lowest Dice first; of many cases, the worst ones and the best and median one.
 
     Clicks that predictions.json lists are drawn, too. A scan that is missing or does not fit leaves
@@ -38,6 +47,7 @@ def picture_cases(pairing: Pairing, cases: Sequence[CaseScore]) -> tuple[Picture
     Args:
         pairing: The cases and their files.
         cases: The scores.
+        record: Lists the clicks; None where no clicks are known.
     """
     pairs = {pair.case_id: pair for pair in pairing.pairs}
     targets = {target.label: target for target in pairing.targets or ()}
@@ -45,7 +55,7 @@ def picture_cases(pairing: Pairing, cases: Sequence[CaseScore]) -> tuple[Picture
         if case.label not in targets:
             targets[case.label] = target_of_value(int(case.label))
     chosen = _choose(cases)
-    clicks = read_clicks(pairing.folder)
+    clicks = {case.case_id: case.clicks for case in record.cases} if record else {}
     by_case: dict[str, list[int | str]] = {}
     for case_id, label in chosen:
         by_case.setdefault(case_id, []).append(label)
@@ -73,8 +83,7 @@ def _choose(cases: Sequence[CaseScore]) -> list[tuple[str, int | str]]:
     worst, best and median come before the others, of which the worst come first.
     """
     ranked = sorted(cases, key=lambda case: (math.isnan(case.dice), case.dice, case.case_id))
-    marks = mark_cases(cases)
-    first = {one for name in ("worst", "best", "median") for one in marks[name]}
+    first = {one for marked in mark_cases(cases).values() for one in marked}
     turns: dict[int | str, list[tuple[str, int | str]]] = {}
     for case in sorted(ranked, key=lambda case: (case.case_id, case.label) not in first):
         turns.setdefault(case.label, []).append((case.case_id, case.label))

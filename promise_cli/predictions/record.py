@@ -192,12 +192,6 @@ def read_record(folder: Path) -> Predictions | None:
         return None
 
 
-def read_clicks(folder: Path) -> dict[str, tuple[ClickRecord, ...]]:
-    """Read the clicks of each case that predictions.json lists, by case id; none where there is no such file."""
-    record = read_record(folder)
-    return {} if record is None else {case.case_id: case.clicks for case in record.cases}
-
-
 def _only(content: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     """The named fields; a scan that is null counts as not named."""
     return {

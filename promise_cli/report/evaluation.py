@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from promise_cli.disk.atomic import write_text
 from promise_cli.errors import EvaluationError
-from promise_cli.predictions.record import read_record
+from promise_cli.predictions.record import Predictions
 from promise_cli.report.boxes import box_plot
 from promise_cli.report.page import PREDICTION_GENERATOR, render
 from promise_cli.report.slices import SlicePicture
@@ -77,12 +77,15 @@ class _Card:
     picture: SlicePicture
 
 
-def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
+def render_evaluation(
+    report: Report, pictured: Sequence[PicturedCase], record: Predictions | None
+) -> str:
     """The whole page.
 
     Args:
         report: The scores.
         pictured: Slices of some cases, the worst first.
+        record: The predictions.json of the masks, which names networks and clicks; None where there is none.
     """
     metrics = metrics_of(report.cases[0])
     labels = report.summary.labels
@@ -90,7 +93,6 @@ def render_evaluation(report: Report, pictured: Sequence[PicturedCase]) -> str:
     names = shown_names(summaries)
     cases = _by_case(report, pictured, names)
     marks = {one: name for name, found in mark_cases(report.cases).items() for one in found}
-    record = read_record(Path(report.predictions))
     charts = [
         box_plot(
             {
@@ -143,20 +145,19 @@ def mark_cases(cases: Sequence[CaseScore]) -> dict[str, list[tuple[str, int | st
     for label in dict.fromkeys(case.label for case in cases):
         scores = [case for case in cases if case.label == label and not math.isnan(case.dice)]
         ranked = sorted(scores, key=lambda case: (case.dice, case.case_id))
-        places = {"worst": 0, "median": (len(ranked) - 1) // 2, "best": len(ranked) - 1}
-        if len(ranked) < 3:
-            del places["median"]
-        if len(ranked) < 2:
-            places.pop("best")
-        for name, place in places.items():
-            if ranked:
-                marks[name].append((ranked[place].case_id, label))
+        places = {"worst": 0, "best": len(ranked) - 1, "median": (len(ranked) - 1) // 2}
+        for name, place in list(places.items())[
+            : len(ranked)
+        ]:  # of one case or two there is no more
+            marks[name].append((ranked[place].case_id, label))
     return marks
 
 
-def write_evaluation(report: Report, pictured: Sequence[PicturedCase], folder: Path) -> None:
+def write_evaluation(
+    report: Report, pictured: Sequence[PicturedCase], folder: Path, record: Predictions | None
+) -> None:
     """Write report.html; a page of that name by promise-predict is kept as prediction.html."""
-    text = render_evaluation(report, pictured)
+    text = render_evaluation(report, pictured, record)
     with results_written(folder):
         if is_marked(folder / PAGE, PREDICTION_MARK):
             (folder / PAGE).replace(folder / EARLIER_PAGE)

@@ -1,7 +1,6 @@
 """Two processes that share each step train as one process with twice the batch."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,11 +16,7 @@ from promise_cli.train import TrainRequest, train
 from promise_cli.train.curves import load_log
 from promise_cli.train.provenance import RunRecord
 from tests.conftest import RUN
-
-
-def _workspace(preprocessed: Path, folder: Path) -> Path:
-    shutil.copytree(preprocessed, folder / "workspace")
-    return folder / "workspace"
+from tests.test_train.runs import copy_workspace
 
 
 def _curve(folder: Path) -> list[tuple[float, ...]]:
@@ -42,7 +37,7 @@ def test_two_processes_have_the_curve_of_one_with_twice_the_batch(
             device="cpu",
             devices=2,
             fields=("corrections=1", "first_answer_weight=0.5"),
-            root=_workspace(preprocessed, tmp_path / "two"),
+            root=copy_workspace(preprocessed, tmp_path / "two"),
         )
     )
     alone = train(
@@ -52,7 +47,7 @@ def test_two_processes_have_the_curve_of_one_with_twice_the_batch(
             device="cpu",
             batch_size=2,
             fields=("corrections=1", "first_answer_weight=0.5"),
-            root=_workspace(preprocessed, tmp_path / "one"),
+            root=copy_workspace(preprocessed, tmp_path / "one"),
         )
     )
     for two, one in zip(_curve(shared), _curve(alone), strict=True):
@@ -69,7 +64,7 @@ def test_two_processes_have_the_curve_of_one_with_twice_the_batch(
 def test_torchrun_starts_it_and_a_signal_stops_all_at_one_step(
     preprocessed: Path, tmp_path: Path
 ) -> None:
-    root = _workspace(preprocessed, tmp_path)
+    root = copy_workspace(preprocessed, tmp_path)
     command = [
         sys.executable,
         "-m",

@@ -16,7 +16,7 @@ from promise_cli.train import TrainRequest, train
 from promise_cli.train.curves import load_log
 from promise_cli.train.provenance import RunRecord
 from tests.conftest import RUN
-from tests.test_train.runs import is_same_run, stop_after
+from tests.test_train.runs import copy_workspace, is_same_run, stop_after
 
 STEPS = 8
 """In one epoch: four training cases, two patches each."""
@@ -25,12 +25,7 @@ STEPS = 8
 @pytest.fixture(scope="module")
 def undisturbed(preprocessed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two epochs in one go."""
-    return _train(_workspace(preprocessed, tmp_path_factory.mktemp("undisturbed")))
-
-
-def _workspace(preprocessed: Path, folder: Path) -> Path:
-    shutil.copytree(preprocessed, folder / "workspace")
-    return folder / "workspace"
+    return _train(copy_workspace(preprocessed, tmp_path_factory.mktemp("undisturbed")))
 
 
 def _train(root: Path, **options) -> Path:
@@ -49,7 +44,7 @@ def _losses(folder: Path) -> list[tuple[float, ...]]:
 def test_stopped_again_and_again_it_ends_as_if_never_stopped(
     undisturbed: Path, preprocessed: Path, tmp_path: Path, steps: int
 ) -> None:
-    root = _workspace(preprocessed, tmp_path)
+    root = copy_workspace(preprocessed, tmp_path)
     stops = 0
     while True:
         with pytest.MonkeyPatch.context() as patch:
@@ -68,7 +63,7 @@ def test_stopped_again_and_again_it_ends_as_if_never_stopped(
 
 
 def test_the_message_says_how_to_go_on(preprocessed: Path, tmp_path: Path) -> None:
-    root = _workspace(preprocessed, tmp_path)
+    root = copy_workspace(preprocessed, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
         stop_after(3, signal.SIGTERM, patch)
         with pytest.raises(StoppedError) as caught:
@@ -81,7 +76,7 @@ def test_the_message_says_how_to_go_on(preprocessed: Path, tmp_path: Path) -> No
 def test_when_the_time_is_up_the_run_is_saved_and_it_is_no_error(
     preprocessed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root = _workspace(preprocessed, tmp_path)
+    root = copy_workspace(preprocessed, tmp_path)
     folder = _train(root, max_hours=1e-9)
     assert (
         "stopped by --max-hours 1e-09 in epoch 1 after 0 of 8 steps; saved"
@@ -110,7 +105,7 @@ def test_stopped_while_the_test_cases_are_scored_it_scores_them_when_resumed(
 def test_two_reading_processes_give_the_same_run(
     undisturbed: Path, preprocessed: Path, tmp_path: Path
 ) -> None:
-    assert is_same_run(_train(_workspace(preprocessed, tmp_path), workers=2), undisturbed)
+    assert is_same_run(_train(copy_workspace(preprocessed, tmp_path), workers=2), undisturbed)
 
 
 @pytest.mark.slow
@@ -122,7 +117,7 @@ def test_two_batches_a_step_equal_one_of_two(preprocessed: Path, tmp_path: Path)
                 preset="tiny",
                 epochs=1,
                 device="cpu",
-                root=_workspace(preprocessed, tmp_path / name),
+                root=copy_workspace(preprocessed, tmp_path / name),
                 **options,
             )
         )
@@ -163,7 +158,7 @@ train(TrainRequest(preset="tiny", epochs=2, device="cpu", root=Path(sys.argv[1])
 def test_killed_while_saving_the_checkpoint_before_is_whole(
     undisturbed: Path, preprocessed: Path, tmp_path: Path
 ) -> None:
-    root = _workspace(preprocessed, tmp_path)
+    root = copy_workspace(preprocessed, tmp_path)
     killed = subprocess.run(
         [sys.executable, "-c", KILLED_WHILE_SAVING, str(root)], capture_output=True, check=False
     )
