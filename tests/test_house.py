@@ -40,3 +40,28 @@ def test_no_test_imports_private_names_of_another() -> None:
         if alias.name.startswith("_")
     ]
     assert private == []
+
+
+def test_experiments_use_only_what_the_page_of_the_api_lists() -> None:
+    listed = set(re.findall(r"^::: (\S+)", (ROOT / "docs/api.md").read_text(), re.M))
+    used = [
+        (node.module, alias.name)
+        for path in sorted((ROOT / "experiments").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("promise_cli")
+        for alias in node.names
+    ]
+    assert len(used) > 50
+    homes = {(_home(str(module), name), name) for module, name in used}
+    missing = {f"{home}.{name}" for home, name in homes if home not in listed}
+    assert missing - listed == set()
+
+
+def _home(module: str, name: str) -> str:
+    """The module that defines a name which another one imports and hands on."""
+    path = ROOT.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
+            return _home(str(node.module), name)
+    return module
