@@ -152,8 +152,8 @@ Precision = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        help="fp32, bf16 or auto.",
-        show_default="auto: bf16 where the device multiplies it faster",
+        help="fp32, bf16, fp16 (CUDA alone) or auto.",
+        show_default="auto: bf16, or fp16 on older GPUs, where it is faster",
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]

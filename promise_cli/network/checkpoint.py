@@ -67,6 +67,10 @@ class Checkpoint:
     """Samples of one optimizer step, over all devices and accumulated batches."""
     optimizer: dict[str, Any] = field(default_factory=dict)
     """State dict of the optimizer. Empty in a checkpoint that is only for prediction."""
+    scaler: dict[str, Any] = field(default_factory=dict)
+    """State dict of the scaler of the loss. Empty unless the run trains in fp16."""
+    random_states: dict[str, Tensor] = field(default_factory=dict)
+    """State of torch's random generators, by device type. Empty in a checkpoint that is only for prediction."""
     log: list[dict[str, Any]] = field(default_factory=list)
     """One row of log.csv for each finished epoch."""
     network: str = PROMISE
@@ -95,6 +99,8 @@ _ADDED: dict[str, tuple[type, ...]] = {
     "samples_per_step": (int,),
     "log": (list,),
     "network": (str,),
+    "scaler": (dict,),
+    "random_states": (dict,),
 }
 """Entries that older files do not have. They take their defaults then: before format version 3 every network was
 ProMISe."""

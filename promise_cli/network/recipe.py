@@ -155,7 +155,7 @@ class TrainConfig:
     predict_with: Literal["best", "final"] = "best"
     """Epoch whose weights are used for prediction: the one with the best validation Dice, as in the paper, or the last
     one, as in nnU-Net."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Precision of matrix products and convolutions. When the run starts, `auto` becomes the one that is faster on
     the device."""
     checkpoint_activations: bool = False

@@ -1,7 +1,6 @@
 """The networks of one or more folds on a device: a window and its clicks in, averaged probabilities out."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -15,6 +14,7 @@ from promise_cli.console import warn
 from promise_cli.errors import CheckpointError
 from promise_cli.network.device import Precision, autocast
 from promise_cli.network.promise import ImageState
+from promise_cli.network.promise.click_maps import check_clicks
 from promise_cli.network.registry import Network
 from promise_cli.network.rivals.plain import PlainState
 from promise_cli.prompts import PADDING
@@ -75,10 +75,12 @@ class Networks:
             signs: (N,), foreground or background; without any the networks answer without a click.
 
         Raises:
-            CheckpointError: The networks' output is not finite.
+            PromptError: A click lies outside the window.
+        CheckpointError: The networks' output is not finite.
         """
         if not len(signs):
             clicks, signs = np.zeros((1, 3), np.int64), np.array([PADDING])
+        check_clicks(torch.from_numpy(clicks), torch.from_numpy(signs), window.image.shape[0])
         try:
             return self._average(window, clicks, signs)
         except RuntimeError as error:
@@ -95,11 +97,12 @@ class Networks:
         for number in range(len(self.models)):
             for flip in ALL_FLIPS if self.tta else (NO_FLIP,):
                 total += self._foreground(number, flip, window, clicks, signs)
-        if not torch.isfinite(total).all():
+        found: Volume32 = (total / self.states_per_window).cpu().numpy()
+        if not np.isfinite(found).all():
             raise CheckpointError(
                 f"{self.checkpoints[0]}: the network's output is not finite; are its weights damaged?"
             )
-        return (total / self.states_per_window).cpu().numpy()
+        return found
 
     @torch.inference_mode()
     def _foreground(
@@ -115,7 +118,7 @@ class Networks:
         points = clicks.astype(np.float32)
         for axis in flip:
             points[:, axis - 2] = window.image.shape[axis - 2] - 1 - points[:, axis - 2]
-        with autocast(self.device, self.precision) if self.precision == "bf16" else nullcontext():
+        with autocast(self.device, self.precision):
             state = window.states.get((number, flip))
             if state is None or state[0].device != self.device:
                 image = torch.from_numpy(window.image)[None, None].to(self.device)

@@ -18,7 +18,13 @@ import torch
 from promise_cli.dataset.plan import Plan
 from promise_cli.errors import CheckpointError
 from promise_cli.network.checkpoint import build_model, load_checkpoint
-from promise_cli.network.device import Precision, choose_device, choose_precision
+from promise_cli.network.device import (
+    Precision,
+    choose_device,
+    choose_precision,
+    move_to_device,
+    set_up_device,
+)
 from promise_cli.network.registry import (
     Network,
     centres_clicks,
@@ -74,7 +80,7 @@ class Predictor:
         Args:
             checkpoints: Files of promise-train, or those that the paper's authors published.
             device: auto, cpu, cuda or mps.
-            precision: fp32, bf16 or auto, which takes fp32 for the authors' checkpoints.
+            precision: fp32, bf16, fp16 or auto, which takes fp32 for the authors' checkpoints.
             tta: Average over mirrorings.
 
         Raises:
@@ -93,11 +99,14 @@ class Predictor:
                     f"{path}: {loaded[0][0]} and it do not both take clicks; predict them separately"
                 )
         chosen = choose_device(device)
-        models = tuple(build_model(checkpoint, path).to(chosen) for path, checkpoint in loaded)
+        models = tuple(build_model(checkpoint, path) for path, checkpoint in loaded)
         presets = tuple(checkpoint.preset for _, checkpoint in loaded)
         if precision == "auto" and "reference" in presets:
             precision = "fp32"  # to score the authors' weights as they did
         multiplied = choose_precision(precision, chosen, encoder_of(loaded[0][1].model_config))
+        set_up_device(chosen, multiplied)
+        for model in models:
+            move_to_device(model, chosen)
         paths = tuple(path for path, _ in loaded)
         configs = [(checkpoint.network, checkpoint.model_config) for _, checkpoint in loaded]
         described = tuple(describe_network(*config) for config in configs)

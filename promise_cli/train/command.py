@@ -19,10 +19,10 @@ from promise_cli.network.registry import takes_clicks
 from promise_cli.train.compiled import compile_network
 from promise_cli.train.corrections import Answering
 from promise_cli.train.fold_scores import score_fold
-from promise_cli.train.group import Group, join_group, launch
+from promise_cli.train.group import Group, join_group, launch, refuse_one_gpu_for_all
 from promise_cli.train.introduction import introduce, warn_of_large_targets
 from promise_cli.train.loop import train_epochs
-from promise_cli.train.outcome import recorded, warn_of_unused_clicks
+from promise_cli.train.outcome import explained, recorded, warn_of_unused_clicks
 from promise_cli.train.resume import resume_run
 from promise_cli.train.run import Run, hold
 from promise_cli.train.samples import TrainingSamples, ValidationSamples
@@ -61,7 +61,8 @@ def train(request: TrainRequest) -> Path:
 
 
 def _check_devices(request: TrainRequest) -> None:
-    """One process a GPU, or at most one a core."""
+    """Refuse more processes than GPUs, or than cores without a GPU."""
+    refuse_one_gpu_for_all(request.device)
     on_gpu = torch.cuda.is_available() and request.device in ("auto", "cuda")
     there, what = (torch.cuda.device_count(), "GPUs") if on_gpu else (os.cpu_count() or 1, "cores")
     if request.devices > there:
@@ -95,7 +96,8 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
                 _work(request, group, run, preprocessed / "cases", stop)
             group.wait()  # none leaves while another still needs it
             if group.is_first:
-                _score(run, preprocessed / "cases", stop)
+                with explained(run):
+                    _score(run, preprocessed / "cases", stop)
         except StoppedError as stopped:
             if stop.signal is not None:
                 raise

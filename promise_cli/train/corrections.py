@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from promise_cli.network.device import uncached
 from promise_cli.network.registry import Network
-from promise_cli.prompts import BACKGROUND, FOREGROUND, PADDING, largest_error
+from promise_cli.prompts import PADDING
+from promise_cli.train.deepest_error import deepest_error
 from promise_cli.train.samples import Sample, sample_rng
 
 STREAM = 1_000_000
@@ -66,26 +67,23 @@ def click_on_errors(
     Returns:
         The sample with a click, or padding, for each turn behind the clicks that it has.
     """
-    targets = sample.target[:, 0].cpu().numpy() > 0
+    targets = sample.target[:, 0] > 0
     logits = logits.detach()
     for turn in range(turns.most):
         if turn:
             with torch.no_grad(), uncached():
                 logits = decode(state, sample.clicks, sample.signs)
-        masks = (logits[:, 1] > logits[:, 0]).cpu().numpy()
-        clicks = np.zeros((len(masks), 1, 3), dtype=np.float32)
-        signs = np.full((len(masks), 1), PADDING)
+        masks = logits[:, 1] > logits[:, 0]
+        clicks = sample.clicks.new_zeros(len(masks), 1, 3)
+        signs = sample.signs.new_full((len(masks), 1), PADDING)
         for place, (number, rng) in enumerate(zip(*turns, strict=True)):
-            if turn >= number:
-                continue
-            found = largest_error(targets[place], masks[place], (1.0, 1.0, 1.0), rng)
-            if found is not None:
-                clicks[place, 0] = found.voxel
-                signs[place, 0] = FOREGROUND if found.foreground else BACKGROUND
+            if turn < number:
+                found = deepest_error(targets[place], masks[place], rng.random())
+                clicks[place, 0], signs[place, 0] = found.voxel, found.sign
         sample = dataclasses.replace(
             sample,
-            clicks=torch.cat([sample.clicks, torch.from_numpy(clicks).to(sample.clicks)], dim=1),
-            signs=torch.cat([sample.signs, torch.from_numpy(signs).to(sample.signs)], dim=1),
+            clicks=torch.cat([sample.clicks, clicks], dim=1),
+            signs=torch.cat([sample.signs, signs], dim=1),
         )
     return sample
 

@@ -20,7 +20,7 @@ from promise_cli.disk.workspace import checkpoint_of
 from promise_cli.errors import DatasetError, StoppedError
 from promise_cli.geometry.patch import Patch
 from promise_cli.network.checkpoint import build_model, load_checkpoint
-from promise_cli.network.device import Precision, autocast
+from promise_cli.network.device import Precision, autocast, move_to_device
 from promise_cli.network.registry import Network, centres_clicks, takes_clicks
 from promise_cli.scores import CaseScore, Report, Summary, summarize, write_report
 from promise_cli.scores.metrics import score_masks
@@ -49,7 +49,8 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
     """
     path = checkpoint_of(run.folder)
     assert path is not None
-    model = build_model(load_checkpoint(path), path).to(run.device)
+    model = build_model(load_checkpoint(path), path)
+    move_to_device(model, run.device)
     clicked = takes_clicks(run.model.config)
     how = (
         f"one click a case drawn from the target with seed {run.seed}"

@@ -96,12 +96,13 @@ def join_group(device: str) -> Iterator[tuple[Group, str]]:
         This process's place, and its device.
 
     Raises:
-        CheckpointError: More processes than GPUs.
+        CheckpointError: There are more processes than GPUs, or the device names one GPU for all of them.
     """
     group = _place()
     if group.size == 1:
         yield group, device
         return
+    refuse_one_gpu_for_all(device)
     on_gpu = torch.cuda.is_available() and device in ("auto", "cuda")
     if on_gpu:
         if group.local_rank >= torch.cuda.device_count():
@@ -118,6 +119,19 @@ def join_group(device: str) -> Iterator[tuple[Group, str]]:
     finally:
         gc.collect()  # a network that shares gradients holds the group's threads, which must not outlive it
         dist.destroy_process_group()
+
+
+def refuse_one_gpu_for_all(device: str) -> None:
+    """Refuse a device such as `cuda:0` for several processes.
+
+    Raises:
+        CheckpointError: The device has a number.
+    """
+    if ":" in device:
+        raise CheckpointError(
+            f"--device {device}: names one GPU, but several processes need one each; use --device cuda, and choose GPUs"
+            " with the environment variable CUDA_VISIBLE_DEVICES"
+        )
 
 
 def _place() -> Group:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from torch.utils.data import DataLoader
 
 from promise_cli.train.curves import EpochLog
+from promise_cli.train.prefetch import prefetch
 from promise_cli.train.provenance import peak_memory_gib
 from promise_cli.train.samples import collate
 from promise_cli.train.schedule import Batch, schedule
@@ -73,7 +74,8 @@ def _train_epoch(training: Training) -> None:
         pin_memory=run.device.type == "cuda",
     )
     run.model.train()
-    samples = iter(loader)
+    reading = iter(loader)
+    samples = prefetch(reading, run.device)
     try:
         for step in _by_step(batches):
             stop_if_asked(training)
@@ -88,7 +90,7 @@ def _train_epoch(training: Training) -> None:
             training.watch.step(run.epoch + 1, run.step, mean, peak_memory_gib(run.device))
     finally:
         # The readers leave signals to us, so nothing else would end them while a traceback holds on to them.
-        getattr(samples, "_shutdown_workers", lambda: None)()
+        getattr(reading, "_shutdown_workers", lambda: None)()
 
 
 def _by_step(batches: Sequence[Batch]) -> Iterator[list[Batch]]:

@@ -76,6 +76,22 @@ def recorded(training: Training) -> Iterator[None]:
     record("finished")
 
 
+@contextmanager
+def explained(run: Run) -> Iterator[None]:
+    """Turn errors of torch that a user can fix into one line.
+
+    Raises:
+        CheckpointError: Memory ran out, or a reading process died.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        shown = _explained(error, run)
+        if shown is None:
+            raise
+        raise shown from None
+
+
 def warn_of_unused_clicks(run: Run) -> None:
     """Say so where corrections leave the last validation's Dice as it was, though the recipe trains with them."""
     row = run.log[-1]
@@ -98,15 +114,27 @@ def warn_of_unused_clicks(run: Run) -> None:
 def _explained(error: BaseException, run: Run) -> CheckpointError | None:
     """What a user can do about an error of torch's; None for any other."""
     text = " ".join(str(error).split())
-    again = "go on with --resume and" if run.is_saved else "start again with"
+    again = "continue with --resume and" if run.is_saved else "start again with"
     if "DataLoader worker" in text:
         return CheckpointError(
             f"{run.folder}: a process that reads samples died, perhaps because memory ran out; {again} fewer --workers"
         )
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(text):
+        samples = "one sample" if run.config.batch_size == 1 else f"{run.config.batch_size} samples"
         return CheckpointError(
-            f"{run.folder}: {run.device} has not enough memory for {run.config.batch_size} samples of"
-            f" {run.plan.patch_size}^3 at once; {again} a smaller --batch-size (--accumulate"
-            " makes up for it), --checkpoint-activations or --precision bf16"
+            f"{run.folder}: {run.device} has not enough memory for {samples} of {run.plan.patch_size}^3 at once;"
+            f" {again} {_ways_to_save_memory(run)}"
         )
     return None
+
+
+def _ways_to_save_memory(run: Run) -> str:
+    """Options that the run does not use yet: those of a run that continues, then those of a new run."""
+    config, ways, anew = run.config, [], ["a smaller --set patch_size=N"]
+    if config.batch_size > 1:
+        ways.append("a smaller --batch-size (--accumulate makes up for it)")
+    if not config.checkpoint_activations:
+        ways.append("--checkpoint-activations")
+    if config.precision == "fp32":
+        anew.insert(0, "--precision bf16")
+    return ", or ".join([*ways, f"with --overwrite and {' or '.join(anew)}"])

@@ -11,13 +11,18 @@ from promise_cli.dataset.splits import Split
 from promise_cli.disk.workspace import LAST
 from promise_cli.errors import CheckpointError
 from promise_cli.network.checkpoint import Checkpoint, build_model, load_checkpoint
-from promise_cli.network.device import choose_device, choose_precision
+from promise_cli.network.device import (
+    choose_device,
+    choose_precision,
+    move_to_device,
+    set_up_device,
+)
 from promise_cli.network.plain_config import PlainConfig
 from promise_cli.network.promise import NEVER_CALLED, ProMISe
 from promise_cli.network.registry import Network, encoder_of
 from promise_cli.train.curves import EpochLog, load_log
-from promise_cli.train.run import Run
-from promise_cli.train.start import make_optimizer
+from promise_cli.train.run import Run, restore_random_states
+from promise_cli.train.start import is_fused, make_optimizer, make_scaler
 from promise_cli.train.train_request import MAY_CHANGE, OPTIONS, TrainRequest
 
 
@@ -59,9 +64,14 @@ def resume_run(
     model = build_model(checkpoint, path)
     if isinstance(model, ProMISe) and checkpoint.encoder_weights != "none":
         model.freeze_encoder()
-    model.to(chosen)
+    set_up_device(chosen, precision)
+    move_to_device(model, chosen)
     optimizer = make_optimizer(model, config)
     _load_state(optimizer, model, checkpoint, path)
+    scaler = make_scaler(chosen, precision)
+    if checkpoint.scaler:
+        scaler.load_state_dict(checkpoint.scaler)
+    restore_random_states(checkpoint.random_states, chosen)
     return Run(
         folder=folder,
         preset=checkpoint.preset,
@@ -73,6 +83,7 @@ def resume_run(
         samples_per_step=samples,
         model=model,
         optimizer=optimizer,
+        scaler=scaler,
         device=chosen,
         encoder_weights=checkpoint.encoder_weights,
         network=checkpoint.network,
@@ -100,6 +111,8 @@ def _load_state(optimizer: AdamW, model: Network, checkpoint: Checkpoint, path: 
             " of --resume"
         )
     try:
+        for group in state["param_groups"]:  # the run may have been on another device before
+            group["fused"] = is_fused(next(model.parameters()).device)
         optimizer.load_state_dict(state)
         counted = {int(moments["step"]) for moments in optimizer.state.values()}
     except (KeyError, TypeError, ValueError, AttributeError):

@@ -56,6 +56,10 @@ class Run:
     """Steps done in the epoch after that."""
     sums: dict[str, float] = field(default_factory=dict)
     """What the log adds up over these steps."""
+    scaler: torch.amp.GradScaler = field(
+        default_factory=lambda: torch.amp.GradScaler("cpu", enabled=False)
+    )
+    """Scales the loss in fp16, so that small gradients do not become zero; does nothing in other precisions."""
     best_dice: float | None = None
     last_dice: float | None = None
     """Validation Dice of the checkpoint that the run was resumed from."""
@@ -64,7 +68,13 @@ class Run:
     @property
     def precision(self) -> Precision:
         """Precision of matrix products and convolutions."""
-        return "bf16" if self.config.precision == "bf16" else "fp32"
+        chosen = self.config.precision
+        return "fp32" if chosen == "auto" else chosen
+
+    @property
+    def can_lower_scale(self) -> bool:
+        """Whether a gradient that is not finite only means a smaller scale of the loss, and one skipped step."""
+        return self.scaler.is_enabled() and self.scaler.get_scale() > 1
 
     @property
     def is_finished(self) -> bool:
@@ -146,7 +156,10 @@ class Run:
             (self.folder / name).unlink(missing_ok=True)
 
     def _save_for_prediction(self, checkpoint: Checkpoint, name: str) -> None:
-        save_checkpoint(dataclasses.replace(checkpoint, optimizer={}), self.folder / name)
+        save_checkpoint(
+            dataclasses.replace(checkpoint, optimizer={}, scaler={}, random_states={}),
+            self.folder / name,
+        )
 
     def _save_last(self, checkpoint: Checkpoint) -> None:
         if not self.replaces:  # of another network than this one
@@ -176,8 +189,26 @@ class Run:
             log=[dataclasses.asdict(row) for row in self.log],
             weights=self.model.state_dict(),
             optimizer=self.optimizer.state_dict(),
+            scaler=self.scaler.state_dict(),
+            random_states=random_states(self.device),
             network=self.network,
         )
+
+
+def random_states(device: torch.device) -> dict[str, torch.Tensor]:
+    """State of torch's random generators: the CPU's, and the GPU's if the run is on one."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_random_states(states: dict[str, torch.Tensor], device: torch.device) -> None:
+    """Set torch's random generators as `random_states` found them; what is missing stays as it is."""
+    if "cpu" in states:
+        torch.set_rng_state(states["cpu"])
+    if "cuda" in states and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)
 
 
 @contextmanager

@@ -39,13 +39,25 @@ class Sample:
     """(N,) int64: 1 foreground, 0 background, -1 padding."""
     case_ids: tuple[str, ...]
 
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """All tensors, in the order of the fields."""
+        return self.image, self.target, self.clicks, self.signs
+
     def to(self, device: torch.device) -> "Sample":
         """Move all tensors to a device."""
-        moved = [
-            tensor.to(device, non_blocking=True)
-            for tensor in (self.image, self.target, self.clicks, self.signs)
-        ]
-        return Sample(moved[0], moved[1], moved[2], moved[3], self.case_ids)
+        image, target, clicks, signs = (
+            tensor.to(device, non_blocking=True) for tensor in self.tensors
+        )
+        return Sample(image, target, clicks, signs, self.case_ids)
+
+    def pin_memory(self) -> "Sample":
+        """Copy all tensors into page-locked memory, which a GPU can fetch while the host goes on.
+
+        A DataLoader calls this by its name. torch leaves a dataclass without this method as it is.
+        """
+        image, target, clicks, signs = (tensor.pin_memory() for tensor in self.tensors)
+        return Sample(image, target, clicks, signs, self.case_ids)
 
 
 def collate(samples: list[Sample]) -> Sample:

@@ -11,7 +11,13 @@ from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split
 from promise_cli.disk.workspace import LAST
 from promise_cli.errors import CheckpointError, WorkspaceError
-from promise_cli.network.device import choose_device, choose_precision
+from promise_cli.network.device import (
+    Precision,
+    choose_device,
+    choose_precision,
+    move_to_device,
+    set_up_device,
+)
 from promise_cli.network.pretrained import load_pretrained
 from promise_cli.network.promise import ProMISe
 from promise_cli.network.recipe import TrainConfig
@@ -64,7 +70,8 @@ def start_run(
     encoder_weights = "none"
     if isinstance(model, ProMISe):
         encoder_weights = load_pretrained(model, request.weights, weights_dir)
-    model.to(chosen)
+    set_up_device(chosen, precision)
+    move_to_device(model, chosen)
     return Run(
         folder=folder,
         preset=choice.preset,
@@ -76,6 +83,7 @@ def start_run(
         samples_per_step=config.batch_size * config.accumulate * processes,
         model=model,
         optimizer=make_optimizer(model, config),
+        scaler=make_scaler(chosen, precision),
         device=chosen,
         encoder_weights=encoder_weights,
         network=choice.network,
@@ -86,7 +94,18 @@ def start_run(
 def make_optimizer(model: Network, config: TrainConfig) -> AdamW:
     """AdamW over what is trained, in the order of the network's parameters, by which a checkpoint keeps its moments."""
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
+    rate, decay = config.learning_rate, config.weight_decay
+    return AdamW(trainable, lr=rate, weight_decay=decay, fused=is_fused(trainable[0].device))
+
+
+def is_fused(device: torch.device) -> bool:
+    """Whether one kernel updates all weights: on a GPU. It also skips a step of fp16 without asking the host."""
+    return device.type == "cuda"
+
+
+def make_scaler(device: torch.device, precision: Precision) -> torch.amp.GradScaler:
+    """The scaler of the loss; it does nothing unless the precision is fp16."""
+    return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
 
 CLICKS = "_clicks"

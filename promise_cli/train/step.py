@@ -39,7 +39,7 @@ def take_step(
     """
     run, group = training.run, training.group
     run.optimizer.zero_grad(set_to_none=True)
-    sums = torch.zeros(len(PARTS), dtype=torch.float64)
+    found: list[Tensor] = []
     case_ids: list[str] = []
     for batch in batches:
         asked = time.monotonic()
@@ -52,16 +52,20 @@ def take_step(
             with autocast(run.device, run.precision):
                 answers = training.network(sample, turns)
             loss, parts = _loss_of(answers, sample.target, run.config)
-            (batch.weight * loss).backward()  # type: ignore[no-untyped-call]
-        values = torch.stack([loss.detach(), *(parts[name] for name in PARTS[1:])])
-        sums += batch.weight * values.cpu().double()  # MPS has no float64
+            run.scaler.scale(batch.weight * loss).backward()  # type: ignore[no-untyped-call]
+        found.extend([loss.detach(), *(parts[name] for name in PARTS[1:])])
+    run.scaler.unscale_(run.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.config.gradient_clip)
+    *values, norm = torch.stack([*found, norm]).cpu().double()  # the only wait for the device
+    weights = torch.tensor([batch.weight for batch in batches], dtype=torch.float64)
+    sums = weights @ torch.stack(values).reshape(len(batches), len(PARTS))
     means = group.sum(sums) / group.size
-    if not (math.isfinite(means[0]) and math.isfinite(norm)):
-        finite = math.isfinite(means[0])
-        what = "the gradient is not finite" if finite else f"the loss is {float(means[0])}"
-        raise not_finite(training, what, case_ids)
-    run.optimizer.step()
+    if not math.isfinite(means[0]):
+        raise not_finite(training, f"the loss is {float(means[0])}", case_ids)
+    if not math.isfinite(norm) and not run.can_lower_scale:
+        raise not_finite(training, "the gradient is not finite", case_ids)
+    run.scaler.step(run.optimizer)
+    run.scaler.update()
     return dict(zip(PARTS, means.tolist(), strict=True))
 
 

@@ -100,7 +100,7 @@ def test_nothing_to_resume_is_an_error(preprocessed: Path) -> None:
         ({"device": "tpu"}, CheckpointError, r"--device tpu: unknown; use auto, cpu, cuda or mps"),
         ({"task": "Task55"}, WorkspaceError, r"'Task55': unknown task; searched .*: Task98_Balls"),
         ({"devices": 999}, CheckpointError, r"--devices 999: this machine has \d+ (cores|GPUs); ask for no more"),
-        ({"precision": "fp8"}, CheckpointError, r"--precision fp8: unknown; use auto, fp32 or bf16"),
+        ({"precision": "fp8"}, CheckpointError, r"--precision fp8: unknown; use auto, fp32, bf16 or fp16"),
         ({"fold": 5}, PlanError, r"splits\.json: no fold 5; use --fold 0 to 4"),
         ({"encoder": "resnet"}, CheckpointError, r"--encoder resnet: unknown; use one of sam_vit_b"),
         ({"preset": "paper"}, CheckpointError,

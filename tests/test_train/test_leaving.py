@@ -40,8 +40,8 @@ def test_out_of_memory_is_one_line_and_the_readers_end(
     with pytest.raises(CheckpointError) as caught:
         train_balls(root, workers=workers)
     assert str(caught.value) == (
-        f"{root / RUN}: cpu has not enough memory for 1 samples of 48^3 at once; start again with a smaller"
-        " --batch-size (--accumulate makes up for it), --checkpoint-activations or --precision bf16"
+        f"{root / RUN}: cpu has not enough memory for one sample of 48^3 at once; start again with"
+        " --checkpoint-activations, or with --overwrite and --precision bf16 or a smaller --set patch_size=N"
     )
     assert multiprocessing.active_children() == []
 

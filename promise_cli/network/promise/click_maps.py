@@ -77,12 +77,13 @@ def coarse_maps(clicks: Tensor, signs: Tensor, edge: int, stride: int) -> Tensor
 def check_clicks(clicks: Tensor, signs: Tensor, edge: int) -> None:
     """Refuse clicks outside a patch of `edge` voxels; `signs` below 0 are padding, which may lie anywhere.
 
-    Nothing is refused while the network is compiled, or where clicks have no values.
+    Nothing is checked while the network is compiled, or where the clicks are not on the CPU: to look at them there
+    would make the host wait for all work of the device. Whoever moves clicks to a device checks them before.
 
     Raises:
         PromptError: One lies outside.
     """
-    if torch.compiler.is_compiling() or clicks.is_meta:
+    if torch.compiler.is_compiling() or clicks.device.type != "cpu":
         return
     outside = ((clicks < -0.5) | ~(clicks < edge - 0.5)).any(dim=-1) & (signs >= 0)
     if outside.any():

@@ -1,10 +1,21 @@
 """3D convolution of one volume, kept on torch's fast path, and where autocast must not reach."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+Layout = Literal["as_given", "contiguous", "channels_last"]
+CUDA_LAYOUT: dict[Literal["dense", "depthwise"], Layout] = {
+    "dense": "as_given",
+    "depthwise": "as_given",
+}
+"""Order in memory in which convolutions on a CUDA GPU get their input: the channels of a voxel next to each other
+(`channels_last`), the voxels of a channel (`contiguous`), or as the operation before left them. The results are equal.
+Depth-wise convolutions are given channels last, dense ones contiguous. Which is fastest is not measured yet:
+`experiments/gpu` measures all."""
 
 _FAST_FROM = 20480
 """torch takes oneDNN for a single volume only above this product of its channels, H and W."""
@@ -30,13 +41,24 @@ def convolve(features: Tensor, weight: Tensor, padding: int) -> Tensor:
         or channels * height * width > _FAST_FROM
         or out < 2
     ):
-        return F.conv3d(features, weight, padding=padding)
+        return F.conv3d(arranged(features, "dense"), weight, padding=padding)
     half = (out + 1) // 2
     reach = half + weight.shape[2] - 1
     padded = F.pad(features, (padding,) * 6)
     halves = torch.cat([padded[:, :, :reach], padded[:, :, -reach:]])
     first, second = F.conv3d(halves, weight).unbind(0)
     return torch.cat([first, second[:, 2 * half - out :]], dim=1)[None]
+
+
+def arranged(features: Tensor, kind: Literal["dense", "depthwise"]) -> Tensor:
+    """Features `(B, C, H, W, D)` in the order in memory that `CUDA_LAYOUT` names; unchanged on other devices."""
+    layout = CUDA_LAYOUT[kind]
+    if features.device.type != "cuda" or layout == "as_given":
+        return features
+    last = layout == "channels_last"
+    return features.contiguous(
+        memory_format=torch.channels_last_3d if last else torch.contiguous_format
+    )
 
 
 def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
@@ -60,6 +82,6 @@ class DepthwiseConv3d(nn.Conv3d):
     def forward(self, features: Tensor) -> Tensor:
         """`(B, C, I, J, K)` to the same, in fp32 where a CPU trains and in autocast's type elsewhere."""
         if features.device.type != "cpu" or not torch.is_grad_enabled():
-            return super().forward(features)
+            return super().forward(arranged(features, "depthwise"))
         with full_precision(features):
             return super().forward(features.to(self.weight.dtype))

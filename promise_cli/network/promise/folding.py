@@ -5,7 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def upsampling_matrix(vit_patch: int, token_size: int) -> Tensor:
+def upsampling_matrix(
+    vit_patch: int, token_size: int, device: torch.device | str = "cpu"
+) -> Tensor:
     """Linear interpolation of one token's pixels from its voxels and one neighbour on each side.
 
     The voxels of a token scale to exactly one pretrained patch, so every token sees the same
@@ -14,11 +16,12 @@ def upsampling_matrix(vit_patch: int, token_size: int) -> Tensor:
     interpolation is a hat function of that place.
 
     Returns:
-        `(vit_patch, token_size + 2)` in float64; every row sums to one.
+        `(vit_patch, token_size + 2)` in float64, on MPS in float32; every row sums to one.
     """
-    pixels = torch.arange(vit_patch, dtype=torch.float64)
+    dtype = torch.float32 if torch.device(device).type == "mps" else torch.float64
+    pixels = torch.arange(vit_patch, dtype=dtype, device=device)
     voxels = (pixels + 0.5) * token_size / vit_patch - 0.5
-    taps = torch.arange(-1, token_size + 1, dtype=torch.float64)
+    taps = torch.arange(-1, token_size + 1, dtype=dtype, device=device)
     return (1 - (voxels[:, None] - taps).abs()).clamp(min=0)
 
 
@@ -45,7 +48,7 @@ def fold_patch_embedding(
         one voxel with copies of its border, which is what interpolation does there.
     """
     edge = patch_weight.shape[-1]
-    up = upsampling_matrix(edge, token_size).to(patch_weight)
+    up = upsampling_matrix(edge, token_size, patch_weight.device).to(patch_weight.dtype)
     plane = torch.einsum("pi,cpq,qj->cij", up, patch_weight.sum(dim=1), up)
     depth = slice_weight.reshape(-1, edge)
     kernel = plane[:, None, :, :, None] * (depth @ up)[:, None, None, None, :]

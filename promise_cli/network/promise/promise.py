@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from promise_cli.network.promise.click_maps import check_clicks, coarse_maps
@@ -71,7 +72,8 @@ class ProMISe(nn.Module):
                 f" {state.features.shape[0]}; they must be (B, N, 3) and (B, N)"
             )
         check_clicks(clicks, signs, self.config.patch_size)
-        hwd = clicks[..., (1, 0, 2)]
+        i, j, k = clicks.unbind(dim=-1)
+        hwd = torch.stack([j, i, k], dim=-1)
         prompted = self.prompt_encoder(state.features, hwd, signs)
         maps = None
         if self.config.click_map_in_head:

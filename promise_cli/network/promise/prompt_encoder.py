@@ -118,10 +118,14 @@ def sample_features(features: Tensor, clicks: Tensor) -> Tensor:
     Returns:
         `(B, N, C)`.
     """
-    size = TOKEN_SIZE * torch.tensor(features.shape[2:], device=features.device)
     with full_precision(features):  # bfloat16 would move the clicks
         features = features.to(torch.promote_types(features.dtype, torch.float32))
-        place = (clicks.to(features) + 0.5) * 2 / size - 1
-        grid = place.flip(-1)[:, :, None, None]  # grid_sample counts axes from the last
+        place = (clicks.to(features) + 0.5) * 2
+        # A tensor of sizes would be copied to the device, which makes the host wait. grid_sample counts axes from the
+        # last one.
+        axes = [
+            place[..., axis] / (TOKEN_SIZE * features.shape[2 + axis]) - 1 for axis in (2, 1, 0)
+        ]
+        grid = torch.stack(axes, dim=-1)[:, :, None, None]
         sampled = F.grid_sample(features, grid, align_corners=False)
     return sampled[..., 0, 0].transpose(1, 2)
