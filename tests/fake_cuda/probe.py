@@ -1,0 +1,174 @@
+"""Train, validate and predict on a pretended GPU; print what each network does wrong there, as JSON.
+
+    FAKE_CUDA_GUARD=guard.so python -m tests.fake_cuda.probe promise
+"""
+
+from tests.fake_cuda.pretend import CUDA, Watch, pretended, to_cuda  # isort: skip -- before torch
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from promise_cli.network.architecture import Setting
+from promise_cli.network.promise import PRESETS, ProMISe
+from promise_cli.network.recipe import TrainConfig, plain_preset, preset
+from promise_cli.network.registry import PROMISE, RIVALS, build_network, plan_network
+from promise_cli.session.networks import EncodedWindow, Networks
+from promise_cli.train.corrections import Answering
+from promise_cli.train.group import Group
+from promise_cli.train.samples import Sample, collate
+from promise_cli.train.schedule import Batch
+from promise_cli.train.start import make_optimizer, make_scaler
+from promise_cli.train.step import take_step, validate
+
+MAY_UPLOAD = ("train/samples.py", "session/networks.py")
+"""Files that move samples and windows to the device."""
+SUMS = SimpleNamespace(item=lambda: 0.0, tolist=lambda: [0.0, 0.0, 1.0, 0.0])
+"""What the processes add up in a validation: no stop is asked for, two Dice, one patch, none that is not finite."""
+ON_CPU = ("train/step.py", "train/training.py", "session/networks.py")
+"""Files that compute on the CPU what came back from the device."""
+
+
+def _cases(group: str) -> Iterator[tuple[str, str, Any, TrainConfig]]:
+    """Name, network, sizes and recipe of everything that can be trained."""
+    if group == "promise":
+        for name in PRESETS:
+            sizes, recipe = preset(name)
+            yield name, PROMISE, sizes, _with_precision(recipe, "bf16")
+        sizes, recipe = preset("recommended")
+        yield "recommended fp32", PROMISE, sizes, _with_precision(recipe, "fp32")
+        yield "recommended fp16", PROMISE, sizes, _with_precision(recipe, "fp16")
+        small = dataclasses.replace(sizes, encoder="dinov2_vits14", click_map_in_head=True)
+        yield "recommended dinov2 in head", PROMISE, small, _with_precision(recipe, "bf16")
+        kept = dataclasses.replace(recipe, checkpoint_activations=True)
+        yield "recommended checkpointed", PROMISE, sizes, _with_precision(kept, "bf16")
+        return
+    for name in RIVALS:
+        for clicks in (False, True):
+            sizes = plan_network(name, Setting(96, (1.0, 1.0, 1.0), small=True, clicks_as_channel=clicks))
+            recipe = plain_preset("tiny", name, clicks=clicks)
+            yield f"{name} clicks={clicks}", name, sizes, _with_precision(recipe, "bf16")
+
+
+def _with_precision(recipe: TrainConfig, precision: Any) -> TrainConfig:
+    return dataclasses.replace(recipe, precision=precision, batch_size=1, accumulate=2)
+
+
+def probe(network: str, sizes: Any, recipe: TrainConfig) -> dict[str, Any]:
+    """One step of two batches, one validation and two clicks of a prediction."""
+    with torch.device("meta"):
+        model = build_network(network, sizes)
+    model.checkpoint_activations(recipe.checkpoint_activations)
+    with pretended() as mode:
+        to_cuda(model, mode)
+        if isinstance(model, ProMISe):
+            model.freeze_encoder()
+        step, validation, prediction = Watch(), Watch(), Watch()
+        training = _training(model, sizes.patch_size, recipe)
+        samples = (training.fixed[0] for _ in range(2))
+        batches = [Batch((0,), 0.5, False), Batch((1,), 0.5, True)]
+        with step, torch.autograd.set_multithreading_enabled(False):
+            take_step(training, batches, (collate([one]) for one in samples))
+        training.group = SimpleNamespace(size=1, rank=0, sum=lambda _: SUMS)
+        with validation:
+            validate(training)
+        model.eval()
+        networks = Networks([model], CUDA, (Path("checkpoint.pt"),), recipe.precision, tta=False)
+        edge = sizes.patch_size
+        window = EncodedWindow(np.zeros((edge, edge, edge), np.float32))
+        with prediction:
+            for _ in range(2):
+                networks.probabilities(window, np.zeros((1, 3), np.int64), np.ones(1, np.int64))
+    return {
+        "step waits": dict(step.waits),
+        "prediction waits": dict(prediction.waits),
+        "uploads": _outside(MAY_UPLOAD, step, validation, prediction, kind="uploads"),
+        "made on the CPU": _outside(ON_CPU, step, validation, prediction, kind="on_cpu"),
+        "kernels of a step": step.kernels,
+    }
+
+
+def _outside(files: tuple[str, ...], *watches: Watch, kind: str) -> list[str]:
+    lines = {line for watch in watches for line in getattr(watch, kind)}
+    return sorted(line for line in lines if not line.startswith(files) and "/" in line)
+
+
+def _training(model: Any, edge: int, recipe: TrainConfig) -> Any:
+    num_clicks = recipe.num_foreground_clicks + recipe.num_background_clicks
+    sample = Sample(
+        torch.zeros(1, edge, edge, edge),
+        torch.zeros(1, edge, edge, edge),
+        torch.zeros(num_clicks, 3),
+        torch.ones(num_clicks, dtype=torch.long),
+        ("case",),
+    )
+    run = SimpleNamespace(
+        model=model,
+        optimizer=make_optimizer(model, recipe),
+        scaler=make_scaler(CUDA, recipe.precision),
+        can_lower_scale=False,
+        device=CUDA,
+        config=recipe,
+        precision=recipe.precision,
+        seed=5,
+        epoch=1,
+        step=0,
+    )
+    learns = recipe.first_answer_weight > 0
+    return SimpleNamespace(
+        run=run,
+        group=Group(),
+        network=Answering(model, learns_from_first=learns),
+        fixed=[sample],
+        stop=SimpleNamespace(reason=None),
+        waiting_seconds=0.0,
+    )
+
+
+def plant(fault: str) -> None:
+    """Make ProMISe do something wrong, to see that it is found."""
+    right = ProMISe.encode
+
+    def wrong(self: ProMISe, patch: torch.Tensor) -> Any:
+        if fault == "zeros":
+            torch.zeros(3)
+        elif fault == "item":
+            patch.mean().item()
+        elif fault == "numpy":
+            patch.numpy()
+        elif fault == "mixed":
+            patch = patch + torch.zeros(patch.shape[-1])
+        return right(self, patch)
+
+    ProMISe.encode = wrong  # type: ignore[method-assign]
+
+
+def main() -> None:
+    """Print the findings of a group of networks, or of the tiny one with a planted fault."""
+    group = sys.argv[1]
+    found: dict[str, Any] = {}
+    if group in ("promise", "rivals"):
+        for name, *case in _cases(group):
+            began = time.monotonic()
+            found[name] = probe(*case)
+            print(f"{name}: {time.monotonic() - began:.1f} s", file=sys.stderr)
+    else:
+        plant(group)
+        sizes, recipe = preset("tiny")
+        try:
+            found = probe(PROMISE, sizes, _with_precision(recipe, "bf16"))
+        except (RuntimeError, TypeError) as error:
+            found = {"error": str(error)}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
