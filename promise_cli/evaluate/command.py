@@ -1,4 +1,4 @@
-"""COMMAND promise-evaluate: masks + labels -> Dice and NSD of each case and in summary.
+"""The command promise-evaluate: score masks against labels, and report Dice and NSD of each case and in summary.
 
 This module loads neither torch nor MONAI.
 """

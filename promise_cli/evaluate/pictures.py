@@ -63,9 +63,8 @@ def picture_cases(
     by_case: dict[str, list[int | str]] = {}
     for case_id, label in chosen:
         by_case.setdefault(case_id, []).append(label)
-    with ThreadPoolExecutor(
-        2
-    ) as threads:  # the other thread can work during unpacking and numpy's loops
+    # While one thread unpacks a file or runs a loop of numpy, the other one can work.
+    with ThreadPoolExecutor(2) as threads:
         drawn = threads.map(
             lambda case_id: _draw(
                 pairs[case_id],
@@ -101,7 +100,7 @@ def _choose(cases: Sequence[CaseScore]) -> list[tuple[str, int | str]]:
 def _draw(
     pair: Pair, targets: Sequence[Target], clicks: Sequence[ClickRecord]
 ) -> list[tuple[SlicePicture, ...]]:
-    """Draw the slices of each label of a case; return none at all if a file can no longer be read."""
+    """Draw the slices of each label of a case; return an empty list if a file can no longer be read."""
     try:
         scan = _read_scan(pair.scan)
         label = read_label(pair.label, like=scan)

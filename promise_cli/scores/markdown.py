@@ -1,4 +1,4 @@
-"""Scores as Markdown tables for a paper: mean and spread by label, the comparison, and how all was computed."""
+"""Scores as Markdown tables for a paper: mean and spread by label, the comparison, and how they were computed."""
 
 import math
 import re

@@ -235,7 +235,7 @@ def test_a_test_case_that_is_gone_is_named():
     done = run("--clicks", 1)
     assert done.exit_code == 1
     assert done.stderr == (
-        f"error: Task98_Balls: test case {case} of results/Task98_Balls/fold_0/checkpoint_best.pt is not there; add"
+        f"error: Task98_Balls: test case {case} of results/Task98_Balls/fold_0/checkpoint_best.pt is missing; add"
         " its scan and label\n"
     )
 
