@@ -132,12 +132,15 @@ def test_a_missing_label_in_the_other_set_is_an_error():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 9}, "no metrics.json of schema version 1; evaluate those"),
+        ({"schema_version": 9}, "is not a metrics.json of schema version 1; evaluate those"),
         (
             {"tolerances_mm": [4.0]},
-            r"made with tolerances_mm \[4.0\], here it is \[5.0\]; evaluate",
+            r"made with tolerances_mm \[4.0\], but here it is \[5.0\]; evaluate",
         ),
-        ({"empty_policy": "one"}, "made with empty_policy one, here it is nan; .* same --empty"),
+        (
+            {"empty_policy": "one"},
+            "made with empty_policy one, but here it is nan; .* same --empty",
+        ),
         ({"cases": [{"case_id": "a"}]}, "needs cases with case_id, label, dice and nsd"),
         ({"cases": None}, "needs cases with case_id, label, dice and nsd"),
     ],

@@ -188,7 +188,7 @@ def test_the_table_names_tolerance_protocol_and_policy(folders, capsys):
         "NSD 1.5 mm",
         "NSD 5 mm",
         "protocol promise",
-        "--empty nan, which touched 0 of 2",
+        "--empty nan, applied to 0 of 2",
     ):
         assert words in shown
 

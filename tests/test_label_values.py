@@ -62,7 +62,8 @@ def test_labels_that_mean_something_else_are_refused(tmp_path):
     with pytest.raises(PromiseError) as caught:
         evaluate(masks, labels, workers=0)
     assert str(caught.value) == (
-        f"{labels}: no label holds 2 (cancer), the target of {masks}; they hold 1: give the dataset's own labels"
+        f"{labels}: no label file holds 2 (cancer), the target of {masks}, but some hold 1; give the dataset's own"
+        " labels"
     )
     assert not (masks / "metrics.json").exists()
 
@@ -88,8 +89,8 @@ def test_a_set_to_compare_with_whose_values_mean_something_else_is_refused(tmp_p
     with pytest.raises(PromiseError) as caught:
         evaluate(masks, labels, compare_with=other, workers=0)
     assert str(caught.value) == (
-        f"--compare {other}: no mask holds 2 (cancer), which is compared; they hold 1 (pancreas): write the label's"
-        " value into the masks"
+        f"--compare {other}: no mask holds 2 (cancer), which is compared, but some hold 1 (pancreas); write the"
+        " label's value into the masks"
     )
 
 

@@ -137,6 +137,6 @@ def test_a_name_that_is_no_utf8_is_refused_before_anything_is_read():
         path.write_bytes(b"never read")
     result = CliRunner().invoke(evaluate_app, ["masks", "labels"])
     assert result.stderr == (
-        "error: 'masks/caf\\udce9.nii.gz': holds what is no UTF-8, so results cannot name it; rename it\n"
+        "error: 'masks/caf\\udce9.nii.gz': is not valid UTF-8, so results cannot name it; rename it\n"
     )
     assert there() == []

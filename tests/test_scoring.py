@@ -65,7 +65,7 @@ def damage_nan(folders):
 
 def damage_value(folders):
     write_nifti(folders[0] / "a.nii.gz", box((5, 5, 4), value=255), AFFINE)
-    return r"a.nii.gz: holds the value 255, the label files hold 1; give the prediction"
+    return r"a.nii.gz: holds the value 255, but the label files hold 1; give the prediction"
 
 
 def damage_scan(folders):

@@ -1,4 +1,4 @@
-"""Cases -> scores: files read, grids checked, policies applied, over processes."""
+"""Scoring of cases: read their files, check the grids, apply the policies, and share the work among processes."""
 
 from promise_cli.evaluate.pictures import picture_cases, record_of
 from promise_cli.evaluate.rules import (

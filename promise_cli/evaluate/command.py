@@ -1,6 +1,6 @@
-"""COMMAND  masks + labels -> Dice and NSD per case and in summary.
+"""The command promise-evaluate: score masks against labels, and report Dice and NSD of each case and in summary.
 
-Neither torch nor MONAI is loaded here.
+This module loads neither torch nor MONAI.
 """
 
 from collections.abc import Sequence
@@ -66,24 +66,27 @@ def evaluate(
     """Score predictions against labels; write metrics.json, metrics.csv, metrics.md and report.html.
 
     Args:
-        predictions: Folder of masks, one mask, or an MSD folder; None: the newest under the root.
-        labels: Folder or file of the labels; None: those that predictions.json names.
-        root: Workspace; None: $PROMISE_ROOT, else the current folder.
+        predictions: Folder of masks, one mask, or an MSD folder; None: the newest predictions under the root.
+        labels: Folder of labels, one label file, or an MSD folder; None: those that predictions.json names.
+        root: Folder of the workspace; None: $PROMISE_ROOT, otherwise the current folder.
         output: Folder of the results; None: that of the predictions.
-        tolerances_mm: Tolerances of NSD; None: that of the protocol.
-        protocol: `promise`: 5 mm for every dataset; `msd`: the task's own tolerance.
+        tolerances_mm: Tolerances of NSD in mm; None: that of the protocol.
+        protocol: `promise` uses 5 mm for every dataset, `msd` the task's own tolerance.
         metrics: Metrics to compute besides Dice and NSD.
-        empty: What a metric is where both masks are empty.
-        missing: What becomes of a case without prediction.
-        compare_with: Other predictions of the same cases, or the metrics.json of such.
-        nnunet: Write nnU-Net's summary.json too.
-        page: Write report.html, for which the scans of the worst cases are read.
-        workers: Processes; 0 works in this one, None takes one a core where much is to do.
+        empty: Value of Dice and NSD where both masks are empty: `nan`, `one` or `zero`.
+        missing: What to do with a case without a prediction: `error`, `zero` (Dice and NSD are 0) or `skip`.
+        compare_with: Other predictions of the same cases, or the metrics.json of their evaluation.
+        nnunet: Whether to write nnU-Net's summary.json too.
+        page: Whether to write report.html. The scans of the cases that it shows are read for it.
+        workers: Number of processes. 0 works in this process. None starts one for each core if much is left to do.
+
+    Returns:
+        The content of metrics.json.
 
     Raises:
         EvaluationError: Predictions and labels cannot be compared.
         WorkspaceError: There is nothing to evaluate.
-        VolumeError: A file is damaged or holds no label.
+        VolumeError: A file is damaged, or is not a label file.
     """
     workspace = open_workspace(root)
     pairing = pair_cases(predictions, labels, workspace, may_lack=missing != "error")
@@ -143,7 +146,7 @@ def evaluate(
 
 
 def _refuse_unwritable(pairing: Pairing, places: Sequence[Path]) -> None:
-    """Refuse names that are no Unicode text, which no file of results can hold."""
+    """Refuse names that are not valid Unicode, since no file of results can hold them."""
     names = [pairing.predictions, pairing.labels, *places, *pairing.notes]
     for pair in pairing.pairs:
         names += [pair.prediction or pair.label, pair.label, pair.case_id]
@@ -153,12 +156,12 @@ def _refuse_unwritable(pairing: Pairing, places: Sequence[Path]) -> None:
             name.encode()
         except UnicodeEncodeError:
             raise EvaluationError(
-                f"{name!r}: holds what is no UTF-8, so results cannot name it; rename it"
+                f"{name!r}: is not valid UTF-8, so results cannot name it; rename it"
             ) from None
 
 
 def _write(report: Report, pairing: Pairing, folder: Path, *, nnunet: bool, page: bool) -> None:
-    """Write all files, after removing those of an earlier evaluation that would not fit the new numbers."""
+    """Write all files, after removing those of an earlier evaluation that would not match the new numbers."""
     remove_stale_page(folder)
     if not nnunet:
         remove_stale(folder, MARKS, [NNUNET_FILE])

@@ -1,4 +1,4 @@
-"""The cases as slices, for the page that shows the scores."""
+"""Pictures of the cases in slices, for the page that shows the scores."""
 
 import math
 from collections.abc import Sequence
@@ -26,11 +26,14 @@ from promise_cli.scores import CaseScore
 from promise_cli.volume import Volume, read_label, read_volume
 
 MOST_PICTURED = 100
-"""Cases and labels with slices at most; each costs the reading of a scan and some 50 kB of the page."""
+"""Largest number of scores (one for each case and label) with slices.
+
+Each costs the reading of a scan, and about 50 kB of the page.
+"""
 
 
 def record_of(pairing: Pairing) -> Predictions | None:
-    """Read the predictions.json that lists the masks of a pairing; None where none lists them, or it is damaged."""
+    """Read the predictions.json that lists the masks of a pairing; None if none lists them, or if it is damaged."""
     record = read_record(pairing.folder)
     listed = {pairing.folder / case.mask for case in record.cases} if record else set()
     return record if any(pair.prediction in listed for pair in pairing.pairs) else None
@@ -39,15 +42,16 @@ def record_of(pairing: Pairing) -> Predictions | None:
 def picture_cases(
     pairing: Pairing, cases: Sequence[CaseScore], record: Predictions | None
 ) -> tuple[PicturedCase, ...]:
-    """Draw slices of every case, the lowest Dice first; of many cases, the worst ones and the best and median one.
+    """Draw slices of every case and label, the lowest Dice first.
 
-    Clicks that predictions.json lists are drawn, too. A scan that is missing or does not fit leaves
-    the outlines alone. A case with nothing to show, or whose files cannot be read any more, is left out.
+    If there are more than `MOST_PICTURED`, only the worst ones are drawn, with the best and the median one. Clicks that
+    predictions.json lists are drawn too. If a scan is missing or does not match its label, only outlines are drawn. A
+    case is left out if it has nothing to show, or if its files can no longer be read.
 
     Args:
         pairing: The cases and their files.
         cases: The scores.
-        record: Lists the clicks; None where no clicks are known.
+        record: Content of the predictions.json that lists the clicks; None if no clicks are known.
     """
     pairs = {pair.case_id: pair for pair in pairing.pairs}
     targets = {target.label: target for target in pairing.targets or ()}
@@ -59,7 +63,8 @@ def picture_cases(
     by_case: dict[str, list[int | str]] = {}
     for case_id, label in chosen:
         by_case.setdefault(case_id, []).append(label)
-    with ThreadPoolExecutor(2) as threads:  # unpacking and numpy's loops let the other thread work
+    # While one thread unpacks a file or runs a loop of numpy, the other one can work.
+    with ThreadPoolExecutor(2) as threads:
         drawn = threads.map(
             lambda case_id: _draw(
                 pairs[case_id],
@@ -77,10 +82,10 @@ def picture_cases(
 
 
 def _choose(cases: Sequence[CaseScore]) -> list[tuple[str, int | str]]:
-    """Case and label of every picture, the lowest Dice first, and scores without a Dice last.
+    """Return case and label of every picture: the lowest Dice first, and scores without a Dice last.
 
-    Where there are too many, every label has a picture before any has two, and the cases that the page marks as
-    worst, best and median come before the others, of which the worst come first.
+    If there are too many, every label gets one picture before any label gets two. The cases that the page marks as
+    worst, best and median are chosen first. The others follow from the worst to the best.
     """
     ranked = sorted(cases, key=lambda case: (math.isnan(case.dice), case.dice, case.case_id))
     first = {one for marked in mark_cases(cases).values() for one in marked}
@@ -95,7 +100,7 @@ def _choose(cases: Sequence[CaseScore]) -> list[tuple[str, int | str]]:
 def _draw(
     pair: Pair, targets: Sequence[Target], clicks: Sequence[ClickRecord]
 ) -> list[tuple[SlicePicture, ...]]:
-    """Draw the slices of each label of a case; none at all where a file cannot be read any more."""
+    """Draw the slices of each label of a case; return an empty list if a file can no longer be read."""
     try:
         scan = _read_scan(pair.scan)
         label = read_label(pair.label, like=scan)

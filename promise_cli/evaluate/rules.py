@@ -1,4 +1,4 @@
-"""What a score is where a mask is empty or missing."""
+"""Rules for the scores of masks that are empty or missing."""
 
 import math
 from dataclasses import dataclass
@@ -20,23 +20,26 @@ _MISSING_VALUES = {"error": math.nan, "zero": 0.0, "skip": math.nan}
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What holds for every case."""
+    """Settings that apply to every case."""
 
     targets: tuple[Target, ...] | None
-    """None: each value that the files hold is a label of its own."""
+    """Labels to score; None: each value other than 0 in the files is a label of its own."""
     whole_label: bool
-    """Whether the targets are all that a file may hold."""
+    """Whether a label file may hold no values besides 0 and those of the targets."""
     tolerances_mm: tuple[float, ...]
+    """Tolerances of NSD in mm."""
     empty: EmptyPolicy
+    """Value of Dice and NSD where both masks are empty."""
     missing: MissingPolicy
+    """What to do with a case without a prediction."""
     further: tuple[FurtherMetric, ...] = ()
     """Metrics to compute besides Dice and NSD."""
     ignored: int | None = None
-    """Value of a label's voxels that are taken out of both masks."""
+    """Value in a label file whose voxels are removed from both masks; None if there is none."""
 
 
 def refuse_nothing_left(pairing: Pairing, rules: Rules) -> None:
-    """Refuse to skip every case.
+    """Refuse an evaluation that would skip every case.
 
     Raises:
         EvaluationError: No case has a prediction, and those without one are to be skipped.
@@ -57,7 +60,17 @@ def make_score(
     found: Scores,
     rules: Rules,
 ) -> CaseScore:
-    """Make the score of a case from its numbers and names, and apply the policies."""
+    """Make the record of the scores of one label of a case, and apply the policies.
+
+    Args:
+        pair: The case.
+        target: The label.
+        spacing: mm along the axes of the label's file.
+        voxel_ml: Volume of a voxel in ml.
+        scan_voxels: Number of voxels of the whole scan.
+        found: Scores of the two masks before the policies.
+        rules: Policies, and the metrics to include.
+    """
     status = _status(pair, found)
     dice, nsd = found.dice, found.nsd
     if status in {"both_empty", "prediction_missing"}:
@@ -82,10 +95,20 @@ def make_score(
 
 
 def further_values(found: Scores, status: Status, rules: Rules) -> dict[str, float]:
-    """Metrics that were asked for besides Dice and NSD, by key; NaN where one does not exist.
+    """Return the metrics that were asked for besides Dice and NSD, by key; NaN where one does not exist.
 
-    The policies apply as to Dice, but a distance and a volume have no value that is as bad as nothing: where Dice
-    would be set to 0 they stay without one.
+    If at most one mask is empty and the prediction is not missing:
+
+    * HD95 and ASSD are in mm, 0 or more; NaN if a mask is empty.
+    * Precision is 0 to 1; NaN if the prediction is empty, 0 if only the reference is.
+    * Recall is 0 to 1; NaN if the reference is empty, 0 if only the prediction is.
+    * The volume difference is (prediction - reference) / reference, -1 or more; NaN if the reference is empty.
+
+    If both masks are empty or the prediction is missing, the policies apply as they do to Dice:
+
+    * Where Dice is set to NaN, all of these metrics are NaN.
+    * Where Dice is set to 1, precision and recall are 1, and the other three are 0.
+    * Where Dice is set to 0, precision and recall are 0. The other three are NaN, since they have no worst value.
     """
     both, reference = found.common_voxels, found.reference_voxels
     prediction = found.prediction_voxels
@@ -109,7 +132,12 @@ def further_values(found: Scores, status: Status, rules: Rules) -> dict[str, flo
 
 
 def policy_value(status: Status, rules: Rules) -> float:
-    """What a policy makes of Dice and NSD where both masks are empty or the prediction is missing."""
+    """Return the value that a policy sets for Dice and NSD.
+
+    Args:
+        status: `both_empty` or `prediction_missing`.
+        rules: The policies.
+    """
     if status == "both_empty":
         return _EMPTY_VALUES[rules.empty]
     return _MISSING_VALUES[rules.missing]

@@ -1,4 +1,4 @@
-"""Two files of one case -> its scores."""
+"""Scoring of one case from its two files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,31 +19,35 @@ from promise_cli.scores.metrics import score_masks
 from promise_cli.volume import Volume, read_label
 
 MOST_LABELS = 255
+"""A file with more values than this is taken for a scan."""
 SHOWN = 5
-"""Values that a message names."""
+"""Number of values that a message names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredCase:
-    """What one process found out about one case."""
+    """Result of scoring one case, as a process returns it."""
 
     pair: Pair
     spacing: Spacing
+    """mm along the axes of the label's file."""
     voxel_ml: float
+    """Volume of a voxel in ml."""
     scan_voxels: int
+    """Number of voxels of the whole scan."""
     scores: tuple[CaseScore, ...]
     other_values: tuple[int, ...]
-    """What the label holds that is no target's, the smallest few."""
+    """Values in the label file that belong to no target: the smallest ones, `SHOWN` at most."""
     notes: tuple[str, ...]
-    """What is odd about the label's geometry."""
+    """Notes on oddities in the geometry of the label file."""
 
 
 def score_case(pair: Pair, rules: Rules) -> ScoredCase:
     """Read the two files of a case and score each label.
 
     Raises:
-        EvaluationError: The grids differ, or a file holds values that are no labels.
-        VolumeError: A file is damaged or holds no label.
+        EvaluationError: The grids differ, or a file holds values that are not labels.
+        VolumeError: A file is damaged, or is not a label file.
     """
     label = read_label(pair.label, "as_stored")
     spacing = label.exact_spacing
@@ -82,7 +86,11 @@ def score_case(pair: Pair, rules: Rules) -> ScoredCase:
 
 
 def check_grids(prediction: Volume, label: Volume, pair: Pair) -> None:
-    """Refuse a prediction that does not lie on its label's grid."""
+    """Refuse a prediction that does not lie on its label's grid.
+
+    Raises:
+        EvaluationError: The grids differ by more than the rounding of headers.
+    """
     a, b = prediction.stored_grid, label.stored_grid
     if a.is_that_of(b):
         return
@@ -98,7 +106,11 @@ def check_grids(prediction: Volume, label: Volume, pair: Pair) -> None:
 def _targets(
     arrays: tuple[NDArray[Any], NDArray[Any]], pair: Pair, rules: Rules
 ) -> tuple[tuple[Target, ...], tuple[int, ...]]:
-    """The labels to score in a case, after a look at the values that its files hold; and the label's others."""
+    """Return the labels to score in a case, and the smallest values in its label file that belong to none of them.
+
+    Raises:
+        EvaluationError: A file holds values that are not allowed.
+    """
     predicted, reference = (_values(array) for array in arrays)
     if rules.targets is None:
         _refuse_scan(predicted, pair.prediction)
@@ -115,7 +127,7 @@ def _targets(
 def _without_ignored(
     arrays: tuple[NDArray[Any], NDArray[Any]], ignored: int | None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Mask and label with background where nobody judged."""
+    """Return prediction and label with 0 where the label holds the value to ignore."""
     if ignored is None:
         return arrays
     judged = arrays[1] != ignored
@@ -123,7 +135,7 @@ def _without_ignored(
 
 
 def target_of_value(value: int) -> Target:
-    """A label that has no other name than its value."""
+    """Return the target for a label that has no name other than its value."""
     return Target(value, str(value), (value,), (value,))
 
 
@@ -145,19 +157,19 @@ def _refuse_others(values: set[int], allowed: set[int], path: Path | None) -> No
 
 
 def _values(array: NDArray[Any]) -> set[int]:
-    """The values that occur, 0 left out."""
+    """Return the values that occur, without 0."""
     low, high = int(array.min()), int(array.max())
-    if low >= 0 and high <= 1:  # `np.unique` sorts, and most masks hold nothing else
+    if low >= 0 and high <= 1:  # most masks hold only 0 and 1, and `np.unique` would sort them
         return {high} - {0}
     return set(np.unique(array).tolist()) - {0}
 
 
 def is_inside(array: NDArray[Any], values: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which voxels hold one of the values."""
+    """Return which voxels hold one of the values."""
     return array == values[0] if len(values) == 1 else np.isin(array, values)
 
 
 def list_values(values: Iterable[Any], most: int = SHOWN) -> str:
-    """The smallest values, as messages name them."""
+    """Format the smallest values for a message, with ` ...` at the end if there are more."""
     shown = sorted(values)
     return ", ".join(map(str, shown[:most])) + (" ..." if len(shown) > most else "")

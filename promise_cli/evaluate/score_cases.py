@@ -1,4 +1,4 @@
-"""Scoring of many cases over processes, labels that only some cases have, and refusals of an absent target."""
+"""Scoring of many cases in processes, and the checks that need the scores of all cases."""
 
 import math
 import time
@@ -14,21 +14,21 @@ from promise_cli.scores import CaseScore
 from promise_cli.scores.metrics import Scores
 
 HELP_WANTED_S = 4.0
-"""Further processes take a second to start; they are worth it when more than this is left."""
+"""Further processes are started if more work than this is left, in seconds. Starting them takes about one second."""
 
 
 def score_cases(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> Iterator[ScoredCase]:
-    """Score cases, in their order.
+    """Score cases and yield the results in the order of the cases.
 
     Args:
         pairs: The cases.
         rules: Rules that hold for all cases.
-        workers: Processes; 0 works in this one, None begins here and takes one a core when much
-            is left.
+        workers: Number of processes. 0 works in this process. None begins in this process, and starts one for each core
+            if much is left.
 
     Raises:
-        EvaluationError: A case cannot be compared, or a process was killed.
-        VolumeError: A file is damaged or holds no label.
+        EvaluationError: A case cannot be compared, or a process died.
+        VolumeError: A file is damaged, or is not a label file.
     """
     begin, done = time.monotonic(), 0
     while done < len(pairs) and (workers == 0 or workers is None):
@@ -41,15 +41,15 @@ def score_cases(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> Ite
 
 
 def _score_beside(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> Iterator[ScoredCase]:
-    """Score in processes that end with this one; results keep the order of the pairs."""
+    """Score in further processes, which end with this one. The results keep the order of the pairs."""
     jobs = [Job(pair, pair.case_id, 0) for pair in pairs]
     waiting: dict[int, ScoredCase] = {}
     next_one = 0
     for number, scored in start_jobs(partial(score_case, rules=rules), jobs, workers):
         if isinstance(scored, Death):
             raise EvaluationError(
-                f"case {scored.name}: the process that scored it died of {scored.reason}, also alone; score where"
-                " there is more memory, or use --workers 0"
+                f"case {scored.name}: the process that scored it died of {scored.reason}, also when it ran"
+                " alone; score where there is more memory, or use --workers 0"
             )
         waiting[number] = scored
         while next_one in waiting:
@@ -58,7 +58,7 @@ def _score_beside(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> I
 
 
 def notes_of_labels(cases: Sequence[ScoredCase], most: int = 3) -> tuple[str, ...]:
-    """What is odd about the geometry of label files, the first few cases of each kind by name."""
+    """Return the notes on the geometry of label files, each with the ids of the first `most` cases that it is about."""
     found: dict[str, list[str]] = {}
     for case in cases:
         for note in case.notes:
@@ -70,10 +70,13 @@ def notes_of_labels(cases: Sequence[ScoredCase], most: int = 3) -> tuple[str, ..
 
 
 def complete_labels(cases: Sequence[ScoredCase], rules: Rules) -> list[CaseScore]:
-    """All scores in order; labels that were not known beforehand are given to every case.
+    """Return all scores in order, with the same labels for every case.
+
+    If the labels were not known beforehand, they are the values that the label files hold, or 1 if all label files are
+    empty. A case in which neither file holds one of these values gets the score of two empty masks for it.
 
     Raises:
-        EvaluationError: A prediction holds a value that no reference holds.
+        EvaluationError: A prediction holds a value that no label file holds.
     """
     if rules.targets is not None:
         return [score for case in cases for score in case.scores]
@@ -86,7 +89,7 @@ def complete_labels(cases: Sequence[ScoredCase], rules: Rules) -> list[CaseScore
         others = set(there) - known
         if others:
             raise EvaluationError(
-                f"{case.pair.prediction}: holds the value {list_values(others)}, the label files hold"
+                f"{case.pair.prediction}: holds the value {list_values(others)}, but the label files hold"
                 f" {list_values(known)}; give the prediction the labels' values"
             )
         for value in known - set(there):
@@ -99,13 +102,13 @@ def complete_labels(cases: Sequence[ScoredCase], rules: Rules) -> list[CaseScore
 
 
 def refuse_absent_target(cases: Sequence[ScoredCase], pairing: Pairing) -> None:
-    """Refuse labels of which none holds the target, unless their dataset.json says that they might.
+    """Refuse label files that hold other values but never the target, unless their dataset.json names the target.
 
-    A set of healthy cases is as good as any; but labels that hold other values alone, such as a mask of 0 and 1 for a
-    target of value 2, would score 0 without a word.
+    Label files without any values are accepted, since a set of healthy cases is valid. Label files with only other
+    values, such as 0 and 1 where the target has value 2, would score 0 without any message.
 
     Raises:
-        EvaluationError: All labels lack the target and some hold other values.
+        EvaluationError: No label file holds the target, and some hold other values.
     """
     if pairing.is_named or not pairing.targets:
         return
@@ -114,24 +117,24 @@ def refuse_absent_target(cases: Sequence[ScoredCase], pairing: Pairing) -> None:
     if others and not found:
         target = pairing.targets[0]
         raise EvaluationError(
-            f"{pairing.labels}: no label holds {target.label} ({target.name}), the target of {pairing.predictions};"
-            f" they hold {list_values(others)}: give the dataset's own labels"
+            f"{pairing.labels}: no label file holds {target.label} ({target.name}), the target of"
+            f" {pairing.predictions}, but some hold {list_values(others)}; give the dataset's own labels"
         )
 
 
 def refuse_absent_masks(
     scores: Sequence[CaseScore], compared: Collection[int | str], other: Pairing
 ) -> None:
-    """Refuse a set to compare with whose masks never hold what is compared, but other labels.
+    """Refuse a set to compare with whose masks hold other labels but never the compared ones.
 
     Raises:
-        EvaluationError: So it is.
+        EvaluationError: No mask of the other set holds a compared label, and some masks hold other labels.
     """
     there = {score.label: score.name for score in scores if score.prediction_voxels}
     absent = [score for score in scores if score.label in compared and score.label not in there]
     if absent and there and not there.keys() & set(compared):
         raise EvaluationError(
-            f"--compare {other.predictions}: no mask holds {absent[0].label} ({absent[0].name}), which is compared;"
-            f" they hold {', '.join(f'{label} ({name})' for label, name in there.items())}: write the label's value"
-            " into the masks"
+            f"--compare {other.predictions}: no mask holds {absent[0].label} ({absent[0].name}), which is compared,"
+            f" but some hold {', '.join(f'{label} ({name})' for label, name in there.items())}; write the label's"
+            " value into the masks"
         )

@@ -1,4 +1,4 @@
-"""The scores of another set of predictions of the same cases: read, or scored now."""
+"""Scores of another set of predictions of the same cases, which are read from a file or computed now."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,18 +17,19 @@ from promise_cli.volume import find_volumes
 def score_other(
     other: Path, pairing: Pairing, rules: Rules, workspace: Workspace, workers: int | None
 ) -> tuple[PairedScores, tuple[str, ...]]:
-    """Scores by the same rules, and against the same labels, as this set's; and what to know of them.
+    """Return the scores of another set and notes on them. Rules and labels are the same as for this set.
 
     Args:
-        other: A folder of masks or one mask, which are scored now; a metrics.json, or a folder with nothing else.
-        pairing: This set.
-        rules: Rules that hold for both sets.
-        workspace: Where labels are looked for.
-        workers: Processes.
+        other: Folder of masks or one mask, which are scored now. A metrics.json is read, also one in a folder without
+            masks.
+        pairing: Cases of this set.
+        rules: Rules that apply to both sets.
+        workspace: Workspace in which labels are looked for.
+        workers: Number of processes, as for `score_cases`.
 
     Raises:
-        EvaluationError: The other set holds other cases, or was scored by other rules.
-        WorkspaceError: There is nothing.
+        EvaluationError: The other set holds other cases, was scored by other rules, or is this set.
+        WorkspaceError: There is nothing to evaluate.
     """
     record = other if other.suffix == ".json" else other / METRICS_FILE
     if record.is_file() and (record == other or not find_volumes(other)):
@@ -57,7 +58,7 @@ def score_other(
 
 
 def _notes(scores: Sequence[CaseScore], found: Pairing, rules: Rules) -> tuple[str, ...]:
-    """What the policies did to the other set."""
+    """Return a note on how often each policy applied to the other set; none if neither did."""
     missing = sum(pair.prediction is None for pair in found.pairs)
     empty = sum(score.status == "both_empty" for score in scores)
     counts = []
@@ -69,7 +70,11 @@ def _notes(scores: Sequence[CaseScore], found: Pairing, rules: Rules) -> tuple[s
 
 
 def _same_cases(found: Pairing, pairing: Pairing) -> Pairing:
-    """The other set with the cases of this one, which it must hold and no others."""
+    """Return the other set with the cases of this one.
+
+    Raises:
+        EvaluationError: A case of this set is not in the other set, or the other set predicts a further case.
+    """
     wanted = {pair.case_id for pair in pairing.pairs}
     for pair in found.pairs:
         if pair.prediction is not None and pair.case_id not in wanted:

@@ -1,4 +1,4 @@
-"""Scores per case, their statistics, the comparison of two sets, and the files that hold them."""
+"""Scores of cases, their statistics, the comparison of two sets of scores, and the files that hold all of these."""
 
 from promise_cli.scores.compare import compare, notes_of_comparison, scores_by_case
 from promise_cli.scores.comparison import Comparison, LabelComparison, MetricComparison

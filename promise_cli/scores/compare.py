@@ -1,4 +1,4 @@
-"""Pair two sets of scores by case and label, and test every metric that both hold."""
+"""Comparison of two sets of scores: pair them by case and label, and test every metric of the first set."""
 
 import dataclasses
 import math
@@ -17,20 +17,20 @@ from promise_cli.scores.score_record import CaseScore
 
 
 def scores_by_case(cases: Sequence[CaseScore]) -> PairedScores:
-    """The scores as `compare` takes them."""
+    """Return the scores by case id and label, in the form that `compare` takes."""
     return {(case.case_id, str(case.label)): values_of(case) for case in cases}
 
 
 def compare(cases: Sequence[CaseScore], others: PairedScores, other: str) -> Comparison:
-    """Test these scores against others of the same cases.
+    """Test one set of scores against another set of the same cases.
 
     Args:
-        cases: This set; its labels and metrics are compared.
-        others: The other set; it may hold further labels and metrics.
-        other: Where that was found.
+        cases: Scores of this set. All its labels and metrics are compared.
+        others: Scores of the other set. It may hold further labels and metrics.
+        other: Path of the other set, for messages and the record.
 
     Raises:
-        EvaluationError: A case is in one set alone, or the other lacks a label.
+        EvaluationError: A case is in only one of the sets, or the other set has no scores for a label or metric.
     """
     own = scores_by_case(cases)
     _refuse_unpaired(own, others, other)
@@ -69,7 +69,10 @@ def compare(cases: Sequence[CaseScore], others: PairedScores, other: str) -> Com
 
 
 def notes_of_comparison(comparison: Comparison) -> tuple[str, ...]:
-    """How many cases each metric leaves out, since one or both sets have no value."""
+    """Return a note on how many cases each metric leaves out because a value is missing in one or both sets.
+
+    There is no note if no case is left out.
+    """
     counts = [
         f"{label.name} {key} {test.excluded}"
         for label in comparison.labels

@@ -1,4 +1,4 @@
-"""Two sets of scores of the same cases: the tests, and the records of `comparison` in metrics.json."""
+"""Paired tests of two sets of scores of the same cases, and the records of `comparison` in metrics.json."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -15,30 +15,33 @@ K = TypeVar("K", bound=Hashable)
 WilcoxonMethod = Literal["exact", "all sign changes", "normal approximation", "none"]
 
 DECIMALS = 12
-"""Differences are rounded to so many before they are ranked, so that rounding makes no order between ties."""
+"""Decimal places to which differences are rounded before they are ranked, so that float errors do not break ties."""
 MOST_EXACT = 50
-"""Pairs up to which Wilcoxon's distribution is taken exactly where there are neither ties nor zeros."""
+"""Largest number of pairs for which Wilcoxon's exact distribution is used, if there are neither ties nor zeros."""
 MOST_SIGN_CHANGES = 13
-"""Pairs up to which all changes of sign are counted through where there are ties or zeros."""
+"""Largest number of pairs for which all changes of sign are enumerated, if there are ties or zeros."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricComparison:
-    """One metric of one label, case by case; NaN where there are too few pairs.
+    """Paired comparison of one metric of one label over the cases.
 
-    The t-test has no value where all cases differ by the same either.
+    Values are NaN where there are too few pairs. The t-test, its interval and the effect size are also NaN where the
+    difference is the same in all cases.
     """
 
     n: int
-    """Cases in which both sets have a value."""
+    """Number of cases in which both sets have a value."""
     excluded: int
-    """Cases in which one or both have none."""
+    """Number of cases in which one or both sets have no value."""
     mean: float
     """Mean of this set over the n cases."""
     other_mean: float
+    """Mean of the other set over the n cases."""
     mean_difference: float
-    """This set minus the other."""
+    """Mean over the n cases of this set's value minus the other set's."""
     sd_difference: float
+    """Standard deviation of these differences, with n - 1 in the denominator."""
     interval_t: tuple[float, float]
     """95 % interval of the mean difference by Student's t."""
     interval: tuple[float, float]
@@ -46,22 +49,24 @@ class MetricComparison:
     t: float
     """Statistic of the paired t-test with n - 1 degrees of freedom."""
     t_p: float
-    """Two-tailed."""
+    """Two-tailed p-value of the paired t-test, without correction."""
     t_p_holm: float
-    """Corrected for all labels and metrics of the comparison."""
+    """The p-value `t_p` after Holm's correction over all labels and metrics of the comparison."""
     wilcoxon: float
-    """W of the signed-rank test, the smaller sum of ranks; zeros are left out."""
+    """W of Wilcoxon's signed-rank test: the smaller sum of ranks. Differences of zero are left out."""
     wilcoxon_p: float
-    """Two-tailed."""
+    """Two-tailed p-value of Wilcoxon's signed-rank test, without correction."""
     wilcoxon_p_holm: float
+    """The p-value `wilcoxon_p` after Holm's correction over all labels and metrics of the comparison."""
     wilcoxon_method: WilcoxonMethod
+    """How `wilcoxon_p` was computed; `none` if all differences are zero or there are no pairs."""
     effect_size: float
-    """Cohen's dz: the mean difference over the standard deviation of the differences."""
+    """Cohen's dz: the mean difference divided by the standard deviation of the differences."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelComparison:
-    """One label."""
+    """Comparison of all metrics of one label."""
 
     label: int | str
     name: str
@@ -71,21 +76,31 @@ class LabelComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """This set of predictions against another."""
+    """Comparison of this set of predictions with another."""
 
     other: str
-    """Where the other set was found."""
+    """Path of the other set."""
     tests: int
-    """How many p-values of the t-test Holm's correction counts."""
+    """Number of t-tests that Holm's correction counts."""
     wilcoxon_tests: int
-    """Number of Wilcoxon tests in Holm's correction; this test also covers differences that do not vary."""
+    """Number of Wilcoxon tests that Holm's correction counts.
+
+    It can be larger than `tests`, since this test also has a value where the difference is the same in all cases.
+    """
     labels: tuple[LabelComparison, ...]
 
 
 def compare_pairs(values: Sequence[float], others: Sequence[float]) -> MetricComparison:
-    """Compare two equally long lists of scores, case by case; Holm's correction is still to come.
+    """Compare two equally long lists of scores case by case, without Holm's correction.
 
-    The t-test is the one of the paper; Wilcoxon's is that of the Medical Segmentation Decathlon's ranking.
+    The paper uses the paired t-test, and the ranking of the Medical Segmentation Decathlon uses Wilcoxon's test.
+
+    Args:
+        values: Scores of this set in the order of the cases; NaN where there is no value.
+        others: Scores of the other set, in the same order.
+
+    Returns:
+        The comparison. Its corrected p-values are NaN.
     """
     a, b = np.asarray(values, dtype=np.float64), np.asarray(others, dtype=np.float64)
     both = ~(np.isnan(a) | np.isnan(b))
@@ -117,7 +132,7 @@ def compare_pairs(values: Sequence[float], others: Sequence[float]) -> MetricCom
 
 
 def holm(p_values: Mapping[K, float]) -> dict[K, float]:
-    """Holm's step-down correction; NaN stays NaN and counts as no test."""
+    """Correct p-values by Holm's step-down method. NaN stays NaN and does not count as a test."""
     corrected = dict.fromkeys(p_values, math.nan)
     tests = [key for key, p in p_values.items() if not math.isnan(p)]
     highest = 0.0
@@ -128,7 +143,7 @@ def holm(p_values: Mapping[K, float]) -> dict[K, float]:
 
 
 def _t_test(difference: NDArray[np.float64]) -> tuple[float, float, tuple[float, float]]:
-    from scipy import stats  # noqa: PLC0415 - a second that few calls need
+    from scipy import stats  # noqa: PLC0415 - it takes a second to load
 
     found = stats.ttest_1samp(difference, 0.0)
     interval = found.confidence_interval(CONFIDENCE_PERCENT / 100)
@@ -136,14 +151,17 @@ def _t_test(difference: NDArray[np.float64]) -> tuple[float, float, tuple[float,
 
 
 def _wilcoxon(difference: NDArray[np.float64]) -> tuple[float, float, WilcoxonMethod]:
-    """W, p and method; the choice of method is scipy's `auto`, made here so that it can be named."""
+    """Return W, its p-value and the method of Wilcoxon's signed-rank test.
+
+    The method is chosen as scipy's `auto` does. The choice is made here so that the method can be reported.
+    """
     from scipy import stats  # noqa: PLC0415
 
     moved = difference[difference != 0]
     if len(moved) == 0:
         return math.nan, math.nan, "none"
     plain = len(moved) == len(difference) and len(np.unique(np.abs(moved))) == len(moved)
-    plain = plain or len(moved) == 1  # whose sign alone scipy does not change
+    plain = plain or len(moved) == 1  # scipy changes no sign if there is only one
     method: WilcoxonMethod
     if plain and len(moved) <= MOST_EXACT:
         method, how = "exact", "exact"

@@ -1,4 +1,4 @@
-"""The scores of an earlier evaluation, read from its metrics.json as strictly as a comparison needs them."""
+"""Reading of the scores of an earlier evaluation from its metrics.json, with the checks that a comparison needs."""
 
 import math
 import sys
@@ -16,30 +16,32 @@ SETTINGS = {
     "empty_policy": "--empty",
     "missing_policy": "--missing",
 }
-"""What must be the same in two sets that are compared, and the option that sets it."""
+"""Settings that must be the same in two sets that are compared, with the option for each."""
 AGAIN = "evaluate those predictions again"
+"""Advice at the end of messages about an unusable metrics.json."""
 
 
 def read_scores(path: Path, settings: Mapping[str, Any]) -> PairedScores:
-    """The scores of a metrics.json.
+    """Read the scores of a metrics.json.
 
     Args:
         path: The metrics.json to read.
-        settings: What `SETTINGS` names, as they are in the set to compare with.
+        settings: Values of the settings in `SETTINGS` for the set to compare with.
 
     Raises:
-        EvaluationError: The file was written by another version or with other settings, or it holds what no
-            evaluation writes: other metrics from case to case, a score twice, or a value that cannot be.
+        EvaluationError: The file was written by another version or with other settings, or it holds something that no
+            evaluation writes: different metrics in two cases, a score twice, or an impossible value.
+        PlanError: The file cannot be read as JSON.
     """
     content = load_json(path)
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
         raise EvaluationError(
-            f"{path}: no metrics.json of schema version {SCHEMA_VERSION}; {AGAIN}"
+            f"{path}: is not a metrics.json of schema version {SCHEMA_VERSION}; {AGAIN}"
         )
     for name, option in SETTINGS.items():
         if content.get(name) != settings[name]:
             raise EvaluationError(
-                f"{path}: made with {name} {content.get(name)}, here it is {settings[name]}; evaluate both with"
+                f"{path}: made with {name} {content.get(name)}, but here it is {settings[name]}; evaluate both with"
                 f" the same {option}"
             )
     cases = content.get("cases")

@@ -1,4 +1,4 @@
-"""What evaluation leaves on the disk: metrics.json, metrics.csv, metrics.md, and nnU-Net's summary.json."""
+"""Files that an evaluation writes: metrics.json, metrics.csv, metrics.md, and nnU-Net's summary.json."""
 
 import csv
 import io
@@ -22,6 +22,7 @@ MARKS: Marks = {
     MARKDOWN_FILE: METHOD,
     NNUNET_FILE: TOOL,
 }
+"""Marks by which the files of an earlier evaluation are recognised."""
 
 
 def write_report(report: Report, folder: Path, nnunet_files: Files | None = None) -> None:
@@ -29,8 +30,8 @@ def write_report(report: Report, folder: Path, nnunet_files: Files | None = None
 
     Args:
         report: All scores.
-        folder: Where to; made where it is missing.
-        nnunet_files: Prediction and label of each case: writes nnU-Net's summary.json too.
+        folder: Folder of the results, which is created if it is missing.
+        nnunet_files: Prediction and label of each case. If they are given, nnU-Net's summary.json is written too.
 
     Raises:
         EvaluationError: The folder cannot be written to.
@@ -45,12 +46,15 @@ def write_report(report: Report, folder: Path, nnunet_files: Files | None = None
 
 
 def report_files(*, nnunet: bool) -> tuple[str, ...]:
-    """The names of the files that `write_report` writes."""
+    """Return the names of the files that `write_report` writes."""
     return (METRICS_FILE, TABLE_FILE, MARKDOWN_FILE, *([NNUNET_FILE] if nnunet else []))
 
 
 def to_csv(report: Report) -> str:
-    """One row for a case and label, and in each the rules; a value that does not exist is an empty cell."""
+    """Return the text of `metrics.csv`: one row for each case and label, with the protocol and policies in each row.
+
+    A value that does not exist is an empty cell.
+    """
     cases = report.cases
     rules = (report.protocol, report.empty_policy, report.missing_policy)
     text = io.StringIO()

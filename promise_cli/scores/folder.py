@@ -1,4 +1,4 @@
-"""The folder of the results: what may be replaced in it, what goes, and whether it can be written to."""
+"""Folder of the results: which files in it may be replaced or deleted, and whether it can be written to."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,29 +9,30 @@ from promise_cli.disk.atomic import temporary_of
 from promise_cli.errors import EvaluationError
 
 Marks = Mapping[str, re.Pattern[str]]
-"""File name -> what only a file that this command wrote holds."""
+"""Marks by file name. A mark is a pattern that occurs only in files that this command wrote."""
 
 TOOL = re.compile(r'"tool":\s*"promise_cli ')
-"""Mark of this tool in every JSON file of results."""
+"""Mark of promise_cli in every JSON file of results."""
 METHOD = re.compile(r"^promise_cli [^\s,:]+[,:] ", re.MULTILINE)
-"""Mark of this tool in every Markdown file of results: the line that says how they were computed."""
+"""Mark of promise_cli in every Markdown file of results: the line that says how they were computed."""
 MOST_CHARACTERS = 1_000_000
-"""Number of characters of a file in which a mark is looked for."""
+"""Number of characters at the beginning of a file in which a mark is looked for."""
 
 
 def claim_folder(
     folder: Path, marks: Marks, names: Iterable[str], writer: str = "promise-evaluate"
 ) -> None:
-    """See, before anything is computed, that results can be written into a folder and replace nobody's file.
+    """Check, before anything is computed, that results can be written into a folder and replace no foreign file.
 
     Args:
-        folder: Need not be there, and is not made.
+        folder: Folder of the results. It may be missing, and is not created.
         marks: Marks of all files that this command writes, by file name.
-        names: Those that it is going to write.
-        writer: The command.
+        names: Names of the files that it is going to write.
+        writer: Name of the command, for messages.
 
     Raises:
-        EvaluationError: The folder is a file or cannot be written to, or holds a file of these names that is not ours.
+        EvaluationError: The folder is a file or cannot be written to, or it holds a file with one of these names that
+            the command did not write.
     """
     if folder.exists() and not folder.is_dir():
         raise EvaluationError(f"{folder}: results need a folder, found a file; give another -o")
@@ -45,7 +46,7 @@ def claim_folder(
 
 
 def remove_stale(folder: Path, marks: Marks, names: Iterable[str]) -> None:
-    """Delete files of an earlier call that do not belong to the results that come now; others' stay."""
+    """Delete the named files if an earlier call of this command wrote them. Files that it did not write are kept."""
     for name in names:
         path = folder / name
         if path.exists() and is_marked(path, marks[name]):
@@ -53,7 +54,7 @@ def remove_stale(folder: Path, marks: Marks, names: Iterable[str]) -> None:
 
 
 def is_marked(path: Path, mark: re.Pattern[str]) -> bool:
-    """Whether a file is there and holds a mark."""
+    """Whether a file exists and holds a mark."""
     if not path.is_file():
         return False
     with path.open(encoding="utf-8", errors="replace") as file:
@@ -61,16 +62,16 @@ def is_marked(path: Path, mark: re.Pattern[str]) -> bool:
 
 
 def generator_mark(generator: str) -> re.Pattern[str]:
-    """The mark of the pages that one generator wrote."""
+    """Return the mark of all pages that a generator wrote."""
     return re.compile(rf'<meta name="generator" content="{re.escape(generator)}"')
 
 
 @contextmanager
 def results_written(folder: Path) -> Iterator[None]:
-    """Tell in one line which file could not be written, and what to do.
+    """Turn an error of writing into one line that says which file could not be written, and what to do.
 
     Raises:
-        EvaluationError: The block failed for a file or the disk.
+        EvaluationError: The block raised an `OSError`.
     """
     try:
         yield
@@ -81,7 +82,7 @@ def results_written(folder: Path) -> Iterator[None]:
 
 
 def _probe(folder: Path) -> None:
-    """Write into a folder, and leave no trace of that."""
+    """Check that a folder can be written to, and remove everything that was created for the check."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     probe = temporary_of(folder / "probe")
     try:

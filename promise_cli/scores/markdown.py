@@ -10,11 +10,11 @@ from promise_cli.scores.score_record import LabelSummary, Report
 from promise_cli.scores.statistics import Statistics, format_number
 
 _SPECIAL = re.compile(r"[\\|*_\[\]`<>~&]")
-"""What Markdown reads as more than itself within a line."""
+"""Characters that have a meaning in Markdown within a line."""
 
 
 def to_markdown(report: Report) -> str:
-    """The whole of `metrics.md`."""
+    """Return the text of `metrics.md`."""
     labels = report.summary.labels
     parts = [
         f"# Scores of {escape(report.dataset or report.predictions)}",
@@ -32,7 +32,7 @@ def to_markdown(report: Report) -> str:
 
 
 def comparison_method(comparison: Comparison) -> str:
-    """How the tests were made, in words."""
+    """Describe in words how the tests were made."""
     methods = sorted(
         {
             test.wilcoxon_method
@@ -42,12 +42,13 @@ def comparison_method(comparison: Comparison) -> str:
         }
     )
     return (
-        "Difference: this set minus the other, with the 95 % interval by Student's t and by the bootstrap; two-tailed"
-        " paired t-test; Wilcoxon's signed-rank test without zeros"
-        f" ({', '.join(methods) or 'no difference to rank'}); dz: mean difference over its standard deviation;"
-        f" Holm's correction over {comparison.tests} t-tests and {comparison.wilcoxon_tests} of Wilcoxon's."
+        "Difference: this set minus the other, with the 95 % interval by Student's t and by the bootstrap."
+        " Tests: two-tailed paired t-test, and Wilcoxon's signed-rank test without zeros"
+        f" ({', '.join(methods) or 'no difference to rank'}). dz: mean difference divided by the standard deviation of"
+        f" the differences. Holm's correction: over {comparison.tests} t-tests and {comparison.wilcoxon_tests} Wilcoxon"
+        " tests."
         + (
-            " The t-test has no value where all cases differ by the same."
+            " The t-test has no value where the difference is the same in all cases."
             if comparison.tests < comparison.wilcoxon_tests
             else ""
         )
@@ -101,9 +102,9 @@ def _method(report: Report) -> str:
     )
     return (
         f"{report.tool}, protocol {report.protocol}: Dice, and NSD at {tolerances} mm by surfel area as"
-        " google-deepmind/surface-distance defines it, spacing as the header stores it. SD with n - 1; the interval is"
-        f" that of the mean by {report.bootstrap.samples} bootstrap samples of the cases (percentiles, seed"
-        f" {report.bootstrap.seed}). Both masks empty: {report.empty_policy}, {report.empty_cases} scores; predictions"
+        " google-deepmind/surface-distance defines it, spacing as the header stores it. SD with n - 1. The interval is"
+        f" that of the mean, from {report.bootstrap.samples} bootstrap samples of the cases (percentiles, seed"
+        f" {report.bootstrap.seed}). Both masks empty: {report.empty_policy}, {report.empty_cases} scores. Predictions"
         f" missing: {report.missing_policy}, {report.missing_cases} cases. Dice below 0.1: {failures}."
     )
 
@@ -141,16 +142,19 @@ def _comparison_table(comparison: Comparison, metrics: Sequence[Metric]) -> str:
 
 
 def format_p(p: float) -> str:
-    """Three places, as papers print it."""
+    """Format a p-value to three decimal places, as papers print it, with a dash for NaN."""
     return "-" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def make_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
-    """A table whose first `left` columns are text and whose others are numbers; the cells are Markdown already."""
+    """Format a table whose first `left` columns hold text and whose other columns hold numbers.
+
+    The text of the cells is used as Markdown, so names must be escaped before.
+    """
     lines = [header, ["---" if n < left else "---:" for n in range(len(header))], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def escape(name: str) -> str:
-    """A name as it is, in one line: nothing in it is read as Markdown or HTML, and it stays in its cell."""
+    """Escape a name so that it is shown as it is, in one line of one cell, and not read as Markdown or HTML."""
     return _SPECIAL.sub(r"\\\g<0>", " ".join(name.split()))

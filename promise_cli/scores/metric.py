@@ -1,4 +1,4 @@
-"""What a metric is called, in which unit, and which way is better."""
+"""Metrics: their names and units, the range of their values, and which values are better."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,26 +10,29 @@ from promise_cli.scores.score_record import CaseScore, LabelSummary
 from promise_cli.scores.statistics import Statistics
 
 FurtherMetric = Literal["hd95", "assd", "precision", "recall", "volume_difference"]
-"""Metrics that may be asked for besides Dice and NSD."""
+"""Name of a metric that can be asked for besides Dice and NSD, as `--metrics` takes it."""
 PairedScores = Mapping[tuple[str, str], Mapping[str, float]]
-"""Values by metric's key, by case id and label."""
+"""For each case id and label: the value of every metric, by the metric's key."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One column of numbers."""
+    """One metric: its name, the range of its values, and how they are shown."""
 
     key: str
-    """Column of `metrics.csv`: `dice`, `nsd_5.0mm`, `hd95_mm` ..."""
+    """Name of the column in `metrics.csv`, such as `dice`, `nsd_5.0mm` or `hd95_mm`."""
     title: str
     """Name with its unit, for tables and pages."""
     better: Literal["higher", "lower", "zero"]
+    """Which values are better: higher ones, lower ones, or those closer to zero."""
     best: float
-    """Its value where prediction and reference agree."""
+    """Value where prediction and reference agree."""
     decimals: int = 4
+    """Decimal places in the tables on the screen; Markdown tables have one fewer."""
     lowest: float = 0.0
+    """Smallest possible value, included."""
     highest: float = 1.0
-    """Between which its values lie, both included."""
+    """Largest possible value, included; infinite where there is no upper bound."""
 
 
 DICE = Metric("dice", "Dice", "higher", 1.0)
@@ -47,28 +50,29 @@ FURTHER_METRICS: Mapping[FurtherMetric, Metric] = {
         highest=math.inf,
     ),
 }
+"""Metrics that can be asked for besides Dice and NSD, by name. HD95 and ASSD are in mm; the others have no unit."""
 
 
 def nsd_metric(tolerance: str) -> Metric:
-    """NSD at a tolerance in mm, as `CaseScore.nsd` names it."""
+    """Return the metric NSD at a tolerance in mm, which is written as in the keys of `CaseScore.nsd`."""
     return Metric(f"nsd_{tolerance}mm", f"NSD {float(tolerance):g} mm", "higher", 1.0)
 
 
 def metrics_of(scores: CaseScore | LabelSummary) -> tuple[Metric, ...]:
-    """All metrics that these scores hold, in the order of `values_of` and `statistics_of`."""
+    """Return all metrics that these scores hold, in the order of `values_of` and `statistics_of`."""
     further = {metric.key: metric for metric in FURTHER_METRICS.values()}
     return (DICE, *map(nsd_metric, scores.nsd), *(further[key] for key in scores.further))
 
 
 def values_of(case: CaseScore) -> dict[str, float]:
-    """Every score of a case by the metric's key."""
+    """Return every score of a case by the metric's key."""
     values = (case.dice, *case.nsd.values(), *case.further.values())
     keys = (metric.key for metric in metrics_of(case))
     return dict(zip(keys, values, strict=True))
 
 
 def statistics_of(summary: LabelSummary) -> dict[str, Statistics]:
-    """The statistics of every metric by its key."""
+    """Return the statistics of every metric by the metric's key."""
     values = (summary.dice, *summary.nsd.values(), *summary.further.values())
     keys = (metric.key for metric in metrics_of(summary))
     return dict(zip(keys, values, strict=True))
@@ -77,7 +81,11 @@ def statistics_of(summary: LabelSummary) -> dict[str, Statistics]:
 def shown_names(
     labels: Sequence[LabelSummary] | Sequence[LabelComparison],
 ) -> dict[int | str | None, str]:
-    """What to call each label, each otherwise: its name, and its value where two bear one name."""
+    """Return a different name for each label value.
+
+    Labels with the same name are shown with their value, such as `tumour (2)`. If two names are still equal, all labels
+    are shown with their value.
+    """
     names = [label.name for label in labels]
     with_value = {
         label.label: label.name if label.label is None else f"{label.name} ({label.label})"

@@ -1,4 +1,4 @@
-"""Scores as nnU-Net v2 writes them, for tools that read its `summary.json`."""
+"""Scores in the format of nnU-Net v2, for tools that read its `summary.json`."""
 
 import math
 from collections.abc import Mapping
@@ -13,15 +13,17 @@ KEYS = ("Dice", "FN", "FP", "IoU", "TN", "TP", "n_pred", "n_ref")
 
 
 Files = Mapping[str, tuple[Path | None, Path]]
-"""Prediction, where there is one, and label of each case."""
+"""Files of the prediction and of the label by case id; the first is None where there is no prediction."""
 
 
 def to_nnunet(report: Report, files: Files) -> dict[str, Any]:
-    """`foreground_mean`, `mean` by label, and `metric_per_case`; NaN as nnU-Net's JSON has it. `tool` is ours.
+    """Return the content of nnU-Net's `summary.json`: `foreground_mean`, `mean` by label, and `metric_per_case`.
 
-    Dice and IoU are NaN where both masks are empty and are left out of the means regardless of `--empty`, since that
-    is nnU-Net's rule. A case that is missing and skipped has no value at all; one that counts as zero has Dice and
-    IoU 0.
+    NaN is written as in nnU-Net's JSON. The entry `tool` is not nnU-Net's.
+
+    Dice and IoU have no unit and lie between 0 and 1. They are NaN where both masks are empty, and such cases are left
+    out of their means whatever `--empty` says, since this is nnU-Net's rule. A case whose prediction is missing has no
+    values at all under `--missing skip`, and under `--missing zero` its Dice and IoU are 0.
     """
     by_case: dict[str, list[CaseScore]] = {}
     for case in report.cases:
@@ -70,6 +72,6 @@ def _row(case: CaseScore, missing_policy: str) -> dict[str, float]:
 
 
 def _key(label: int | str) -> str:
-    """nnU-Net names a region by its values: `(1, 2)`."""
+    """Return nnU-Net's key for a label, which for a region lists its values: `(1, 2)`."""
     text = str(label)
     return f"({', '.join(text.split('+'))})" if "+" in text else text

@@ -20,73 +20,79 @@ METRICS_FILE, TABLE_FILE, MARKDOWN_FILE = "metrics.json", "metrics.csv", "metric
 FAILURE_DICE = 0.1
 """A Dice below this counts as a failure."""
 NUM_WORST = 5
-"""So many cases are named as the worst."""
+"""Number of cases that are named as the worst."""
 
 Status = Literal["ok", "reference_empty", "prediction_empty", "both_empty", "prediction_missing"]
 
 
 def typed_command() -> str:
-    """What the user typed, so that a shell takes it again; bytes that are no UTF-8 are written as escapes."""
+    """Return what the user typed, quoted for a shell. Bytes that are not UTF-8 are written as escapes."""
     typed = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     return typed.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaseScore:
-    """One label of one case."""
+    """Scores of one label of one case."""
 
     case_id: str
     label: int | str
+    """Value of the label, such as 2, or `1+2` for a region of several labels."""
     name: str
     status: Status
     dice: float
-    """NaN, and null in the file, where it does not exist."""
+    """Dice, 0 to 1; NaN (null in the file) where it does not exist."""
     nsd: dict[str, float]
-    """NSD by tolerance in mm, such as `5.0`."""
+    """NSD, 0 to 1, by tolerance in mm, such as `5.0`; NaN where it does not exist."""
     further: dict[str, float] = field(default_factory=dict)
-    """What was asked for beyond Dice and NSD, such as `hd95_mm`; NaN where it does not exist."""
+    """Values of the metrics that were asked for besides Dice and NSD, by key such as `hd95_mm`; NaN where one does not
+    exist.
+    """
     reference_voxels: int
     prediction_voxels: int
     common_voxels: int
-    """Number of voxels that both masks hold."""
+    """Number of voxels that lie in both masks."""
     scan_voxels: int
     """Number of voxels of the whole scan."""
     reference_ml: float
     prediction_ml: float
     spacing: tuple[float, float, float]
-    """mm along the axes of the label's file, as NSD took it."""
+    """mm along the axes of the label's file, as it was used for NSD."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSummary:
-    """One label over all cases, or all labels together."""
+    """Statistics of one label over all cases, or of all labels together."""
 
     label: int | str | None
-    """None for all labels together, where a case counts once with the mean over its labels."""
+    """Value of the label; None for all labels together, where a case counts once, with the mean over its labels."""
     name: str
     failures: int
-    """Cases with a Dice below 0.1."""
+    """Number of cases with a Dice below 0.1."""
     worst_cases: tuple[str, ...]
-    """Up to five case ids by Dice, the lowest first."""
+    """Case ids with the lowest Dice, the lowest first; five at most."""
     dice: Statistics
     nsd: dict[str, Statistics]
+    """Statistics of NSD by tolerance in mm."""
     further: dict[str, Statistics]
+    """Statistics of the metrics that were asked for besides Dice and NSD, by key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """All statistics."""
+    """Statistics of each label and of all labels together."""
 
     overall: LabelSummary
     labels: tuple[LabelSummary, ...]
     foreground_mean_dice: float
-    """Mean over labels of their means, as nnU-Net states it."""
+    """Mean over labels of each label's mean Dice, as nnU-Net reports it."""
     foreground_mean_nsd: dict[str, float]
+    """Mean over labels of each label's mean NSD, by tolerance in mm."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """How the intervals were drawn."""
+    """Settings of the bootstrap that the intervals come from."""
 
     samples: int = BOOTSTRAP_SAMPLES
     seed: int = BOOTSTRAP_SEED
@@ -95,7 +101,7 @@ class Bootstrap:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """`metrics.json`."""
+    """Content of `metrics.json`."""
 
     schema_version: int = SCHEMA_VERSION
     tool: str = f"promise_cli {__version__}"
@@ -106,17 +112,18 @@ class Report:
     labels: str
     output: str
     files: tuple[str, ...] = (METRICS_FILE, TABLE_FILE, MARKDOWN_FILE)
-    """What belongs to this evaluation, in the folder `output`."""
+    """Names of the files of this evaluation in the folder `output`."""
     protocol: str
     tolerances_mm: tuple[float, ...]
     empty_policy: str
     empty_cases: int
-    """Case-label pairs with both masks empty, to which the policy applied."""
+    """Number of scores (one for each case and label) with both masks empty, to which `empty_policy` applied."""
     missing_policy: str
     missing_cases: int
+    """Number of cases without a prediction, to which `missing_policy` applied."""
     notes: tuple[str, ...]
     bootstrap: Bootstrap = Bootstrap()
     summary: Summary
     comparison: Comparison | None = None
-    """Paired tests against another set of predictions; null where none was asked for."""
+    """Paired tests against another set of predictions; None (null in the file) if they were not asked for."""
     cases: tuple[CaseScore, ...]

@@ -1,4 +1,4 @@
-"""The statistics of scores: over cases, with an interval by the bootstrap."""
+"""Statistics of scores over cases, with a bootstrap interval of the mean."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,37 +14,39 @@ CONFIDENCE_PERCENT = 95.0
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """One metric over the cases; NaN where there are too few."""
+    """Statistics of one metric over the cases; NaN where there are too few cases."""
 
     n: int
-    """Cases that have a value."""
+    """Number of cases that have a value."""
     excluded: int
-    """Cases that have none: both masks empty, or a prediction that is missing and was skipped."""
+    """Number of cases that have no value: the metric does not exist for their masks, or a prediction is missing and was
+    skipped.
+    """
     mean: float
     sd: float
     """Standard deviation, with n - 1 in the denominator."""
     median: float
     quartiles: tuple[float, float]
-    """The 25th and 75th percentile, linear between values."""
+    """25th and 75th percentile, interpolated linearly between values."""
     minimum: float
     maximum: float
     interval: tuple[float, float]
-    """95 % interval of the mean: percentiles of 10,000 means of cases drawn with replacement."""
+    """95 % interval of the mean by the bootstrap: percentiles of 10,000 means of cases drawn with replacement."""
 
 
 def mean_of(values: Iterable[float]) -> float:
-    """Mean of what is not NaN; NaN where nothing is left."""
+    """Return the mean of the values that are not NaN; NaN if there are none."""
     present = [value for value in values if not math.isnan(value)]
     return sum(present) / len(present) if present else math.nan
 
 
 def format_number(value: float, places: int) -> str:
-    """Format a number for tables; a dash where there is no value."""
+    """Format a number for tables, with a dash for NaN."""
     return "-" if math.isnan(value) else f"{value:.{places}f}"
 
 
 def describe(values: Sequence[float]) -> Statistics:
-    """Statistics of the values that are not NaN."""
+    """Compute the statistics of the values that are not NaN."""
     all_values = np.asarray(values, dtype=np.float64)
     present = all_values[~np.isnan(all_values)]
     n = len(present)
@@ -76,11 +78,11 @@ def describe(values: Sequence[float]) -> Statistics:
 
 
 def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % percentile interval of the mean of (N,) values; NaN for fewer than two. The seed is fixed."""
+    """Compute the 95 % percentile interval of the mean of (N,) values; NaN for fewer than two. The seed is fixed."""
     if len(values) < 2:
         return math.nan, math.nan
     rng = np.random.default_rng(BOOTSTRAP_SEED)
-    block = 1000  # bounds the memory; the draws are those of one call for all samples
+    block = 1000  # limits the memory, and draws the same cases as one call for all samples
     means = np.concatenate(
         [
             values[rng.integers(0, len(values), (block, len(values)))].mean(axis=1)

@@ -1,4 +1,4 @@
-"""Scores of cases -> statistics for each label and over all."""
+"""Statistics of the scores of cases, for each label and for all labels together."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from promise_cli.scores.statistics import describe, mean_of
 
 
 def summarize(cases: Sequence[CaseScore]) -> Summary:
-    """Statistics for each label and for all together; `cases` holds at least one."""
+    """Compute the statistics for each label and for all labels together; `cases` must not be empty."""
     names = {case.label: case.name for case in cases}
     labels = tuple(
         _summarize(label, name, [[case] for case in cases if case.label == label])
@@ -36,7 +36,7 @@ def summarize(cases: Sequence[CaseScore]) -> Summary:
 def _summarize(
     label: int | str | None, name: str, groups: Sequence[Sequence[CaseScore]]
 ) -> LabelSummary:
-    """Statistics over groups of scores, each of which counts once with its mean."""
+    """Compute the statistics over groups of scores. Each group counts once, with its mean."""
     dice = [mean_of(score.dice for score in group) for group in groups]
     ranked = sorted(
         (value, group[0].case_id)

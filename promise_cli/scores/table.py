@@ -1,4 +1,4 @@
-"""Scores on the screen: each case, the summary, the comparison, and by which rules they came about."""
+"""Scores on the screen: each case, the summary, the comparison, and the rules that applied."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ COMPARISON_COLUMNS = (
 
 
 def show_report(report: Report) -> None:
-    """Print the scores of each case, the summary, and by which rules they came about."""
+    """Print the scores of each case, the summary, the comparison, and the rules that applied."""
     for note in report.notes:
         say(note)
     metrics = metrics_of(report.cases[0])
@@ -52,12 +52,12 @@ def _show_rules(report: Report) -> None:
     tolerances = ", ".join(f"{tolerance:g}" for tolerance in report.tolerances_mm)
     say(f"protocol {report.protocol}: NSD at a tolerance of {tolerances} mm")
     say(
-        f"both masks empty: --empty {report.empty_policy}, which touched {report.empty_cases} of"
+        f"both masks empty: --empty {report.empty_policy}, applied to {report.empty_cases} of"
         f" {len(report.cases)} scores"
     )
     if report.missing_cases:
         say(
-            f"prediction missing: --missing {report.missing_policy}, which touched"
+            f"prediction missing: --missing {report.missing_policy}, applied to"
             f" {report.missing_cases} cases"
         )
     say(f"written into {report.output}: {', '.join(report.files)}")
@@ -78,7 +78,7 @@ def _case_row(
 
 
 def _summary_rows(summary: LabelSummary, metrics: tuple[Metric, ...]) -> list[list[str]]:
-    """One row a statistic, one column a metric."""
+    """Return one row for each statistic, with one column for each metric."""
     found = statistics_of(summary)
     columns = [(found[metric.key], metric) for metric in metrics]
     return [

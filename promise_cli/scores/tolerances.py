@@ -1,4 +1,4 @@
-"""At which tolerances NSD is measured."""
+"""Choice of the tolerances at which NSD is measured."""
 
 import math
 import re
@@ -10,20 +10,23 @@ from promise_cli.errors import EvaluationError
 Protocol = Literal["promise", "msd"]
 
 MOST_MM = 1000.0
-"""Longer than any scan; within it all surfaces are near each other."""
+"""Largest tolerance. It is longer than any scan, so that all surfaces lie within it of each other."""
 PROMISE_TOLERANCES_MM = (5.0,)
-"""The test scripts of ProMISe and 3DSAM-adapter take 5 mm for every dataset."""
+"""Tolerance that the test scripts of ProMISe and 3DSAM-adapter use for every dataset."""
 MSD_TOLERANCES_MM = {(3, "liver"): 7.0, (7, "pancreas"): 5.0, (10, "colon"): 4.0}
-"""Antonelli et al. 2022; the other seven tasks wait for a source."""
+"""Tolerances in mm by number and name of the task, from Antonelli et al. 2022. No source is known for the other seven
+tasks.
+"""
 
 
 def choose_tolerances(
     protocol: Protocol, asked: Sequence[float] | None, dataset: str | None
 ) -> tuple[float, ...]:
-    """The tolerances in mm, ascending, that a protocol or the user asks for.
+    """Return the tolerances in mm, in ascending order, that the protocol sets or the user asks for.
 
     Raises:
-        EvaluationError: A tolerance is no length, or the protocol has none for this dataset.
+        EvaluationError: A tolerance is not between 0 and `MOST_MM`. Or the protocol is `msd`, and tolerances are given
+            too or none is known for this dataset.
     """
     if protocol == "msd":
         if asked:
@@ -48,5 +51,5 @@ def _msd_tolerance(dataset: str | None) -> float:
     )
     raise EvaluationError(
         f"--protocol msd: no tolerance with a source for {dataset or 'a dataset without a name'};"
-        f" known are {known}; use --tolerance"
+        f" the known ones are {known}; use --tolerance instead"
     )

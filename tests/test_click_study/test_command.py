@@ -211,8 +211,8 @@ def test_a_lesion_wider_than_the_window_is_followed_where_that_is_asked_for(ball
         ),
         (
             ("--clicks", 1, "--protocol", "msd"),
-            "--protocol msd: no tolerance with a source for Task98_Balls; known are Task03_Liver 7 mm, Task07_Pancreas"
-            " 5 mm, Task10_Colon 4 mm; use --tolerance",
+            "--protocol msd: no tolerance with a source for Task98_Balls; the known ones are Task03_Liver 7 mm,"
+            " Task07_Pancreas 5 mm, Task10_Colon 4 mm; use --tolerance instead",
         ),
         (
             ("--clicks", 1, "-f", 3),
@@ -235,7 +235,7 @@ def test_a_test_case_that_is_gone_is_named():
     done = run("--clicks", 1)
     assert done.exit_code == 1
     assert done.stderr == (
-        f"error: Task98_Balls: test case {case} of results/Task98_Balls/fold_0/checkpoint_best.pt is not there; add"
+        f"error: Task98_Balls: test case {case} of results/Task98_Balls/fold_0/checkpoint_best.pt is missing; add"
         " its scan and label\n"
     )
 

@@ -27,7 +27,7 @@ def test_a_study_replaces_an_earlier_one_of_its_dataset_and_says_so():
         (
             "clicks.json",
             '{"tool": "promise_cli 1.0", "dataset": "Task10_Colon"}',
-            "a study of Task10_Colon, and this is one of Task98_Balls",
+            "is a study of Task10_Colon, but this is one of Task98_Balls",
         ),
         ("clicks.json", "{}", "exists already, and was not written by promise-evaluate --clicks"),
         ("clicks.csv", "mine", "exists already, and was not written by promise-evaluate --clicks"),

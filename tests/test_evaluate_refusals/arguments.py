@@ -96,8 +96,8 @@ def tolerance_beside_a_protocol():
 
 
 @refuses(
-    "--protocol msd: no tolerance with a source for labels; known are Task03_Liver 7 mm, Task07_Pancreas 5 mm,"
-    " Task10_Colon 4 mm; use --tolerance",
+    "--protocol msd: no tolerance with a source for labels; the known ones are Task03_Liver 7 mm, Task07_Pancreas 5 mm,"
+    " Task10_Colon 4 mm; use --tolerance instead",
     *("masks", "labels", "--protocol", "msd"),
 )
 def protocol_without_a_source():
@@ -131,7 +131,7 @@ def compared_with_fewer_cases():
 
 
 @refuses(
-    "other.json: no metrics.json of schema version 1; evaluate those predictions again",
+    "other.json: is not a metrics.json of schema version 1; evaluate those predictions again",
     *("masks", "labels", "--compare", "other.json"),
 )
 def compared_with_something_else():

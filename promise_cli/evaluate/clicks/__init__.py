@@ -1,6 +1,6 @@
-"""Clicks as part of the experiment: the test cases of a fold, predicted with simulated clicks and scored.
+"""Study of clicks: the test cases of a fold are predicted with simulated clicks, and the masks are scored.
 
-Only `study` and `trial` work with networks.
+Only the modules `study` and `trial` use networks.
 """
 
 from promise_cli.evaluate.clicks.files import show_study

@@ -1,4 +1,4 @@
-"""Trials -> curves: scores against clicks, the area under them, clicks needed, and the spread within a case."""
+"""Curves from trials: scores against clicks, the area under them, clicks needed, and the spread within a case."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -16,11 +16,11 @@ from promise_cli.evaluate.clicks.study_record import (
 from promise_cli.scores.statistics import describe
 
 TARGETS = (0.80, 0.85, 0.90)
-"""Dice that NoC asks for."""
+"""Dice values for which the number of clicks needed (NoC) is computed."""
 
 
 def make_curves(trials: Sequence[Trial], strategies: Sequence[Strategy]) -> tuple[ClickCurve, ...]:
-    """One curve a strategy."""
+    """Return one curve for each strategy."""
     return tuple(
         _curve(strategy, [trial for trial in trials if trial.strategy == strategy])
         for strategy in strategies
@@ -28,7 +28,7 @@ def make_curves(trials: Sequence[Trial], strategies: Sequence[Strategy]) -> tupl
 
 
 def area(numbers: Sequence[int], values: Sequence[float]) -> float:
-    """Under the values by trapezoids, over the range of the numbers; NaN for a single number."""
+    """Return the area under the values by trapezoids, divided by the range of the numbers; NaN for a single number."""
     if len(numbers) < 2:
         return math.nan
     strips = sum(
@@ -73,7 +73,7 @@ def _curve(strategy: Strategy, trials: Sequence[Trial]) -> ClickCurve:
 
 
 def _by_case(rows: Iterable[tuple[str, list[float]]]) -> list[NDArray[np.float64]]:
-    """Group the rows by case: one array (trials, numbers of clicks) each."""
+    """Group the rows by case, and return one array (trials, numbers of clicks) for each case."""
     found: dict[str, list[list[float]]] = {}
     for case_id, values in rows:
         found.setdefault(case_id, []).append(values)
@@ -81,7 +81,7 @@ def _by_case(rows: Iterable[tuple[str, list[float]]]) -> list[NDArray[np.float64
 
 
 def _spread(cases: Iterable[NDArray[np.float64]]) -> float:
-    """Mean over cases of the standard deviation over trials."""
+    """Return the mean over cases of the standard deviation over trials; NaN if no case has two trials."""
     spreads = [float(values.std(ddof=1)) for values in cases if len(values) > 1]
     return sum(spreads) / len(spreads) if spreads else math.nan
 
@@ -103,7 +103,7 @@ def _needed(target: float, trials: Sequence[Trial]) -> ClicksNeeded:
 
 
 def _tried(trial: Trial) -> dict[int, float]:
-    """Dice by number of clicks, ascending."""
+    """Return the Dice by number of clicks, in ascending order of that number."""
     if trial.dice_by_click:
         return dict(enumerate(trial.dice_by_click, 1))
     return {score.clicks: score.dice for score in trial.scores}

@@ -1,9 +1,10 @@
-"""Where a simulated person clicks.
+"""Clicks of a simulated user.
 
-`random` is the paper's click: uniform over the target, with repetition. `centre`, `boundary` and `margin` are the
-regions of the authors' study of variability (arXiv 2311.07806): the target is split by averaging in the plane of the
-slices. `largest-error` corrects: the middle of the largest part that is missed or added, as the CVPR 2025 challenge
-of interactive segmentation does, but with distances in mm.
+* `random` is the paper's click. It is drawn uniformly over the target, with repetition.
+* `centre`, `boundary` and `margin` are the regions of the authors' study of variability (arXiv 2311.07806). The study
+  splits the target by averaging in the plane of the slices.
+* `largest-error` corrects a mask. It clicks in the middle of the largest part that is missed or added. The CVPR 2025
+  challenge of interactive segmentation does the same, but here distances are in mm.
 """
 
 import hashlib
@@ -19,28 +20,32 @@ from promise_cli.prompts import largest_error
 Mask = NDArray[np.bool_]
 
 BOUNDARY_VOXELS, MARGIN_VOXELS = 3, 7
-"""Edges of the squares that must lie within the target round a voxel that is not boundary, and not margin."""
+"""Edges, in voxels, of two squares around a voxel in the plane of the slices.
+
+A target voxel is boundary if the smaller square does not lie within the target. It is margin if only the smaller one
+does.
+"""
 FALLBACKS: dict[Strategy, tuple[Region, ...]] = {
     "random": ("target",),
     "centre": ("centre", "margin", "boundary"),
     "margin": ("margin", "boundary"),
     "boundary": ("boundary",),
 }
-"""Regions by strategy; the next is taken where a small target has none of the first."""
+"""Regions by strategy. If a small target has no voxels in the first region, the next one is used."""
 
 
 def trial_rng(seed: int, case_id: str, strategy: Strategy, trial: int) -> np.random.Generator:
-    """Random generator of one trial; it does not depend on other trials."""
+    """Return the random generator of one trial, which does not depend on other trials."""
     key = hashlib.sha256(f"{seed}:{case_id}:{strategy}:{trial}".encode()).digest()
     return np.random.default_rng(np.frombuffer(key, dtype=np.uint32))
 
 
 def split_target(target: Mask, through: int) -> dict[Region, Mask]:
-    """The target and its three regions, which share no voxel and cover it.
+    """Return the target and its three regions. The regions share no voxels, and together they are the target.
 
     Args:
         target: (I, J, K).
-        through: The axis across the slices.
+        through: Axis perpendicular to the slices.
     """
     from scipy import ndimage  # noqa: PLC0415
 
@@ -59,14 +64,14 @@ def split_target(target: Mask, through: int) -> dict[Region, Mask]:
 def simulate_clicks(
     strategy: Strategy, target: Mask, through: int, rng: np.random.Generator, number: int
 ) -> tuple[SimulatedClick, ...]:
-    """Clicks on the target that do not depend on any prediction.
+    """Draw clicks on the target that do not depend on any prediction.
 
     Args:
-        strategy: Any but `largest-error`.
+        strategy: Any strategy other than `largest-error`.
         target: (I, J, K), not empty.
-        through: The axis across the slices.
+        through: Axis perpendicular to the slices.
         rng: Random generator of the trial.
-        number: Number of clicks; a smaller number gives the first ones of a larger.
+        number: Number of clicks. A smaller number gives the first clicks of a larger one.
     """
     box = bounding_box(target)
     regions = split_target(target[box], through)
@@ -81,7 +86,7 @@ def simulate_clicks(
 def correct_largest_error(
     target: Mask, prediction: Mask, spacing: Spacing, rng: np.random.Generator
 ) -> SimulatedClick | None:
-    """A click as `prompts.largest_error` places it, with its region."""
+    """Place a click with `prompts.largest_error` and add its region; return None if the two masks are equal."""
     found = largest_error(target, prediction, spacing, rng)
     if found is None:
         return None

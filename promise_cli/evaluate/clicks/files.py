@@ -1,4 +1,4 @@
-"""A study on the screen and on the disk: clicks.json, clicks.csv, clicks.md and report.html."""
+"""Output of a study: tables on the screen, and the files clicks.json, clicks.csv, clicks.md and report.html."""
 
 import csv
 import io
@@ -26,18 +26,19 @@ MARKS: Marks = {
     "clicks.md": METHOD,
     "report.html": generator_mark(GENERATOR),
 }
+"""Marks by which the files of an earlier study are recognised."""
 FILES = tuple(MARKS)
 
 
 def claim_output(folder: Path, dataset: str) -> str | None:
-    """See, before anything is predicted, that a study can be written into a folder.
+    """Check, before anything is predicted, that a study can be written into a folder.
 
     Returns:
-        When the earlier study of this dataset was made that it will replace; None: there is none.
+        The time at which the earlier study of this dataset was made, which will be replaced; None if there is none.
 
     Raises:
-        EvaluationError: The folder cannot be written to, or holds other files of these names or a study of another
-            dataset.
+        EvaluationError: The folder cannot be written to. Or it holds files with these names that belong to no study,
+            or a study of another dataset.
     """
     claim_folder(folder, MARKS, FILES, "promise-evaluate --clicks")
     path = folder / STUDY_FILE
@@ -47,13 +48,13 @@ def claim_output(folder: Path, dataset: str) -> str | None:
     found = earlier.get("dataset") if isinstance(earlier, dict) else None
     if found != dataset:
         raise EvaluationError(
-            f"{path}: a study of {found}, and this is one of {dataset}; name another folder with -o"
+            f"{path}: is a study of {found}, but this is one of {dataset}; name another folder with -o"
         )
     return str(earlier.get("created"))
 
 
 def write_study(study: ClickStudy, folder: Path) -> None:
-    """Write all files, each whole or not at all.
+    """Write all files of a study, each whole or not at all.
 
     Raises:
         EvaluationError: The folder cannot be written to.
@@ -66,7 +67,7 @@ def write_study(study: ClickStudy, folder: Path) -> None:
 
 
 def show_study(study: ClickStudy, folder: Path) -> None:
-    """Print scores against clicks, and what they sum up to."""
+    """Print the scores against clicks, and for each strategy the area under the curve and the clicks needed."""
     cases = len({trial.case_id for trial in study.trials})
     show_table(
         f"{study.dataset}, fold {study.fold}: {cases} test cases, {study.num_trials} trials each",
@@ -76,7 +77,7 @@ def show_study(study: ClickStudy, folder: Path) -> None:
     for curve in study.curves:
         say(f"{curve.strategy}: {_sums(curve)}")
     if study.without_target:
-        say(f"without the target, left out: {', '.join(study.without_target)}")
+        say(f"left out, since they do not hold the target: {', '.join(study.without_target)}")
     tolerances = ", ".join(f"{tolerance:g}" for tolerance in study.tolerances_mm)
     say(
         f"protocol {study.protocol}: NSD at a tolerance of {tolerances} mm; seed {study.seed}; {study.windows}"
@@ -85,7 +86,7 @@ def show_study(study: ClickStudy, folder: Path) -> None:
 
 
 def to_csv(study: ClickStudy) -> str:
-    """One row for a case, strategy, trial and number of clicks."""
+    """Return the text of `clicks.csv`: one row for each case, strategy, trial and number of clicks."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(
@@ -104,20 +105,21 @@ def to_csv(study: ClickStudy) -> str:
 
 
 def to_markdown(study: ClickStudy) -> str:
-    """The table of the screen, for a paper."""
+    """Return the text of `clicks.md`: the table of the screen, for a paper."""
     header = _header(study)
     rows = [row for curve in study.curves for row in _rows(curve)]
     cases = len({trial.case_id for trial in study.trials})
     notes = [f"{curve.strategy}: {_sums(curve)}." for curve in study.curves]
     if study.without_target:
         left_out = ", ".join(map(escape, study.without_target))
-        notes.append(f"Without the target, left out: {left_out}.")
+        notes.append(f"Left out, since they do not hold the target: {left_out}.")
     tolerances = ", ".join(f"{tolerance:g}" for tolerance in study.tolerances_mm)
     method = (
         f"{study.tool}, protocol {study.protocol}: NSD at {tolerances} mm; {cases} test cases of fold {study.fold} of"
         f" {escape(study.dataset)}, {study.num_trials} trials each,"
-        f" seed {study.seed}, {study.windows}. A case counts once, with the mean over its trials; the interval is"
-        " that of the mean over cases by the bootstrap; within: mean over cases of the SD over trials."
+        f" seed {study.seed}, {study.windows}. A case counts once, with the mean over its trials. The interval is"
+        " that of the mean over cases, by the bootstrap. The column within is the mean over"
+        " cases of the SD over trials."
     )
     title = f"# Clicks on {escape(study.dataset)}"
     return "\n\n".join([title, make_table(header, rows, left=1), *notes, method]) + "\n"
@@ -145,7 +147,7 @@ def _rows(curve: ClickCurve) -> list[list[str]]:
 
 
 def _sums(curve: ClickCurve) -> str:
-    """AUC and clicks needed, in words."""
+    """Describe the area under the curve (AUC) and the clicks needed (NoC) in words."""
     areas = [f"AUC Dice {format_number(curve.auc_dice.mean, PLACES)}"]
     areas += [
         f"NSD {float(key):g} mm {format_number(of.mean, PLACES)}"

@@ -1,4 +1,4 @@
-"""What a study has done so far, case by case on the disk, so that one that was stopped goes on."""
+"""Finished cases of a study, which are kept on the disk so that a study that was stopped can continue."""
 
 import dataclasses
 import hashlib
@@ -17,25 +17,25 @@ from promise_cli.scores import results_written
 from promise_cli.volume import file_stamps, volume_files
 
 UNFINISHED = "unfinished"
-"""Folder next to the results, removed once they are written."""
+"""Name of the folder next to the results. It is removed once the results are written."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeptCase:
-    """One finished case."""
+    """One finished case of a study."""
 
     case_id: str
     key: str
-    """Hash of scan, label, network and request; with another key the case is repeated."""
+    """Hash of scan, label, network and request. If it differs, the case is repeated."""
     trials: tuple[Trial, ...]
-    """None where the case has nothing to click on."""
+    """Trials of the case; empty if the case has nothing to click on."""
 
 
 class KeptCases:
     """The finished cases of a study in its output folder."""
 
     def __init__(self, output: Path, request: StudyRequest, checkpoint: Path) -> None:
-        """Look for cases of an earlier call, and see that there can be new ones.
+        """Create the folder of finished cases, unless an earlier call left it.
 
         Raises:
             EvaluationError: The folder cannot be written to.
@@ -47,24 +47,24 @@ class KeptCases:
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def find(self, files: CaseFiles) -> KeptCase | None:
-        """A case that an earlier call finished, from the same files with the same request."""
+        """Return the case if an earlier call finished it with the same files and the same request; otherwise None."""
         path = self._path(files)
         if not path.exists():
             return None
         try:
             kept = load_record(KeptCase, path)
-        except PlanError:  # of another version, or damaged: it is done again
+        except PlanError:  # the file is damaged or of another version, so the case is repeated
             return None
         return kept if kept.key == self._key(files) else None
 
     def save(self, files: CaseFiles, trials: Sequence[Trial]) -> KeptCase:
-        """Keep a finished case."""
+        """Write a finished case to the disk, and return it."""
         kept = KeptCase(case_id=files.case_id, key=self._key(files), trials=tuple(trials))
         save_record(kept, self._path(files))
         return kept
 
     def clear(self) -> None:
-        """The results hold all of it now."""
+        """Remove the kept cases, since the written results hold them."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, files: CaseFiles) -> Path:

@@ -1,4 +1,4 @@
-"""`report.html` of a study of clicks: curves, and every case with its spread."""
+"""Page `report.html` of a study of clicks: the curves, and every case with its spread."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ from promise_cli.report import Curve, line_chart, render
 from promise_cli.scores.statistics import Statistics
 
 GENERATOR = "promise-evaluate --clicks"
-"""What the page says wrote it, by which it is known again."""
+"""Name of the generator that is written into the page. A later call recognises the page by it."""
 
 
 def render_clicks(study: ClickStudy) -> str:
-    """The whole page."""
+    """Return the HTML of the whole page."""
     charts = [_chart(study, None), *(_chart(study, str(mm)) for mm in study.tolerances_mm)]
     return render(
         "clicks.html",
@@ -23,14 +23,19 @@ def render_clicks(study: ClickStudy) -> str:
         generator=GENERATOR,
         tool=study.tool,
         study=study,
-        charts=[Markup(chart) for chart in charts],  # escaped where they are drawn
+        charts=[Markup(chart) for chart in charts],  # `line_chart` has escaped them
         rows=list(_rows(study)),
         num_cases=len({trial.case_id for trial in study.trials}),
     )
 
 
 def _chart(study: ClickStudy, tolerance: str | None) -> str:
-    """Mean over cases against clicks, with the interval of the mean."""
+    """Draw the mean over cases against clicks, with the interval of the mean.
+
+    Args:
+        study: The study.
+        tolerance: Tolerance of NSD in mm, as the keys of `CurvePoint.nsd`; None draws Dice.
+    """
     curves = []
     for curve in study.curves:
         found: list[Statistics] = [
@@ -49,7 +54,7 @@ def _chart(study: ClickStudy, tolerance: str | None) -> str:
 
 
 def _rows(study: ClickStudy) -> Iterator[tuple[str, str, list[tuple[float, float]], float]]:
-    """Case, strategy, mean and SD over trials of Dice for each number of clicks, and the area under it."""
+    """Yield case, strategy, mean and SD of Dice over trials for each number of clicks, and the area under the mean."""
     by_case: dict[tuple[str, str], list[list[float]]] = {}
     for trial in study.trials:
         values = [score.dice for score in trial.scores]

@@ -1,4 +1,4 @@
-"""The test cases of a fold, predicted with simulated clicks and scored on their scans' own grids."""
+"""Study of clicks on the test cases of a fold, whose masks are scored on their scans' own grids."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from promise_cli.session.predictor import Predictor
 def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     """Predict each test case with each strategy, trial and number of clicks, score it, and write the results.
 
-    Each finished case is kept in the output folder until all are there, so that a study that was stopped goes on.
+    Each finished case is kept in the output folder until all are done, so that a study that was stopped can continue.
 
     Returns:
         The study, and the folder that it was written into.
@@ -35,7 +35,8 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     Raises:
         WorkspaceError: There is no run, or no dataset.
         CheckpointError: The checkpoint is unusable.
-        EvaluationError: The fold has no test case, a label does not fit its scan, or the folder cannot be written to.
+        EvaluationError: The network takes no clicks, the fold has no test case with the target, a label does not match
+            its scan, or the folder cannot be written to.
     """
     workspace = open_workspace(request.root)
     folds = () if request.fold is None else (request.fold,)
@@ -43,8 +44,8 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     checkpoint = load_checkpoint(path)
     if not takes_clicks(checkpoint.model_config):
         raise EvaluationError(
-            f"--clicks: {path} ({checkpoint.network}) takes no clicks; predict with promise-predict and score that, or"
-            " train with --clicks-as-channel"
+            f"--clicks: {path} ({checkpoint.network}) takes no clicks; predict with promise-predict and score the"
+            " masks, or train with --clicks-as-channel"
         )
     dataset = checkpoint.plan.dataset
     tolerances = choose_tolerances(request.protocol, request.tolerances_mm, dataset)
@@ -58,7 +59,9 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     done = _do_cases(cases, kept, predictor, request, tolerances)
     trials = [trial for case in done for trial in case.trials]
     if not trials:
-        raise EvaluationError(f"{path}: no test case holds label {plan.label}")
+        raise EvaluationError(
+            f"{path}: no test case holds label {plan.label}; choose another run or fold"
+        )
     study = ClickStudy(
         command=typed_command(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -94,10 +97,10 @@ def _do_cases(
     request: StudyRequest,
     tolerances: tuple[float, ...],
 ) -> list[KeptCase]:
-    """All cases in order, those of an earlier call as they were kept."""
+    """Return all cases in order. Cases that an earlier call finished are not repeated."""
     done = {files.case_id: found for files in cases if (found := kept.find(files)) is not None}
     if done:
-        say(f"{kept.folder}: {len(done)} of {len(cases)} cases were done before, and are taken")
+        say(f"{kept.folder}: {len(done)} of {len(cases)} cases were done before and are used again")
     for files in track(
         [files for files in cases if files.case_id not in done], "clicks", len(cases) - len(done)
     ):
@@ -114,7 +117,11 @@ def _do_cases(
 def _test_cases(
     checkpoint: Checkpoint, path: Path, request: StudyRequest, workspace: Workspace
 ) -> list[CaseFiles]:
-    """The scans and labels of the fold's test cases, sorted by case id."""
+    """Return the scans and labels of the fold's test cases, sorted by case id.
+
+    Raises:
+        EvaluationError: The fold has no test case, or the files of one are missing.
+    """
     name = checkpoint.plan.dataset
     labels = labels_dir(workspace, name)
     folder = (
@@ -122,13 +129,13 @@ def _test_cases(
     )
     files = {case.case_id: case for case in read_dataset(folder, keep_broken=True).cases}
     wanted = checkpoint.split.test
-    if not wanted:  # a checkpoint of the paper's authors knows no fold
+    if not wanted:  # a checkpoint of the paper's authors names no fold
         wanted = splits_of_dataset(name, sorted(files)).folds[request.fold or 0].test
     if not wanted:
         raise EvaluationError(f"{path}: its fold has no test case; choose another run or fold")
     gone = [case for case in wanted if case not in files]
     if gone:
         raise EvaluationError(
-            f"{folder}: test case {gone[0]} of {path} is not there; add its scan and label"
+            f"{folder}: test case {gone[0]} of {path} is missing; add its scan and label"
         )
     return [files[case] for case in sorted(wanted)]

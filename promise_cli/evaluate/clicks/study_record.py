@@ -14,85 +14,101 @@ Region = Literal["target", "centre", "boundary", "margin", "missed", "added"]
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedClick:
-    """One click as it was set."""
+    """One simulated click."""
 
     voxel: tuple[int, int, int]
     """Index (i, j, k) in the scan's file."""
     foreground: bool
     region: Region
-    """What it was drawn from: another than the strategy's own where that was empty."""
+    """Region that the click was drawn from. It is not the strategy's own if that region was empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialScore:
-    """What so many clicks of a trial led to."""
+    """Scores of a trial after a certain number of clicks."""
 
     clicks: int
+    """Number of clicks."""
     dice: float
     nsd: dict[str, float]
     """NSD by tolerance in mm."""
     prediction_voxels: int
     outside_window: int
-    """Clicks that lie in none of the network's windows and were not used."""
+    """Number of clicks that lie in none of the network's windows and were not used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One sequence of clicks on one case."""
+    """One sequence of clicks on one case, with its scores."""
 
     case_id: str
     strategy: Strategy
     trial: int
-    """Counted from 0; with seed, case and strategy it decides the draws."""
+    """Number of the trial, counted from 0. Together with seed, case and strategy it decides the draws."""
     clicks: tuple[SimulatedClick, ...]
-    """Fewer than asked for where nothing was left to correct."""
+    """Clicks in the order in which they were set. There are fewer than asked for if nothing was left to correct."""
     scores: tuple[TrialScore, ...]
-    """One for each number of clicks."""
+    """Scores after each number of clicks that was asked for."""
     dice_by_click: tuple[float, ...] = ()
-    """After each click up to the largest number, where every one was predicted anyway (`largest-error`)."""
+    """Dice after each click up to the largest number. Only `largest-error` has it: it predicts after every click."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """All cases after so many clicks; a case counts once, with the mean over its trials."""
+    """Statistics over all cases after a certain number of clicks.
+
+    A case counts once, with the mean over its trials.
+    """
 
     clicks: int
+    """Number of clicks."""
     dice: Statistics
     nsd: dict[str, Statistics]
+    """Statistics of NSD by tolerance in mm."""
     dice_sd_within: float
-    """Mean over the cases of the standard deviation over a case's trials; NaN for one trial."""
+    """Mean over the cases of the standard deviation of Dice over a case's trials; NaN for one trial."""
     nsd_sd_within: dict[str, float]
+    """The same for NSD, by tolerance in mm."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClicksNeeded:
-    """How many clicks reach a Dice (NoC)."""
+    """Number of clicks needed to reach a Dice (NoC)."""
 
     dice: float
+    """Dice to reach."""
     among: tuple[int, ...]
     """Numbers of clicks that were tried: all up to the largest for `largest-error`, otherwise those asked for."""
     mean: float
-    """Over all trials, the smallest of them that reaches it, and the largest where none does; NaN for a single one."""
+    """Mean over all trials of the smallest number in `among` that reaches the Dice.
+
+    A trial that never reaches it counts with the largest number. The mean is NaN if `among` holds a single number.
+    """
     failures: int
-    """Trials in which no number of clicks reached it."""
+    """Number of trials in which no number of clicks reached the Dice."""
     trials: int
+    """Number of all trials."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClickCurve:
-    """One strategy."""
+    """Scores of one strategy against the number of clicks."""
 
     strategy: Strategy
     points: tuple[CurvePoint, ...]
     auc_dice: Statistics
-    """Area under Dice against clicks over the range of clicks, of cases; no value for one number of clicks."""
+    """Statistics over cases of the area under Dice against clicks, divided by the range of clicks.
+
+    The area has no value if there is only one number of clicks.
+    """
     auc_nsd: dict[str, Statistics]
+    """The same for NSD, by tolerance in mm."""
     clicks_needed: tuple[ClicksNeeded, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClickStudy:
-    """`clicks.json`."""
+    """Content of `clicks.json`."""
 
     schema_version: int = SCHEMA_VERSION
     tool: str = f"promise_cli {__version__}"
@@ -104,7 +120,7 @@ class ClickStudy:
     device: str
     target_label: int
     target_labels: tuple[int, ...] = ()
-    """Where several labels are one target: all of them."""
+    """All labels of the target, if it is made of several."""
     target_name: str
     protocol: str
     tolerances_mm: tuple[float, ...]
@@ -112,14 +128,14 @@ class ClickStudy:
     num_clicks: tuple[int, ...]
     num_trials: int
     max_windows: int = 1
-    """Most windows in which a lesion was followed."""
+    """Largest number of windows for one lesion."""
     strategies: tuple[Strategy, ...]
     without_target: tuple[str, ...]
-    """Test cases that have nothing to click on and were left out."""
+    """Ids of test cases that were left out, since they have nothing to click on."""
     curves: tuple[ClickCurve, ...]
     trials: tuple[Trial, ...]
 
     @property
     def windows(self) -> str:
-        """How far a lesion was followed, in words."""
+        """Description of how far a lesion was followed."""
         return describe_windows(self.max_windows)

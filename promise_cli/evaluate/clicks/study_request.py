@@ -1,4 +1,4 @@
-"""What was asked for, checked before anything is loaded."""
+"""Options of a study of clicks, which are checked before anything is loaded."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ from promise_cli.evaluate.clicks.study_record import Strategy
 from promise_cli.scores.tolerances import Protocol
 
 MOST_CLICKS = 100
+"""Largest number of clicks that can be asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +16,7 @@ class StudyRequest:
     """The options of `promise-evaluate --clicks`.
 
     Raises:
-        EvaluationError: A number of clicks or trials cannot be.
+        EvaluationError: A number of clicks, trials or windows is out of its range.
     """
 
     clicks: tuple[int, ...]
@@ -24,7 +25,7 @@ class StudyRequest:
     strategies: tuple[Strategy, ...] = ("random",)
     seed: int = 0
     max_windows: int = 1
-    """Most windows for one lesion, as `promise-predict` follows it; 1 is the paper's single window."""
+    """Largest number of windows for one lesion, as in `promise-predict`; 1 is the paper's single window."""
     tolerances_mm: tuple[float, ...] = ()
     """Tolerances of NSD in mm; empty: that of the protocol."""
     protocol: Protocol = "promise"
@@ -47,5 +48,5 @@ class StudyRequest:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """Numbers of clicks, ascending and without repetition."""
+        """Numbers of clicks in ascending order, without repetition."""
         return tuple(sorted(set(self.clicks)))

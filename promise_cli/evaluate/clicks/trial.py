@@ -1,4 +1,7 @@
-"""Clicks on one case, by one strategy: drawn at once or each on the largest error, and the masks scored."""
+"""Trials of clicks on one case: set the clicks of a strategy, predict the masks, and score them.
+
+Most strategies draw all clicks at once. `largest-error` sets each click on the largest error of the mask before it.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,16 +25,16 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class OpenedCase:
-    """One test case, ready for clicks."""
+    """One test case whose scan is open for clicks."""
 
     case_id: str
     session: Session
     target: Mask
-    """(I, J, K) as the file stores it."""
+    """Mask of the target, (I, J, K), as the label file stores it."""
     spacing: Spacing
     """Spacing in mm from the label's header."""
     through: int
-    """The axis of the file across the slices."""
+    """Axis of the file that is perpendicular to the axial slices: the one closest to the world's z axis."""
 
 
 def open_case(files: CaseFiles, predictor: Predictor, max_windows: int) -> OpenedCase:
@@ -39,7 +42,7 @@ def open_case(files: CaseFiles, predictor: Predictor, max_windows: int) -> Opene
 
     Raises:
         VolumeError: A file cannot be read.
-        EvaluationError: The label has another grid than the scan.
+        EvaluationError: The label's grid is not that of the scan.
     """
     plan = predictor.plan
     scan = read_volume(files.image, plan.orientation)
@@ -68,13 +71,13 @@ def try_clicks(
     request: StudyRequest,
     tolerances: tuple[float, ...],
 ) -> Trial:
-    """One draw of clicks on a case whose target is not empty, scored at each of the numbers that were asked for.
+    """Run one trial: set clicks on a case, and score the mask at each number of clicks that was asked for.
 
     Args:
-        case: Its session forgets its earlier clicks.
-        strategy: Where the clicks go.
-        trial: Number of the draw; with the request's seed, the case and the strategy it decides the clicks.
-        request: Seed and numbers of clicks.
+        case: Case whose target is not empty. Its session forgets its earlier clicks.
+        strategy: Strategy that decides where the clicks are set.
+        trial: Number of the trial. Together with the request's seed, the case and the strategy it decides the clicks.
+        request: Request that holds the seed and the numbers of clicks.
         tolerances: Tolerances of NSD in mm.
     """
     rng = trial_rng(request.seed, case.case_id, strategy, trial)
@@ -113,13 +116,13 @@ def _score(
 
 
 _Step = tuple[int, tuple[SimulatedClick, ...], Prediction]
-"""How many clicks, which, and what was found."""
+"""Number of clicks used, the clicks of the trial, and the prediction."""
 
 
 def _click_at_once(
     case: OpenedCase, strategy: Strategy, rng: np.random.Generator, numbers: Sequence[int]
 ) -> Iterator[_Step]:
-    """All clicks of a number in one prompt, as the paper tests ten."""
+    """Predict, for each number, from that many clicks in one prompt, as the paper does with ten."""
     clicks = simulate_clicks(strategy, case.target, case.through, rng, numbers[-1])
     for number in numbers:
         yield number, clicks, case.session.prompt([_as_click(click) for click in clicks[:number]])
@@ -128,7 +131,7 @@ def _click_at_once(
 def _correct(
     case: OpenedCase, _: Strategy, rng: np.random.Generator, numbers: Sequence[int]
 ) -> Iterator[_Step]:
-    """One click after another, each on what the mask before it has wrong; none where nothing is."""
+    """Set one click after another, each on the largest error of the mask before it; none if that mask has no error."""
     session = case.session
     session.reset()
     clicks: tuple[SimulatedClick, ...] = ()

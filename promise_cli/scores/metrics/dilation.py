@@ -1,4 +1,7 @@
-"""Dilation of a 3D mask by a ball, 64 nodes at a time: the nodes of a row are the bits of words."""
+"""Dilation of a 3D mask by a ball.
+
+The nodes of a row are stored as the bits of 64-bit words, so that 64 nodes are processed at a time.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,26 +15,28 @@ _WORD_BITS = 64
 
 
 def dilate(source: Mask, runs: NDArray[np.int64], offset: Index, shape: Index) -> Mask:
-    """Which nodes of a target window have a source node inside a ball round them.
+    """Find the nodes of a target window that have a source node inside a ball around them.
 
     Args:
-        source: (S0, S1, S2).
-        runs: (R0 + 1, R1 + 1): at offset (a, b) the ball reaches from -runs to +runs along axis 2;
-            -1 where it does not reach. Not growing along either axis.
-        offset: The target's first node, counted from the source's first.
-        shape: Shape of the result.
+        source: (S0, S1, S2), true for a source node.
+        runs: (R0 + 1, R1 + 1), the reach of the ball along axis 2. At offset (a, b) along axes 0 and 1 the ball reaches
+            from -runs[a, b] to +runs[a, b]; -1 where it does not reach. The values do not increase along either axis.
+        offset: First node of the target window, counted from the first node of the source.
+        shape: Shape of the target window, (T0, T1, T2).
 
     Returns:
-        (T0, T1, T2), true where the ball holds a source node.
+        (T0, T1, T2), true where the ball around the node holds a source node.
     """
     radius = (runs.shape[0] - 1, runs.shape[1] - 1, int(runs[0, 0]))
     first = [min(0, begin) for begin in offset]
     last = [max(n, begin + m) for n, begin, m in zip(source.shape, offset, shape, strict=True)]
     planes, rows, nodes = (b - a for a, b in zip(first, last, strict=True))
-    # Empty rows and bits behind each plane and row keep what is shifted out from entering the next.
+    # Empty rows after each plane and empty bits after each row take up what is shifted out, so that it does not
+    # enter the next plane or row.
     rows += radius[1]
     words = -(-(nodes + radius[2]) // _WORD_BITS)
-    # One row more than the ball reaches: what is shifted out of the first row must be there for the next shift.
+    # The margin is one row larger than the reach of the ball, since the bits that are shifted out of the first row
+    # are needed for the next shift.
     margin = (radius[0] * rows + radius[1] + 1) * words
     bits = np.zeros(planes * rows * words + 2 * margin, dtype=_WORD)
     block = bits[margin : bits.size - margin].reshape(planes, rows, words)
@@ -54,7 +59,7 @@ def dilate(source: Mask, runs: NDArray[np.int64], offset: Index, shape: Index) -
 
 
 def _columns(runs: NDArray[np.int64]) -> list[tuple[int, list[tuple[int, int]]]]:
-    """Group the offsets (a, b) of a ball by the length of their run, ascending; each offset occurs once."""
+    """Group the offsets (a, b) of a ball by the length of their run, in ascending order; each offset occurs once."""
     found: dict[int, list[tuple[int, int]]] = {}
     for a, row in enumerate(runs.tolist()):
         for b, run in enumerate(row):
@@ -69,7 +74,7 @@ def _columns(runs: NDArray[np.int64]) -> list[tuple[int, list[tuple[int, int]]]]
 def _widen(bits: Words, reached: int, run: int) -> None:
     """Grow runs of -reached..+reached to -run..+run along the rows, in place."""
     while reached < run:
-        # A larger step than this would leave gaps between the copies.
+        # A larger step would leave gaps between the copies.
         step = min(run - reached, 2 * reached + 1, _WORD_BITS - 1)
         up = bits << np.uint64(step)
         up[1:] |= bits[:-1] >> np.uint64(_WORD_BITS - step)
@@ -80,14 +85,14 @@ def _widen(bits: Words, reached: int, run: int) -> None:
 
 
 def _pack(mask: Mask, first: int, words: int) -> Words:
-    """(A, B, C) nodes to (A, B, words), node 0 at bit `first`."""
+    """Pack nodes (A, B, C) into words (A, B, words), with node 0 of each row at bit `first`."""
     rows = np.zeros((*mask.shape[:2], words * _WORD_BITS), dtype=bool)
     rows[..., first : first + mask.shape[2]] = mask
     return np.packbits(rows, axis=-1, bitorder="little").view(_WORD)
 
 
 def _unpack(words: Words, first: int, count: int) -> Mask:
-    """(A, B, words) to (A, B, count) nodes, from bit `first`."""
+    """Unpack words (A, B, words) into nodes (A, B, count), beginning at bit `first`."""
     octets = np.ascontiguousarray(words).view(np.uint8)
     bits = np.unpackbits(octets, axis=-1, bitorder="little", count=first + count)
     return bits[..., first:].view(bool)

@@ -1,4 +1,7 @@
-"""How far two surfaces lie apart: HD95 and ASSD, exact, over the same nodes and areas as NSD."""
+"""Distances between two surfaces: HD95 and ASSD.
+
+Both are exact, and are measured over the same nodes and areas as NSD.
+"""
 
 from dataclasses import dataclass
 
@@ -13,30 +16,38 @@ HD_FRACTION = 0.95
 
 @dataclass(frozen=True)
 class Distances:
-    """Millimetres between two surfaces."""
+    """Distances between two surfaces in mm, 0 or more; 0 if the surfaces are equal."""
 
     hd95_mm: float
-    """The larger of the two distances within which 95 % of a surface's area lies from the other."""
+    """95th percentile of the Hausdorff distance.
+
+    For each surface, this is the distance to the other surface within which 95 % of its area lies. HD95 is the larger
+    of the two.
+    """
     assd_mm: float
-    """Mean over the area of both surfaces, pooled."""
+    """Average symmetric surface distance: the mean distance to the other surface, over the pooled area of both."""
 
 
 def measure_distances(
     a: Surface, b: Surface, spacing: Spacing, axes: list[int], areas: NDArray[np.float64]
 ) -> Distances:
-    """Distances between two surfaces, neither of them empty.
+    """Measure HD95 and ASSD between two surfaces, neither of which may be empty.
 
-    HD95 equals `compute_robust_hausdorff(..., 95)` of google-deepmind/surface-distance. ASSD pools what its
-    `compute_average_surface_distance` gives for either direction, as the mean over all of both surfaces.
+    HD95 equals `compute_robust_hausdorff(..., 95)` of google-deepmind/surface-distance. The function
+    `compute_average_surface_distance` of that package gives one average for each direction. ASSD pools the two
+    directions into one mean over the area of both surfaces.
 
     Args:
-        a: A surface.
-        b: Another one in the same scan.
+        a: One surface.
+        b: The other surface, in the same scan.
         spacing: mm along the scan's axes.
-        axes: The scan's axis that each of the surfaces' axes is.
-        areas: (256,), mm2 by code.
+        axes: The scan's axis for each axis of the surfaces.
+        areas: (256,), the area in mm2 at a node of each code.
+
+    Returns:
+        Both distances in mm.
     """
-    from scipy.spatial import cKDTree  # noqa: PLC0415 - half a second that only these metrics need
+    from scipy.spatial import cKDTree  # noqa: PLC0415 - it takes half a second to load
 
     nodes = [np.argwhere(is_surface(surface.codes)) + surface.start for surface in (a, b)]
     weights = [areas[surface.codes[is_surface(surface.codes)]] for surface in (a, b)]
@@ -46,7 +57,8 @@ def measure_distances(
     for own, tree, other in ((0, trees[1], nodes[1]), (1, trees[0], nodes[0])):
         _, nearest = tree.query(nodes[own] * steps)
         offsets = nodes[own] - other[nearest]
-        # From whole numbers in the order of the scan's axes, as scipy's distance transform adds them.
+        # The squares come from whole numbers and are added in the order of the scan's axes, as in scipy's distance
+        # transform, so that both round alike.
         squares = [(offsets[:, axes.index(axis)] * spacing[axis]) ** 2 for axis in range(3)]
         directed.append(np.sqrt((squares[0] + squares[1]) + squares[2]))
     total = sum(float(d @ w) for d, w in zip(directed, weights, strict=True))
@@ -57,7 +69,7 @@ def measure_distances(
 
 
 def _within(distances: NDArray[np.float64], areas: NDArray[np.float64]) -> float:
-    """The distance within which 95 % of the area lies."""
+    """Return the distance within which 95 % of the area lies."""
     order = np.lexsort((areas, distances))
     share = np.cumsum(areas[order]) / areas[order].sum()
     index = min(int(np.searchsorted(share, HD_FRACTION)), len(order) - 1)

@@ -1,4 +1,4 @@
-"""Dice, normalised surface Dice (NSD) and distances of two masks, exact."""
+"""Dice, normalised surface Dice (NSD) and distances of two masks, all of them exact."""
 
 import math
 from collections.abc import Sequence
@@ -22,29 +22,32 @@ from promise_cli.scores.metrics.surface import (
 
 @dataclass(frozen=True)
 class Scores:
-    """What two masks have in common."""
+    """Scores of a predicted mask against a reference mask, with the numbers of their voxels."""
 
     dice: float
-    """0 to 1; NaN when both masks are empty, 0 when one is."""
+    """Dice, 0 to 1; NaN if both masks are empty, 0 if only one is."""
     nsd: tuple[float, ...]
-    """0 to 1, one for each tolerance; NaN when both masks are empty, 0 when one is."""
+    """NSD at each tolerance, 0 to 1; NaN if both masks are empty, 0 if only one is."""
     prediction_voxels: int
     reference_voxels: int
     common_voxels: int = 0
-    """Number of voxels that both masks hold."""
+    """Number of voxels that lie in both masks."""
     distances: Distances | None = None
-    """None where a mask is empty, or where they were not asked for."""
+    """HD95 and ASSD in mm; None if a mask is empty, or if the distances were not asked for."""
 
 
 def dice(prediction: NDArray[Any], reference: NDArray[Any]) -> float:
-    """Twice the common voxels over the sum of both masks' voxels.
+    """Compute the Dice of two masks: twice the common voxels over the sum of both masks' voxels.
 
     Args:
-        prediction: (I, J, K), bool or whole numbers; what is not 0 is inside.
+        prediction: (I, J, K), bool or whole numbers; all voxels other than 0 are inside.
         reference: Reference mask of the same shape.
 
     Returns:
-        0 to 1; NaN when both masks are empty, 0 when one is.
+        Dice, 0 to 1, without a unit; NaN if both masks are empty, 0 if only one is.
+
+    Raises:
+        ValueError: The arrays differ in shape, are not 3D or have no voxels.
     """
     return score_masks(prediction, reference, (1.0, 1.0, 1.0), ()).dice
 
@@ -55,19 +58,23 @@ def nsd(
     spacing: Spacing,
     tolerances_mm: Sequence[float],
 ) -> tuple[float, ...]:
-    """Normalised surface Dice: the share of both surfaces' area within a tolerance of the other.
+    """Compute the normalised surface Dice: the share of both surfaces' area that lies within a tolerance of the other.
 
-    Equals `compute_surface_dice_at_tolerance` of google-deepmind/surface-distance, the definition
-    behind the published numbers of ProMISe and of the Medical Segmentation Decathlon.
+    The result equals `compute_surface_dice_at_tolerance` of google-deepmind/surface-distance. The published numbers of
+    ProMISe and of the Medical Segmentation Decathlon follow this definition.
 
     Args:
-        prediction: (I, J, K), bool or whole numbers; what is not 0 is inside.
+        prediction: (I, J, K), bool or whole numbers; all voxels other than 0 are inside.
         reference: Reference mask of the same shape.
         spacing: mm along the arrays' axes, as the file's header stores it (`docs/evaluation.md`).
-        tolerances_mm: 0 or more, in mm.
+        tolerances_mm: Tolerances in mm, each 0 or more.
 
     Returns:
-        One value for each tolerance; NaN when both masks are empty, 0 when one is.
+        NSD at each tolerance, 0 to 1, without a unit; NaN if both masks are empty, 0 if only one is.
+
+    Raises:
+        ValueError: The arrays differ in shape, are not 3D or have no voxels, or a spacing or tolerance is not a usable
+            length.
     """
     return score_masks(prediction, reference, spacing, tolerances_mm).nsd
 
@@ -80,21 +87,25 @@ def score_masks(
     *,
     with_distances: bool = False,
 ) -> Scores:
-    """Dice and NSD at once, so that each mask is searched only once; arguments as `nsd`.
+    """Compute all scores of two masks in one call, so that each mask is searched only once.
 
     Args:
-        prediction: (I, J, K), nonzero inside.
+        prediction: (I, J, K), bool or whole numbers; all voxels other than 0 are inside.
         reference: Reference mask of the same shape.
-        spacing: mm along the three axes.
-        tolerances_mm: Tolerances of NSD in mm.
-        with_distances: Measure HD95 and ASSD too.
+        spacing: mm along the arrays' axes, each above 0.
+        tolerances_mm: Tolerances of NSD in mm, each 0 or more.
+        with_distances: Whether to measure HD95 and ASSD too.
+
+    Returns:
+        Dice and NSD lie between 0 and 1. They are NaN if both masks are empty, and 0 if only one is. The distances are
+        in mm, and None if a mask is empty.
 
     Raises:
-        ValueError: The arrays differ in shape or are not 3D, or a spacing or tolerance is no
-            usable length.
+        ValueError: The arrays differ in shape, are not 3D or have no voxels, or a spacing or tolerance is not a usable
+            length.
     """
     _check(prediction, reference, spacing, tolerances_mm)
-    # The order of the axes changes no value; rows that lie together in memory are read faster.
+    # The order of the axes changes no value, but rows that are contiguous in memory are read faster.
     axes = memory_order(reference)
     crops = crop_mask(prediction.transpose(axes)), crop_mask(reference.transpose(axes))
     voxels = crops[0].voxels, crops[1].voxels
@@ -123,9 +134,10 @@ def _surface_overlap(
     axes: list[int],
     tolerances_mm: Sequence[float],
 ) -> tuple[float, ...]:
-    """NSD of two masks that are not empty; `axes` are the scan's axes that the surfaces' axes are."""
+    """Compute the NSD of two masks that are not empty. `axes` holds the scan's axis for each axis of the surfaces."""
     whole = (a.counts() + b.counts()) @ areas
-    limit = 1 << max(*a.stop, *b.stop).bit_length()  # few different ones, since balls are kept
+    # A power of two, so that only few different limits occur and the cached balls are used again.
+    limit = 1 << max(*a.stop, *b.stop).bit_length()
     values = []
     i, j, k = (float(step) for step in spacing)
     for tolerance_mm in tolerances_mm:

@@ -1,10 +1,10 @@
-"""The surface of a mask as corner nodes, and which of them lie close to another surface.
+"""The surface of a mask as corner nodes, and the search for nodes that lie close to another surface.
 
-The surface is that of google-deepmind/surface-distance: a node is a corner shared by 2 x 2 x 2
-voxels, and belongs to the surface where some of the eight are inside and some are not; beyond the
-array all is outside. NSD only asks whether a node lies within the tolerance, so no distances are
-computed: the other surface is dilated by a ball. Where few nodes lie in a wide space and the ball
-is large, a tree of the nodes is searched instead.
+The surface is that of google-deepmind/surface-distance. A node is a corner shared by 2 x 2 x 2 voxels. It belongs to
+the surface if some of these eight voxels are inside the mask and some are not. All voxels beyond the array are outside.
+
+NSD only asks whether a node lies within the tolerance. No distances are computed for it: the other surface is dilated
+by a ball. If the ball is large and few nodes are spread over a large space, a tree of the nodes is searched instead.
 """
 
 from dataclasses import dataclass
@@ -24,25 +24,27 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """The corner nodes of a mask's bounding box."""
+    """All corner nodes in a mask's bounding box."""
 
     codes: NDArray[np.uint8]
-    """(I + 1, J + 1, K + 1) for I x J x K voxels: which of the eight round a node are inside."""
+    """(I + 1, J + 1, K + 1) for I x J x K voxels. The bits of a code say which of the eight voxels around a node are
+    inside the mask.
+    """
     start: Index
-    """The first node; node (i, j, k) lies between voxels (i - 1, j - 1, k - 1) and (i, j, k)."""
+    """Index of the first node. Node (i, j, k) lies between voxels (i - 1, j - 1, k - 1) and (i, j, k)."""
 
     @property
     def stop(self) -> Index:
-        """One past the last node."""
+        """Index one past the last node along each axis."""
         i, j, k = (first + n for first, n in zip(self.start, self.codes.shape, strict=True))
         return i, j, k
 
     def counts(self) -> Counts:
-        """(256,): how many surface nodes have each code."""
+        """Return the number of surface nodes of each code, (256,)."""
         return count_codes(self.codes[is_surface(self.codes)])
 
     def within(self, other: "Surface", radius: Index) -> "Surface":
-        """The part of this box within `radius` nodes of another's box; it may be empty."""
+        """Return the part of this box that lies within `radius` nodes of the other's box; it may be empty."""
         start = [max(a, b - r) for a, b, r in zip(self.start, other.start, radius, strict=True)]
         stop = [min(a, b + r) for a, b, r in zip(self.stop, other.stop, radius, strict=True)]
         i, j, k = (
@@ -54,21 +56,21 @@ class Surface:
 
 @dataclass(frozen=True, eq=False)
 class Ball:
-    """All offsets between nodes that are no longer than a tolerance."""
+    """All offsets between nodes whose length is at most a tolerance."""
 
     runs: NDArray[np.int64]
-    """(R0 + 1, R1 + 1): the reach along axis 2 at offset (a, b), to both sides; -1: none."""
+    """(R0 + 1, R1 + 1), the reach along axis 2 at offset (a, b), in nodes to either side; -1 where there is none."""
     spacing: Spacing
     """mm along the ball's own axes."""
     tolerance_mm: float
 
     @property
     def radius(self) -> Index:
-        """The farthest offset along each axis, in nodes."""
+        """Largest offset along each axis, in nodes."""
         return self.runs.shape[0] - 1, self.runs.shape[1] - 1, int(self.runs[0, 0])
 
     def holds(self, offsets: NDArray[np.int64]) -> Mask:
-        """Whether each offset (N, 3), of nodes along the ball's axes, lies in the ball."""
+        """Return whether each offset lies in the ball, (N,). Offsets (N, 3) count nodes along the ball's axes."""
         a, b, c = np.abs(offsets).T
         fits = (a < self.runs.shape[0]) & (b < self.runs.shape[1])
         fits[fits] = c[fits] <= self.runs[a[fits], b[fits]]
@@ -76,12 +78,15 @@ class Ball:
 
 
 def extract_surface(mask: Crop) -> Surface:
-    """Encode the nodes round a mask: 128 for the voxel on the low side of all axes, ... 1 high."""
+    """Encode the nodes around a mask.
+
+    Of the bits of a code, 128 is the voxel on the low side of all axes, and 1 the voxel on the high side of all axes.
+    """
     i, j, k = (n + 2 for n in mask.inside.shape)
     codes = np.zeros((i, j, k), dtype=np.uint8)
     codes[1:-1, 1:-1, 1:-1] = mask.inside
     shifted = np.empty_like(codes)
-    # The neighbour along an axis is a fixed step ahead in memory; what wraps round is cut off.
+    # The neighbour along an axis is a fixed step ahead in memory. Values that wrap around are cut off below.
     for bits, step in ((1, 1), (2, k), (4, j * k)):
         np.left_shift(codes, bits, out=shifted)
         shifted.ravel()[:-step] |= codes.ravel()[step:]
@@ -90,38 +95,37 @@ def extract_surface(mask: Crop) -> Surface:
 
 
 def is_surface(codes: NDArray[np.uint8]) -> Mask:
-    """Whether a node is neither wholly outside (code 0) nor wholly inside (255)."""
+    """Return whether each node has voxels both outside and inside: its code is neither 0 nor 255."""
     return codes + np.uint8(1) > 1
 
 
 def count_codes(codes: NDArray[np.uint8]) -> Counts:
-    """(256,): how often each code occurs."""
+    """Return how often each code occurs, (256,)."""
     return np.bincount(codes, minlength=NUM_CODES)
 
 
-@lru_cache(
-    maxsize=64
-)  # the labels of a case, and often the cases of a dataset, share their spacing
+# The labels of a case share their spacing, and so do many cases of a dataset.
+@lru_cache(maxsize=64)
 def make_ball(
     spacing: Spacing, tolerance_mm: float, axes: tuple[int, ...] = (0, 1, 2), limit: int = 2**15
 ) -> Ball:
-    """The offsets of at most `tolerance_mm`, decided in float64.
+    """Find all offsets of at most `tolerance_mm`, decided in float64.
 
-    A lattice meets a tolerance exactly (five voxels of 0.8 mm are 4 mm), so the last bit counts:
-    the length is sqrt(((a s0)^2 + (b s1)^2) + (c s2)^2) in the order of the scan's axes, as scipy's
-    distance transform adds it.
+    Distances on a lattice can be equal to the tolerance: five voxels of 0.8 mm are 4 mm. The last bit of a length can
+    therefore decide. The length is sqrt(((a s0)^2 + (b s1)^2) + (c s2)^2) in the order of the scan's axes, since
+    scipy's distance transform adds the squares in this order.
 
     Args:
         spacing: mm along the scan's axes.
-        tolerance_mm: 0 or more.
-        axes: The scan's axis that each of the ball's axes is.
-        limit: No offset longer than this many nodes along an axis is ever asked for.
+        tolerance_mm: Tolerance in mm, 0 or more.
+        axes: The scan's axis for each axis of the ball.
+        limit: Longest offset along an axis that is ever asked for, in nodes.
     """
     steps = [spacing[axis] for axis in axes]
     reach = [min(limit, int(tolerance_mm / step) + 1) for step in steps]
     a, b = np.ogrid[: reach[0] + 1, : reach[1] + 1]
     rest = np.maximum(tolerance_mm**2 - (a * steps[0]) ** 2 - (b * steps[1]) ** 2, 0.0)
-    # The formula may be one off where a lattice point meets the tolerance; neighbours are tried.
+    # The formula may be one off where a length is equal to the tolerance, so the neighbours are tried too.
     guess = (np.sqrt(rest) / steps[2]).astype(np.int64)
     runs = np.full(guess.shape, -1)
     for run in (guess - 1, guess, guess + 1):
@@ -136,7 +140,7 @@ def make_ball(
 
 
 def count_near(own: Surface, other: Surface, ball: Ball) -> Counts:
-    """(256,): how many surface nodes of `own`, by code, have one of `other` inside the ball."""
+    """Count by code, (256,), the surface nodes of `own` that have a surface node of `other` inside the ball."""
     target = own.within(other, ball.radius)
     source = other.within(target, ball.radius)
     if target.codes.size == 0 or source.codes.size == 0:
@@ -148,25 +152,28 @@ def count_near(own: Surface, other: Surface, ball: Ball) -> Counts:
 
 
 def search_bits(wanted: Mask, present: Mask, offset: Index, ball: Ball) -> Mask:
-    """Which `wanted` nodes have a `present` node in the ball, by dilation.
+    """Find by dilation which `wanted` nodes have a `present` node in the ball around them.
 
     Args:
-        wanted: (T0, T1, T2).
-        present: (S0, S1, S2).
-        offset: The first node of `wanted`, counted from the first of `present`.
+        wanted: (T0, T1, T2), true for the nodes to test.
+        present: (S0, S1, S2), true for the nodes to find.
+        offset: First node of `wanted`, counted from the first node of `present`.
         ball: Ball of the tolerance, along the same axes.
+
+    Returns:
+        (T0, T1, T2), true for each wanted node with a present node in its ball.
     """
     i, j, k = wanted.shape
     return wanted & dilate(present, ball.runs, offset, (i, j, k))
 
 
 def search_tree(wanted: Mask, present: Mask, offset: Index, ball: Ball) -> Mask:
-    """Do what `search_bits` does with a tree of the `present` nodes."""
-    from scipy.spatial import cKDTree  # noqa: PLC0415 - half a second that few cases need
+    """Find the same nodes as `search_bits`, but with a tree of the `present` nodes."""
+    from scipy.spatial import cKDTree  # noqa: PLC0415 - it takes half a second to load
 
     targets, sources = np.argwhere(wanted) + np.array(offset), np.argwhere(present)
     tree = cKDTree(sources * ball.spacing)
-    # The tree rounds differently, so it only proposes and the ball decides.
+    # The tree rounds differently. It only proposes nodes, and the ball decides.
     reach = ball.tolerance_mm * (1 + 1e-9) + 1e-9
     distances, nearest = tree.query(targets * ball.spacing, distance_upper_bound=reach)
     proposed = np.flatnonzero(np.isfinite(distances))
@@ -183,7 +190,8 @@ def search_tree(wanted: Mask, present: Mask, offset: Index, ball: Ball) -> Mask:
 def _tree_is_faster(wanted: Mask, present: Mask, ball: Ball) -> bool:
     """Estimate from measured costs whether the tree is faster.
 
-    0.5 ns for an offset and word of 64 nodes, 2 us for a node in a tree, 0.5 s to load scipy.
+    Dilation takes 0.5 ns for each offset and word of 64 nodes. A tree takes 2 us for each node, and 0.5 s to load
+    scipy.
     """
     columns = 4 * int((ball.runs >= 0).sum())
     rows = wanted.shape[0] * (wanted.shape[1] + ball.radius[1])
@@ -209,18 +217,18 @@ _PATTERNS: tuple[tuple[int, tuple[tuple[int, int, int], ...]], ...] = (
     (0b00111100, ((2, 2, 0), (2, 2, 0), (2, 2, 0), (2, 2, 0))),
     (0b01101001, ((1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1))),
 )
-"""How a surface can cross a block, up to rotation, mirror and exchange of inside and outside.
+"""All ways in which a surface can cross a block of 2 x 2 x 2 voxels.
 
-The code has one bit per voxel: 128 for (0, 0, 0), 64 for (0, 0, 1), ... 1 for (1, 1, 1). Then come
-the triangles, each as the normal whose length is its area, in eighths of a block's faces.
+Ways that differ by rotation, mirroring, or exchange of inside and outside are listed once. The code comes first, with
+one bit for each voxel: 128 for (0, 0, 0), 64 for (0, 0, 1), ... 1 for (1, 1, 1). The triangles of the surface follow.
+Each is given by its normal, whose length is the triangle's area. Normals are in eighths of a block's faces.
 """
 
 
-@lru_cache(
-    maxsize=64
-)  # the labels of a case, and often the cases of a dataset, share their spacing
+# The labels of a case share their spacing, and so do many cases of a dataset.
+@lru_cache(maxsize=64)
 def surface_areas(spacing: Spacing) -> NDArray[np.float64]:
-    """(256,) mm2: area of the surface in a block of each code; 0 for the empty and the full one.
+    """Return the area in mm2 of the surface in a block of each code, (256,); 0 for the empty and the full block.
 
     Args:
         spacing: mm along the three axes of the array from which the codes come.
@@ -233,7 +241,7 @@ def surface_areas(spacing: Spacing) -> NDArray[np.float64]:
 
 @cache
 def _normals() -> NDArray[np.float64]:
-    """(256, 4, 3): each code's triangles as normals, in block faces; unused ones are zero."""
+    """Return each code's triangles as normals in block faces, (256, 4, 3); unused ones are zero."""
     normals = np.zeros((NUM_CODES, 4, 3))
     for pattern, triangles in _PATTERNS:
         base = np.zeros((4, 3))
