@@ -99,8 +99,8 @@ def test_all_that_is_wrong_stands_in_one_table(dataset: Path, tmp_path: Path, ca
         f"  case      severity  problem (paths below {dataset})",
         "  ball_002  error     labelsTr/ball_002.nii.gz: the label is empty: no voxel of 1 (tumour); correct it, or"
         " leave the case out with --skip-bad",
-        "  ball_004  error     imagesTr/ball_004.nii.gz: truncated or damaged (the packed data end too soon); copy or"
-        " download it again",
+        "  ball_004  error     imagesTr/ball_004.nii.gz: truncated or damaged (the compressed data end too early); copy"
+        " or download it again",
         "  ball_005  error     labelsTr/ball_005.nii.gz: no such label for image ball_005.nii.gz; add the label or take"
         " the case out of dataset.json",
         "  ball_006  warning   imagesTr/ball_006.nii.gz: intensities from 0 to 255 in a CT scan: windowed or shifted"
