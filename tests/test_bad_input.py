@@ -26,7 +26,7 @@ def _run(dataset: Path, *options: str):
 
 IMAGES = [
     (lambda folder: d.image(folder).unlink(), f"{IMAGE}: no such image, but ball_002.nii.gz is listed as its label; add"
-     " the image or take the case out of dataset.json"),
+     " the image or remove the case from dataset.json"),
     (d.content(d.image, b""), f"{IMAGE}: not readable as NIfTI (the file is empty); copy or export it again"),
     (d.content(d.image, b"no scan"), f"{IMAGE}: not readable as NIfTI (it is not compressed with gzip, although"
      " its name ends in .gz); copy or export it again"),
@@ -82,10 +82,10 @@ IMAGES = [
 ]  # fmt: skip
 
 LABELS = [
-    (lambda folder: d.label(folder).unlink(), f"{LABEL}: no such label for image ball_002.nii.gz; add the label or take"
-     " the case out of dataset.json"),
+    (lambda folder: d.label(folder).unlink(), f"{LABEL}: no such label for image ball_002.nii.gz; add the label or"
+     " remove the case from dataset.json"),
     (lambda folder: d.label(folder).rename(folder / "labelsTr" / "stray.nii.gz"), f"{LABEL}: no such label for image"
-     " ball_002.nii.gz; add the label or take the case out of dataset.json (1 more bad cases: stray)"),
+     " ball_002.nii.gz; add the label or remove the case from dataset.json (1 more bad cases: stray)"),
     (d.cut(d.label, 150), f"{LABEL}: truncated or damaged (the compressed data end too early); copy or download it"
      " again"),
     (d.set_label(np.ones((28, 26, 21), np.uint8)), f"{LABEL}: 28 x 26 x 21 voxels, but its image has 28 x 26 x 20;"
@@ -121,27 +121,28 @@ DESCRIPTIONS = [
      " fix or recreate the file"),
     (d.raw_description("[]"), "dataset.json: expected an object with labels and training, found list"),
     (d.description(labels=None), "dataset.json: no labels; expected for example {'0': 'background', '1': 'tumour'}"),
-    (d.description(labels={"0": "background"}), "dataset.json: labels names nothing but background"),
-    (d.description(labels={"tumour": "one"}), "dataset.json: label 'tumour': 'one' names no whole number"),
+    (d.description(labels={"0": "background"}), "dataset.json: labels has no entry besides background; add the"
+     " target"),
+    (d.description(labels={"tumour": "one"}), "dataset.json: label 'tumour': 'one' is not a whole number; correct it"),
     (d.description(labels={"whole": [1, 2]}), "dataset.json: label 'whole' is a region of several values [1, 2]; give"
      " each label one whole number"),
     (d.description(labels={"1": "tumour", "01": "cyst"}), "dataset.json: label value 1 is named twice (tumour, cyst);"
      " name it once"),
     (d.description(training=None, dataset={"../out": {"images": [IMAGE], "label": LABEL}}), f"{IMAGE}: '../out'"
      " cannot be the name of a case; rename it"),
-    (d.description(training={}), "dataset.json: training is no list of images and labels; correct it"),
-    (d.description(training=[]), "dataset.json: training lists no case"),
+    (d.description(training={}), "dataset.json: training is not a list of images and labels; correct it"),
+    (d.description(training=[]), "dataset.json: training lists no case; list at least one"),
     (d.training(lambda cases: cases[1].pop("label")), "dataset.json: training entry"
-     " {'image': './imagesTr/ball_002.nii.gz'} lacks image or label"),
+     " {'image': './imagesTr/ball_002.nii.gz'} has no image or no label; add it"),
     (d.training(lambda cases: cases.append(cases[1])), "dataset.json: case ball_002 is listed twice in training; list"
      " it once"),
     (d.nnunet(d.copy_image("ball_002.nii")), f"{IMAGE}: the same case as ball_002.nii; keep one of the two"),
     (d.nnunet(lambda folder: d.label(folder).unlink()), f"{IMAGE}: image without label; add {LABEL} or remove it"),
     (d.nnunet(lambda folder: shutil.rmtree(folder / "labelsTr")), "labelsTr: no such folder"),
-    (d.nnunet(d.description(file_ending=".png")), f"dataset.json: file_ending '.png' is not read; {FORMATS}"),
+    (d.nnunet(d.description(file_ending=".png")), f"dataset.json: file_ending '.png' is not supported; {FORMATS}"),
     (d.nnunet(lambda folder: d.copy_image("ball_002_0000.nii.gz")(folder) or d.image(folder).rename(
-        folder / "imagesTr" / "ball_002_0001.nii.gz")), "imagesTr/ball_002_0001.nii.gz: channel 2 of case ball_002; a"
-     " scan here has one channel: keep one file a case"),
+        folder / "imagesTr" / "ball_002_0001.nii.gz")), "imagesTr/ball_002_0001.nii.gz: channel 2 of case"
+     " ball_002, but a scan must have one channel; keep one file per case"),
 ]  # fmt: skip
 
 
@@ -187,7 +188,7 @@ def test_a_bad_option_ends_in_exactly_this_line(dataset: Path, options, line: st
         ({"target_label": 0}, "target_label must be at least 1, found 0"),
         (
             {"target_label": 7},
-            "target_label 7 is no label of dataset.json; correct it, or add --overwrite to plan anew",
+            "target_label 7 is not a label of dataset.json; correct it, or add --overwrite to plan anew",
         ),
     ],
 )
@@ -215,7 +216,7 @@ def test_a_mistake_in_a_plan_ends_in_exactly_this_line(
         (d.set_image(d.HU * 0 - 5), "every voxel is -5; is this the scan?"),
         (d.pixdim(1, 1.4), "the header gives a voxel size of 1.4 x 0.9 x 1.5 mm, its affine 1 x 0.9 x 1.5 mm; the"
          " affine is used"),
-        (d.same_as_another, "the same scan as case ball_001; both may come into different folds"),
+        (d.same_as_another, "the same scan as case ball_001; they may be put into different folds"),
         (d.sheared, "axes differ from right angles by 9.46 degrees (a tilted gantry?); the affine is kept as it is"),
     ],
 )  # fmt: skip
