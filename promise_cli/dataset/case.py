@@ -96,9 +96,10 @@ def case_normalisation(array: NDArray[Any], planned: Normalisation) -> Normalisa
         low, high = np.percentile(array, [0.5, 99.5]).tolist()
         clipped = np.clip(array, low, high)
         mean, std = float(clipped.mean(dtype=np.float64)), float(clipped.std(dtype=np.float64))
+    # The deviation is 0 if all voxels have the same value.
     return Normalisation(
         scheme="case", low=low, high=widened(low, high), mean=mean, std=std if std > 0 else 1.0
-    )  # the deviation is 0 if all voxels have the same value
+    )
 
 
 def preprocess_case(

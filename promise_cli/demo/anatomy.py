@@ -62,7 +62,7 @@ class Blob:
         return depth
 
     def surface(self, directions: Vector) -> Vector:
-        """Return points of the surface (N, 3), one for each unit vector (N, 3) of the ball that was made the blob."""
+        """Return points of the surface (N, 3), one per unit vector (N, 3) of the ball from which the blob is made."""
         stretch = np.exp(np.cos(directions @ self.waves + self.phases) @ self.heights)
         return self.centre + (directions * stretch[:, None] * self.semi_axes) @ self.turn.T
 
@@ -115,7 +115,7 @@ def draw_anatomy(shape: Shape, spacing: Spacing, rng: np.random.Generator) -> An
 
 
 class _Box:
-    """The voxels of a scan, which measures the share of each voxel that a blob covers."""
+    """The voxels of a scan, for computing the share of each voxel that a blob covers."""
 
     def __init__(self, shape: Shape, spacing: Spacing) -> None:
         self.shape = shape

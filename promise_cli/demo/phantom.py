@@ -164,7 +164,7 @@ def _scan(image: Field, spacing: Spacing, rng: np.random.Generator) -> NDArray[n
 def _draw_click(
     lump: NDArray[np.bool_], spacing: Spacing, rng: np.random.Generator
 ) -> tuple[int, int, int]:
-    """Draw a voxel at least `CLICK_DEPTH_MM` deep in a lump; a deepest one if the lump is too thin for that."""
+    """Draw a voxel at least `CLICK_DEPTH_MM` deep in a lump; the deepest one if the lump is too thin for that."""
     depth = ndimage.distance_transform_edt(lump, sampling=spacing)
     choices = np.argwhere(depth >= min(CLICK_DEPTH_MM, depth.max()))
     i, j, k = choices[rng.integers(len(choices))].tolist()

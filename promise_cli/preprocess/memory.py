@@ -28,9 +28,8 @@ def estimate_peak(files: CaseFiles, spacing: Spacing | None) -> int:
         spacing: Spacing of the plan in mm; None if the case is only measured.
     """
     try:
-        if (
-            files.image.is_dir()
-        ):  # reading all headers of a DICOM folder takes nearly as long as reading its slices
+        # Reading all headers of a DICOM folder takes nearly as long as reading its slices.
+        if files.image.is_dir():
             return BASE + UNKNOWN_FACTOR * _size(files.image)
         image, label = open_stored(files.image), open_stored(files.label)
     except (PromiseError, OSError):

@@ -93,10 +93,8 @@ def _measure_all(
 ) -> list[Measured]:
     """Measure all cases in processes, and return the results in the order of the cases."""
     found = {files.case_id: known for files in cases if (known := store.find(files)) is not None}
-    for wait in (
-        False,
-        True,
-    ):  # cases that another command measures are waited for in the second round
+    # In the second round, cases that another command measures are waited for.
+    for wait in (False, True):
         missing = [files for files in shard.own_first(cases) if files.case_id not in found]
         jobs = [Job(files, files.case_id, estimate_peak(files, None)) for files in missing]
         measure = functools.partial(store.measure, wait=wait)

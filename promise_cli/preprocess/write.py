@@ -18,7 +18,7 @@ from promise_cli.preprocess.memory import estimate_peak
 
 @dataclass(frozen=True)
 class _Maker:
-    """A function that writes one case. It is pickled to send it to the processes."""
+    """Writer of single cases, which is pickled to send it to the processes."""
 
     plan: Plan
     folder: Path
@@ -51,9 +51,8 @@ class _Maker:
         except PromiseError as error:
             return str(error)
         except OSError as error:
-            place = (
-                error.filename or cases_dir / files.case_id
-            )  # errors of a full disk have no file name
+            # Errors of a full disk have no file name.
+            place = error.filename or cases_dir / files.case_id
             return f"{place}: {error.strerror or error}; check permissions and free space"
 
     def _check_plan(self) -> None:
@@ -96,10 +95,8 @@ def make_cases(
         if overwrite or not is_current(one.files, plan, folder / "cases", one.source)
     ]
     num_new, problems = 0, []
-    for wait in (
-        False,
-        True,
-    ):  # cases that another command writes are waited for in the second round
+    # In the second round, cases that another command writes are waited for.
+    for wait in (False, True):
         jobs = [
             Job(one, one.files.case_id, estimate_peak(one.files, plan.spacing)) for one in wanted
         ]

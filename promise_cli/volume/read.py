@@ -116,7 +116,7 @@ def read_volume(
         path: A file, or a folder of DICOM slices.
         orientation: Axis order of the array.
         keep_integers: Whether whole numbers keep the type that the file stores, such as int16, which takes half the
-            memory of float32. All other scans become float32.
+            memory of float32. Otherwise, and for all other numbers, the array is float32.
 
     Raises:
         VolumeError: The file is missing, unreadable, truncated or not 3D, or holds NaN or infinity.
