@@ -1,4 +1,4 @@
-"""Balls in scans, clicks on them, and promise-predict as it is typed in their folder."""
+"""Read balls and masks in the workspace of balls, which is the current folder, and run promise-predict there."""
 
 import nibabel as nib
 import numpy as np
@@ -8,21 +8,21 @@ from promise_cli.cli import predict_app
 
 
 def label(number: int) -> np.ndarray:
-    """A ball, as its file stores it."""
+    """Return the mask of a ball, with its axes as stored."""
     return np.asanyarray(nib.load(f"Task98_Balls/labelsTr/ball_00{number}.nii.gz").dataobj) > 0
 
 
 def centre(number: int) -> list[int]:
-    """The voxel in the middle of a ball."""
+    """Return the voxel (i, j, k) in the middle of a ball, with its axes as stored."""
     return np.argwhere(label(number)).mean(axis=0).round().astype(int).tolist()
 
 
 def mask_of(path: str) -> np.ndarray:
-    """A mask, as its file stores it."""
+    """Return the voxels of a mask, with its axes as stored."""
     return np.asanyarray(nib.load(path).dataobj)
 
 
 def predict(*arguments: object) -> Result:
-    """Type a command line."""
+    """Run promise-predict on the scans in `imgs`, on the CPU."""
     line = ["-i", "imgs", "--device", "cpu", *map(str, arguments)]
     return CliRunner().invoke(predict_app, line)

@@ -1,4 +1,4 @@
-"""Boxes of 4 x 4 x 4 voxels, to be scored."""
+"""Masks of boxes of 4 x 4 x 4 voxels, which tests score."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def box(start, value=1, shape=(24, 20, 16)):
 
 
 def write_two_cases(folder: Path) -> tuple[Path, Path]:
-    """Folders of predictions and labels, all good; the prediction lies one voxel beside the label."""
+    """Write two valid cases, each prediction one voxel away from its label; return the folders of masks and labels."""
     for case in ("a", "b"):
         write_nifti(folder / "masks" / f"{case}.nii.gz", box((6, 5, 4)), AFFINE)
         write_nifti(folder / "labels" / f"{case}.nii.gz", box((5, 5, 4)), AFFINE)

@@ -1,4 +1,4 @@
-"""Headless Chromium for the tests that look at pages as a person does; they skip where it is not installed."""
+"""Headless Chromium for tests that look at pages as a person does; they are skipped if it is not installed."""
 
 import shutil
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ needs_chromium = pytest.mark.skipif(
 
 @contextmanager
 def opened(page: Path, profile: Path) -> Iterator:
-    """A driver that shows a page, with a profile of its own."""
+    """Open a page in Chromium with its own profile folder, and yield the driver."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 

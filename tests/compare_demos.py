@@ -1,10 +1,10 @@
-"""Compare what two versions of this tool left in their demo folders, file by file.
+"""Compare the demo folders that two versions of this tool wrote, file by file.
 
     python -m tests.compare_demos BEFORE AFTER
 
-Masks and cases must be equal to the byte, checkpoints to the bit of each tensor, JSON and CSV files in every field.
-The output lists what may differ: times, versions, paths, memory, and options that were removed. Pictures and pages are
-not compared. Prints JSON; the exit status is 1 where something differs.
+Masks and cases must have the same bytes, checkpoints the same bits in each tensor, and JSON and CSV files the same
+fields. Times, versions, paths, memory and removed options may differ; these differences are listed. Pictures and pages
+are not compared. The result is printed as JSON, and the exit status is 1 if something differs that must not.
 """
 
 import csv
@@ -24,14 +24,14 @@ MAY_DIFFER = re.compile(
     r"memory_gib|peak_memory_gib|waiting_seconds|waiting_share|seconds_per_step|git|reference|source|scan|key|stamps?|mtime\w*|python|platform|torch|"
     r"checkpoints|predictions|click_position|label_embedding|adapter_update)(\.|\[|$)"
 )
-"""Names of fields that hold times, versions, paths or this computer, and of removed options."""
+"""Names of fields that may differ: times, versions, paths, properties of the computer, and removed options."""
 NOT_COMPARED = (".png", ".html", ".jpg", ".lock", ".svg")
 TIMES = re.compile(r"second|time|memory", re.IGNORECASE)
-"""Columns of log.csv that hold them."""
+"""Columns of log.csv that may differ, since they hold times or memory."""
 
 
 def differences(before: Any, after: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """Fields that differ, each with what stands on both sides; tensors are compared to the bit."""
+    """Yield the fields that differ, each with both values; tensors must have the same bits."""
     if isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor):
         if before.dtype != after.dtype or not torch.equal(before, after):
             yield where, "tensors differ"
@@ -56,7 +56,7 @@ def _is_nan(value: Any) -> bool:
 
 
 def content(path: Path) -> Any:
-    """The comparable content of a file: parsed, unpacked, or its bytes."""
+    """Return the content of a file to compare: parsed, decompressed, or its bytes."""
     if path.suffix == ".json":
         return json.loads(path.read_text())
     if path.suffix == ".pt":
@@ -70,7 +70,7 @@ def content(path: Path) -> Any:
 
 
 def compare(before: Path, after: Path) -> dict[str, Any]:
-    """Everything that differs between two folders, and what of it may."""
+    """Return everything that differs between two folders; differences that are allowed are in `expected`."""
     files = [
         {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
         for folder in (before, after)
@@ -83,9 +83,8 @@ def compare(before: Path, after: Path) -> dict[str, Any]:
         "different": {},
     }
     for name in sorted(files[0] & files[1]):
-        if name.endswith(NOT_COMPARED) or name.startswith(
-            ".preprocessing/"
-        ):  # holds times of files
+        # The folder .preprocessing holds times of files.
+        if name.endswith(NOT_COMPARED) or name.startswith(".preprocessing/"):
             continue
         changes = dict(differences(content(before / name), content(after / name)))
         expected = {place for place in changes if MAY_DIFFER.search(place)}

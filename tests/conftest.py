@@ -1,12 +1,13 @@
-"""What the tests share: a small synthetic dataset in MSD layout, whose scans lie in the world in odd ways."""
+"""Fixtures and helpers that the tests share, above all a small MSD dataset with scans in many orientations."""
 
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # as the commands do, before torch is loaded
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest-xdist runs one process a core
+# The commands set this too; it must be set before torch is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest-xdist runs one process per core
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 import nibabel as nib
@@ -16,13 +17,13 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, orn
 from numpy.typing import NDArray
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-"""Real data beside the checkout; tests that need it skip where it is absent."""
+"""Real data next to the checkout; tests that need it are skipped if it is missing."""
 
 DATASET = Path("preprocessed") / "Task98_Balls"
-"""Of the workspace of balls, below its root."""
+"""Preprocessed dataset of balls, relative to the root of its workspace."""
 
 RUN = Path("results") / "Task98_Balls" / "fold_0"
-"""Of the workspace of balls, below its root."""
+"""Run on the dataset of balls, relative to the root of its workspace."""
 
 AXES = ("RAS", "LPS", "PIR", "SAL", "LAI", "IPR", "RSA", "ASL")
 
@@ -39,7 +40,7 @@ OBLIQUE = np.array(
 def affine_of(
     axes: str, spacing: tuple[float, float, float], origin: tuple[float, float, float]
 ) -> NDArray[np.float64]:
-    """An affine whose voxel axes point along `axes`, with `spacing` along them."""
+    """Return an affine (4, 4) whose voxel axes point along `axes`, with `spacing` in mm along each."""
     ornt = ornt_transform(io_orientation(np.eye(4)), axcodes2ornt(tuple(axes)))
     affine = inv_ornt_aff(ornt, (1, 1, 1)) @ np.diag([*spacing, 1.0])
     affine[:3, 3] = origin
@@ -47,7 +48,7 @@ def affine_of(
 
 
 def write_nifti(path: Path, array: NDArray, affine: NDArray[np.float64]) -> Path:
-    """Write an array with sform and qform."""
+    """Write an array as NIfTI with sform and qform, and return `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = nib.Nifti1Image(array, affine)
     image.set_qform(affine, 1)
@@ -57,7 +58,10 @@ def write_nifti(path: Path, array: NDArray, affine: NDArray[np.float64]) -> Path
 
 
 def write_case(folder: Path, number: int, shape: tuple[int, int, int] = (28, 26, 20)) -> str:
-    """One CT-like scan with a bright ball, in an orientation of its own; the last of eight is oblique."""
+    """Write one CT-like scan with a bright ball, and return its case id.
+
+    Eight orientations are used in turn; the last is oblique.
+    """
     rng = np.random.default_rng(number)
     case = f"ball_{number:03d}"
     affine = affine_of(AXES[number % 8], (1.0, 0.9, 1.5), (10.0 * number, -50.0, 5.0))
@@ -73,7 +77,7 @@ def write_case(folder: Path, number: int, shape: tuple[int, int, int] = (28, 26,
 
 
 def write_dataset(folder: Path, num_cases: int = 6) -> Path:
-    """An MSD folder of balls, with the misspelling and prefixes that MSD has."""
+    """Write an MSD folder of balls, with the misspelt field `relase` and the `./` before paths that MSD has."""
     cases = [write_case(folder, number) for number in range(1, num_cases + 1)]
     (folder / "dataset.json").write_text(
         json.dumps(
@@ -98,13 +102,13 @@ def write_dataset(folder: Path, num_cases: int = 6) -> Path:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    """A fresh MSD folder of six cases, which a test may damage."""
+    """Return a new MSD folder of six cases, which a test may damage."""
     return write_dataset(tmp_path / "Task98_Balls")
 
 
 @pytest.fixture
 def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, empty, without a root from outside."""
+    """Make an empty folder the current one and return it; `PROMISE_ROOT` is not set."""
     monkeypatch.delenv("PROMISE_ROOT", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -112,7 +116,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def preprocessed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace whose dataset of balls is preprocessed; only to be read."""
+    """Return a workspace with the preprocessed dataset of balls; tests may only read it."""
     from promise_cli.preprocess.command import preprocess
 
     root = tmp_path_factory.mktemp("workspace")
@@ -122,7 +126,7 @@ def preprocessed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def edit_json(path: Path, change: Callable[[dict], object]) -> None:
-    """Change a JSON file in place."""
+    """Change the content of a JSON file in place."""
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
@@ -130,7 +134,7 @@ def edit_json(path: Path, change: Callable[[dict], object]) -> None:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, preprocessed: Path) -> Path:
-    """The workspace of balls with one fold trained for one epoch at the tiny size; only to be read."""
+    """Return the workspace of balls and a run of one epoch of fold 0 with the preset `tiny`; tests may only read it."""
     import shutil
 
     from promise_cli.train import TrainRequest, train
@@ -143,7 +147,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, preprocessed: Path) -> Pat
 
 @pytest.fixture(scope="session")
 def bright(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The workspace of balls with a network that outlines them; only to be read."""
+    """Return the workspace of balls with a network that outlines the balls; tests may only read it."""
     import shutil
 
     from tests.standins import teach_bright
@@ -157,7 +161,10 @@ def bright(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def balls(bright: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it that is the current folder, with the scans in imgs and a click on each ball in points.json."""
+    """Return a copy of the workspace `bright`, which a test may change and which is the current folder.
+
+    The scans are also in `imgs`, and `points.json` has a click on each ball.
+    """
     import shutil
 
     from tests.balls import centre

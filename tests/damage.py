@@ -1,4 +1,7 @@
-"""Ways in which a dataset's folder may be broken; each takes the folder of balls and damages case ball_002 in it."""
+"""Ways to damage a dataset's folder.
+
+Each is, or returns, a function of the folder of balls; most of them damage case ball_002.
+"""
 
 import gzip
 import json
@@ -14,7 +17,7 @@ from tests.scans import write_dicom, write_itk
 
 SHAPE = (28, 26, 20)
 AFFINE = affine_of("PIR", (1.0, 0.9, 1.5), (20.0, -50.0, 5.0))
-"""Of ball_002."""
+"""Affine of ball_002."""
 HU = np.random.default_rng(0).integers(-1000, 1000, SHAPE).astype(np.int16)
 CUBE = np.zeros(SHAPE, np.uint8)
 CUBE[10:14, 10:14, 10:14] = 1
@@ -29,41 +32,41 @@ def label(dataset: Path) -> Path:
 
 
 def set_image(array: np.ndarray, affine: np.ndarray = AFFINE):
-    """Another image in the place of the case's."""
+    """Replace the image of the case."""
     return lambda dataset: write_nifti(image(dataset), array, affine)
 
 
 def set_label(array: np.ndarray, affine: np.ndarray = AFFINE):
-    """Another label in the place of the case's."""
+    """Replace the label file of the case."""
     return lambda dataset: write_nifti(label(dataset), array, affine)
 
 
 def with_value(value: float, dtype: type = np.float32) -> np.ndarray:
-    """Zeros with one odd voxel."""
+    """Return zeros with one voxel of this value."""
     array = np.zeros(SHAPE, dtype)
     array[3, 4, 5] = value
     return array
 
 
 def content(which, text: bytes):
-    """A file of other content."""
+    """Replace the bytes of a file."""
     return lambda dataset: which(dataset).write_bytes(text)
 
 
 def cut(which, keep: int):
-    """Only the first bytes of a file, or all but the last where `keep` is negative."""
+    """Keep only the first `keep` bytes of a file; with a negative `keep`, remove that many bytes at its end."""
     return lambda dataset: which(dataset).write_bytes(which(dataset).read_bytes()[:keep])
 
 
 def flip(dataset: Path) -> None:
-    """One bit of a packed image."""
+    """Change one bit of the compressed image."""
     packed = bytearray(image(dataset).read_bytes())
     packed[len(packed) // 2] ^= 4
     image(dataset).write_bytes(packed)
 
 
 def patch(offset: int, value: bytes):
-    """Other bytes in the image's header."""
+    """Replace bytes of the image's header."""
 
     def change(dataset: Path) -> None:
         raw = bytearray(gzip.decompress(image(dataset).read_bytes()))
@@ -74,28 +77,28 @@ def patch(offset: int, value: bytes):
 
 
 def pixdim(axis: int, value: float):
-    """Another spacing in the header."""
+    """Replace one spacing in the header; `axis` counts from 1."""
     return patch(76 + 4 * axis, np.float32(value).tobytes())
 
 
 def sform(*rows: tuple[float, ...]):
-    """Another affine in the header."""
+    """Replace the sform in the header; its three rows have four numbers each."""
     return patch(280, np.array(rows, np.float32).tobytes())
 
 
 def short_gzip(dataset: Path) -> None:
-    """A whole gzip file that holds fewer voxels than its header says."""
+    """Make the image a valid gzip file with fewer voxels than its header says."""
     raw = gzip.decompress(image(dataset).read_bytes())
     image(dataset).write_bytes(gzip.compress(raw[:-100]))
 
 
 def unpacked(dataset: Path) -> None:
-    """A plain NIfTI file named as a packed one."""
+    """Decompress the image, but keep its name, which ends in `.nii.gz`."""
     image(dataset).write_bytes(gzip.decompress(image(dataset).read_bytes()))
 
 
 def plain_cut(dataset: Path) -> None:
-    """A plain NIfTI file that is too short."""
+    """Replace the image by an uncompressed NIfTI file that is too short."""
     path = image(dataset).with_name("ball_002.nii")
     path.write_bytes(gzip.decompress(image(dataset).read_bytes())[:-100])
     image(dataset).unlink()
@@ -107,7 +110,7 @@ def colours(dataset: Path) -> None:
 
 
 def as_format(suffix: str, damage=lambda _: None):
-    """The image in another format, and damaged."""
+    """Write the image in another format, and damage it."""
 
     def change(dataset: Path) -> None:
         path = image(dataset).with_name(f"ball_002{suffix}")
@@ -153,7 +156,7 @@ def same_file(dataset: Path) -> None:
 
 
 def description(**fields: Any):
-    """Fields of dataset.json replaced; None takes one away."""
+    """Replace fields of dataset.json; a field whose value is None is removed."""
 
     def change(found: dict) -> None:
         found.update(fields)
@@ -168,14 +171,14 @@ def raw_description(text: str):
 
 
 def training(change):
-    """The list of cases changed in place."""
+    """Change the list of cases in dataset.json in place."""
     return lambda dataset: edit_json(
         dataset / "dataset.json", lambda found: change(found["training"])
     )
 
 
 def nnunet(change=lambda _: None):
-    """The folder as nnU-Net has it, and damaged."""
+    """Change dataset.json to nnU-Net's format, and damage the folder."""
 
     def rewrite(dataset: Path) -> None:
         found = json.loads((dataset / "dataset.json").read_text())
@@ -188,27 +191,27 @@ def nnunet(change=lambda _: None):
 
 
 def copy_image(name: str):
-    """A copy of the case's image under another name."""
+    """Copy the image of the case to another name."""
     return lambda dataset: (
         image(dataset).with_name(name).write_bytes(image(dataset).read_bytes()) and None
     )
 
 
 def scaled(dataset: Path) -> None:
-    """Intensities that overflow when they are scaled."""
+    """Give the image intensities that overflow when they are scaled."""
     volume = nib.Nifti1Image(np.full(SHAPE, 30000, np.int16), AFFINE)
     volume.header.set_slope_inter(1e38, 0)
     nib.save(volume, image(dataset))
 
 
 def same_as_another(dataset: Path) -> None:
-    """The scan and label of case ball_001."""
+    """Replace the image and label of the case by those of ball_001."""
     for path in (image(dataset), label(dataset)):
         path.write_bytes(path.with_name("ball_001.nii.gz").read_bytes())
 
 
 def sheared(dataset: Path) -> None:
-    """Image and label on axes that are not at right angles."""
+    """Give image and label axes that are not at right angles."""
     leaning = AFFINE.copy()
     leaning[:3, 2] += AFFINE[:3, 0] * 0.25
     set_image(HU, leaning)(dataset)

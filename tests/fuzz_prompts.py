@@ -1,8 +1,11 @@
-"""Damaged click files of every kind: each ends in clicks on the scan or in one line that says what is wrong.
+"""Read damaged click files of every kind.
+
+Each must give clicks on the scan, or an error of one line that says what is wrong.
 
     .venv/bin/python -m tests.fuzz_prompts [NUMBER] [SEED]
 
-prints JSON: how many files were read, refused, and refused with which words. A traceback ends it.
+prints JSON: how many files were read, how many were refused, and the most common errors. Any other exception ends it
+with a traceback.
 """
 
 import collections
@@ -35,7 +38,7 @@ TOKENS = (
 
 
 def corpus(folder: Path) -> dict[str, bytes]:
-    """Sound files of every kind by suffix-bearing name."""
+    """Return the content of valid files of every kind, by file name with its suffix."""
     files = [path for path in FILES.iterdir() if path.suffix != ".md"]
     files += write_everywhere(folder, np.array((20, 30, 10)), AFFINE)
     write_points(folder / "all.json", {"scan": (Click((1, 2, 3)),)}, {"scan": STORED})
@@ -46,7 +49,7 @@ def corpus(folder: Path) -> dict[str, bytes]:
 
 
 def damage(content: bytes, rng: random.Random, others: list[bytes]) -> bytes:
-    """Cut, repeat, overwrite, splice or fill with tokens, once to a few times."""
+    """Damage bytes one to eight times: cut, delete, repeat, overwrite, or insert parts of another file or a token."""
     for _ in range(rng.choice((1, 1, 1, 1, 2, 3, 8))):
         at = rng.randrange(len(content) + 1)
         to = min(len(content), at + rng.choice((0, 1, 1, 2, 5, 20, 200)))
@@ -70,7 +73,7 @@ def damage(content: bytes, rng: random.Random, others: list[bytes]) -> bytes:
 
 
 def damage_json(content: bytes, rng: random.Random) -> bytes:
-    """Change a JSON document where it stays one."""
+    """Change values of a JSON document at random; it stays valid JSON."""
     document = json.loads(content)
     for _ in range(rng.choice((1, 2, 4))):
         change_at_random(document, rng)
@@ -78,7 +81,7 @@ def damage_json(content: bytes, rng: random.Random) -> bytes:
 
 
 def try_file(path: Path, space: str | None) -> str:
-    """What becomes of one file: `read`, or the words of its error without names and numbers."""
+    """Read one file, and return `read` or the first six words of its error without the path."""
     try:
         gathered = gather_prompts(path, space=space, scans=("scan",))  # type: ignore[arg-type]
         reasons = list(gathered.broken.values())
@@ -96,7 +99,11 @@ def try_file(path: Path, space: str | None) -> str:
 
 
 def fuzz(number: int, seed: int, folder: Path) -> collections.Counter[str]:
-    """Try `number` damaged files; raises what a reader should not have raised."""
+    """Read `number` damaged files, and return how often each result of `try_file` occurred.
+
+    Raises:
+        Exception: What a reader raised besides its own errors.
+    """
     rng = random.Random(seed)
     files = corpus(folder)
     names, others = sorted(files), list(files.values())
@@ -120,7 +127,7 @@ def fuzz(number: int, seed: int, folder: Path) -> collections.Counter[str]:
 
 
 def main() -> None:
-    """Print what became of the files."""
+    """Read damaged files, and print how many were read and refused."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     began = time.monotonic()

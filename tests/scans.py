@@ -1,4 +1,4 @@
-"""Scans in every format, written for tests: the same array and affine as NIfTI, NRRD, MetaImage or DICOM slices."""
+"""Write the same array and affine as NRRD, MetaImage or DICOM slices, for tests."""
 
 import locale
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ SERIES = "1.2.826.0.1.3680043.2.1125.1.1"
 
 
 def itk_image(array: NDArray, affine: NDArray[np.float64]) -> sitk.Image:
-    """An array (I, J, K) on a RAS affine as an ITK image."""
+    """Return an ITK image of an array (I, J, K) with an affine to RAS millimetres."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     image.SetSpacing(spacing.tolist())
@@ -24,7 +24,7 @@ def itk_image(array: NDArray, affine: NDArray[np.float64]) -> sitk.Image:
 
 
 def write_itk(path: Path, array: NDArray, affine: NDArray[np.float64]) -> Path:
-    """Write `.nrrd`, `.mha` or `.mhd`."""
+    """Write a `.nrrd`, `.mha` or `.mhd` file, and return `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     sitk.WriteImage(itk_image(array, affine), str(path), useCompression=path.suffix == ".nrrd")
     return path
@@ -41,16 +41,17 @@ def write_dicom(
     names: Mapping[int, str] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write one file a slice, under names whose order is none of the slices' places.
+    """Write one file per slice; the order of the file names is not that of the slices' positions.
 
     Args:
-        folder: Made where it is missing.
-        array: (I, J, K), the numbers as stored in the files.
-        affine: Voxel to RAS millimetres; its third column may lean, as a tilted gantry's does.
+        folder: Folder for the files, which is made if it is missing.
+        array: Numbers as stored in the files, before rescaling, (I, J, K).
+        affine: Affine from voxels to RAS millimetres; its third column may be oblique to the slices, as for a tilted
+            gantry.
         series: SeriesInstanceUID.
         description: SeriesDescription.
-        rescale: Slope and intercept of each slice, repeated over the slices.
-        names: File names by slice; the slices left out of it are not written.
+        rescale: Pairs of slope and intercept, which the slices use in turn.
+        names: File name by slice; slices without a name are not written.
         tags: More DICOM tags.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,16 +89,18 @@ def write_dicom(
         writer.SetFileName(str(folder / name))
         before = locale.setlocale(locale.LC_ALL)
         writer.Execute(image)
-        locale.setlocale(
-            locale.LC_ALL, before
-        )  # GDCM's writer leaves C behind, for the whole process
+        # GDCM's writer sets the locale of the whole process to C, in which all text is ASCII.
+        locale.setlocale(locale.LC_ALL, before)
         _rescale(folder / name, slope, intercept)
-    locale.setlocale(locale.LC_ALL, before)  # writing DICOM sets it to C: all text would be ASCII
+    locale.setlocale(locale.LC_ALL, before)
     return folder
 
 
 def _rescale(path: Path, slope: float, intercept: float) -> None:
-    """Set what a reader does to the stored numbers; SimpleITK's writer would undo it in the numbers."""
+    """Set the slope and intercept in a DICOM file, without changing the stored numbers.
+
+    They are set in the file's bytes, because SimpleITK's writer would change the stored numbers to match them.
+    """
     content = path.read_bytes()
     for element, number in ((b"\x52\x10", intercept), (b"\x53\x10", slope)):
         text = f"{number:g}".encode()

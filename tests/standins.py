@@ -1,4 +1,4 @@
-"""Networks that know the answer, so that what is built round a network is tested alone."""
+"""Networks with known answers, so that the code around a network is tested without training one."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from promise_cli.session.predictor import Predictor
 
 
 class StandIn(torch.nn.Module):
-    """In place of a trained network; counts how often each half is asked."""
+    """Base of networks that replace a trained one; it counts how often encoder and decoder are called."""
 
     encoded = decoded = 0
 
@@ -28,7 +28,10 @@ class StandIn(torch.nn.Module):
 
 
 class PerfectWindow(StandIn):
-    """All bright voxels of the window that hang together with a foreground click; bright without a click."""
+    """A network that answers with the bright voxels of a window that are connected to a foreground click.
+
+    Without a foreground click, it answers with all bright voxels.
+    """
 
     def forward(
         self, patch: torch.Tensor, clicks: torch.Tensor, signs: torch.Tensor
@@ -47,7 +50,7 @@ class PerfectWindow(StandIn):
 
 
 def plan_of(patch_size: int, **changes: Any) -> Plan:
-    """A plan for CT whose targets have -100 to 200 HU, 1 mm; 50 HU becomes 0."""
+    """Return a plan for CT with a spacing of 1 mm, which clips to -100 to 200 HU and maps 50 HU to 0."""
     fields: dict[str, Any] = {
         "dataset": "Task98_Balls",
         "target_label": 1,
@@ -62,13 +65,13 @@ def plan_of(patch_size: int, **changes: Any) -> Plan:
 
 
 def predictor_of(patch_size: int, *networks: torch.nn.Module, **changes: Any) -> Predictor:
-    """A predictor with these networks on the CPU."""
+    """Return a predictor with these networks, on the CPU."""
     plan = plan_of(patch_size, **changes)
     return Predictor(plan, networks, torch.device("cpu"), (Path("stand-in"),))  # type: ignore[arg-type]
 
 
 def teach_bright(checkpoint: Path) -> None:
-    """Give a tiny network's checkpoint weights that outline the balls: what is brighter than 25 HU."""
+    """Replace the weights in a checkpoint of a tiny network, so that it outlines all voxels brighter than 25 HU."""
     content = torch.load(checkpoint, weights_only=True)
     head1, head2 = (
         content["weights"][f"mask_decoder.{name}.weight"] for name in ("head1", "head2")

@@ -26,14 +26,16 @@ def _run(dataset: Path, *options: str):
 
 IMAGES = [
     (lambda folder: d.image(folder).unlink(), f"{IMAGE}: no such image, but ball_002.nii.gz is listed as its label; add"
-     " the image or take the case out of dataset.json"),
+     " the image or remove the case from dataset.json"),
     (d.content(d.image, b""), f"{IMAGE}: not readable as NIfTI (the file is empty); copy or export it again"),
-    (d.content(d.image, b"no scan"), f"{IMAGE}: not readable as NIfTI (it is not packed with gzip, as its name says);"
+    (d.content(d.image, b"no scan"), f"{IMAGE}: not readable as NIfTI (it is not compressed with gzip, although"
+     " its name ends in .gz); copy or export it again"),
+    (d.unpacked, f"{IMAGE}: not readable as NIfTI (it is not compressed with gzip, although its name ends in .gz);"
      " copy or export it again"),
-    (d.unpacked, f"{IMAGE}: not readable as NIfTI (it is not packed with gzip, as its name says); copy or export it"
+    (d.cut(d.image, 3000), f"{IMAGE}: truncated or damaged (the compressed data end too early); copy or download it"
      " again"),
-    (d.cut(d.image, 3000), f"{IMAGE}: truncated or damaged (the packed data end too soon); copy or download it again"),
-    (d.cut(d.image, -5), f"{IMAGE}: truncated or damaged (the packed data end too soon); copy or download it again"),
+    (d.cut(d.image, -5), f"{IMAGE}: truncated or damaged (the compressed data end too early); copy or download it"
+     " again"),
     (d.flip, f"{IMAGE}: truncated or damaged (Error -3 while decompressing data: incorrect data check); copy or"
      " download it again"),
     (d.short_gzip, f"{IMAGE}: truncated or damaged (29372 of 29472 bytes); copy or download it again"),
@@ -45,44 +47,47 @@ IMAGES = [
     (d.set_image(d.HU[..., 0]), f"{IMAGE}: expected a 3D scan with one channel, found 28 x 26; extract one volume"),
     (d.set_image(np.stack([d.HU, d.HU], -1)), f"{IMAGE}: expected a 3D scan with one channel, found 28 x 26 x 20 x 2;"
      " extract one volume"),
-    (d.colours, f"{IMAGE}: holds [('R', 'u1'), ('G', 'u1'), ('B', 'u1')] values, not one number a voxel; convert it"),
-    (d.set_image(np.zeros(d.SHAPE, np.complex64)), f"{IMAGE}: holds complex64 values, not one number a voxel; convert"
+    (d.colours, f"{IMAGE}: holds [('R', 'u1'), ('G', 'u1'), ('B', 'u1')] values, not one number per voxel; convert it"),
+    (d.set_image(np.zeros(d.SHAPE, np.complex64)), f"{IMAGE}: holds complex64 values, not one number per voxel; convert"
      " it"),
     (d.patch(42, b"\x00\x7f\x00\x7f\x00\x7f"), f"{IMAGE}: truncated or damaged (the header promises 68732328083808"
-     " bytes, the file cannot hold more than {most}); copy or download it again"),
+     " bytes, but the file cannot hold more than {most}); copy or download it again"),
     (d.patch(42, b"\0\0"), f"{IMAGE}: a grid of 0 x 26 x 20 voxels is empty; repair the header"),
-    (d.pixdim(1, 0), f"{IMAGE}: the header says voxels of 0 x 0.9 x 1.5 mm, which cannot be; correct its pixdim"),
-    (d.pixdim(2, -0.9), f"{IMAGE}: the header says voxels of 1 x -0.9 x 1.5 mm, which cannot be; correct its pixdim"),
+    (d.pixdim(1, 0), f"{IMAGE}: the header gives a voxel size of 0 x 0.9 x 1.5 mm, which is impossible;"
+     " correct its pixdim"),
+    (d.pixdim(2, -0.9), f"{IMAGE}: the header gives a voxel size of 1 x -0.9 x 1.5 mm, which is impossible;"
+     " correct its pixdim"),
     (d.sform((0, 0, 0, 1), (0, 1, 0, 1), (0, 0, 1, 1)), f"{IMAGE}: the affine {SINGULAR} cannot be inverted; repair"
      " the header"),
     (d.sform((np.nan, 0, 0, 1), (0, 1, 0, 1), (0, 0, 1, 1)), f"{IMAGE}: the affine"
      f" {SINGULAR.replace('0.0', 'nan', 1)} cannot be inverted; repair the header"),
-    (d.set_image(d.HU, d.AFFINE @ np.diag([1000, 1000, 1000, 1])), f"{IMAGE}: voxels of 1000 x 900 x 1500 mm, which"
-     " cannot be; correct the header's units"),
+    (d.set_image(d.HU, d.AFFINE @ np.diag([1000, 1000, 1000, 1])), f"{IMAGE}: a voxel size of 1000 x 900 x 1500 mm"
+     " is impossible; correct the header's units"),
     (d.as_format(".png"), "imagesTr/ball_002.png: not a scan; scans and labels end in .nii.gz, .nii, .nrrd, .mha or"
      " .mhd, or are a folder of DICOM slices"),
-    (d.as_format(".nrrd", d.cut_path), "imagesTr/ball_002.nrrd: truncated or damaged (the packed data end too soon);"
-     " copy or download it again"),
+    (d.as_format(".nrrd", d.cut_path), "imagesTr/ball_002.nrrd: truncated or damaged (the compressed data end too"
+     " early); copy or download it again"),
     (d.as_format(".mha", d.cut_path), "imagesTr/ball_002.mha: truncated or damaged (29020 of 29120 bytes); copy or"
      " download it again"),
-    (d.as_format(".mha", d.respace), "imagesTr/ball_002.mha: the header says voxels of 1 x 0 x 1.5 mm, which cannot"
-     " be; correct it"),
+    (d.as_format(".mha", d.respace), "imagesTr/ball_002.mha: the header gives a voxel size of 1 x 0 x 1.5 mm, which"
+     " is impossible; correct it"),
     (d.as_format(".mhd", lambda path: path.with_suffix(".raw").unlink()), "imagesTr/ball_002.mhd: its voxels are in"
      " {folder}/imagesTr/ball_002.raw, which is missing; add it"),
     (d.as_format("", d.two_series), "imagesTr/ball_002: holds 2 DICOM series (1.2.3 'soft' with 4 slices; 1.2.4 'lung'"
      " with 1 slices); keep one of them in the folder"),
     (d.as_format("", d.missing_slices), "imagesTr/ball_002: 2 of 20 slices are missing (the first between s06 and s09,"
      " 4.5 mm apart instead of 1.5); export the series again"),
-    (d.as_format("", lambda path: path.mkdir()), "imagesTr/ball_002: a folder without DICOM slices; give a scan or"
-     " such a folder"),
+    (d.as_format("", lambda path: path.mkdir()), "imagesTr/ball_002: no DICOM slices in this folder; give a scan file"
+     " or a folder of slices"),
 ]  # fmt: skip
 
 LABELS = [
-    (lambda folder: d.label(folder).unlink(), f"{LABEL}: no such label for image ball_002.nii.gz; add the label or take"
-     " the case out of dataset.json"),
+    (lambda folder: d.label(folder).unlink(), f"{LABEL}: no such label for image ball_002.nii.gz; add the label or"
+     " remove the case from dataset.json"),
     (lambda folder: d.label(folder).rename(folder / "labelsTr" / "stray.nii.gz"), f"{LABEL}: no such label for image"
-     " ball_002.nii.gz; add the label or take the case out of dataset.json (1 more bad cases: stray)"),
-    (d.cut(d.label, 150), f"{LABEL}: truncated or damaged (the packed data end too soon); copy or download it again"),
+     " ball_002.nii.gz; add the label or remove the case from dataset.json (1 more bad cases: stray)"),
+    (d.cut(d.label, 150), f"{LABEL}: truncated or damaged (the compressed data end too early); copy or download it"
+     " again"),
     (d.set_label(np.ones((28, 26, 21), np.uint8)), f"{LABEL}: 28 x 26 x 21 voxels, but its image has 28 x 26 x 20;"
      f" {ON_THE_GRID}"),
     (d.set_label(d.CUBE, affine_of("PIR", (1, 0.9, 1.5), (23, -50, 5))), f"{LABEL}: its corners lie up to 3 mm from"
@@ -116,27 +121,28 @@ DESCRIPTIONS = [
      " fix or recreate the file"),
     (d.raw_description("[]"), "dataset.json: expected an object with labels and training, found list"),
     (d.description(labels=None), "dataset.json: no labels; expected for example {'0': 'background', '1': 'tumour'}"),
-    (d.description(labels={"0": "background"}), "dataset.json: labels names nothing but background"),
-    (d.description(labels={"tumour": "one"}), "dataset.json: label 'tumour': 'one' names no whole number"),
+    (d.description(labels={"0": "background"}), "dataset.json: labels has no entry besides background; add the"
+     " target"),
+    (d.description(labels={"tumour": "one"}), "dataset.json: label 'tumour': 'one' is not a whole number; correct it"),
     (d.description(labels={"whole": [1, 2]}), "dataset.json: label 'whole' is a region of several values [1, 2]; give"
      " each label one whole number"),
     (d.description(labels={"1": "tumour", "01": "cyst"}), "dataset.json: label value 1 is named twice (tumour, cyst);"
      " name it once"),
     (d.description(training=None, dataset={"../out": {"images": [IMAGE], "label": LABEL}}), f"{IMAGE}: '../out'"
      " cannot be the name of a case; rename it"),
-    (d.description(training={}), "dataset.json: training is no list of images and labels; correct it"),
-    (d.description(training=[]), "dataset.json: training lists no case"),
+    (d.description(training={}), "dataset.json: training is not a list of images and labels; correct it"),
+    (d.description(training=[]), "dataset.json: training lists no case; list at least one"),
     (d.training(lambda cases: cases[1].pop("label")), "dataset.json: training entry"
-     " {'image': './imagesTr/ball_002.nii.gz'} lacks image or label"),
+     " {'image': './imagesTr/ball_002.nii.gz'} has no image or no label; add it"),
     (d.training(lambda cases: cases.append(cases[1])), "dataset.json: case ball_002 is listed twice in training; list"
      " it once"),
     (d.nnunet(d.copy_image("ball_002.nii")), f"{IMAGE}: the same case as ball_002.nii; keep one of the two"),
     (d.nnunet(lambda folder: d.label(folder).unlink()), f"{IMAGE}: image without label; add {LABEL} or remove it"),
     (d.nnunet(lambda folder: shutil.rmtree(folder / "labelsTr")), "labelsTr: no such folder"),
-    (d.nnunet(d.description(file_ending=".png")), f"dataset.json: file_ending '.png' is not read; {FORMATS}"),
+    (d.nnunet(d.description(file_ending=".png")), f"dataset.json: file_ending '.png' is not supported; {FORMATS}"),
     (d.nnunet(lambda folder: d.copy_image("ball_002_0000.nii.gz")(folder) or d.image(folder).rename(
-        folder / "imagesTr" / "ball_002_0001.nii.gz")), "imagesTr/ball_002_0001.nii.gz: channel 2 of case ball_002; a"
-     " scan here has one channel: keep one file a case"),
+        folder / "imagesTr" / "ball_002_0001.nii.gz")), "imagesTr/ball_002_0001.nii.gz: channel 2 of case"
+     " ball_002, but a scan must have one channel; keep one file per case"),
 ]  # fmt: skip
 
 
@@ -182,7 +188,7 @@ def test_a_bad_option_ends_in_exactly_this_line(dataset: Path, options, line: st
         ({"target_label": 0}, "target_label must be at least 1, found 0"),
         (
             {"target_label": 7},
-            "target_label 7 is no label of dataset.json; correct it, or add --overwrite to plan anew",
+            "target_label 7 is not a label of dataset.json; correct it, or add --overwrite to plan anew",
         ),
     ],
 )
@@ -208,10 +214,10 @@ def test_a_mistake_in_a_plan_ends_in_exactly_this_line(
         (d.set_image((d.HU / 500).astype(np.float32)), "intensities from -2 to 1.998 in a CT scan: normalised instead"
          " of HU?"),
         (d.set_image(d.HU * 0 - 5), "every voxel is -5; is this the scan?"),
-        (d.pixdim(1, 1.4), "the header says voxels of 1.4 x 0.9 x 1.5 mm, its affine 1 x 0.9 x 1.5 mm; the affine is"
-         " taken"),
-        (d.same_as_another, "the same scan as case ball_001; both may come into different folds"),
-        (d.sheared, "axes miss the right angle by 9.46 degrees (a tilted gantry?); the affine is kept as it is"),
+        (d.pixdim(1, 1.4), "the header gives a voxel size of 1.4 x 0.9 x 1.5 mm, its affine 1 x 0.9 x 1.5 mm; the"
+         " affine is used"),
+        (d.same_as_another, "the same scan as case ball_001; they may be put into different folds"),
+        (d.sheared, "axes differ from right angles by 9.46 degrees (a tilted gantry?); the affine is kept as it is"),
     ],
 )  # fmt: skip
 def test_what_is_only_odd_is_one_line_of_the_table_and_of_the_fingerprint(

@@ -116,19 +116,20 @@ def _two_images(dataset: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_second_channel, "imagesTr/ball_003_0001.nii.gz: channel 2 of case ball_003; a scan here has one channel:"
-         " keep one file a case"),
+        (_second_channel, "imagesTr/ball_003_0001.nii.gz: channel 2 of case ball_003, but a scan must have one"
+         " channel; keep one file per case"),
         (_no_label_of_nnunet, "imagesTr/ball_004_0000.nii.gz: image without label; add labelsTr/ball_004.nii.gz or"
          " remove it"),
         (_region, "dataset.json: label 'whole' is a region of several values [1, 2]; give each label one whole"
          " number"),
         (_no_scan_of_that_ending, "imagesTr: no scan ending in .nrrd; scans end in .nii.gz, .nii, .nrrd, .mha or"
          " .mhd, or are a folder of DICOM slices"),
-        (lambda dataset: _as_nnunet(dataset, file_ending=".png"), "dataset.json: file_ending '.png' is not read;"
+        (lambda dataset: _as_nnunet(dataset, file_ending=".png"), "dataset.json: file_ending '.png' is not supported;"
          " scans end in .nii.gz, .nii, .nrrd, .mha or .mhd, or are a folder of DICOM slices"),
-        (lambda dataset: _as_nnunet(dataset, modality=5), "dataset.json: modality 5 is no name; write for example"
+        (lambda dataset: _as_nnunet(dataset, modality=5), "dataset.json: modality 5 is not a name; write for example"
          " {'0': 'CT'}"),
-        (_two_images, "dataset.json: case one has 2 images; a scan here has one channel: list one image a case"),
+        (_two_images, "dataset.json: case one has 2 images, but a scan must have one channel; list one"
+         " image per case"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_folder_of_nnunet_is_named(dataset: Path, damage, message) -> None:
@@ -205,14 +206,14 @@ def _no_cases(dataset: Path) -> None:
     ("damage", "message"),
     [
         (_remove_image, "imagesTr/ball_002.nii.gz: no such image, but ball_002.nii.gz is listed as its label;"
-         " add the image or take the case out of dataset.json"),
+         " add the image or remove the case from dataset.json"),
         (_remove_label, "labelsTr/ball_002.nii.gz: no such label for image ball_002.nii.gz; add the label or"
-         " take the case out of dataset.json"),
+         " remove the case from dataset.json"),
         (_stray_label, "labelsTr/ball_009.nii.gz: label without image; add imagesTr/ball_009.nii.gz or remove"
          " the label"),
         (_list_twice, "dataset.json: case ball_001 is listed twice in training; list it once"),
         (_no_labels, "dataset.json: no labels; expected for example {'0': 'background', '1': 'tumour'}"),
-        (_no_cases, "dataset.json: training lists no case"),
+        (_no_cases, "dataset.json: training lists no case; list at least one"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_folder_is_named(dataset: Path, damage, message: str) -> None:

@@ -114,7 +114,7 @@ def test_volumes_of_sheared_voxels_are_theirs(tmp_path):
     report = evaluate(tmp_path / "masks", tmp_path / "labels", workers=0)
     assert report.cases[0].reference_ml == pytest.approx(64 * 3 / 1000)
     (note,) = report.notes
-    assert note.startswith("label of a: axes miss the right angle by ")
+    assert note.startswith("label of a: axes differ from right angles by ")
 
 
 def test_missing_and_empty_cases_of_the_other_set_are_told(folders):

@@ -132,5 +132,5 @@ def test_a_scan_of_an_impossible_size_does_not_stop_the_others(
         if failure.case_id == "big"
     ]
     assert failure.reason == (
-        f"{path}: 99999 x 9 x 9 voxels; an axis of more than 32767 cannot be, repair the header"
+        f"{path}: 99999 x 9 x 9 voxels, but an axis has at most 32767; repair the header"
     )

@@ -110,7 +110,7 @@ def test_a_case_gone_bad_later_may_be_skipped_and_leaves_the_kept_folds(
     assert [set(fold.test) for fold in after.folds] == [
         set(fold.test) - {"ball_002"} for fold in before.folds
     ]
-    assert "splits.json: bad cases leave its folds: ball_002" in capsys.readouterr().err
+    assert "splits.json: bad cases are removed from its folds: ball_002" in capsys.readouterr().err
 
 
 def test_a_file_of_folds_may_name_a_case_that_is_skipped(dataset: Path, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_cases_left_out_are_recorded_with_the_reason(dataset: Path, tmp_path: Pa
         ("ball_005", ("labelsTr/ball_005.nii.gz: its corners lie up to 71.6 mm from those of its image (spacing or"
                       " affine differ); export the label on the image's grid",)),
         ("ball_006", ("imagesTr/ball_006.nii.gz: no such image, but ball_006.nii.gz is listed as its label; add"
-                      " the image or take the case out of dataset.json",)),
+                      " the image or remove the case from dataset.json",)),
     ]  # fmt: skip
     names = ("ball_001", "ball_003", "ball_004", "ball_007", "ball_008")
     assert done.plan.cases == tuple(case.case_id for case in done.fingerprint.cases) == names

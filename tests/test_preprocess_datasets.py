@@ -21,8 +21,8 @@ def test_a_plan_made_from_other_cases_is_kept_and_the_user_told(
     write_dataset(dataset, 7)
     preprocess(str(dataset), root=tmp_path, workers=0)
     assert (
-        "warning: the plan kept was made from 6 cases, not from the 7 there are now; --overwrite plans anew"
-        in capsys.readouterr().err.splitlines()
+        "warning: the existing plan was made from 6 cases, but the dataset now has 7; the plan is kept,"
+        " --overwrite plans anew" in capsys.readouterr().err.splitlines()
     )
 
 
@@ -99,10 +99,10 @@ def test_all_that_is_wrong_stands_in_one_table(dataset: Path, tmp_path: Path, ca
         f"  case      severity  problem (paths below {dataset})",
         "  ball_002  error     labelsTr/ball_002.nii.gz: the label is empty: no voxel of 1 (tumour); correct it, or"
         " leave the case out with --skip-bad",
-        "  ball_004  error     imagesTr/ball_004.nii.gz: truncated or damaged (the packed data end too soon); copy or"
-        " download it again",
-        "  ball_005  error     labelsTr/ball_005.nii.gz: no such label for image ball_005.nii.gz; add the label or take"
-        " the case out of dataset.json",
+        "  ball_004  error     imagesTr/ball_004.nii.gz: truncated or damaged (the compressed data end too early); copy"
+        " or download it again",
+        "  ball_005  error     labelsTr/ball_005.nii.gz: no such label for image ball_005.nii.gz; add the label or"
+        " remove the case from dataset.json",
         "  ball_006  warning   imagesTr/ball_006.nii.gz: intensities from 0 to 255 in a CT scan: windowed or shifted"
         " instead of HU?",
     ]
@@ -130,7 +130,7 @@ def test_a_kept_plan_of_another_modality_is_told(
     edit_json(dataset / "dataset.json", lambda content: content.update(modality={"0": "MRI"}))
     preprocess(str(dataset), root=tmp_path, workers=0)
     assert (
-        "planned for CT, dataset.json now says MRI; kept: --overwrite plans anew"
+        "planned for CT, but dataset.json now says MRI; the plan is kept, --overwrite plans anew"
         in capsys.readouterr().err
     )
 

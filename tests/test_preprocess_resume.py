@@ -144,7 +144,7 @@ def test_a_plan_changed_by_another_command_stops_this_one(fresh: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         make_cases(cases[1:2], done.plan, done.folder, fresh, workers=0, overwrite=False)
     assert str(caught.value) == (
-        f"{done.folder}/plans.json: was changed while this command worked; let one command end, then run it again"
+        f"{done.folder}/plans.json: was changed by another command; let that command end, then run this one again"
     )
 
 

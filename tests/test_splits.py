@@ -72,7 +72,7 @@ def test_the_packaged_ids_are_those_that_were_handed_over(name: str) -> None:
 def test_published_folds_leave_out_what_is_not_at_hand() -> None:
     ids = _published_ids("Task10_Colon")[:100]
     splits = splits_of_dataset("Task10_Colon", ids)
-    assert "26 of their cases are not at hand" in splits.source
+    assert "26 of their cases are missing here" in splits.source
     assert sorted(case for fold in splits.folds for case in fold.test) == sorted(ids)
 
 
@@ -97,7 +97,7 @@ def test_nnunets_folds_are_read_and_their_val_cases_test(tmp_path: Path) -> None
 def test_an_unknown_case_or_one_listed_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "splits.json"
     path.write_text(json.dumps({"source": "", "folds": [{"train": ["x"], "val": [], "test": []}]}))
-    with pytest.raises(DatasetError, match="fold 0 names case x, which the dataset lacks"):
+    with pytest.raises(DatasetError, match="fold 0 names case x, which is not in the dataset"):
         splits_of_dataset("Task01", IDS, path)
     path.write_text(
         json.dumps({"source": "", "folds": [{"train": IDS[:1], "val": [], "test": IDS[:1]}]})

@@ -101,7 +101,7 @@ def test_a_plan_keeps_its_labels_until_it_is_overwritten(halves: Path) -> None:
     ):
         preprocess("97", target_label="1", workers=0)
     edit_json(first.folder / "plans.json", lambda it: it.update(target_labels=[1, 9]))
-    with pytest.raises(PlanError, match=r"target_labels 9 is no label of dataset\.json"):
+    with pytest.raises(PlanError, match=r"target_labels 9 is not a label of dataset\.json"):
         preprocess("97", workers=0)
     anew = preprocess("97", target_label="1", workers=0, overwrite=True)
     assert (anew.plan.labels, anew.num_new) == ((1,), 6)

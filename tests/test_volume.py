@@ -206,7 +206,7 @@ def test_a_flipped_byte_in_a_packed_file_is_noticed(tmp_path: Path) -> None:
 def test_colours_and_complex_numbers_are_no_intensities(tmp_path: Path, dtype) -> None:
     path = write_nifti(tmp_path / "scan.nii.gz", np.zeros((3, 3, 3), dtype), np.eye(4))
     for read in (read_volume, read_label, read_grid):
-        with pytest.raises(VolumeError, match="not one number a voxel; convert it"):
+        with pytest.raises(VolumeError, match="not one number per voxel; convert it"):
             read(path)
 
 
@@ -225,7 +225,7 @@ def test_a_spacing_in_other_units_is_refused(tmp_path: Path, spacing: tuple) -> 
     path = write_nifti(
         tmp_path / "scan.nii.gz", np.zeros((3, 3, 3), np.int16), np.diag([*spacing, 1.0])
     )
-    with pytest.raises(VolumeError, match="which cannot be; correct the header's units"):
+    with pytest.raises(VolumeError, match="is impossible; correct the header's units"):
         read_grid(path)
 
 

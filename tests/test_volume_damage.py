@@ -62,7 +62,7 @@ def _torn_slice(path: Path) -> None:
     ("damage", "message"),
     [
         (lambda path: path.mkdir(),
-         ": a folder without DICOM slices; give a scan or such a folder"),
+         ": no DICOM slices in this folder; give a scan file or a folder of slices"),
         (_missing_slices,
          ": 3 of 10 slices are missing (the first between s2.dcm and s4.dcm, 5 mm apart instead of 2.5);"
          " export the series again"),
@@ -75,11 +75,11 @@ def _torn_slice(path: Path) -> None:
         (_two_sizes,
          ": slices of different size (s0.dcm of 7 x 6, small.dcm of 5 x 6); keep those of one kind"),
         (_uneven,
-         ": the slices lie unevenly, up to 0.375 mm from even distances of 2.5 mm; resample the scan to even"
-         " slices"),
+         ": the slices are unevenly spaced, up to 0.375 mm away from even steps of 2.5 mm; resample the scan to even"
+         " steps"),
         (_torn_slice,
-         "/s2.dcm: not readable as a DICOM slice (Cannot read requested file); export the series again or take"
-         " the file out"),
+         "/s2.dcm: not readable as a DICOM slice (Cannot read requested file); export the series again or"
+         " remove the file"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_dicom_folder_is_said_in_one_line(
@@ -132,11 +132,12 @@ def _packed(path: Path) -> None:
     ("name", "damage", "message"),
     [
         ("scan.mha", _cut, "truncated or damaged (320 of 420 bytes); copy or download it again"),
-        ("scan.mha", _respace, "the header says voxels of -0.7 x 0.8 x 0 mm, which cannot be; correct it"),
+        ("scan.mha", _respace,
+         "the header gives a voxel size of -0.7 x 0.8 x 0 mm, which is impossible; correct it"),
         ("packed.mha", _flip,
          "truncated or damaged (Error -3 while decompressing data: incorrect data check); copy or download it"
          " again"),
-        ("packed.mha", _cut, "truncated or damaged (the packed data end too soon); copy or download it again"),
+        ("packed.mha", _cut, "truncated or damaged (the compressed data end too early); copy or download it again"),
         ("scan.mhd", lambda path: path.with_suffix(".raw").unlink(),
          "its voxels are in scan.raw, which is missing; add it"),
         ("scan.mha", lambda path: path.write_text("no scan"),
@@ -150,8 +151,8 @@ def _packed(path: Path) -> None:
          "NDims is 'x', where whole numbers above 0 are needed; repair the header"),
         ("scan.mha", _header("ElementSpacing", "1 one 1"),
          "ElementSpacing is '1 one 1', where numbers are needed; repair the header"),
-        ("scan.mha", _picture, "a flat picture of 6 x 5 pixels; give a 3D scan with one channel"),
-        ("scan.nrrd", _picture, "a flat picture of 6 x 5 pixels; give a 3D scan with one channel"),
+        ("scan.mha", _picture, "a 2D image of 6 x 5 pixels; give a 3D scan with one channel"),
+        ("scan.nrrd", _picture, "a 2D image of 6 x 5 pixels; give a 3D scan with one channel"),
         ("scan.nrrd", lambda path: path.write_text("no scan"),
          'not readable as NRRD ([nrrd] _nrrdRead: couldn\'t parse "no scan" as magic or beginning of any'
          " recognized format); copy or export it again"),
@@ -200,7 +201,7 @@ def test_a_spacing_that_cannot_be_is_refused(tmp_path: Path, value: float, shown
     with pytest.raises(VolumeError) as caught:
         read_grid(path)
     assert str(caught.value) == (
-        f"{path}: the header says voxels of {shown} x 0.8 x 2.5 mm, which cannot be; correct its pixdim"
+        f"{path}: the header gives a voxel size of {shown} x 0.8 x 2.5 mm, which is impossible; correct its pixdim"
     )
 
 
@@ -208,10 +209,10 @@ def test_what_is_odd_about_a_header_is_noted(tmp_path: Path) -> None:
     path = write_nifti(tmp_path / "scan.nii", ARRAY, AFFINE)
     _patch(path, 80, np.float32(1.4).tobytes())
     assert read_volume(path).notes == (
-        "the header says voxels of 1.4 x 0.8 x 2.5 mm, its affine 0.7 x 0.8 x 2.5 mm; the affine is taken",
+        "the header gives a voxel size of 1.4 x 0.8 x 2.5 mm, its affine 0.7 x 0.8 x 2.5 mm; the affine is used",
     )
     path = write_nifti(tmp_path / "scan.nii", ARRAY, AFFINE)
     _patch(path, 252, b"\0\0\0\0")  # qform_code, sform_code
     assert read_volume(path).notes == (
-        "neither sform nor qform says how the scan lies; left and right are a guess",
+        "neither sform nor qform gives the scan's orientation; left and right are a guess",
     )

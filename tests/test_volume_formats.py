@@ -93,7 +93,7 @@ def test_sheared_axes_are_read_with_their_angle_and_kept(tmp_path: Path, name: s
         _write(path, affine)
     scan = read_volume(path)
     assert scan.notes == (
-        "axes miss the right angle by 13.50 degrees (a tilted gantry?); the affine is kept as it is",
+        "axes differ from right angles by 13.50 degrees (a tilted gantry?); the affine is kept as it is",
     )
     np.testing.assert_allclose(scan.grid.world((2, 3, 4)), affine[:3] @ _back(scan, (2, 3, 4)))
     write_mask(scan.array > 0, scan, tmp_path / "mask.nii.gz")

@@ -26,11 +26,11 @@ def test_a_plain_header_needs_no_note(tmp_path: Path) -> None:
 
 def test_other_units_than_millimetres_are_told(tmp_path: Path) -> None:
     assert _notes(tmp_path, unit="micron") == (
-        "the header counts in micron; its numbers are taken as millimetres all the same",
+        "the header's unit is micron, but its numbers are read as millimetres",
     )
 
 
 def test_a_qform_that_lies_elsewhere_is_told(tmp_path: Path) -> None:
     (note,) = _notes(tmp_path, qform=affine_of("RAS", (1, 1, 2), (5, 6, 7)))
     assert note.startswith("sform and qform differ by up to ")
-    assert note.endswith(" mm; the sform is taken, other programs may take the other")
+    assert note.endswith(" mm; the sform is used, other programs may use the qform")

@@ -1,6 +1,6 @@
-"""One case as training reads it: image and target on the plan's grid, memory-mapped, one folder a case.
+"""Write and read preprocessed cases: image and target on the plan's grid, memory-mapped, one folder per case.
 
-`preprocess_image` is also what prediction does to a scan, so that the two cannot drift apart.
+Prediction prepares a scan with the same `preprocess_image`, so that training and prediction cannot differ.
 """
 
 import dataclasses
@@ -26,41 +26,45 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class CaseRecord:
-    """`case.json`: describes the arrays next to it."""
+    """Content of `case.json`, which describes the arrays next to it."""
 
     format_version: int = FORMAT_VERSION
     case_id: str
     plan_key: str
-    """`plan.case_key` of the plan that made the arrays."""
+    """`case_key` of the plan that the arrays were made with."""
     source_key: str
-    """SHA-256 of image and label when they were read."""
+    """SHA-256 sums of image and label when they were read."""
     shape: tuple[int, int, int]
+    """Voxels of the arrays along each axis, (I, J, K)."""
     scan_shape: tuple[int, int, int]
+    """Voxels of the scan along each axis, in the plan's orientation."""
     scan_affine: tuple[tuple[float, float, float, float], ...]
+    """Rows of the scan's affine (4, 4) in the plan's orientation."""
     num_foreground: int
+    """Number of voxels of the target on the plan's grid."""
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """Arrays on the plan's grid, read from disk only where they are touched."""
+    """The arrays of a case on the plan's grid; the disk is read only where voxels are used."""
 
     case_id: str
     image: NDArray[np.float16]
-    """(I, J, K), normalised intensities."""
+    """Normalised intensities, (I, J, K)."""
     target: NDArray[np.uint8]
-    """(I, J, K), 1 where the target is."""
+    """The target as a mask, (I, J, K): 1 inside, 0 outside."""
     foreground: NDArray[np.int64]
-    """(N,), flat C-order indices of the target's voxels."""
+    """Flat indices of the target's voxels in C order, (N,)."""
 
 
 def preprocess_image(
     volume: Volume, plan: Plan, dtype: DTypeLike = np.float32
 ) -> tuple[NDArray[Any], Grid]:
-    """Bring a scan to the plan's spacing and normalise it.
+    """Resample a scan to the plan's spacing and normalise it.
 
     Args:
-        volume: The scan, read with the plan's orientation; whole numbers may be as the file stores them.
-        plan: What to bring it to.
+        volume: The scan, read with the plan's orientation. Whole numbers may keep the type that the file stores.
+        plan: The plan with the spacing and the normalisation.
         dtype: Type of the result.
 
     Returns:
@@ -81,7 +85,7 @@ def preprocess_image(
 
 
 def case_normalisation(array: NDArray[Any], planned: Normalisation) -> Normalisation:
-    """The four numbers for one scan: the plan's, or the scan's own where the plan says so."""
+    """Return the normalisation of one scan: the plan's, or the scan's own if the plan's scheme is `case`."""
     if planned.scheme == "dataset":
         return planned
     if array.dtype.kind in "iu":
@@ -92,26 +96,27 @@ def case_normalisation(array: NDArray[Any], planned: Normalisation) -> Normalisa
         low, high = np.percentile(array, [0.5, 99.5]).tolist()
         clipped = np.clip(array, low, high)
         mean, std = float(clipped.mean(dtype=np.float64)), float(clipped.std(dtype=np.float64))
+    # The deviation is 0 if all voxels have the same value.
     return Normalisation(
         scheme="case", low=low, high=widened(low, high), mean=mean, std=std if std > 0 else 1.0
-    )  # a deviation of 0: an image of one single value
+    )
 
 
 def preprocess_case(
     files: CaseFiles, plan: Plan, cases_dir: Path, source: Source | None = None
 ) -> None:
-    """Write one case's folder, whole or not at all.
+    """Write the folder of one case, whole or not at all.
 
-    The scan is let go before the label is read: at no time are there more than three volumes in memory.
+    The scan is freed before the label is read, so that never more than three volumes are in memory.
 
     Args:
         files: Image and label of the case.
-        plan: What to make.
-        cases_dir: Where the case's folder goes.
-        source: The content of the files where it is known; hashed here otherwise.
+        plan: The plan that the case is made with.
+        cases_dir: The folder that will hold the case's folder.
+        source: Hashes of the files; None to compute them here.
 
     Raises:
-        DatasetError: Image or label is unreadable, or the target is empty.
+        DatasetError: Image or label is unreadable, they are not on the same grid, or the target is empty.
     """
     source = source or hash_source(files)
     with whole_folder(cases_dir / files.case_id) as folder:
@@ -140,7 +145,7 @@ def preprocess_case(
 
 
 def _target(files: CaseFiles, plan: Plan, like: Volume, grid: Grid) -> NDArray[np.bool_]:
-    """(I, J, K) on the plan's grid."""
+    """Read the label and return the target as a mask (I, J, K) on the plan's grid."""
     label = read_label(files.label, like=like)
     if label.grid.shape != like.grid.shape:
         raise DatasetError(f"{files.label}: not on the grid of {files.image}; preprocess again")
@@ -148,18 +153,18 @@ def _target(files: CaseFiles, plan: Plan, like: Volume, grid: Grid) -> NDArray[n
 
 
 def is_current(files: CaseFiles, plan: Plan, cases_dir: Path, source: Source | None = None) -> bool:
-    """Whether the case on disk is complete and was made from files of this content with this plan."""
+    """Whether the case on disk is complete and was made with this plan, from files with the same content as these."""
     record = _sound_record(plan, cases_dir / files.case_id)
     return record is not None and record.source_key == (source or hash_source(files)).key
 
 
 def made_with(plan: Plan, folder: Path) -> bool:
-    """Whether a case's folder is complete, in today's format, and was made with this plan."""
+    """Whether a case's folder is complete, has the current format, and was made with this plan."""
     return _sound_record(plan, folder) is not None
 
 
 def _sound_record(plan: Plan, folder: Path) -> CaseRecord | None:
-    """What a case's folder says of itself, or None where it is damaged or of another format or plan."""
+    """Return the record of a case's folder; None if the case is missing, damaged, or of another format or plan."""
     try:
         record = load_record(CaseRecord, folder / "case.json")
         case = load_case(folder.parent, folder.name)

@@ -1,4 +1,4 @@
-"""A dataset folder as MSD or nnU-Net v2 lays it out: dataset.json, imagesTr, labelsTr."""
+"""Read a dataset folder in the layout of MSD or nnU-Net v2: dataset.json, imagesTr, labelsTr."""
 
 import re
 from collections.abc import Sequence
@@ -31,35 +31,35 @@ TUMOUR_WORDS = re.compile(r"cancer|tumou?r|lesion|carcinoma|sarcoma|metasta", re
 
 
 Labels = int | tuple[int, ...]
-"""The value of the target, or several that are one target together."""
+"""Label value of the target, or several values that together are the target."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What dataset.json and the two folders say."""
+    """Content of dataset.json, imagesTr and labelsTr."""
 
     name: str
     """Name of the dataset's folder, such as `Task07_Pancreas`."""
     folder: Path
     modality: str
-    """`CT`, `MRI` ..., or an empty string where dataset.json does not say."""
+    """Modality, such as `CT` or `MRI`; an empty string if dataset.json does not name it."""
     labels: dict[int, str]
-    """Label value -> name, background left out."""
+    """Label value -> name, without the background."""
     cases: tuple[CaseFiles, ...]
-    """Those whose image and label are there, sorted by case id."""
+    """Cases whose image and label both exist, sorted by case id."""
     broken: dict[str, str] = field(default_factory=dict)
     """Case id -> what is wrong with its files."""
 
 
 def read_dataset(folder: Path, *, keep_broken: bool = False) -> Dataset:
-    """Read dataset.json as MSD or nnU-Net v2 writes it and pair images with labels.
+    """Read dataset.json as MSD or nnU-Net v2 writes it, and pair images with labels.
 
     Args:
-        folder: Holds dataset.json, imagesTr and labelsTr.
-        keep_broken: Continue where an image or label has no partner, and list it in `broken`.
+        folder: The folder with dataset.json, imagesTr and labelsTr.
+        keep_broken: Whether a case with a missing image or label is listed in `broken` instead of being an error.
 
     Raises:
-        DatasetError: The folder or dataset.json is missing or odd, or an image or label lacks its partner.
+        DatasetError: The folder or dataset.json is missing or not as expected, or an image or label is missing.
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder")
@@ -77,7 +77,7 @@ def read_dataset(folder: Path, *, keep_broken: bool = False) -> Dataset:
     first = next(iter(modality.values()), "") if isinstance(modality, dict) else modality
     if not isinstance(first, str):
         raise DatasetError(
-            f"{path}: modality {first!r} is no name; write for example {{'0': 'CT'}}"
+            f"{path}: modality {first!r} is not a name; write for example {{'0': 'CT'}}"
         )
     labels = read_labels(path, content)
     cases, broken = find_cases(folder, content)
@@ -87,14 +87,17 @@ def read_dataset(folder: Path, *, keep_broken: bool = False) -> Dataset:
 
 
 def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:
-    """The label to segment: the one asked for by name or number, else the one named cancer or tumour, else the last.
+    """Return value and name of the label to segment.
+
+    This is the label that is asked for by name or number. If none is asked for, it is the only label whose name says
+    tumour (see `TUMOUR_WORDS`), otherwise the label with the largest value.
 
     Raises:
-        DatasetError: No such label, or no label at all.
+        DatasetError: The label that is asked for does not exist, or there is no label besides background and `ignore`.
     """
     if not dataset.labels:
         raise DatasetError(
-            f"{dataset.folder / 'dataset.json'}: labels names nothing but background"
+            f"{dataset.folder / 'dataset.json'}: labels has no entry besides background; add the target"
         )
     shown = ", ".join(f"{value} {name}" for value, name in dataset.labels.items())
     if asked is not None:
@@ -104,23 +107,29 @@ def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:
         raise DatasetError(
             f"{dataset.name}: no label '{asked}'; --target-label takes one of: {shown}"
         )
-    # nnU-Net's `ignore` marks voxels that nobody judged.
+    # nnU-Net's label `ignore` marks voxels that nobody has annotated.
     judged = {value: name for value, name in dataset.labels.items() if name.lower() != "ignore"}
     if not judged:
-        raise DatasetError(f"{dataset.folder / 'dataset.json'}: labels names nothing but 'ignore'")
+        raise DatasetError(
+            f"{dataset.folder / 'dataset.json'}: labels has no entry besides background and 'ignore'; add the target"
+        )
     named = [value for value, name in judged.items() if TUMOUR_WORDS.search(name)]
     value = named[0] if len(named) == 1 else max(judged)
     return value, dataset.labels[value]
 
 
 def choose_targets(dataset: Dataset, asked: Sequence[str]) -> tuple[Labels, str]:
-    """The labels that are one target together, by name or number; one where one is asked for or none is.
+    """Return the labels that together are the target; `choose_target` chooses it where less than two are asked for.
+
+    Args:
+        dataset: The dataset.
+        asked: Names or numbers of labels.
 
     Returns:
-        The value and its name, or the values in rising order and their names with a plus between.
+        The value and its name, or the values in rising order and their names joined by a plus.
 
     Raises:
-        DatasetError: No such label, or no label at all.
+        DatasetError: A label that is asked for does not exist, or there is no label at all.
     """
     if len(asked) < 2:
         return choose_target(dataset, asked[0] if asked else None)
@@ -131,25 +140,35 @@ def choose_targets(dataset: Dataset, asked: Sequence[str]) -> tuple[Labels, str]
 
 
 def as_tuple(labels: Labels) -> tuple[int, ...]:
-    """One value or several, as several."""
+    """Return one or several label values as a tuple."""
     return (labels,) if isinstance(labels, int) else labels
 
 
 def is_target(label: NDArray[Any], values: Sequence[int]) -> NDArray[np.bool_]:
-    """Which voxels of a label hold one of the values."""
+    """Return which voxels of a label hold one of the values, in the label's shape."""
     if len(values) == 1:
-        return label == values[0]  # a fraction of the time of np.isin
+        return label == values[0]  # much faster than np.isin
     return np.isin(label, values)
 
 
 def label_text(labels: Labels) -> int | str:
-    """How a target is written in results: its value, or `1+2` where several are one."""
+    """Return a target as results show it: its label value, or `1+2` if several values form it."""
     values = as_tuple(labels)
     return values[0] if len(values) == 1 else "+".join(map(str, values))
 
 
 def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
-    """MSD writes {"1": "pancreas"}, nnU-Net {"pancreas": 1}."""
+    """Return label value -> name from the content of dataset.json, without the background, by rising value.
+
+    MSD writes {"1": "pancreas"}, nnU-Net {"pancreas": 1}; both are understood.
+
+    Args:
+        path: The path of dataset.json, for messages.
+        content: Its content.
+
+    Raises:
+        DatasetError: No label is listed, or a label is not one whole number that is listed once.
+    """
     found = content.get("labels")
     if not isinstance(found, dict) or not found:
         raise DatasetError(
@@ -163,7 +182,7 @@ def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
                 f"{path}: label {name!r} is a region of several values {value}; give each label one whole number"
             )
         if not _NUMBER.fullmatch(str(value)):
-            raise DatasetError(f"{path}: label {key!r}: {item!r} names no whole number")
+            raise DatasetError(f"{path}: label {key!r}: {item!r} is not a whole number; correct it")
         if int(value) in labels:
             raise DatasetError(
                 f"{path}: label value {int(value)} is named twice ({labels[int(value)]}, {name}); name it once"

@@ -1,4 +1,4 @@
-"""Which image belongs to which label in a dataset's folder, and what is wrong where one lacks its partner."""
+"""Pair the images and labels in a dataset's folder, and say what is wrong where one of them is missing."""
 
 import re
 from collections.abc import Iterator
@@ -28,15 +28,15 @@ def find_cases(
     """Pair images with labels.
 
     Args:
-        folder: The dataset's.
-        content: Content of dataset.json: `training` (MSD) or `dataset` (nnU-Net) lists the files; where neither stands,
-            they are found by their names.
+        folder: Folder of the dataset.
+        content: Content of dataset.json. The files are listed in `training` (MSD) or `dataset` (nnU-Net). Without
+            these fields, they are found by their names.
 
     Returns:
-        The cases whose files are there, sorted by case id, and what is wrong with the others.
+        The cases whose image and label exist, sorted by case id; and case id -> what is wrong for all others.
 
     Raises:
-        DatasetError: No case is listed or found, or the folder cannot be read as one of cases.
+        DatasetError: No case is listed or found, or dataset.json or a file name is not as expected.
     """
     if "training" in content:
         listed = _listed(folder, content["training"])
@@ -54,7 +54,7 @@ def find_cases(
             broken[case] = f"{path}: case {case} is listed twice in training; list it once"
         cases[case] = files
     if not cases:
-        raise DatasetError(f"{path}: training lists no case")
+        raise DatasetError(f"{path}: training lists no case; list at least one")
     for case, files in cases.items():
         if (problem := _absent(files)) is not None:
             broken.setdefault(case, problem)
@@ -63,7 +63,7 @@ def find_cases(
 
 
 def _check_name(case: str, image: Path) -> None:
-    """Refuse a case id that cannot be the name of a folder; nnU-Net's list may hold any text."""
+    """Refuse a case id that cannot be the name of a folder, since the keys of nnU-Net's list may be any text."""
     if case in ("", ".", ".."):
         raise DatasetError(f"{image}: no name is left for the case; rename the file")
     if case.startswith(".") or Path(case).name != case or not case.isprintable():
@@ -71,37 +71,40 @@ def _check_name(case: str, image: Path) -> None:
 
 
 def _listed(folder: Path, training: Any) -> Iterator[CaseFiles]:
-    """MSD's list of images and labels; macOS's leftovers are in some of them."""
+    """Yield the cases of MSD's list of images and labels, without the `._*` files of macOS that some lists hold."""
     path = folder / "dataset.json"
     if not isinstance(training, list):
-        raise DatasetError(f"{path}: training is no list of images and labels; correct it")
+        raise DatasetError(f"{path}: training is not a list of images and labels; correct it")
     for entry in training:
         if not isinstance(entry, dict) or not {"image", "label"} <= set(entry):
-            raise DatasetError(f"{path}: training entry {entry!r} lacks image or label")
+            raise DatasetError(f"{path}: training entry {entry!r} has no image or no label; add it")
         image, label = (_existing(folder / str(entry[key])) for key in ("image", "label"))
         if not image.name.startswith("._"):
             yield CaseFiles(case_id(image), image, label)
 
 
 def _listed_by_nnunet(folder: Path, listed: Any) -> Iterator[CaseFiles]:
-    """nnU-Net's {case: {images: [...], label: ...}}."""
+    """Yield the cases of nnU-Net's list, {case: {images: [...], label: ...}}."""
     path = folder / "dataset.json"
     if not isinstance(listed, dict):
-        raise DatasetError(f"{path}: dataset is no object of cases; correct it")
+        raise DatasetError(f"{path}: dataset is not an object of cases; correct it")
     for case, entry in listed.items():
         if not isinstance(entry, dict) or not {"images", "label"} <= set(entry):
-            raise DatasetError(f"{path}: case {case} lacks images or label")
+            raise DatasetError(f"{path}: case {case} has no images or no label; add them")
         images = entry["images"]
         if not isinstance(images, list) or len(images) != 1:
             count = len(images) if isinstance(images, list) else "no list of"
             raise DatasetError(
-                f"{path}: case {case} has {count} images; a scan here has one channel: list one image a case"
+                f"{path}: case {case} has {count} images, but a scan must have one channel; list one image per case"
             )
         yield CaseFiles(case, folder / str(images[0]), folder / str(entry["label"]))
 
 
 def _found(folder: Path, content: dict[str, Any]) -> tuple[tuple[CaseFiles, ...], dict[str, str]]:
-    """Cases by the names of their files, as nnU-Net keeps them."""
+    """Pair images and labels by the names of their files in imagesTr and labelsTr, as nnU-Net does.
+
+    The result and the errors are those of `find_cases`.
+    """
     for part in ("imagesTr", "labelsTr"):
         if not (folder / part).is_dir():
             raise DatasetError(f"{folder / part}: no such folder")
@@ -129,17 +132,24 @@ def _found(folder: Path, content: dict[str, Any]) -> tuple[tuple[CaseFiles, ...]
 
 
 def _file_ending(folder: Path, content: dict[str, Any]) -> str:
-    """What dataset.json says the files end in; an empty string where it does not say."""
+    """Return the ending of the files that dataset.json gives, in lower case; an empty string if it gives none.
+
+    Raises:
+        DatasetError: Files with this ending cannot be read.
+    """
     ending = content.get("file_ending", "")
     if not isinstance(ending, str) or (ending and ending.lower() not in SUFFIXES):
         raise DatasetError(
-            f"{folder / 'dataset.json'}: file_ending {ending!r} is not read; scans end in {FORMATS}"
+            f"{folder / 'dataset.json'}: file_ending {ending!r} is not supported; scans end in {FORMATS}"
         )
     return ending.lower()
 
 
 def _ending_in(ending: str, found: dict[str, Path]) -> dict[str, Path]:
-    """Files of another ending are not the dataset's, as nnU-Net has it; folders have none."""
+    """Keep folders, and the files with this ending.
+
+    nnU-Net does not count files with another ending as part of the dataset either.
+    """
     return {
         case: path
         for case, path in found.items()
@@ -148,24 +158,33 @@ def _ending_in(ending: str, found: dict[str, Path]) -> dict[str, Path]:
 
 
 def _refuse_channels(images: dict[str, Path], labels: dict[str, Path]) -> None:
-    """Say whether `case_0001` next to `case_0000` is a second channel: it is, unless it has a label of its own."""
+    """Refuse a second channel.
+
+    `case_0001` next to `case_0000` is a second channel, unless it has a label of its own.
+
+    Raises:
+        DatasetError: A case has more than one channel.
+    """
     for name, path in images.items():
         match = _CHANNEL.fullmatch(name)
         if match and match[1] in images and name not in labels:
             raise DatasetError(
-                f"{path}: channel {int(match[2]) + 1} of case {match[1]}; a scan here has one channel: keep one file"
-                " a case"
+                f"{path}: channel {int(match[2]) + 1} of case {match[1]}, but a scan must have one channel; keep one"
+                " file per case"
             )
 
 
 def _label_name(image: Path) -> str:
-    """What the label of an image is called."""
+    """Return the expected file name of an image's label."""
     suffix = next((end for end in SUFFIXES if image.name.lower().endswith(end)), ".nii.gz")
     return image.name if image.is_file() and "_0000" not in image.name else case_id(image) + suffix
 
 
 def _existing(path: Path) -> Path:
-    """The file, or the same one with another suffix, as unpacking or converting leaves it."""
+    """Return the path, or the same file with another suffix if only that exists.
+
+    Decompressing or converting a dataset changes the suffixes of its files, but not dataset.json.
+    """
     if not path.exists():
         for suffix in ("", *SUFFIXES):
             other = path.with_name(case_id(path) + suffix)
@@ -175,16 +194,16 @@ def _existing(path: Path) -> Path:
 
 
 def _absent(files: CaseFiles) -> str | None:
-    """What is wrong where the image or label of a listed case is not there."""
+    """Return what is wrong if the image or label of a listed case is missing, otherwise None."""
     if not files.image.exists():
         return (
             f"{files.image}: no such image, but {files.label.name} is listed as its label; add the image or"
-            " take the case out of dataset.json"
+            " remove the case from dataset.json"
         )
     if not files.label.exists():
         return (
-            f"{files.label}: no such label for image {files.image.name}; add the label or take the case out"
-            " of dataset.json"
+            f"{files.label}: no such label for image {files.image.name}; add the label or remove the case"
+            " from dataset.json"
         )
     return None
 

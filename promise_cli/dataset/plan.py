@@ -1,6 +1,6 @@
-"""Every number that the stages must agree on, decided once from the fingerprint.
+"""The plan: all numbers that preprocessing, training and prediction must share, decided once from the fingerprint.
 
-Changing a plan means preprocessing again: the cases on disk are made with it.
+Cases on disk are made with a plan, so a changed plan needs preprocessing again.
 """
 
 import hashlib
@@ -20,14 +20,19 @@ LEAST_PATCH, LARGEST_PATCH = 8, 512
 
 @dataclass(frozen=True, kw_only=True)
 class Normalisation:
-    """How intensities become the network's input: clip, subtract the mean, divide by the deviation."""
+    """How intensities become the network's input: clip them, subtract the mean, divide by the standard deviation."""
 
     scheme: Literal["dataset", "case"]
-    """`dataset`: the four numbers below, from the target over all cases (CT, whose HU mean something).
-    `case`: each scan's own 0.5 and 99.5 percentiles, mean and deviation (MR, whose units do not)."""
+    """Where the numbers come from.
+
+    `dataset`: the four numbers below, measured in the target of all cases. This suits CT, whose HU are comparable
+    between scans. `case`: the 0.5 and 99.5 percentiles, mean and standard deviation of each scan. This suits MR, whose
+    intensities are not comparable.
+    """
     low: float
-    """Clip below, in HU."""
+    """Lower end of the intensities after clipping, in HU."""
     high: float
+    """Upper end of the intensities after clipping, in HU."""
     mean: float
     std: float
 
@@ -42,30 +47,30 @@ class Normalisation:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`plans.json`."""
+    """Content of `plans.json`."""
 
     format_version: int = FORMAT_VERSION
     dataset: str
     target_label: int
-    """Label value of the target; all others are background."""
+    """Label value of the target; all other values are background."""
     target_labels: tuple[int, ...] = ()
-    """Where several labels are one target: all of them, rising, of which `target_label` is the first."""
+    """All label values of the target, rising, if it has several; `target_label` is the first. Empty otherwise."""
     target_name: str
     modality: str
     orientation: Orientation
-    """Axis order of arrays: `RAS`, or `as_stored` in the file."""
+    """Axis order of the arrays: `RAS`, or `as_stored` for the order of the file."""
     spacing: Spacing
-    """Millimetres; the paper's is 1 x 1 x 1."""
+    """Spacing of the arrays along each axis in mm; the paper uses 1 x 1 x 1."""
     patch_size: int
-    """Edge in voxels of the cube that the network sees; the paper's is 128. A preset may name its own."""
+    """Edge in voxels of the cube that the network sees; the paper uses 128. A preset may set another one."""
     normalisation: Normalisation
     cases: tuple[str, ...] = ()
-    """Whose target the numbers above were measured in; for information."""
+    """Case ids of the cases that the normalisation was measured in; only for information."""
 
     def __post_init__(self) -> None:
         if self.format_version != FORMAT_VERSION:
             raise ValueError(
-                f"format_version {self.format_version}, this version of promise_cli reads {FORMAT_VERSION}"
+                f"format_version {self.format_version}, but this version of promise_cli reads {FORMAT_VERSION}"
             )
         if not 0.05 <= min(self.spacing) <= max(self.spacing) <= 50:
             raise ValueError(f"spacing must lie between 0.05 and 50 mm, found {self.spacing}")
@@ -88,17 +93,21 @@ class Plan:
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """Every label value that is target."""
+        """All label values of the target."""
         return self.target_labels or (self.target_label,)
 
     @property
     def label(self) -> int | str:
-        """The target in results: its value, or `1+2` where several labels form it."""
+        """The target as results show it: its label value, or `1+2` if several values form it."""
         return label_text(self.labels)
 
 
 def make_plan(fingerprint: Fingerprint) -> Plan:
-    """The paper's choices: 1 mm, 128^3, clip at the target's 0.5 and 99.5 percentiles, z-score by the target."""
+    """Return a plan with the paper's choices.
+
+    The spacing is 1 mm and the patch 128^3. Intensities are clipped at the 0.5 and 99.5 percentiles of the target, and
+    normalised with its mean and standard deviation. Scans other than CT get the scheme `case`.
+    """
     foreground = fingerprint.foreground
     low, high = foreground.percentile_00_5, foreground.percentile_99_5
     return Plan(
@@ -122,14 +131,14 @@ def make_plan(fingerprint: Fingerprint) -> Plan:
 
 
 def widened(low: float, high: float) -> float:
-    """`high`, or something above `low` where all intensities are the same."""
+    """Return `high`, or a number above `low` if both are equal because all intensities are the same."""
     return high if high > low else low + max(1.0, 1e-3 * abs(low))
 
 
 def case_key(plan: Plan) -> str:
-    """A hash of what the cases on disk depend on: all of the plan but the patch size and the names of the cases."""
+    """Return a hash of all that cases on disk depend on: the plan without its patch size and its list of cases."""
     content = record_to_json(plan)
     del content["patch_size"], content["cases"]
-    if not plan.target_labels:  # cases made before there was such a field stay good
+    if not plan.target_labels:  # cases made before this field existed stay valid
         del content["target_labels"]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

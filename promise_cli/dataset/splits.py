@@ -1,4 +1,7 @@
-"""Which cases train, validate and test: five folds of 0.7 / 0.1 / 0.2, whose test sets share no case."""
+"""Divide cases into folds of training, validation and test cases.
+
+There are five folds of 0.7 / 0.1 / 0.2, whose test sets share no case.
+"""
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
@@ -11,12 +14,12 @@ from promise_cli.errors import DatasetError, PlanError
 
 NUM_FOLDS = 5
 PUBLISHED = ("Task07_Pancreas", "Task10_Colon")
-"""Datasets whose folds the paper's authors published; their tables are fold 0."""
+"""Datasets whose folds the paper's authors published; the tables in the paper show fold 0."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """One fold."""
+    """Case ids of one fold: for training, validation and test."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
@@ -31,10 +34,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """All folds of a dataset, as `splits.json` holds them."""
+    """All folds of a dataset; content of `splits.json`."""
 
     source: str
-    """Where the folds come from."""
+    """Sentence about where the folds come from."""
     folds: tuple[Split, ...]
 
     @property
@@ -44,12 +47,12 @@ class Splits:
 
 
 def make_splits(case_ids: Iterable[str], seed: int = 0) -> tuple[Split, ...]:
-    """Cut the cases into five folds by a hash of seed and case id.
+    """Divide the cases into five folds by a hash of seed and case id.
 
-    The order does not depend on a random generator's version, and hardly changes when a case is added or left out.
+    The folds do not depend on a random generator's version. They hardly change when a case is added or removed.
 
     Raises:
-        DatasetError: Fewer than five cases.
+        DatasetError: There are fewer than five cases.
     """
     ids = sorted(set(case_ids), key=lambda case: hashlib.sha256(f"{seed}:{case}".encode()).digest())
     if len(ids) < NUM_FOLDS:
@@ -73,17 +76,19 @@ def splits_of_dataset(
     file: Path | None = None,
     left_out: Collection[str] = (),
 ) -> Splits:
-    """The folds of a dataset: from `file` where one is given, the published ones, or our own.
+    """Return the folds of a dataset: those of `file` if it is given, else the published ones, else our own.
+
+    The published folds are used if they name all usable cases.
 
     Args:
         dataset: Folder name, such as `Task07_Pancreas`.
         case_ids: The usable cases.
-        file: Ours (`splits.json`) or nnU-Net's (`splits_final.json`, whose val cases then also test).
-        left_out: Cases of the dataset that cannot be used; the file may name them.
+        file: Our own `splits.json`, or nnU-Net's `splits_final.json`, whose val cases become the test cases.
+        left_out: Cases of the dataset that cannot be used. They are removed from the folds of the file.
 
     Raises:
-        PlanError: The file is damaged.
-        DatasetError: The file names a case that the dataset lacks.
+        PlanError: The file is missing or damaged.
+        DatasetError: The file names a case that is not in the dataset, or there are fewer than five usable cases.
     """
     if file is not None:
         return _check_known(without_cases(_read_splits(file), left_out), case_ids, file)
@@ -96,7 +101,7 @@ def splits_of_dataset(
 
 
 def without_cases(splits: Splits, left_out: Collection[str]) -> Splits:
-    """Remove cases from all folds, and note in `source` how many were removed."""
+    """Return the folds without these cases; `source` then names the cases that were removed."""
     gone = splits.case_ids & set(left_out)
     if not gone:
         return splits
@@ -112,7 +117,10 @@ def _published(dataset: str) -> Splits:
 def _read_splits(path: Path) -> Splits:
     content = load_json(path)
     if isinstance(content, list):  # nnU-Net's splits_final.json
-        content = {"source": f"nnU-Net's {path.name}; its val cases also test", "folds": content}
+        content = {
+            "source": f"nnU-Net's {path.name}; its val cases are the test cases",
+            "folds": content,
+        }
         for fold in content["folds"]:
             if not isinstance(fold, dict) or set(fold) != {"train", "val"}:
                 raise PlanError(f"{path}: expected a list of folds, each with train and val")
@@ -130,14 +138,14 @@ def _check_known(splits: Splits, case_ids: Sequence[str], path: Path) -> Splits:
         for case in (*split.train, *split.val, *split.test):
             if case not in known:
                 raise DatasetError(
-                    f"{path}: fold {number} names case {case}, which the dataset lacks;"
+                    f"{path}: fold {number} names case {case}, which is not in the dataset;"
                     " correct the file or add the case"
                 )
     return splits
 
 
 def _only(splits: Splits, keep: set[str], absent: int) -> Splits:
-    source = splits.source + (f"; {absent} of their cases are not at hand" if absent else "")
+    source = splits.source + (f"; {absent} of their cases are missing here" if absent else "")
     folds = [
         Split(
             *(

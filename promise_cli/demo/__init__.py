@@ -1,1 +1,1 @@
-"""The demo: a phantom dataset, and the four commands on it."""
+"""The demo: it makes a phantom dataset and runs the four commands on it."""

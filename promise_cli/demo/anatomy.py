@@ -1,9 +1,8 @@
-"""A made-up corner of an abdomen in HU: body wall, organs, bone, gas, and equal lumps in one organ.
+"""Draw a made-up part of an abdomen in HU: body wall, organs, bone, gas, and similar lumps in one organ.
 
-One of the lumps is the target and only a click says which: size, shape, HU, texture and
-place are drawn alike for all of them, and the target is picked at random afterwards. All lengths
-are millimetres in the scan's own box, axes (i, j, k) towards right, anterior and superior, origin
-in the middle of the box.
+One of the lumps is the target, and only a click can say which. Size, shape, HU, texture and place of all lumps are
+drawn from the same distributions, and the target is chosen at random afterwards. Lengths are millimetres in the box of
+the scan: its axes (i, j, k) point right, anterior and superior, and its origin is in the middle.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,37 +19,37 @@ Field = NDArray[np.float32]
 Vector = NDArray[np.float64]
 
 LUMP_ACROSS_MM = (14.0, 25.0)
-"""Diameter of a ball of a lump's volume, nearly; stretched and warped, most measure 16 to 32 mm."""
+"""Range in mm of the diameter of a ball with about a lump's volume; most lumps are 16 to 32 mm long."""
 LUMP_CONTRAST_HU = (25.0, 40.0)
-"""How far the lumps of a case stand out of their organ."""
+"""Range of the difference in HU between the lumps of a case and their organ."""
 LUMP_DISTANCE_MM = (28.0, 45.0)
-"""Distance between the centres of neighbouring lumps, in mm."""
+"""Range of the distance between the centres of neighbouring lumps, in mm."""
 LUMP_GAP_MM = 4.0
-"""Between the surfaces of two lumps, at least."""
-# Fine enough that coverage is right to about a hundredth, coarse enough for a laptop.
+"""Smallest distance between the surfaces of two lumps, in mm."""
+# These steps make coverage accurate to about 0.01 and are still quick on a laptop.
 _FINE_MM = 0.5
 _COARSE_MM = 1.5
 
 
 @dataclass(frozen=True, eq=False)
 class Blob:
-    """An ellipsoid whose surface random waves push in and out; star-shaped, hence in one piece."""
+    """An ellipsoid whose surface random waves push in and out; it is star-shaped, and therefore in one piece."""
 
     centre: Vector
-    """(3,)."""
+    """Centre in mm, (3,)."""
     semi_axes: Vector
-    """(3,), before the turn."""
+    """Half the lengths of the axes in mm, (3,)."""
     turn: Vector
-    """(3, 3), columns are the blob's axes."""
+    """Rotation matrix, (3, 3), whose columns are the directions of the blob's axes."""
     waves: Vector
-    """(3, W), wave vectors on the unit sphere, per unit."""
+    """Wave vectors of the waves on the unit sphere, (3, W), in radians per unit of length."""
     phases: Vector
-    """(W,), radians."""
+    """Phases of the waves in radians, (W,)."""
     heights: Vector
-    """(W,), natural logarithm of the stretch of the radius."""
+    """Heights of the waves, (W,), as the natural logarithm of the factor that stretches the radius."""
 
     def depth_mm(self, points: Field) -> Field:
-        """How deep points `(..., 3)` lie under the surface, negative outside; exact near it."""
+        """Return the depth in mm of points (..., 3) below the surface, negative outside; it is exact only near it."""
         scaled = (points - self.centre.astype(np.float32)) @ self.turn.astype(np.float32)
         scaled /= self.semi_axes.astype(np.float32)
         radius = np.maximum(np.sqrt(np.einsum("...a,...a->...", scaled, scaled)), np.float32(1e-3))
@@ -63,29 +62,29 @@ class Blob:
         return depth
 
     def surface(self, directions: Vector) -> Vector:
-        """Points of the surface along unit vectors `(N, 3)` of the unturned, unstretched ball."""
+        """Return points of the surface (N, 3), one per unit vector (N, 3) of the ball from which the blob is made."""
         stretch = np.exp(np.cos(directions @ self.waves + self.phases) @ self.heights)
         return self.centre + (directions * stretch[:, None] * self.semi_axes) @ self.turn.T
 
     def reach_mm(self) -> float:
-        """No point of the blob lies farther from its centre."""
+        """Return an upper bound of the distance in mm of the blob's points from its centre."""
         return float(self.semi_axes.max() * np.exp(np.abs(self.heights).sum()))
 
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """What a perfect scanner would see, on the scan's own voxels."""
+    """An anatomy on the scan's voxels, as a perfect scanner would show it."""
 
     image: Field
-    """(I, J, K), HU; a voxel holds the mean of what lies in it."""
+    """HU, (I, J, K), each averaged over its voxel."""
     lumps: tuple[NDArray[np.bool_], ...]
-    """(I, J, K) each: voxels of which at least half is lump. All lumps are alike."""
+    """One mask (I, J, K) per lump, of the voxels that the lump fills at least by half."""
     target: int
-    """Which of the lumps is meant."""
+    """Index of the lump that is the target."""
 
 
 def draw_anatomy(shape: Shape, spacing: Spacing, rng: np.random.Generator) -> Anatomy:
-    """Draw an anatomy into a box of `shape` voxels, `spacing` mm apart."""
+    """Draw a random anatomy in a box of `shape` voxels with a spacing of `spacing` mm."""
     box = _Box(shape, spacing)
     body, inset, organ, lumps = _draw_layout(box, rng)
     image = np.full(shape, -1000, dtype=np.float32)
@@ -116,7 +115,7 @@ def draw_anatomy(shape: Shape, spacing: Spacing, rng: np.random.Generator) -> An
 
 
 class _Box:
-    """The voxels of a scan, and how much of each a blob covers."""
+    """The voxels of a scan, for computing the share of each voxel that a blob covers."""
 
     def __init__(self, shape: Shape, spacing: Spacing) -> None:
         self.shape = shape
@@ -126,9 +125,10 @@ class _Box:
     def coverages(
         self, blob: Blob, insets_mm: Sequence[float] = (0.0,), step_mm: float = _COARSE_MM
     ) -> list[Field]:
-        """The share of each voxel that lies deeper in a blob than each of `insets_mm`.
+        """Return, for each depth in `insets_mm`, the share (I, J, K) of every voxel that lies deeper in the blob.
 
-        Voxels are cut into parts of `step_mm` at most; a part on the surface counts by its depth.
+        Voxels are divided into parts of at most `step_mm`. A part that the surface crosses counts in proportion to its
+        depth.
         """
         low = np.floor((blob.centre - blob.reach_mm() + self.half_mm) / self.spacing).astype(int)
         high = np.ceil((blob.centre + blob.reach_mm() + self.half_mm) / self.spacing).astype(int)
@@ -140,7 +140,7 @@ class _Box:
             (np.arange(low[a] * parts[a], high[a] * parts[a]) + 0.5) * steps[a] - self.half_mm[a]
             for a in range(3)
         ]
-        # Plane by plane the work stays in the processor's cache.
+        # One plane at a time fits into the processor's cache.
         depth = np.stack([blob.depth_mm(_plane(i, axes[1], axes[2])) for i in axes[0]])
         split = [n for a in range(3) for n in (high[a] - low[a], parts[a])]
         found = []
@@ -153,14 +153,14 @@ class _Box:
 
 
 def _plane(i: float, j: Vector, k: Vector) -> Field:
-    """Points `(J, K, 3)` of one plane across the first axis."""
+    """Return the points (J, K, 3) of one plane perpendicular to the first axis."""
     points = np.empty((len(j), len(k), 3), dtype=np.float32)
     points[..., 0], points[..., 1], points[..., 2] = i, j[:, None], k
     return points
 
 
 def _draw_layout(box: _Box, rng: np.random.Generator) -> tuple[Blob, float, Blob, list[Blob]]:
-    """Body, thickness of its wall, organ, and three to five lumps well inside all of these."""
+    """Draw body, thickness of its wall in mm, organ, and three to five lumps well inside all of these."""
     while True:
         body = _draw_blob(rng, (-45, 0, 0), (118, 92, 400), spread=(8, 6, 10), height=0.01, tilt=0)
         inset = rng.uniform(17, 24)
@@ -173,7 +173,7 @@ def _draw_layout(box: _Box, rng: np.random.Generator) -> tuple[Blob, float, Blob
 
 
 def _has_room(surface: Vector, box: _Box, body: Blob, inset: float, organ: Blob) -> bool:
-    """Whether points `(N, 3)` lie well inside the scan, the organ and the body's wall."""
+    """Whether points (N, 3) of a surface lie well inside the scan, the organ and the body's wall."""
     points = surface.astype(np.float32)
     return bool(
         np.all(box.half_mm - np.abs(surface) > 3)
@@ -185,7 +185,7 @@ def _has_room(surface: Vector, box: _Box, body: Blob, inset: float, organ: Blob)
 def _draw_lumps(
     num_lumps: int, has_room: Callable[[Vector], bool], rng: np.random.Generator
 ) -> list[Blob] | None:
-    """Draw lumps next to each other; None where the organ has no room for that many."""
+    """Draw lumps next to each other; return None if no room was found for that many."""
     lumps: list[Blob] = []
     surfaces: list[Vector] = []
     directions = _unit_vectors(400, rng)
@@ -219,9 +219,13 @@ def _draw_lump(centre: Vector, rng: np.random.Generator) -> Blob:
 
 
 def _draw_neighbours(rng: np.random.Generator) -> list[tuple[Blob, list[tuple[float, float]]]]:
-    """What lies about the organ, in the order of painting: blobs, with their (depth in mm, HU)."""
+    """Draw what lies around the organ, in the order of painting.
+
+    Returns:
+        Each blob with its layers, from the outside to the inside: depth in mm where the layer begins, and its HU.
+    """
     found = []
-    for height in (-28, 14, 46):  # of one rib after another
+    for height in (-28, 14, 46):  # one rib at each height in mm
         rib = _draw_blob(rng, (58, 0, height), (4.5, 26, 6), spread=(2, 8, 4), height=0.04)
         found.append((rib, [(0.0, 480.0), (2.0, 170.0)]))
     spine = _draw_blob(rng, (-56, -44, 0), (21, 17, 300), spread=(4, 4, 0), height=0.06, tilt=0)
@@ -253,7 +257,11 @@ def _draw_blob(
     tilt: float = 0.35,
     steep: float = 3.0,
 ) -> Blob:
-    """A blob of about this place and size, turned by `tilt` radians at most."""
+    """Draw a blob of about this place and size.
+
+    Its centre lies at most `spread` mm from `centre` along each axis, and it is turned by at most `tilt` radians. The
+    largest height of a wave is `height` (see `Blob.heights`), and the longest wave vector has the length `steep`.
+    """
     waves = _unit_vectors(7, rng).T * rng.uniform(1.5, steep, size=7)
     return Blob(
         centre=np.asarray(centre) + rng.uniform(-1, 1, size=3) * spread,
@@ -266,7 +274,7 @@ def _draw_blob(
 
 
 def rotation(axis: Vector, angle: float) -> Vector:
-    """The (3, 3) matrix that turns by `angle` radians about a unit vector (Rodrigues' formula)."""
+    """Return the matrix (3, 3) that turns by `angle` radians around the unit vector `axis` (Rodrigues' formula)."""
     x, y, z = axis
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     turn: Vector = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
@@ -284,7 +292,7 @@ def _paint(image: Field, coverage: Field, hu: float) -> None:
 
 
 def _texture(box: _Box, size_mm: float, rng: np.random.Generator) -> Field:
-    """Smooth random grain of standard deviation 1, in patches of about twice `size_mm`."""
+    """Draw smooth random noise (I, J, K) with standard deviation 1, in spots of about twice `size_mm`."""
     grain = rng.standard_normal(box.shape, dtype=np.float32)
     grain = ndimage.gaussian_filter(grain, size_mm / box.spacing, mode="wrap")
     return grain / grain.std()

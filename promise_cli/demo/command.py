@@ -1,4 +1,4 @@
-"""What `make demo` runs: the four commands on a phantom dataset, as the README shows them.
+"""Run the four commands on a phantom dataset, as the README shows them; `make demo` calls this.
 
 python -m promise_cli.demo FOLDER
 """
@@ -22,19 +22,19 @@ MAIN = (
     "promise-predict -i imgs -p points.json",
     "promise-evaluate",
 )
-"""The main job."""
+"""Command lines of the demo, in order."""
 
 LOOKALIKE = (
     "promise-predict -i imgs -p points_lookalike.json -o predictions/lookalike",
     "promise-evaluate predictions/lookalike",
 )
-"""The commands again with each click on a look-alike, scored against the target's label."""
+"""Command lines that predict again with each click on a look-alike, and score these masks with the target's label."""
 
 
 def main(folder: Path) -> int:
-    """Run the demo in `folder`, which it makes anew; returns an exit status."""
+    """Run the demo in `folder`, whose earlier content is deleted, and return an exit status."""
     if folder.exists() and not (folder / "Task99_Phantom").exists() and any(folder.iterdir()):
-        fail(f"{folder}: not a folder of this demo, and not empty; name another")
+        fail(f"{folder}: this folder is not empty and was not made by the demo; give another")
         return 1
     started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
@@ -58,14 +58,14 @@ def main(folder: Path) -> int:
 
 
 def mean_dice(predictions: Path) -> float:
-    """Over the cases of a metrics.json."""
+    """Return the mean Dice over the cases in the metrics.json of a folder of predictions."""
     return float(
         np.mean([case["dice"] for case in load_json(predictions / "metrics.json")["cases"]])
     )
 
 
 def _show(folder: Path, seconds: float) -> None:
-    """The two figures that the demo is about, and where to look."""
+    """Show the two mean Dice values of the demo, and the paths of its results."""
     say("\nMean Dice against the target's label over fold 0's test cases:")
     show_table(
         "",

@@ -1,11 +1,11 @@
-"""A dataset to try the commands on: CT-like scans in which one lump among equals is the target.
+"""Make a dataset to try the commands on: CT-like scans in which one of several similar lumps is the target.
 
     python -m promise_cli.demo.phantom FOLDER
 
 writes `FOLDER/Task99_Phantom` in the Medical Segmentation Decathlon's layout, the scans of fold 0's
-test cases in `FOLDER/imgs`, one click on each target in `FOLDER/points.json`, and clicks on the
-nearest look-alike instead in `FOLDER/points_lookalike.json`. Only the click tells target and
-look-alikes apart.
+test cases in `FOLDER/imgs`, one click on each target in `FOLDER/points.json`, and one click on the
+look-alike nearest to each target in `FOLDER/points_lookalike.json`. Only the click shows which lump is
+the target.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from promise_cli.geometry.grid import Affine, Grid, Shape, Spacing
 
 DATASET = "Task99_Phantom"
 
-# Seven of one, nine of the other: within 24 cases no pair comes twice.
+# There are seven spacings and nine directions, so no pair of them is repeated within 24 cases.
 SPACINGS: tuple[Spacing, ...] = (
     (0.8, 0.8, 3.0),
     (0.9, 0.9, 4.0),
@@ -42,42 +42,43 @@ SPACINGS: tuple[Spacing, ...] = (
     (0.85, 0.85, 3.0),
     (0.95, 0.95, 3.75),
 )
-"""Millimetres towards right, anterior and superior; cases take them in turn."""
+"""Spacings in mm towards right, anterior and superior, which the cases use in turn."""
 AXIS_CODES = ("RAS", "LPS", "LAS", "PIR", "RPI", "ASR", "RAI", "LIP", "SAL")
-"""Directions of the stored axes; cases take them in turn."""
+"""Directions of the stored axes, which the cases use in turn."""
 NOISE_HU = (12.0, 16.0)
-"""Standard deviation of the noise of a scan."""
+"""Range of the standard deviation of a scan's noise, in HU."""
 CLICK_DEPTH_MM = 2.0
-"""A click lies at least so deep inside its lump."""
+"""Smallest depth of a click inside its lump, in mm."""
 
 
 @dataclass(frozen=True, eq=False)
 class PhantomCase:
-    """One scan as its file stores it, with what only its maker knows."""
+    """One scan as its file stores it, with the truth about it."""
 
     image: NDArray[np.int16]
-    """(I, J, K), HU, axes as stored."""
+    """HU, (I, J, K), axes as stored."""
     lumps: tuple[NDArray[np.bool_], ...]
-    """(I, J, K) each; the target and its look-alikes."""
+    """One mask (I, J, K) each for the target and its look-alikes."""
     target: int
-    """Which of the lumps is labelled."""
+    """Index of the lump that is the target."""
     grid: Grid
     click: tuple[int, int, int]
-    """A voxel of the target, as stored."""
+    """Voxel of the target, (i, j, k), axes as stored."""
     lookalike_click: tuple[int, int, int]
-    """A voxel of the look-alike nearest to the target, as stored."""
+    """Voxel of the look-alike nearest to the target, (i, j, k), axes as stored."""
 
 
 def write_phantom(root: Path, num_cases: int = 24, seed: int = 0) -> Path:
-    """Write the dataset, the test scans and two files of clicks; the same bytes for the same seed.
+    """Write the dataset, the scans of the test cases and two files of clicks.
 
-    `dataset.json` is written last: where it is, all is. Scans of an earlier phantom are removed.
+    The same seed gives the same bytes. `dataset.json` is written last, so all scans and labels exist if it does.
+    Scans of an earlier phantom are deleted.
 
     Returns:
         The dataset's folder.
 
     Raises:
-        DatasetError: Too few cases to cut into folds.
+        DatasetError: There are too few cases to make folds.
     """
     case_ids = [f"phantom_{number:03d}" for number in range(1, num_cases + 1)]
     test = make_splits(case_ids)[0].test
@@ -103,7 +104,7 @@ def write_phantom(root: Path, num_cases: int = 24, seed: int = 0) -> Path:
 
 
 def draw_case(number: int, seed: int) -> PhantomCase:
-    """Draw one case, counted from 0; it does not depend on how many others there are."""
+    """Draw case `number`, counted from 0; the result does not depend on the number of cases."""
     generator = np.random.default_rng(np.random.SeedSequence([seed, number]))
     geometry, scene, scanner, hand = generator.spawn(4)
     spacing = SPACINGS[number % len(SPACINGS)]
@@ -136,7 +137,7 @@ def draw_case(number: int, seed: int) -> PhantomCase:
 def _draw_affine(
     shape: Shape, spacing: Spacing, rng: np.random.Generator, *, oblique: bool
 ) -> Affine:
-    """(4, 4), axes towards right, anterior, superior; if oblique, turned by 8 to 20 degrees."""
+    """Draw an affine (4, 4) with axes towards right, anterior and superior; if oblique, turned by 8 to 20 degrees."""
     affine = np.diag([*spacing, 1.0])
     axis, angle = rng.normal(size=3), np.radians(rng.uniform(8, 20))
     if oblique:
@@ -147,7 +148,10 @@ def _draw_affine(
 
 
 def _scan(image: Field, spacing: Spacing, rng: np.random.Generator) -> NDArray[np.int16]:
-    """Blur within the slice, and noise as of filtered back projection: more fine than coarse."""
+    """Blur the image within its slices and add noise, as a scanner does.
+
+    Like the noise of filtered back projection, it is stronger in fine than in coarse structures.
+    """
     in_plane = np.array([1, 1, 0]) / spacing
     white = rng.standard_normal(image.shape, dtype=np.float32)
     noise = ndimage.gaussian_filter(white, 0.6 * in_plane, mode="wrap")
@@ -160,7 +164,7 @@ def _scan(image: Field, spacing: Spacing, rng: np.random.Generator) -> NDArray[n
 def _draw_click(
     lump: NDArray[np.bool_], spacing: Spacing, rng: np.random.Generator
 ) -> tuple[int, int, int]:
-    """Any voxel of a lump that lies deep enough; the deepest where none does."""
+    """Draw a voxel at least `CLICK_DEPTH_MM` deep in a lump; the deepest one if the lump is too thin for that."""
     depth = ndimage.distance_transform_edt(lump, sampling=spacing)
     choices = np.argwhere(depth >= min(CLICK_DEPTH_MM, depth.max()))
     i, j, k = choices[rng.integers(len(choices))].tolist()
@@ -189,7 +193,7 @@ def _remove_others(folder: Path, case_ids: Sequence[str]) -> None:
 
 
 def _describe(case_ids: Sequence[str]) -> dict[str, Any]:
-    """`dataset.json` as the Decathlon writes it, misspelling included."""
+    """Return the content of dataset.json as the Decathlon writes it, including its misspelt field `relase`."""
     return {
         "name": "Phantom",
         "description": "One lump among equals; only a click tells which is meant",
@@ -210,12 +214,12 @@ def _describe(case_ids: Sequence[str]) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the phantom into the folder that the command line names; returns the exit status."""
+    """Write the phantom into the folder that the command line names, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m promise_cli.demo.phantom", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("folder", type=Path, help="where to write")
+    parser.add_argument("folder", type=Path, help="folder to write to")
     parser.add_argument("--cases", type=int, default=24, help="how many scans (default 24)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, other scans (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random scans (default 0)")
     options = parser.parse_args(arguments)
     try:
         dataset = write_phantom(options.folder, options.cases, options.seed)

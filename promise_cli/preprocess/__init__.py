@@ -1,1 +1,1 @@
-"""COMMAND promise-preprocess: dataset folder -> fingerprint.json, plans.json, splits.json, cases."""
+"""The command promise-preprocess: it makes fingerprint, plan, folds and preprocessed cases from a dataset folder."""

@@ -1,4 +1,4 @@
-"""COMMAND promise-preprocess: a dataset folder -> fingerprint.json, plans.json, splits.json and cases."""
+"""Run promise-preprocess: read a dataset folder, and write fingerprint.json, plans.json, splits.json and cases."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,21 +26,23 @@ from promise_cli.preprocess.verify import Survey, survey_dataset
 from promise_cli.preprocess.write import make_cases, sweep
 
 SCRATCH = ".preprocessing"
-"""Folder under the root with what the command keeps for itself: measurements and locks. It may be deleted."""
+"""Folder below the root for measurements and locks, which only this command uses. It may be deleted."""
 
 
 @dataclass(frozen=True)
 class Preprocessed:
-    """What the command did."""
+    """Result of the command."""
 
     folder: Path
+    """Folder of the preprocessed dataset."""
     fingerprint: Fingerprint
     plan: Plan
     num_new: int
-    """Cases written now; the others were there already."""
+    """Number of cases that this command wrote; the others existed already."""
     num_there: int
-    """Cases that are there now; fewer than the fingerprint's while other shards are at work."""
+    """Number of cases that exist now; less than in the fingerprint while other shards are still running."""
     shard: Shard
+    """Part of the cases that this command had to write."""
 
 
 def preprocess(
@@ -54,23 +56,23 @@ def preprocess(
     shard: str | None = None,
     overwrite: bool = False,
 ) -> Preprocessed:
-    """Verify a dataset, decide its plan and write its cases.
+    """Verify a dataset, make its plan and folds, and write its cases.
 
-    Nothing is written before every case has been read and found good, whichever shard this is: fingerprint, plan and
-    folds are those of the whole dataset, and every shard makes the same.
+    Nothing is written before all cases of the dataset have been read and found usable, even if only one shard is asked
+    for. Fingerprint, plan and folds describe the whole dataset, so every shard makes the same ones.
 
     Args:
-        task: A path, `Task07_Pancreas`, `Task07`, `7` or `Dataset007_Pancreas`.
+        task: The dataset: a path, `Task07_Pancreas`, `Task07`, `7` or `Dataset007_Pancreas`.
         root: The workspace.
-        target_label: Name or number of the label to segment; several are one target together.
+        target_label: Name or number of the label to segment. Several labels together form one target.
         splits: A file of folds to use instead of our own.
-        workers: Processes; 0 works in this one.
-        skip_bad: Go on without cases that cannot be used.
-        shard: Which part of the cases to write, such as `3/16`; all where left out.
-        overwrite: Make plan, folds and cases anew.
+        workers: Number of processes; 0 works in this process, None uses one per core.
+        skip_bad: Whether to leave out cases that cannot be used, instead of stopping.
+        shard: Part of the cases to write, such as `3/16`; None writes all.
+        overwrite: Whether to make plan, folds and cases anew although they exist.
 
     Raises:
-        PromiseError: Folder, dataset.json, a case, a kept plan or the folds are not usable.
+        PromiseError: The folder, dataset.json, a case, an existing plan or the folds cannot be used.
     """
     part = read_shard(shard)
     workspace = open_workspace(root)
@@ -90,7 +92,7 @@ def preprocess(
     folds = splits_of_dataset(dataset.name, ids, splits, left_out)
     with claim(scratch / "locks" / "plan"):
         sweep(folder, scratch)
-        if not overwrite:  # another command, such as another shard, may have planned meanwhile
+        if not overwrite:  # another command may have made a plan in the meantime
             kept = _kept_plan(folder)
             _target(dataset, [str(value) for value in as_tuple(target[0])], kept, folder)
         plan = make_plan(fingerprint)
@@ -116,7 +118,7 @@ def _write(
     *,
     overwrite: bool,
 ) -> Preprocessed:
-    """The shard's cases, and what is there then."""
+    """Write the cases of the shard, and count the cases that exist then."""
     cases_dir = folder / "cases"
     cases_dir.mkdir(parents=True, exist_ok=True)
     num_new = make_cases(
@@ -132,7 +134,7 @@ def _announce(dataset: Dataset, target: tuple[Labels, str]) -> None:
     say(
         f"dataset: {dataset.name}, {len(dataset.cases) + len(dataset.broken)} cases, target"
         f" {label_text(chosen)} ({target[1]})"
-        + (f"; background: {', '.join(others)}; --target-label takes another" if others else "")
+        + (f"; background: {', '.join(others)}; --target-label chooses another" if others else "")
     )
 
 
@@ -155,17 +157,17 @@ def _target(
         if value not in dataset.labels:
             field = "target_labels" if kept.target_labels else "target_label"
             raise PlanError(
-                f"{folder / 'plans.json'}: {field} {value} is no label of dataset.json; correct it, or add --overwrite"
-                " to plan anew"
+                f"{folder / 'plans.json'}: {field} {value} is not a label of dataset.json; correct it, or add"
+                " --overwrite to plan anew"
             )
     return choose_targets(dataset, [str(value) for value in kept.labels])
 
 
 def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
-    """Return the kept plan, unless its target now means another label; other changes of the dataset are reported.
+    """Return the existing plan if its target still has the same name, and warn about other changes of the dataset.
 
     Raises:
-        PlanError: Its target's value bears another name in the dataset.
+        PlanError: dataset.json now gives the plan's target another name.
     """
     if kept.target_name != fresh.target_name:
         raise PlanError(
@@ -175,13 +177,13 @@ def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
     theirs, ours = kept.normalisation, fresh.normalisation
     if kept.modality != fresh.modality:
         warn(
-            f"{path}: planned for {kept.modality or 'no modality'}, dataset.json now says"
-            f" {fresh.modality or 'none'}; kept: --overwrite plans anew"
+            f"{path}: planned for {kept.modality or 'no modality'}, but dataset.json now says"
+            f" {fresh.modality or 'none'}; the plan is kept, --overwrite plans anew"
         )
     elif theirs.scheme == "dataset" and not (theirs.low < ours.high and ours.low < theirs.high):
         warn(
-            f"{path}: clips to {theirs.low:g} to {theirs.high:g}, but the target now measures {ours.low:g} to"
-            f" {ours.high:g}; kept: --overwrite plans anew"
+            f"{path}: clips intensities to {theirs.low:g} to {theirs.high:g}, but those of the target are now"
+            f" {ours.low:g} to {ours.high:g}; the plan is kept, --overwrite plans anew"
         )
     return kept
 
@@ -189,9 +191,13 @@ def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
 def _save_splits(
     folds: Splits, path: Path, usable: Sequence[str], left_out: Sequence[str], *, replace: bool
 ) -> Splits:
-    """Keep folds whose cases are all there: they may be the user's own, or have trained networks already.
+    """Write the folds, or keep existing ones, and return those that are now in the file.
 
-    Cases that are left out since they cannot be used now leave the kept folds too.
+    Existing folds are kept because they may be the user's own, or networks may have been trained on them. Cases that
+    are left out because they cannot be used are removed from the kept folds as well.
+
+    Raises:
+        PlanError: The kept folds name a case that is no longer in the dataset.
     """
     if path.exists() and not replace:
         found = load_record(Splits, path)
@@ -208,7 +214,7 @@ def _save_splits(
             warn(f"{path}: kept; {len(new)} cases are in none of its folds, such as {new[0]}")
         if kept is not found:
             named = sorted(found.case_ids - kept.case_ids)
-            warn(f"{path}: bad cases leave its folds: {', '.join(named)}")
+            warn(f"{path}: bad cases are removed from its folds: {', '.join(named)}")
             save_record(kept, path)
         return kept
     save_record(folds, path)
@@ -216,7 +222,7 @@ def _save_splits(
 
 
 def _source(dataset: Dataset, root: Path) -> str:
-    """The dataset's folder, relative to the root where it lies below, so that a workspace can be moved."""
+    """Return the dataset's folder, relative to the root if it lies below it, so that a workspace can be moved."""
     try:
         return dataset.folder.absolute().relative_to(root.absolute()).as_posix()
     except ValueError:
@@ -228,8 +234,8 @@ def _show_plan(plan: Plan, fingerprint: Fingerprint, *, kept: bool) -> None:
     changed = set(plan.cases) ^ {case.case_id for case in fingerprint.cases}
     if kept and plan.cases and changed:
         warn(
-            f"the plan kept was made from {len(plan.cases)} cases, not from the {len(fingerprint.cases)} there are"
-            " now; --overwrite plans anew"
+            f"the existing plan was made from {len(plan.cases)} cases, but the dataset now has"
+            f" {len(fingerprint.cases)}; the plan is kept, --overwrite plans anew"
         )
     what = (
         "kept from plans.json (--overwrite makes it anew)" if kept else "made from the fingerprint"

@@ -1,4 +1,7 @@
-"""How much memory a case takes at most, from headers alone: what bounds the number of processes."""
+"""Estimate the peak memory of a case from its headers.
+
+The estimate limits how many processes run at the same time.
+"""
 
 import math
 from pathlib import Path
@@ -12,20 +15,21 @@ from promise_cli.geometry.resample import target_grid
 from promise_cli.volume import Stored, open_stored, volume_files
 
 BASE = 200_000_000
-"""Bytes of a process with its libraries before it reads anything."""
+"""Memory in bytes of a process that has loaded its libraries but read no case."""
 UNKNOWN_FACTOR = 10
-"""Bytes in memory for one on disk, where a header cannot be read or would take long."""
+"""Bytes in memory per byte on disk, assumed if a header cannot be read or would take long to read."""
 
 
 def estimate_peak(files: CaseFiles, spacing: Spacing | None) -> int:
-    """Bytes that a process needs for one case.
+    """Return the peak memory in bytes of a process that works on one case.
 
     Args:
-        files: Image and label of the case; where they cannot be read, their sizes on disk are used.
-        spacing: Target spacing in mm; None where the case is only read.
+        files: Image and label of the case. If they cannot be read, their sizes on disk are used.
+        spacing: Spacing of the plan in mm; None if the case is only measured.
     """
     try:
-        if files.image.is_dir():  # all headers of a DICOM folder take nearly as long as its slices
+        # Reading all headers of a DICOM folder takes nearly as long as reading its slices.
+        if files.image.is_dir():
             return BASE + UNKNOWN_FACTOR * _size(files.image)
         image, label = open_stored(files.image), open_stored(files.label)
     except (PromiseError, OSError):
@@ -40,7 +44,10 @@ def estimate_peak(files: CaseFiles, spacing: Spacing | None) -> int:
 
 
 def _reading(stored: Stored, other: type[np.generic]) -> int:
-    """Peak bytes while one volume is read: as stored, and again where a library copies it or the type changes."""
+    """Return the peak memory in bytes while one volume is read.
+
+    The volume is in memory as stored, and once more if a library copies it or its type is changed.
+    """
     voxels, item = math.prod(stored.grid.shape), stored.dtype.itemsize
     copies = 1 if stored.path.name.lower().endswith((".nii", ".nii.gz")) else 2
     changed = 0 if stored.dtype.kind in "iu" else np.dtype(other).itemsize + item
@@ -48,7 +55,7 @@ def _reading(stored: Stored, other: type[np.generic]) -> int:
 
 
 def _scratch(stored: Stored) -> int:
-    """Percentiles of a scan that is no CT, which take a copy."""
+    """Return the bytes of the copy that percentiles of a scan of floats need."""
     return 4 * math.prod(stored.grid.shape) if stored.dtype.kind == "f" else 0
 
 

@@ -1,4 +1,4 @@
-"""All cases of a dataset read and verified, and one table of what is wrong with them."""
+"""Read and verify all cases of a dataset, and show one table of what is wrong with them."""
 
 import dataclasses
 import functools
@@ -24,16 +24,17 @@ from promise_cli.jobs import Death, Job, Shard, run_jobs
 from promise_cli.preprocess.memory import estimate_peak
 
 MAX_ERRORS, MAX_WARNINGS = 100, 20
-"""Shown at once."""
+"""Largest number of errors and of warnings in the table."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What reading the dataset gave."""
+    """Result of reading all cases of a dataset."""
 
     usable: tuple[Measured, ...]
     """Usable cases, sorted by case id."""
     left_out: tuple[LeftOut, ...]
+    """Bad cases, which are left out."""
 
     @property
     def measured(self) -> list[tuple[CaseFingerprint, Histogram]]:
@@ -51,18 +52,18 @@ def survey_dataset(
     shard: Shard | None = None,
     skip_bad: bool = False,
 ) -> Survey:
-    """Measure every case that is not known yet, and stop where one cannot be used.
+    """Measure every case whose measurement is not kept yet, and show what is wrong with the cases.
 
     Args:
         dataset: The dataset, including its broken cases.
         target_label: Value of the target; several values together form one target.
-        folder: Where measurements are kept; commands on several shards fill it together.
-        workers: Processes; 0 works in this one.
-        shard: Whose cases are read first; the others' are read where nobody else has.
-        skip_bad: Leave bad cases out.
+        folder: Folder in which measurements are kept. Commands on several shards fill it together.
+        workers: Number of processes; 0 works in this process, None uses one per core.
+        shard: Part whose cases are measured first. The other cases are measured unless another command has done it.
+        skip_bad: Whether to leave out bad cases, instead of stopping.
 
     Raises:
-        DatasetError: A case cannot be used and is not left out, or none is left.
+        DatasetError: A case cannot be used and `skip_bad` is false, or no case can be used.
     """
     measured = _measure_all(
         Measurements(folder, dataset, target_label), dataset.cases, workers, shard or Shard()
@@ -83,16 +84,17 @@ def survey_dataset(
         raise _stopped_by(bad, dataset.folder)
     usable = tuple(one for one in measured if one.measurement.case is not None)
     if not usable:
-        raise DatasetError(f"{dataset.folder}: no usable case is left")
+        raise DatasetError(f"{dataset.folder}: no usable case is left; correct the cases")
     return Survey(usable, tuple(bad))
 
 
 def _measure_all(
     store: Measurements, cases: Sequence[CaseFiles], workers: int | None, shard: Shard
 ) -> list[Measured]:
-    """Measure all cases in processes; results are in the order of the cases."""
+    """Measure all cases in processes, and return the results in the order of the cases."""
     found = {files.case_id: known for files in cases if (known := store.find(files)) is not None}
-    for wait in (False, True):  # first what nobody reads, then what another command was at
+    # In the second round, cases that another command measures are waited for.
+    for wait in (False, True):
         missing = [files for files in shard.own_first(cases) if files.case_id not in found]
         jobs = [Job(files, files.case_id, estimate_peak(files, None)) for files in missing]
         measure = functools.partial(store.measure, wait=wait)
@@ -107,7 +109,11 @@ def _measure_all(
 
 
 def _warn_of_likeness(measured: Iterable[Measured]) -> list[Measured]:
-    """Note cases that hold the scan of another: in two folds they would test what was trained on."""
+    """Add a warning to cases that resemble an earlier case.
+
+    They hold the same scan, or have a case id that differs only in upper and lower case. If the same scan is in two
+    folds, a network may be tested on a scan that it was trained on.
+    """
     first: dict[str, str] = {}
     names: dict[str, str] = {}
     result = []
@@ -116,11 +122,11 @@ def _warn_of_likeness(measured: Iterable[Measured]) -> list[Measured]:
         notes = []
         if image and image in first:
             notes.append(
-                f"the same scan as case {first[image]}; both may come into different folds"
+                f"the same scan as case {first[image]}; they may be put into different folds"
             )
         if case.lower() in names:
             notes.append(
-                f"differs from case {names[case.lower()]} only in upper and lower case; some disks keep one of them"
+                f"its case id differs from {names[case.lower()]} only in upper and lower case; some disks keep only one"
             )
         first.setdefault(image, case)
         names.setdefault(case.lower(), case)
@@ -140,7 +146,7 @@ def _with_warnings(one: Measured, notes: Sequence[str]) -> Measured:
 
 
 def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
-    """The table: one line a problem, errors before warnings, never wrapped or cut."""
+    """Show the table of problems: one line per problem, errors before warnings, never wrapped or shortened."""
     rows = [(case, problem) for case, found in problems.items() for problem in found]
     errors = [row for row in rows if row[1].severity == "error"]
     warnings = [row for row in rows if row[1].severity == "warning"]

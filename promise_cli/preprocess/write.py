@@ -1,4 +1,4 @@
-"""Cases written in processes, also by several commands at once, and what a killed one left behind taken away."""
+"""Write cases in processes, next to other commands, and delete what a killed command has left half-written."""
 
 import functools
 import shutil
@@ -18,7 +18,7 @@ from promise_cli.preprocess.memory import estimate_peak
 
 @dataclass(frozen=True)
 class _Maker:
-    """Writes one case; goes to the processes."""
+    """Writer of single cases, which is pickled to send it to the processes."""
 
     plan: Plan
     folder: Path
@@ -26,7 +26,16 @@ class _Maker:
     overwrite: bool
 
     def make(self, one: Measured, *, wait: bool) -> bool | str | None:
-        """True: written; False: found as it should be; None: another command is at it; else what is wrong."""
+        """Write one case unless it exists already.
+
+        Args:
+            one: The verified case.
+            wait: Whether to wait for another command that writes the same case.
+
+        Returns:
+            True if the case was written, False if it existed already, and None if another command writes it and `wait`
+            is false. Otherwise an error message.
+        """
         files, cases_dir = one.files, self.folder / "cases"
         try:
             with claim(_lock(self.scratch, files.case_id), wait=wait) as held:
@@ -42,14 +51,15 @@ class _Maker:
         except PromiseError as error:
             return str(error)
         except OSError as error:
-            place = error.filename or cases_dir / files.case_id  # a full disk names no file
+            # Errors of a full disk have no file name.
+            place = error.filename or cases_dir / files.case_id
             return f"{place}: {error.strerror or error}; check permissions and free space"
 
     def _check_plan(self) -> None:
         path = self.folder / "plans.json"
         if case_key(load_record(Plan, path)) != case_key(self.plan):
             raise PlanError(
-                f"{path}: was changed while this command worked; let one command end, then run it again"
+                f"{path}: was changed by another command; let that command end, then run this one again"
             )
 
 
@@ -62,21 +72,21 @@ def make_cases(
     workers: int | None,
     overwrite: bool,
 ) -> int:
-    """Write those of the cases that are not there as they should be.
+    """Write the cases that are missing, damaged, or made from other files or with another plan.
 
     Args:
-        cases: Verified.
-        plan: The plan that plans.json in `folder` holds.
+        cases: Verified cases.
+        plan: The plan in `folder`'s plans.json.
         folder: Folder of the preprocessed dataset.
-        scratch: Where locks lie.
-        workers: Processes; 0 works in this one.
-        overwrite: Write all.
+        scratch: Folder that holds the locks.
+        workers: Number of processes; 0 works in this process, None uses one per core.
+        overwrite: Whether to write all cases.
 
     Returns:
-        How many were written.
+        The number of cases that were written.
 
     Raises:
-        DatasetError: Some could not be written; the others were.
+        DatasetError: Some cases could not be written; all others were.
     """
     maker = _Maker(plan, folder, scratch, overwrite)
     wanted = [
@@ -85,7 +95,8 @@ def make_cases(
         if overwrite or not is_current(one.files, plan, folder / "cases", one.source)
     ]
     num_new, problems = 0, []
-    for wait in (False, True):  # first what nobody writes, then what another command was at
+    # In the second round, cases that another command writes are waited for.
+    for wait in (False, True):
         jobs = [
             Job(one, one.files.case_id, estimate_peak(one.files, plan.spacing)) for one in wanted
         ]
@@ -101,8 +112,11 @@ def make_cases(
 
 
 def sweep(folder: Path, scratch: Path) -> None:
-    """Delete what killed commands left half-written; what a command at work writes is locked and stays."""
-    for temporary in folder.glob(".tmp-*"):  # the caller holds the lock of the dataset's own files
+    """Delete the files and folders that killed commands have left half-written.
+
+    Those of running commands are locked and stay.
+    """
+    for temporary in folder.glob(".tmp-*"):  # the caller has locked the files of the dataset
         temporary.unlink(missing_ok=True)
     written = [(path, ".case", "") for path in (folder / "cases").glob(".tmp-*")]
     written += [(path, ".measure", ".npz") for path in (scratch / "measured").glob(".tmp-*")]

@@ -1,8 +1,8 @@
-"""Scans and labels as arrays on a grid, in every file format, and masks back on the scan's own grid.
+"""Read scans and labels of every file format as arrays on a grid, and write masks on the scan's own grid.
 
-A scan is stored with its axes in any order and direction. `read_volume` turns it to the closest RAS+ order, axes
-(i, j, k) with k through-plane for an axial scan, and remembers how, so that `write_mask` undoes it exactly. The same
-scan gives the same array and affine as NIfTI (`nifti`), NRRD, MetaImage (`itk`) or a folder of DICOM slices (`dicom`).
+A file may store the axes of a scan in any order and direction. `read_volume` brings them to the closest RAS+ order:
+axes (i, j, k), with k through-plane for an axial scan. It records the change, so that `write_mask` can undo it exactly.
+The same scan gives the same array and affine as NIfTI (`nifti`), NRRD or MetaImage (`itk`), or DICOM (`dicom`).
 """
 
 from promise_cli.volume.names import (

@@ -1,7 +1,7 @@
-"""A folder of DICOM slices as one scan, through SimpleITK.
+"""Read a folder of DICOM slices as one scan, through SimpleITK.
 
-The slices are set in order by their position in the patient, never by name or number. The affine is that of the
-positions themselves, so that the slices of a tilted gantry, which lie askew, stay where they were taken.
+The slices are sorted by their position in the patient, never by file name or instance number. The affine is computed
+from these positions. A scan with a tilted gantry, whose slices are shifted against each other, keeps its geometry.
 """
 
 from collections import Counter
@@ -20,37 +20,42 @@ from promise_cli.volume.names import dicom_files
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
 
 POSITION_TOLERANCE = 0.02
-"""How far a slice may lie from its place in the lattice, as a share of the distance between slices."""
+"""Largest allowed distance of a slice from its place in an even lattice, as a share of the distance between slices."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Slice:
+    """The header of one DICOM file."""
+
     path: Path
     series: str
     description: str
     size: tuple[int, ...]
     frame: NDArray[np.float64]
-    """(3, 2), LPS millimetres from one column to the next and from one row to the next."""
+    """Steps from one column to the next and from one row to the next, (3, 2), LPS millimetres."""
     position: NDArray[np.float64]
-    """(3,), LPS millimetres of the first voxel."""
+    """Position of the first voxel, (3,), LPS millimetres."""
     reader: Any
 
     @property
     def normal(self) -> NDArray[np.float64]:
-        """Unit vector across the slice."""
+        """Unit vector perpendicular to the slice, (3,), LPS."""
         normal = np.cross(self.frame[:, 0], self.frame[:, 1])
         return normal / np.linalg.norm(normal)
 
 
 def open_dicom(folder: Path) -> Stored:
-    """Read the headers of a folder's slices.
+    """Read the headers of all DICOM slices in a folder.
 
     Raises:
-        VolumeError: The folder holds no series or several, slices are missing, doubled or of several kinds.
+        VolumeError: The folder holds no series or more than one, or its slices are unreadable, missing, present twice,
+            unevenly spaced, or of different sizes or directions.
     """
     files = dicom_files(folder)
     if not files:
-        raise VolumeError(f"{folder}: a folder without DICOM slices; give a scan or such a folder")
+        raise VolumeError(
+            f"{folder}: no DICOM slices in this folder; give a scan file or a folder of slices"
+        )
     slices = [_read_slice(path) for path in files]
     _check_series(folder, slices)
     first = slices[0]
@@ -83,7 +88,7 @@ def _read_slice(path: Path) -> _Slice:
         refuse_memory(error)
         reason = itk_reason(error)
         raise VolumeError(
-            f"{path}: not readable as a DICOM slice ({reason}); export the series again or take the file out"
+            f"{path}: not readable as a DICOM slice ({reason}); export the series again or remove the file"
         ) from None
 
     def tag(key: str) -> str:
@@ -130,7 +135,12 @@ def _check_series(folder: Path, slices: list[_Slice]) -> None:
 
 
 def _lattice(folder: Path, slices: list[_Slice]) -> Grid:
-    """The grid of slices that are in order, if they lie at even distances along one line."""
+    """Return the grid of slices that are sorted by position.
+
+    Raises:
+        VolumeError: Two slices lie at the same place, slices are missing, or the slices do not lie at even distances
+            along one line.
+    """
     first = slices[0]
     positions = np.array([one.position for one in slices])
     steps = np.diff(positions @ first.normal)
@@ -153,8 +163,8 @@ def _lattice(folder: Path, slices: list[_Slice]) -> Grid:
     away = float(np.linalg.norm(positions - place, axis=1).max())
     if away > max(POSITION_TOLERANCE * step, 0.01):
         raise VolumeError(
-            f"{folder}: the slices lie unevenly, up to {away:.3g} mm from even distances of {step:.4g} mm;"
-            " resample the scan to even slices"
+            f"{folder}: the slices are unevenly spaced, up to {away:.3g} mm away from even steps of {step:.4g} mm;"
+            " resample the scan to even steps"
         )
     channels = first.reader.GetNumberOfComponents()
     shape = spatial_shape(

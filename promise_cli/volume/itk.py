@@ -1,4 +1,4 @@
-"""NRRD and MetaImage, through SimpleITK."""
+"""Read and write NRRD and MetaImage files, through SimpleITK."""
 
 import re
 from pathlib import Path
@@ -14,14 +14,14 @@ from promise_cli.volume.metaimage import check_meta_data, read_meta_header
 from promise_cli.volume.packed import check_packed_nrrd
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
 
-sitk.ProcessObject.GlobalWarningDisplayOff()  # our own messages say what matters
+sitk.ProcessObject.GlobalWarningDisplayOff()  # our own messages say all that matters
 
 
 def open_itk(path: Path) -> Stored:
     """Read the header of a NRRD or MetaImage file.
 
     Raises:
-        VolumeError: An error of `open_stored`.
+        VolumeError: The file is unreadable or not 3D, or its geometry is impossible.
     """
     kind = "NRRD" if path.name.lower().endswith(".nrrd") else "MetaImage"
     try:
@@ -44,18 +44,20 @@ def open_itk(path: Path) -> Stored:
     size = reader.GetSize()
     if len(size) < 3:
         raise VolumeError(
-            f"{path}: a flat picture of {format_shape(size)} pixels; give a 3D scan with one channel"
+            f"{path}: a 2D image of {format_shape(size)} pixels; give a 3D scan with one channel"
         )
     shape = spatial_shape((*size, *([channels] if channels > 1 else [])), path)
     spacing = np.array(reader.GetSpacing()[:3])
     if not (np.isfinite(spacing).all() and (spacing > 0).all()):
         raise VolumeError(
-            f"{path}: the header says voxels of {format_spacing(spacing)}, which cannot be; correct it"
+            f"{path}: the header gives a voxel size of {format_spacing(spacing)}, which is impossible; correct it"
         )
     grid = stored_grid(shape, ras_affine(reader, spacing), path)
     notes = shear_note(grid)
     if kind == "NRRD" and "NRRD_space" not in reader.GetMetaDataKeys():
-        notes += ("no field 'space' says how the scan lies; left and right are a guess",)
+        notes += (
+            "the header has no field 'space' with the scan's orientation; left and right are a guess",
+        )
     dtype = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).dtype
 
     def load(dtype: type[np.float32] | None) -> NDArray[Any]:
@@ -70,7 +72,7 @@ def open_itk(path: Path) -> Stored:
 
 
 def itk_reason(error: Exception) -> str:
-    """The last sentence of ITK's message, without its source lines and addresses."""
+    """Return the last line of ITK's message, without memory addresses and the final dot."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (
         re.sub(r"^.*\(0x[0-9a-f]+\): ", "", lines[-1]).rstrip(".") if lines else "no reason given"
@@ -78,7 +80,9 @@ def itk_reason(error: Exception) -> str:
 
 
 def refuse_memory(error: Exception) -> None:
-    """Raise `MemoryError` where memory ran out: ITK reports that like any other error, but the file is not at fault.
+    """Raise `MemoryError` if ITK ran out of memory, and do nothing for any other error.
+
+    ITK raises the same exception for a lack of memory as for a bad file, but then the file is not at fault.
 
     Raises:
         MemoryError: ITK could not allocate an image.
@@ -88,7 +92,10 @@ def refuse_memory(error: Exception) -> None:
 
 
 def ras_affine(reader: Any, spacing: NDArray[np.float64]) -> NDArray[np.float64]:
-    """ITK counts left and posterior as positive."""
+    """Return the affine (4, 4) from voxels to RAS millimetres of an image that ITK has read.
+
+    ITK counts left and posterior as positive (LPS), so the first two world axes change their sign.
+    """
     dimension = reader.GetDimension()
     direction = np.array(reader.GetDirection()).reshape(dimension, dimension)[:3, :3]
     affine = np.eye(4)
@@ -111,13 +118,15 @@ def _load(path: Path, reader: Any, dtype: type[np.float32] | None) -> NDArray[An
 
 
 def write_itk(stored: NDArray[Any], grid: Grid, path: Path) -> None:
-    """Write an array (I, J, K) as the file's axes have it, packed; the format is chosen by the suffix.
+    """Write an array (I, J, K), whose axes are in the file's own order, with compression.
+
+    The suffix of `path` chooses the format.
 
     Raises:
-        VolumeError: The grid's axes are sheared, which these formats cannot say.
+        VolumeError: The grid's axes are sheared, which these formats cannot store.
     """
     if shear_note(grid):
-        raise VolumeError(f"{path.name}: sheared axes cannot be written so; write NIfTI")
+        raise VolumeError(f"{path.name}: this format cannot store sheared axes; write NIfTI")
     image = sitk.GetImageFromArray(np.ascontiguousarray(stored.T))
     spacing = np.array(grid.spacing)
     image.SetSpacing(spacing.tolist())

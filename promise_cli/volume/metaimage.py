@@ -1,4 +1,7 @@
-"""Checks that ITK's MetaImage reader lacks: it changes odd spacings and reads damaged data without an error."""
+"""Check MetaImage files for mistakes that ITK's reader does not report.
+
+ITK changes impossible spacings and reads damaged data, both without an error.
+"""
 
 import math
 import re
@@ -15,17 +18,18 @@ _BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 8, "LONG_LONG": 8, "FLOAT": 4
 
 @dataclass(frozen=True)
 class MetaHeader:
-    """The text before the voxels."""
+    """The header of a MetaImage file, and where its voxels are."""
 
     fields: dict[str, str]
+    """Field name -> value, as written in the header."""
     data: Path
-    """The file that holds the voxels: the same, or another."""
+    """The file that holds the voxels: the header's own file or another one."""
     offset: int
-    """Where they begin in it."""
+    """Position of the first voxel in `data`, in bytes."""
 
     @property
     def num_bytes(self) -> int | None:
-        """Size of the unpacked voxels in bytes; None where their type is unknown."""
+        """Size of the uncompressed voxels in bytes; None if their type is unknown."""
         kind = self.fields.get("ElementType", "").removeprefix("MET_")
         size = _BYTES.get(kind.removesuffix("_ARRAY").removeprefix("U"))
         channels = int(self.fields.get("ElementNumberOfChannels", "1"))
@@ -34,11 +38,11 @@ class MetaHeader:
 
 
 def read_meta_header(path: Path) -> MetaHeader:
-    """Read the header's lines.
+    """Read the header of a MetaImage file.
 
     Raises:
-        VolumeError: Fields that every MetaImage has are missing or no numbers, a spacing is not positive, or the
-            file of the voxels is missing.
+        VolumeError: A field that every MetaImage has is missing, a field does not hold the numbers that it needs, a
+            spacing is not positive, or the file of the voxels is missing.
     """
     fields: dict[str, str] = {}
     with path.open("rb") as file:
@@ -54,7 +58,8 @@ def read_meta_header(path: Path) -> MetaHeader:
     spacing = fields.get("ElementSpacing", fields.get("ElementSize", ""))
     if any(not float(value) > 0 for value in spacing.split()):
         raise VolumeError(
-            f"{path}: the header says voxels of {' x '.join(spacing.split())} mm, which cannot be; correct it"
+            f"{path}: the header gives a voxel size of {' x '.join(spacing.split())} mm, which is impossible;"
+            " correct it"
         )
     name = fields["ElementDataFile"]
     if name.upper() == "LOCAL":
@@ -66,7 +71,7 @@ def read_meta_header(path: Path) -> MetaHeader:
 
 
 def _check_numbers(path: Path, fields: dict[str, str]) -> None:
-    """Refuse what ITK would complain of line by line on the terminal, or read as something else."""
+    """Refuse values that ITK would print complaints about on the terminal, or would read as other numbers."""
     counts: dict[str, list[str]] = {
         name: fields[name].split()
         for name in ("NDims", "DimSize", "ElementNumberOfChannels")
@@ -97,10 +102,10 @@ def _is_number(word: str) -> bool:
 
 
 def check_meta_data(path: Path, header: MetaHeader) -> None:
-    """See that all voxels are there, and undamaged where they are packed.
+    """Check that all voxels are there, and that compressed voxels are undamaged.
 
     Raises:
-        VolumeError: They are not.
+        VolumeError: Voxels are missing or damaged.
     """
     found = header.data.stat().st_size - header.offset
     try:

@@ -1,4 +1,4 @@
-"""Which files and folders are scans, and which case each one is."""
+"""Find the files and folders that are scans, and derive their case ids."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,16 +7,19 @@ from pathlib import Path
 from promise_cli.errors import VolumeError
 
 SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd")
-"""Endings of files that hold a scan or label; longer endings come first. `.seg.nrrd` is 3D Slicer's segmentation."""
+"""Endings of files that hold a scan or label, longer ones first. `.seg.nrrd` is a segmentation of 3D Slicer."""
 FORMATS = ".nii.gz, .nii, .nrrd, .mha or .mhd, or are a folder of DICOM slices"
-"""The formats as messages list them."""
+"""The same endings as messages list them."""
 
 _NRRD_DATA = re.compile(rb"^data ?file:\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 _MHD_DATA = re.compile(rb"^ElementDataFile\s*=\s*(.+?)\s*$", re.MULTILINE)
 
 
 def case_id(path: Path) -> str:
-    """File name without suffix and without nnU-Net's channel number: `liver_3_0000.nii.gz` -> `liver_3`."""
+    """Return a file's name without its suffix and without nnU-Net's number of the first channel.
+
+    For example, `liver_3_0000.nii.gz` gives `liver_3`.
+    """
     name = path.name
     for suffix in SUFFIXES:
         if name.lower().endswith(suffix):
@@ -26,17 +29,17 @@ def case_id(path: Path) -> str:
 
 
 def is_volume_file(path: Path) -> bool:
-    """Whether a name looks like a scan; macOS's `._*` leftovers and hidden files do not."""
+    """Whether a file's name looks like a scan's; hidden files and the `._*` files of macOS do not count."""
     return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
 
 
 def find_volumes(folder: Path) -> dict[str, Path]:
-    """All scans directly in a folder by case id, sorted: files, and folders of DICOM slices.
+    """Return all scans directly in a folder by case id, sorted by path: files, and folders of DICOM slices.
 
-    A folder without any that holds DICOM slices itself is one scan.
+    If there are none, but the folder itself holds DICOM slices, the folder is the only scan.
 
     Raises:
-        VolumeError: Two files have the same case id.
+        VolumeError: Two scans have the same case id, or a scan's name leaves no case id.
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
@@ -55,17 +58,20 @@ def find_volumes(folder: Path) -> dict[str, Path]:
 
 
 def is_dicom_folder(path: Path) -> bool:
-    """Whether a folder holds DICOM slices; DICOMDIR, an index of other files, is none."""
+    """Whether a path is a folder with DICOM slices; DICOMDIR, an index of other files, is not a slice."""
     return not path.name.startswith(".") and path.is_dir() and next(_slices(path), None) is not None
 
 
 def dicom_files(folder: Path) -> list[Path]:
-    """The DICOM slices directly in a folder, by name."""
+    """Return the DICOM slices directly in a folder, sorted by file name."""
     return list(_slices(folder))
 
 
 def file_stamps(paths: Iterable[Path]) -> list[tuple[str, int, int, int, int]]:
-    """Name, size, times and place on the disk of each file: they change whenever its content might have."""
+    """Return the path, size, times of change and inode number of each file.
+
+    At least one of them changes whenever the file's content changes.
+    """
     stamps = []
     for path in paths:
         of = path.stat()
@@ -74,14 +80,14 @@ def file_stamps(paths: Iterable[Path]) -> list[tuple[str, int, int, int, int]]:
 
 
 def volume_files(path: Path) -> list[Path]:
-    """All files that a scan's voxels and geometry come from, for one that need not be readable."""
+    """Return all files that a scan's voxels and geometry come from; the scan need not be readable."""
     if path.is_dir():
         return dicom_files(path)
     name = path.name.lower()
     if name.endswith((".mhd", ".nrrd")) and path.is_file():
         with path.open("rb") as file:
             head = file.read(65536)
-        # NRRD parts its header from voxels in the same file by an empty line.
+        # In a NRRD file, an empty line separates the header from the voxels.
         named = (
             _MHD_DATA.search(head)
             if name.endswith(".mhd")

@@ -1,4 +1,4 @@
-"""NIfTI: `.nii` and `.nii.gz`, through nibabel."""
+"""Read NIfTI files (`.nii` and `.nii.gz`), through nibabel."""
 
 import gzip
 import logging
@@ -26,7 +26,8 @@ from promise_cli.volume.stored import (
     stored_grid,
 )
 
-logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # our own message says what matters
+# Our own messages say all that matters.
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 
 _READ_ERRORS = (
     ImageFileError,
@@ -43,7 +44,7 @@ def open_nifti(path: Path) -> Stored:
     """Read the header of a NIfTI file.
 
     Raises:
-        VolumeError: An error of `open_stored`.
+        VolumeError: The file is unreadable or not 3D, or its geometry is impossible.
     """
     try:
         _check_start(path)
@@ -57,11 +58,12 @@ def open_nifti(path: Path) -> Stored:
         raise VolumeError(f"{path}: holds {type(image).__name__}, not NIfTI; convert it to .nii.gz")
     dtype = image.get_data_dtype()
     if dtype.kind not in "biuf":
-        raise VolumeError(f"{path}: holds {dtype} values, not one number a voxel; convert it")
+        raise VolumeError(f"{path}: holds {dtype} values, not one number per voxel; convert it")
     shape = spatial_shape(image.shape, path)
     if not (np.isfinite(pixdim).all() and (pixdim > 0).all()):
         raise VolumeError(
-            f"{path}: the header says voxels of {format_spacing(pixdim)}, which cannot be; correct its pixdim"
+            f"{path}: the header gives a voxel size of {format_spacing(pixdim)}, which is impossible;"
+            " correct its pixdim"
         )
     grid = stored_grid(shape, image.affine, path)
     i, j, k = pixdim.tolist()
@@ -77,17 +79,21 @@ def open_nifti(path: Path) -> Stored:
 
 
 def _check_start(path: Path) -> None:
-    """Say plainly what nibabel says with its own names."""
+    """Refuse an empty file, and a `.gz` file that is not gzip, in plainer words than nibabel.
+
+    Raises:
+        ImageFileError: The file is empty or not compressed.
+    """
     with path.open("rb") as file:
         start = file.read(2)
     if not start:
         raise ImageFileError("the file is empty")
     if path.name.lower().endswith(".gz") and start != b"\x1f\x8b":
-        raise ImageFileError("it is not packed with gzip, as its name says")
+        raise ImageFileError("it is not compressed with gzip, although its name ends in .gz")
 
 
 def _written_spacing(path: Path) -> NDArray[np.float64]:
-    """Read the three spacings as written in the file: nibabel silently fixes zero and negative ones."""
+    """Read the three spacings as written in the file, since nibabel silently corrects zero and negative ones."""
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     with opener(path, "rb") as file:
         start = file.read(540)
@@ -97,31 +103,32 @@ def _written_spacing(path: Path) -> NDArray[np.float64]:
 
 
 def _notes(header: nib.Nifti1Header, grid: Grid, pixdim: NDArray[np.float64]) -> tuple[str, ...]:
+    """Describe oddities of the header that a user should know about but need not fix."""
     notes = []
     if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
-        notes.append("neither sform nor qform says how the scan lies; left and right are a guess")
+        notes.append(
+            "neither sform nor qform gives the scan's orientation; left and right are a guess"
+        )
     unit = header.get_xyzt_units()[0]
     if unit not in ("mm", "unknown"):
-        notes.append(
-            f"the header counts in {unit}; its numbers are taken as millimetres all the same"
-        )
+        notes.append(f"the header's unit is {unit}, but its numbers are read as millimetres")
     if not np.allclose(pixdim, grid.spacing, rtol=SPACING_TOLERANCE, atol=0):
         notes.append(
-            f"the header says voxels of {format_spacing(pixdim)}, its affine {format_spacing(grid.spacing)};"
-            " the affine is taken"
+            f"the header gives a voxel size of {format_spacing(pixdim)}, its affine {format_spacing(grid.spacing)};"
+            " the affine is used"
         )
     elif int(header["sform_code"]) > 0 and int(header["qform_code"]) > 0 and not shear_note(grid):
-        # A qform cannot hold a shear, so it must differ from such an sform.
+        # A qform cannot store a shear, so it always differs from a sheared sform.
         apart = _distance_of_qform(header, grid)
         if apart > max(1.0, min(grid.spacing)):
             notes.append(
-                f"sform and qform differ by up to {apart:.3g} mm; the sform is taken, other programs may take the other"
+                f"sform and qform differ by up to {apart:.3g} mm; the sform is used, other programs may use the qform"
             )
     return tuple(notes)
 
 
 def _distance_of_qform(header: nib.Nifti1Header, grid: Grid) -> float:
-    """Millimetres between the corners of both; infinite where the qform is none."""
+    """Return how far in mm the qform moves the corners of the grid at most; infinite for an invalid qform."""
     try:
         return Grid(grid.shape, header.get_qform()).distance_mm(grid)
     except (HeaderDataError, ValueError):
@@ -135,7 +142,7 @@ def _is_unscaled(image: nib.Nifti1Image) -> bool:
 def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) -> NDArray[Any]:
     try:
         if path.name.lower().endswith(".gz"):
-            # nibabel stops after the last voxel and never meets the checksum at the end of the file.
+            # nibabel stops reading after the last voxel, so it never verifies the checksum at the end of the file.
             proxy = image.dataobj
             num_bytes = math.prod(image.shape) * proxy.dtype.itemsize
             content = unpack(path, proxy.offset + num_bytes)
@@ -145,7 +152,7 @@ def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) ->
                 with np.errstate(all="ignore"):
                     return voxels if dtype is None else voxels.astype(dtype, copy=False)
             image = type(image).from_stream(BytesIO(content.data))
-        with np.errstate(all="ignore"):  # what overflows is found and named by the caller
+        with np.errstate(all="ignore"):  # the caller finds and reports values that overflow
             return np.asanyarray(image.dataobj, dtype=dtype)
     except _READ_ERRORS as error:
         reason = str(error).partition(" - could")[0].replace(f" from {path}", "").strip()

@@ -1,4 +1,7 @@
-"""Packed voxels: unpacked piece by piece, and their checksum met, which the libraries' readers do not always do."""
+"""Decompress voxels piece by piece, and verify their checksum.
+
+The readers of nibabel and ITK do not always verify it.
+"""
 
 import zlib
 from collections.abc import Iterator
@@ -12,18 +15,22 @@ from promise_cli.errors import VolumeError
 _CHUNK = 1 << 20
 _HEADER = 1 << 20
 _RATIO = 1032
-"""How many bytes one packed byte may stand for at most."""
+"""Largest number of bytes that one compressed byte can hold."""
 
 
 def unpack(path: Path, size: int) -> NDArray[np.uint8]:
-    """The first `size` bytes of a gzip file unpacked; the rest is read too, for the checksum at its end.
+    """Decompress a gzip file and return its first `size` bytes, (size,).
+
+    The rest of the file is read too, because the checksum is at its end.
 
     Raises:
         zlib.error: The file is truncated, damaged or too short.
     """
     most = path.stat().st_size * _RATIO + _CHUNK
-    if size > most:  # before memory is asked for what a damaged header promises
-        raise zlib.error(f"the header promises {size} bytes, the file cannot hold more than {most}")
+    if size > most:  # checked before a damaged header makes us allocate too much memory
+        raise zlib.error(
+            f"the header promises {size} bytes, but the file cannot hold more than {most}"
+        )
     content = np.empty(size, dtype=np.uint8)
     filled = 0
     for piece in _pieces(path, 0):
@@ -36,19 +43,21 @@ def unpack(path: Path, size: int) -> NDArray[np.uint8]:
 
 
 def unpacked_size(path: Path, offset: int) -> int:
-    """How many bytes lie packed behind `offset`.
+    """Return how many bytes the compressed data behind `offset` hold once they are decompressed.
 
     Raises:
-        zlib.error: As `unpack`.
+        zlib.error: The data are truncated or damaged.
     """
     return sum(map(len, _pieces(path, offset)))
 
 
 def check_packed_nrrd(path: Path) -> None:
-    """Unpack a NRRD file once where its voxels are packed in it with gzip.
+    """Decompress the voxels of a NRRD file once, to verify their checksum.
+
+    Only gzip data in the NRRD file itself are checked, not those in another file or behind skipped bytes or lines.
 
     Raises:
-        VolumeError: They are damaged.
+        VolumeError: The voxels are truncated or damaged.
     """
     with path.open("rb") as file:
         start = file.read(_HEADER)
@@ -66,7 +75,13 @@ def check_packed_nrrd(path: Path) -> None:
 
 
 def _pieces(path: Path, offset: int) -> Iterator[bytes]:
-    """What lies behind `offset` as zlib or gzip, which may be of several members, as bgzip and pigz write it."""
+    """Yield the decompressed pieces of the zlib or gzip data behind `offset`.
+
+    gzip data may have several members, as bgzip and pigz write them.
+
+    Raises:
+        zlib.error: The data are truncated or damaged.
+    """
     stream = zlib.decompressobj(wbits=47)
     with path.open("rb") as file:
         file.seek(offset)
@@ -80,4 +95,4 @@ def _pieces(path: Path, offset: int) -> Iterator[bytes]:
                 yield stream.decompress(chunk)
                 chunk = stream.unused_data
     if not stream.eof:
-        raise zlib.error("the packed data end too soon")
+        raise zlib.error("the compressed data end too early")

@@ -1,4 +1,4 @@
-"""Scans and labels in one axis order, and what undoes it."""
+"""Read scans and labels in one axis order, and keep what is needed to restore the file's own order."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,44 +20,44 @@ from promise_cli.volume.stored import Stored, header_spacing
 Orientation = Literal["RAS", "as_stored"]
 
 ROUNDING = 1e-4
-"""How far a label's value may lie from a whole number."""
+"""Largest allowed distance of a label's value from a whole number."""
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """An array on a grid, and where it came from."""
+    """An array on a grid, and the geometry of the file that it was read from."""
 
     array: NDArray[Any]
-    """(I, J, K)."""
+    """Voxels, (I, J, K)."""
     grid: Grid
     """Grid of `array`, in the requested orientation."""
     stored_grid: Grid
     """Grid of the file, in its own axis order."""
     axes: NDArray[np.float64]
-    """nibabel's orientation transform (3, 2): from the file's axes to those of `array`."""
+    """nibabel's orientation transform (3, 2) from the file's axes to those of `array`."""
     header: nib.Nifti1Header
-    """The file's header, or one made for its grid where the file is no NIfTI."""
+    """The file's own header, or one made for its grid if the file is not NIfTI."""
     notes: tuple[str, ...] = ()
-    """Oddities of the file's geometry that need no fix."""
+    """Oddities of the file's geometry that need not be fixed."""
     header_spacing: Spacing | None = None
-    """mm along the file's axes as its header has it, to the last bit; None: `stored_grid.spacing`."""
+    """Spacing in mm along the file's axes, exactly as the header gives it; None stands for `stored_grid.spacing`."""
 
     @property
     def exact_spacing(self) -> Spacing:
-        """Mm along the file's axes: the header's numbers, where the affine does not contradict them."""
+        """Spacing in mm along the file's axes: the header's numbers, unless the affine contradicts them."""
         return header_spacing(self.header_spacing, self.stored_grid)
 
     def without_array(self) -> "Volume":
-        """What is needed to write on this grid, without the voxels' memory."""
+        """Return a copy that holds no voxels, but all that is needed to write a mask on this grid."""
         return replace(self, array=np.empty(0, self.array.dtype))
 
 
 def open_stored(path: Path) -> Stored:
-    """Read a file's header.
+    """Read the header of a scan or label; its voxels can be loaded later with `load` of the result.
 
     Raises:
-        VolumeError: The file is missing, unreadable, not 3D, or its geometry cannot be; so does the load that is
-            returned.
+        VolumeError: The file is missing, unreadable or not 3D, or its geometry is impossible. `load` raises it where
+            the voxels are truncated or damaged.
     """
     if not path.exists():
         raise VolumeError(f"{path}: no such file")
@@ -88,7 +88,7 @@ def _open(path: Path) -> Stored:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Turn any error that a library raises about a file into one line that names the file."""
+    """Turn any error that a library raises about a file, except running out of memory, into one line that names it."""
     try:
         yield
     except (PromiseError, MemoryError):
@@ -103,7 +103,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def read_grid(path: Path) -> Grid:
-    """The grid of a file as stored, from its header alone."""
+    """Return the grid of a file as stored, from its header alone."""
     return open_stored(path).grid
 
 
@@ -115,11 +115,11 @@ def read_volume(
     Args:
         path: A file, or a folder of DICOM slices.
         orientation: Axis order of the array.
-        keep_integers: Leave whole numbers as the file stores them, which takes half the memory; otherwise, and for
-            all others, the array is float32.
+        keep_integers: Whether whole numbers keep the type that the file stores, such as int16, which takes half the
+            memory of float32. Otherwise, and for all other numbers, the array is float32.
 
     Raises:
-        VolumeError: The file is missing, unreadable, truncated, not 3D, or holds NaN or infinity.
+        VolumeError: The file is missing, unreadable, truncated or not 3D, or holds NaN or infinity.
     """
     stored = open_stored(path)
     whole = keep_integers and stored.dtype.kind in "iu"
@@ -139,7 +139,10 @@ def is_oriented(volume: Volume, orientation: Orientation) -> bool:
 
 
 def count_odd(array: NDArray[Any]) -> int:
-    """How many voxels are NaN or infinite; plane by plane, since a mask of all would be another volume."""
+    """Return how many voxels are NaN or infinite.
+
+    The planes are counted one by one, since a mask of all voxels would take the memory of another volume.
+    """
     if array.dtype.kind != "f":
         return 0
     planes = array.T if array.flags.f_contiguous else array
@@ -152,11 +155,11 @@ def read_label(path: Path, orientation: Orientation = "RAS", like: Volume | None
     Args:
         path: The file.
         orientation: Axis order of the array.
-        like: Turn the axes as this scan's were turned instead: two affines that differ by rounding may otherwise be
-            turned differently where axes lie near 45 degrees.
+        like: The scan whose change of axes is applied instead of the label's own. Two affines that differ only by
+            rounding may otherwise get different axes, if these lie near 45 degrees.
 
     Raises:
-        VolumeError: An error of `read_volume`, or a value is not a whole number.
+        VolumeError: The file is missing, a folder, unreadable, truncated or not 3D, or a value is not a whole number.
     """
     if path.is_dir():
         raise VolumeError(f"{path}: a folder; a label is one file, such as {case_id(path)}.nii.gz")
@@ -166,10 +169,10 @@ def read_label(path: Path, orientation: Orientation = "RAS", like: Volume | None
 
 
 def whole_numbers(array: NDArray[Any], path: Path) -> NDArray[Any]:
-    """A label's values as integers.
+    """Return a label's values as integers, rounded where they are within `ROUNDING` of a whole number.
 
     Raises:
-        VolumeError: A value is no whole number, or too large for a label.
+        VolumeError: A value is not a whole number, or too large for a label.
     """
     if np.issubdtype(array.dtype, np.integer):
         return array
@@ -178,7 +181,7 @@ def whole_numbers(array: NDArray[Any], path: Path) -> NDArray[Any]:
             f"{path}: holds NaN, infinity or huge numbers; a label holds small whole numbers"
         )
     whole = np.rint(array)
-    # A header's scale of 1/255 makes 255 to 1.00000006.
+    # Rounding errors are allowed: a header's scale of 1/255 turns 255 into 1.00000006.
     odd = np.abs(array - whole) > ROUNDING
     if odd.any():
         raise VolumeError(

@@ -1,4 +1,4 @@
-"""The common result of all readers: a scan as stored, of which only the header has been read."""
+"""The common result of all readers: a scan of which only the header has been read."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import Grid, Shape, Spacing, format_shape, format_spacing
 
 SPACING_MM = (1e-3, 100.0)
-"""What a voxel's edge may measure; beyond, the header's units are wrong."""
+"""Shortest and longest edge of a voxel in mm; outside of this range, the header's units must be wrong."""
 LONGEST = 32767
-"""Voxels of an axis, as NIfTI counts, in which masks are written."""
+"""Largest number of voxels along an axis that NIfTI, in which masks are written, can store."""
 SPACING_TOLERANCE = 1e-3
 """Largest relative difference between the header's spacing and the affine's at which both count as the same."""
 SHEAR_DEGREES = 0.05
-"""Axes that miss the right angle by more are worth a note; below, it is the header's rounding."""
+"""Deviation from a right angle, in degrees, above which axes are worth a note; below it, the header is rounded."""
 
 Load = Callable[[type[np.float32] | None], NDArray[Any]]
 
@@ -32,19 +32,23 @@ class Stored:
     grid: Grid
     """Grid of the file, with its axes in stored order."""
     header: nib.Nifti1Header
-    """The file's own, or one made for its grid: what a mask on this grid is written with."""
+    """Header that a mask on this grid is written with: the file's own, or one made for its grid."""
     dtype: np.dtype[Any]
-    """Type of the voxels, after scaling where the header asks for it."""
+    """Type of the voxels, after scaling if the header asks for it."""
     load: Load
-    """Reads the voxels (I, J, K): as float32, or for None as `dtype`."""
+    """Function that reads the voxels (I, J, K) as float32, or as `dtype` if called with None."""
     notes: tuple[str, ...] = ()
-    """Oddities that a user should know of but need not fix."""
+    """Oddities that a user should know about but need not fix."""
     header_spacing: Spacing | None = None
-    """Spacing in mm from the header, to the last bit; None where it is that of the grid."""
+    """Spacing in mm exactly as the header gives it; None stands for the grid's spacing."""
 
 
 def spatial_shape(shape: Sequence[int], path: Path) -> Shape:
-    """The three axes of space, where all others have one voxel."""
+    """Return the three spatial axes of a shape whose other axes have one voxel each.
+
+    Raises:
+        VolumeError: The shape has fewer than three axes, or another axis has more than one voxel.
+    """
     if len(shape) > 3 and all(n == 1 for n in shape[3:]):
         shape = shape[:3]
     if len(shape) != 3:
@@ -55,14 +59,14 @@ def spatial_shape(shape: Sequence[int], path: Path) -> Shape:
 
 
 def stored_grid(shape: Shape, affine: ArrayLike, path: Path) -> Grid:
-    """The grid, if it can be one.
+    """Return the grid of this shape and affine.
 
     Raises:
-        VolumeError: It has no volume, or voxels of an impossible size.
+        VolumeError: An axis is empty or too long, the affine cannot be inverted, or the voxels have an impossible size.
     """
     if max(shape) > LONGEST:
         raise VolumeError(
-            f"{path}: {format_shape(shape)} voxels; an axis of more than {LONGEST} cannot be, repair the header"
+            f"{path}: {format_shape(shape)} voxels, but an axis has at most {LONGEST}; repair the header"
         )
     try:
         grid = Grid(shape, np.asarray(affine, dtype=np.float64))
@@ -70,19 +74,19 @@ def stored_grid(shape: Shape, affine: ArrayLike, path: Path) -> Grid:
         raise VolumeError(f"{path}: {error}; repair the header") from None
     if not SPACING_MM[0] <= min(grid.spacing) <= max(grid.spacing) <= SPACING_MM[1]:
         raise VolumeError(
-            f"{path}: voxels of {format_spacing(grid.spacing)}, which cannot be; correct the header's units"
+            f"{path}: a voxel size of {format_spacing(grid.spacing)} is impossible; correct the header's units"
         )
     return grid
 
 
 def header_spacing(found: Spacing | None, grid: Grid) -> Spacing:
-    """The header's spacing, as all published NSD values took it: in NIfTI float32, widened to float64.
+    """Return the header's spacing, or the affine's if the two differ by more than rounding.
 
-    A tolerance that is a multiple of the spacing is met or missed by the last bit of that number.
-    Where the header contradicts the affine by more than rounding, the affine is believed.
+    All published NSD values were computed with the header's spacing, which is float32 in NIfTI, widened to float64.
+    If an NSD tolerance is a multiple of the spacing, the last bit of that number decides which distances are within it.
 
     Args:
-        found: mm along the file's axes as its header has it; None where it has none.
+        found: Spacing in mm along the file's axes as its header gives it; None if the header gives none.
         grid: Grid of the file.
     """
     if found and np.allclose(found, grid.spacing, rtol=SPACING_TOLERANCE, atol=0):
@@ -91,21 +95,21 @@ def header_spacing(found: Spacing | None, grid: Grid) -> Spacing:
 
 
 def shear_note(grid: Grid) -> tuple[str, ...]:
-    """Says that axes are not at right angles, with the angle, where they are not."""
+    """Return a note with the angle if the grid's axes are not at right angles, otherwise nothing."""
     if grid.shear_degrees <= SHEAR_DEGREES:
         return ()
     return (
-        f"axes miss the right angle by {grid.shear_degrees:.2f} degrees (a tilted gantry?); the affine is kept"
+        f"axes differ from right angles by {grid.shear_degrees:.2f} degrees (a tilted gantry?); the affine is kept"
         " as it is",
     )
 
 
 def header_for(grid: Grid) -> nib.Nifti1Header:
-    """A NIfTI header for a scan that is not NIfTI: scanner coordinates in millimetres."""
+    """Return a NIfTI header, with scanner coordinates in mm, for a scan that is not NIfTI."""
     header = nib.Nifti1Image(np.empty((1, 1, 1), np.uint8), grid.affine).header
     header.set_data_shape(grid.shape)
     header.set_xyzt_units("mm")
     header.set_sform(grid.affine, 1)
-    # A qform holds no shear: where the axes are sheared, only the sform is right.
+    # A qform cannot store a shear, so only the sform is valid for sheared axes.
     header.set_qform(grid.affine, 0 if shear_note(grid) else 1)
     return header

@@ -1,4 +1,4 @@
-"""Masks and probabilities back on the scan's own grid."""
+"""Write masks and probabilities on the scan's own grid."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,11 @@ from promise_cli.volume.read import Volume
 
 
 def as_stored(array: NDArray[Any], like: Volume) -> NDArray[Any]:
-    """An array (I, J, K) on `like.grid` with its axes as the file of `like` stores them."""
+    """Return an array (I, J, K) on `like.grid` with its axes in the order of the file that `like` was read from.
+
+    Raises:
+        ValueError: The array does not have the shape of `like.grid`.
+    """
     if array.shape != like.grid.shape:
         raise ValueError(
             f"{format_shape(array.shape)} voxels for a scan of {format_shape(like.grid.shape)}"
@@ -29,14 +33,17 @@ def write_mask(mask: NDArray[np.bool_] | NDArray[np.uint8], like: Volume, path: 
 
     Args:
         mask: (I, J, K) on `like.grid`.
-        like: The scan; its axes, affine, sform, qform and units become the mask's.
-        path: Ends in `.nii.gz`, `.nii`, `.nrrd` or `.mha`; appears whole or not at all.
+        like: The scan, whose axes, affine, sform, qform and units the mask gets.
+        path: The file, which ends in `.nii.gz`, `.nii`, `.nrrd` or `.mha`. It is written whole or not at all.
+
+    Raises:
+        VolumeError: The grid's axes are sheared, and the format is not NIfTI.
     """
     _write(as_stored(mask.astype(np.uint8), like), like, path)
 
 
 def write_probabilities(probabilities: NDArray[np.float32], like: Volume, path: Path) -> None:
-    """Write probabilities as float32, otherwise as `write_mask`."""
+    """Write probabilities (I, J, K) on `like.grid` as float32, in all else like `write_mask`."""
     _write(as_stored(probabilities.astype(np.float32), like), like, path)
 
 
@@ -48,7 +55,7 @@ def _write(stored: NDArray[Any], like: Volume, path: Path) -> None:
             write_itk(stored, like.stored_grid, temporary)
         return
     header = like.header.copy()
-    header.extensions.clear()  # may hold the patient's name
+    header.extensions.clear()  # extensions may hold the patient's name
     header.set_data_dtype(stored.dtype)
     header.set_slope_inter(1, 0)
     header["cal_min"] = header["cal_max"] = 0

@@ -128,7 +128,7 @@ def same_label_unpacked():
 
 
 @refuses(
-    "masks/a.nii.gz: truncated or damaged (the packed data end too soon); copy or download it again"
+    "masks/a.nii.gz: truncated or damaged (the compressed data end too early); copy or download it again"
 )
 def half_a_file():
     MASK.write_bytes(MASK.read_bytes()[:-20])

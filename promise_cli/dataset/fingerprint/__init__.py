@@ -1,7 +1,8 @@
-"""What the cases look like before anything is decided: shapes, spacings, the target's intensities, and what is wrong.
+"""Measure and verify the cases of a dataset before a plan is made: shapes, spacings and intensities of the target.
 
-`verification` lists what is wrong with a case, `measurement` reads one case for both, `intensities` keeps the target's,
-`source` knows a case by its content, `measurements` keeps all on disk, and `fingerprint` gathers them.
+`measurement` reads one case, measures it and verifies it. `verification` holds the checks, `intensities` the histogram
+of the target's intensities. `source` hashes the files of a case, so that only changed files are read again.
+`measurements` keeps the results on disk, and `fingerprint` gathers them in one record.
 """
 
 from promise_cli.dataset.fingerprint.fingerprint import Fingerprint, LeftOut, make_fingerprint

@@ -1,4 +1,4 @@
-"""`fingerprint.json`: what the cases look like before anything is decided."""
+"""The record `fingerprint.json`: what is measured in the cases before a plan is made."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """A case that `--skip-bad` went on without."""
+    """A bad case that `--skip-bad` left out, with its errors."""
 
     case_id: str
     errors: tuple[str, ...]
@@ -28,12 +28,12 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """`fingerprint.json`."""
+    """Content of `fingerprint.json`."""
 
     format_version: int = FORMAT_VERSION
     dataset: str
     source: str
-    """The dataset's folder, below the root where it lies there."""
+    """Path of the dataset's folder, relative to the root if it lies below the root."""
     modality: str
     labels: dict[str, str]
     """Label value -> name."""
@@ -42,8 +42,11 @@ class Fingerprint:
     """Values of all labels that form the target, where there are several; empty for a single one."""
     target_name: str
     median_shape: Shape
+    """Median over the cases of the voxels along each of the file's axes."""
     median_spacing: Spacing
+    """Median over the cases of the spacing in mm along each of the file's axes."""
     foreground: Intensities
+    """Intensities of the target over all cases."""
     cases: tuple[CaseFingerprint, ...]
     left_out: tuple[LeftOut, ...] = ()
 
@@ -55,7 +58,15 @@ def make_fingerprint(
     measured: Sequence[tuple[CaseFingerprint, Histogram]],
     left_out: Sequence[LeftOut] = (),
 ) -> Fingerprint:
-    """Gather the cases; `measured` is what `measure_case` gave for each of them."""
+    """Gather the measurements of all cases in one record.
+
+    Args:
+        dataset: The dataset.
+        source: Path of the dataset's folder, as the record holds it.
+        target: Label value or values of the target, and its name.
+        measured: Fingerprint and target intensities of each usable case; at least one.
+        left_out: Cases that are left out because they are bad.
+    """
     cases = tuple(case for case, _ in measured)
     values = as_tuple(target[0])
     i, j, k = np.median([case.shape for case in cases], axis=0).tolist()

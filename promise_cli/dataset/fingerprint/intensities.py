@@ -1,4 +1,7 @@
-"""The target's intensities as a histogram: exact numbers of any dataset without its voxels in memory."""
+"""The target's intensities as a histogram.
+
+It gives exact statistics of a dataset of any size without holding its voxels in memory.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_VALUES = 1 << 16
-"""Different intensities kept of one case: all that 16 bits hold. Where a scan of other numbers has more, the sorted
-intensities are thinned evenly, which moves a percentile's rank by less than 1 in 65,536 at most."""
+"""Largest number of different intensities that are kept of one case: as many as 16 bits can hold.
+
+If a scan has more, its sorted intensities are thinned evenly. This changes the rank of a percentile by less than 1 in
+65,536.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +23,7 @@ class Intensities:
     """Statistics of the target's intensities over all cases, as stored (HU for CT)."""
 
     num_voxels: int
-    """How many intensities the numbers below are made of."""
+    """Number of voxels that the statistics below are computed from."""
     minimum: float
     percentile_00_5: float
     median: float
@@ -29,18 +35,18 @@ class Intensities:
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """How often each intensity occurs, and their exact mean and deviation."""
+    """How often each intensity occurs, with the exact mean and variance of all intensities."""
 
     values: NDArray[np.float64]
-    """(V,), rising; the least and the greatest intensity are among them."""
+    """Intensities that occur, (V,), rising; the least and the greatest are always among them."""
     counts: NDArray[np.int64]
-    """(V,), at least 1 each."""
+    """Number of voxels with each intensity, (V,), at least 1."""
     mean: float
     variance: float
 
     @classmethod
     def of(cls, intensities: NDArray[Any]) -> "Histogram":
-        """Count the intensities, any shape but not empty."""
+        """Count the intensities in an array of any shape that is not empty."""
         values, counts = _count(intensities)
         exact = values.astype(np.float64)
         mean = float((exact * counts).sum() / counts.sum())
@@ -49,11 +55,11 @@ class Histogram:
 
     @property
     def num_voxels(self) -> int:
-        """How many intensities were counted."""
+        """Number of voxels that were counted."""
         return int(self.counts.sum())
 
     def percentiles(self, percents: Sequence[float]) -> list[float]:
-        """Linear between order statistics, as NumPy has them."""
+        """Return percentiles, interpolated linearly between order statistics as NumPy does."""
         ends = np.cumsum(self.counts)
         rank = np.asarray(percents) / 100 * (ends[-1] - 1)
         below = np.floor(rank)
@@ -62,14 +68,14 @@ class Histogram:
         return (low + (high - low) * (rank - below)).tolist()
 
     def clipped(self, low: float, high: float) -> tuple[float, float]:
-        """Mean and deviation of the intensities clipped to [low, high]."""
+        """Return mean and standard deviation of the intensities after clipping them to [low, high]."""
         values = np.clip(self.values, low, high)
         mean = float((values * self.counts).sum() / self.counts.sum())
         return mean, float(np.sqrt((self.counts * (values - mean) ** 2).sum() / self.counts.sum()))
 
 
 def join_histograms(histograms: Sequence[Histogram]) -> Histogram:
-    """One histogram of all, at least one."""
+    """Return one histogram of all voxels of several histograms; there must be at least one."""
     counts = np.array([histogram.num_voxels for histogram in histograms], dtype=np.float64)
     means = np.array([histogram.mean for histogram in histograms])
     variances = np.array([histogram.variance for histogram in histograms])
@@ -82,7 +88,7 @@ def join_histograms(histograms: Sequence[Histogram]) -> Histogram:
 
 
 def describe_intensities(histogram: Histogram) -> Intensities:
-    """The numbers that the plan is made from."""
+    """Return the statistics that the plan is made from."""
     low, median, high = histogram.percentiles((0.5, 50, 99.5))
     return Intensities(
         num_voxels=histogram.num_voxels,
@@ -97,7 +103,10 @@ def describe_intensities(histogram: Histogram) -> Intensities:
 
 
 def _count(intensities: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Different values, rising, and how often each occurs; whole numbers are counted without sorting them."""
+    """Return the different values, (V,), rising, and how often each occurs, (V,).
+
+    Whole numbers are counted without sorting them, unless they span too many values.
+    """
     if intensities.dtype.kind in "iu":
         low, span = int(intensities.min()), int(intensities.max()) - int(intensities.min())
         if span < MAX_VALUES:
@@ -115,7 +124,10 @@ def _count(intensities: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
 def _thinned(
     values: NDArray[np.float64], counts: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Join neighbouring values where there are too many, under the middle one; the ends stay."""
+    """Reduce the values to `MAX_VALUES` if there are more.
+
+    Neighbouring values are replaced by their middle one, which gets their counts. The first and last value stay.
+    """
     if values.size <= MAX_VALUES:
         return values, counts
     edges = np.linspace(1, values.size - 1, MAX_VALUES - 1).astype(np.int64)

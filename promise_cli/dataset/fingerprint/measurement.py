@@ -1,4 +1,4 @@
-"""One case measured and verified, since both need every voxel once."""
+"""Measure and verify one case in the same pass, since both need all of its voxels."""
 
 import re
 from collections.abc import Callable
@@ -26,20 +26,23 @@ from promise_cli.volume import Orientation, Volume, read_label, read_volume
 
 @dataclass(frozen=True, kw_only=True)
 class CaseFingerprint:
-    """One case as it is stored."""
+    """Measurements of one case as its files store it; part of `fingerprint.json`."""
 
     case_id: str
     image: str
-    """Path below the dataset's folder."""
+    """Path of the image, relative to the dataset's folder."""
     label: str
+    """Path of the label file, relative to the dataset's folder."""
     shape: Shape
+    """Voxels along each of the file's axes."""
     spacing: Spacing
-    """Millimetres."""
+    """Spacing in mm along each of the file's axes."""
     axes: str
-    """Where the file's axes point: `RAS`, `LPI` ..."""
+    """Directions of the file's axes, such as `RAS` or `LPI`."""
     label_voxels: dict[str, int]
-    """Label value -> number of voxels, background left out."""
+    """Label value -> number of voxels, without the background."""
     target_ml: float
+    """Volume of the target in millilitres."""
     shear_degrees: float = 0.0
     """Largest deviation of two axes from a right angle, in degrees."""
     warnings: tuple[str, ...] = ()
@@ -47,27 +50,27 @@ class CaseFingerprint:
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """What one reading of a case gave."""
+    """What was found when a case was read once."""
 
     problems: tuple[Problem, ...]
     case: CaseFingerprint | None
-    """None where a problem is an error."""
+    """Measurements of the case; None if a problem is an error."""
     target: Histogram | None
-    """Intensities of the target; None likewise."""
+    """Intensities of the target; None if a problem is an error."""
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """Why the case cannot be used; empty where it can."""
+        """Reasons why the case cannot be used; empty if it can be used."""
         return tuple(problem.text for problem in self.problems if problem.severity == "error")
 
 
 def measure_case(
     files: CaseFiles, dataset: Dataset, target_label: Labels
 ) -> tuple[CaseFingerprint, Histogram]:
-    """Read one case that must be good.
+    """Measure one case that must be usable.
 
     Returns:
-        Its fingerprint, and the intensities of its target voxels.
+        The case's fingerprint, and the intensities of its target voxels.
 
     Raises:
         DatasetError: A file is unreadable, image and label do not match, or the target is empty.
@@ -79,7 +82,10 @@ def measure_case(
 
 
 def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Measurement:
-    """Read one case and gather all that is wrong with it."""
+    """Read one case, measure it, and gather everything that is wrong with it.
+
+    Nothing is raised for a bad case: what is wrong is in the result.
+    """
     errors: list[object] = []
     if files.image.resolve() == files.label.resolve():
         errors.append(f"{files.label}: image and label are the same file; correct dataset.json")
@@ -118,17 +124,17 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
 
 
 def is_ct(modality: str) -> bool:
-    """Whether intensities are HU."""
+    """Whether a modality is CT, whose intensities are HU."""
     return re.search(r"\bCT\b", modality, re.IGNORECASE) is not None
 
 
 def full_text(text: str, folder: Path) -> str:
-    """A problem's text with the whole path of its file."""
+    """Return a problem's text with the full path of its file."""
     return text if Path(text).is_absolute() else f"{folder}/{text}"
 
 
 def _read_image(path: Path, orientation: Orientation) -> Volume:
-    """A scan as its file has it, in as little memory as may be."""
+    """Read a scan in as little memory as possible."""
     return read_volume(path, orientation, keep_integers=True)
 
 

@@ -1,7 +1,7 @@
-"""Measurements of cases kept on disk, so that a case is read again only when it or what is asked of it has changed.
+"""Keep the measurements of cases on disk.
 
-They are no result: a folder of them may be deleted at any time. Several commands, also on several machines, may fill
-one folder together.
+A case is read again only if its files or the wanted measurements have changed. The measurements are only a cache: their
+folder may be deleted at any time. Several commands, also on several machines, may fill the same folder together.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ from promise_cli.errors import PlanError
 from promise_cli.jobs import claim, signals_held
 
 VERSION = 1
-"""Raise it where a case would be measured or judged in another way."""
+"""Version of the measurements. Increase it when cases are measured or verified in another way."""
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One case as it was read."""
+    """The measurement of one case, with the hashes of its files at that time."""
 
     files: CaseFiles
     source: Source
@@ -48,9 +48,9 @@ class _Record:
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """A folder of measurements of one dataset.
+    """The folder with the measurements of one dataset.
 
-    Only good cases are kept: what is wrong with a case may have been the disk's fault or the memory's.
+    Only usable cases are kept there. A case may be bad only because of a fault of the disk or a lack of memory.
     """
 
     folder: Path
@@ -58,7 +58,7 @@ class Measurements:
     target_label: Labels
 
     def find(self, files: CaseFiles) -> Measured | None:
-        """What is known of a case whose files have not been touched since."""
+        """Return the kept measurement of a case; None if there is none or its files may have changed since."""
         try:
             kept = self._load(files)
             if kept is not None and kept.source.settled and is_unchanged(files, kept.source):
@@ -68,14 +68,14 @@ class Measurements:
         return None
 
     def measure(self, files: CaseFiles, *, wait: bool) -> Measured | None:
-        """Read a case unless it is known.
+        """Return the measurement of a case; read its files only if no current measurement is kept.
 
         Args:
             files: Image and label of the case.
-            wait: Whether to wait for another command that reads the same case.
+            wait: Whether to wait for another command that measures the same case.
 
         Returns:
-            None where another command is at it and that is not waited for.
+            The measurement; None if another command measures the case and `wait` is false.
         """
         with claim(self.folder / "locks" / f"{files.case_id}.measure", wait=wait) as held:
             if held is False:
@@ -104,7 +104,7 @@ class Measurements:
         return self.folder / "measured" / f"{files.case_id}.npz"
 
     def _key(self, files: CaseFiles) -> str:
-        """Everything besides the files' content that a measurement depends on."""
+        """Return a hash of everything that a measurement depends on besides the content of the files."""
         labels = {str(value): name for value, name in self.dataset.labels.items()}
         names = [
             str(path).removeprefix(f"{self.dataset.folder}/") for path in (files.image, files.label)
@@ -138,12 +138,12 @@ class Measurements:
         )
         text = json.dumps(record_to_json(record))
         path = self._path(measured.files)
-        # zipfile complains aloud when it is torn from its work
+        # zipfile prints errors if a signal interrupts it while it writes
         with signals_held(signal.SIGINT, signal.SIGTERM), whole_file(path) as temporary:
             np.savez(temporary, record=np.array(text), values=target.values, counts=target.counts)
 
 
 def unusable(dataset: Dataset, files: CaseFiles, text: str) -> Measured:
-    """A case that could not be read, and why."""
+    """Return the measurement of a case that could not be read, with `text` as its only error."""
     nothing = Source(image_sha256="", label_sha256="", state="", settled=False)
     return Measured(files, nothing, Measurement((error_of(dataset, text),), None, None))

@@ -1,4 +1,7 @@
-"""What a case is made from, known by its content: image and label hashed, and hashed again only when they changed."""
+"""Identify the image and label of a case by hashes of their content.
+
+They are hashed again only after they may have changed.
+"""
 
 import hashlib
 import os
@@ -11,28 +14,31 @@ from promise_cli.dataset.folder import CaseFiles
 from promise_cli.volume import volume_files
 
 SETTLED_SECONDS = 2.0
-"""A file changed more recently may change again within the same tick of the disk's clock, and is not trusted."""
+"""Age in seconds from which a file's time of change is trusted.
+
+A file that was changed more recently may change again within the same tick of the disk's clock.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Image and label as they were when they were hashed."""
+    """Hashes of the image and label of a case, and the state of the files at that time."""
 
     image_sha256: str
     label_sha256: str
     state: str
-    """`state_of` the files when hashing began."""
+    """Result of `state_of` when hashing began."""
     settled: bool
-    """Whether they had last changed long enough before, so that a later change cannot leave the same state."""
+    """Whether the last change was long enough ago that any later change gives another state."""
 
     @property
     def key(self) -> str:
-        """Hash of the files' content; their times do not matter."""
+        """Hashes of the files' content; their times do not matter."""
         return f"{self.image_sha256}-{self.label_sha256}"
 
 
 def hash_source(files: CaseFiles) -> Source:
-    """Read and hash image and label."""
+    """Read and hash the image and label of a case."""
     state, settled = state_of(files), _is_settled(files)
     return Source(
         image_sha256=hash_files(volume_files(files.image)),
@@ -43,14 +49,14 @@ def hash_source(files: CaseFiles) -> Source:
 
 
 def is_unchanged(files: CaseFiles, source: Source) -> bool:
-    """Whether the files are as they were when they were hashed."""
+    """Whether the files have not changed since they were hashed."""
     return state_of(files) == source.state
 
 
 def state_of(files: CaseFiles) -> str:
-    """Sizes and times of the files, which change whenever their content does.
+    """Return a hash of the files' sizes, times and inode numbers, which changes whenever their content changes.
 
-    The time of the last change of a file's status cannot be set back, unlike that of its content.
+    Unlike the time of the last change of content (mtime), that of the last change of status (ctime) cannot be set back.
     """
     stats = [path.stat() for path in _all_files(files)]
     text = " ".join(f"{s.st_size}.{s.st_mtime_ns}.{s.st_ctime_ns}.{s.st_ino}" for s in stats)
@@ -58,7 +64,10 @@ def state_of(files: CaseFiles) -> str:
 
 
 def hash_files(paths: Sequence[Path]) -> str:
-    """The SHA-256 of a file, as `sha256sum` shows it; of several, that of its list of them."""
+    """Return the SHA-256 of one file, as `sha256sum` shows it.
+
+    For several files, it is the SHA-256 of the list that `sha256sum` prints for them.
+    """
     digests = []
     for path in paths:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What may be wrong with a case's image and label: errors, without which it cannot be used, and warnings."""
+"""Check a case's image and label for errors, because of which it cannot be used, and for warnings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,41 +13,41 @@ from promise_cli.geometry.grid import format_shape
 from promise_cli.volume import Volume
 
 WINDOW_SHARE = 0.005
-"""Voxels at the least and at the greatest intensity, as shares: more at both ends is a window, not HU."""
+"""Share of voxels at the least or the greatest intensity; more at both ends mean that a CT scan was windowed."""
 AIR_HU = -900
-"""What a CT scan reaches down to when its units are HU and it shows any air."""
+"""Intensity that a CT scan in HU falls below if it shows any air."""
 NARROW_HU = 20
-"""A CT scan whose intensities span less was normalised."""
+"""Range of intensities; a CT scan with a smaller range was normalised."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that is wrong."""
+    """One thing that is wrong with a case."""
 
     severity: Literal["error", "warning"]
     text: str
-    """One line: the file, below the dataset's folder where it lies there, what was found and what to do."""
+    """One line with the file, relative to the dataset's folder if it lies there, what was found and what to do."""
 
 
 def error_of(dataset: Dataset, message: object) -> Problem:
-    """A message that begins with a path as an error, wherever the dataset lies."""
+    """Return an error with this message; a path at its beginning is made relative to the dataset's folder."""
     return Problem(severity="error", text=str(message).removeprefix(f"{dataset.folder}/"))
 
 
 def warning_of(dataset: Dataset, path: Path, note: str) -> Problem:
-    """Something odd about a file."""
+    """Return a warning about a file."""
     return Problem(severity="warning", text=f"{below(path, dataset)}: {note}")
 
 
 def below(path: Path, dataset: Dataset) -> str:
-    """The path below the dataset's folder; as it is where it lies elsewhere."""
+    """Return a path relative to the dataset's folder; unchanged if it lies elsewhere."""
     if path.is_relative_to(dataset.folder):
         return path.relative_to(dataset.folder).as_posix()
     return str(path)
 
 
 def compare_grids(files: CaseFiles, image: Volume, label: Volume) -> str | None:
-    """What to say where label and image do not lie on one grid."""
+    """Return an error message if label and image do not lie on the same grid, otherwise None."""
     if image.grid.shape != label.grid.shape:
         return (
             f"{files.label}: {format_shape(label.grid.shape)} voxels, but its image has"
@@ -63,7 +63,7 @@ def compare_grids(files: CaseFiles, image: Volume, label: Volume) -> str | None:
 
 
 def count_labels(label: NDArray[Any]) -> dict[int, int]:
-    """How many voxels have each value, background left out, by rising value."""
+    """Return label value -> number of voxels, without the background, by rising value."""
     inside = label[bounding_box(label)]
     if not inside.size:
         return {}
@@ -76,7 +76,7 @@ def count_labels(label: NDArray[Any]) -> dict[int, int]:
 def check_labels(
     files: CaseFiles, dataset: Dataset, target_label: Labels, found: dict[int, int]
 ) -> list[str]:
-    """What to say of the label's values."""
+    """Return error messages about label values that dataset.json does not name, and about an empty target."""
     texts = []
     odd = [value for value in found if value not in dataset.labels]
     if odd:
@@ -96,7 +96,7 @@ def check_labels(
 
 
 def check_intensities(array: NDArray[Any], is_ct: bool) -> list[str]:
-    """Notes on intensities that cannot be a scan's, or not HU."""
+    """Return warnings about a scan that has one single intensity, and about a CT scan that is not in HU."""
     low, high = array.min(), array.max()
     if low == high:
         return [f"every voxel is {low:g}; is this the scan?"]
