@@ -1,4 +1,4 @@
-"""What the values and headers of masks and labels mean for their scores."""
+"""Values and headers of masks and label files are read correctly for the scores."""
 
 import json
 
@@ -19,13 +19,13 @@ def folders(tmp_path):
 
 
 def boxes(values):
-    """One 4 x 4 x 4 box for each value, side by side."""
+    """Return an array with one 4 x 4 x 4 box for each value, side by side."""
     parts = [box((5, 1 + 5 * number, 4), value) for number, value in enumerate(values)]
     return np.bitwise_or.reduce(parts)
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
-def test_the_spacing_is_the_files_own_to_the_last_bit(tmp_path, suffix):
+def test_the_spacing_is_exactly_the_one_in_the_file(tmp_path, suffix):
     """Five voxels of 0.8 mm are 4 mm in formats that store doubles, and more in NIfTI, which stores 0.80000001."""
     affine = np.diag([0.8, 0.8, 0.8, 1.0])
     for folder, first in (("masks", 5), ("labels", 10)):
@@ -39,7 +39,7 @@ def test_the_spacing_is_the_files_own_to_the_last_bit(tmp_path, suffix):
     assert (report.cases[0].nsd["4.0"] == 1.0) == (suffix != ".nii.gz")
 
 
-def test_what_nobody_judged_counts_neither_for_nor_against(tmp_path):
+def test_voxels_of_the_ignore_label_do_not_count(tmp_path):
     write_nifti(tmp_path / "masks" / "a.nii.gz", boxes([1, 1]), AFFINE)
     write_nifti(tmp_path / "labels" / "a.nii.gz", boxes([1, 3]), AFFINE)
     names = {"background": 0, "tumour": 1, "ignore": 3}
@@ -105,7 +105,7 @@ def test_a_folder_of_labels_in_the_place_of_the_predictions_is_refused(tmp_path,
     assert sorted(path.name for path in (tmp_path / name).iterdir()) == ["a.nii.gz"]
 
 
-def test_volumes_of_sheared_voxels_are_theirs(tmp_path):
+def test_the_volume_of_sheared_voxels_is_exact(tmp_path):
     affine = np.diag([1.0, 1.0, 3.0, 1.0])
     affine[1, 2] = 1.5
     for folder in ("masks", "labels"):
@@ -116,7 +116,7 @@ def test_volumes_of_sheared_voxels_are_theirs(tmp_path):
     assert note.startswith("label of a: axes miss the right angle by ")
 
 
-def test_missing_and_empty_cases_of_the_other_set_are_told(folders):
+def test_missing_and_empty_cases_of_the_other_set_are_noted(folders):
     masks, labels = folders
     other = masks.parent / "other"
     write_nifti(other / "a.nii.gz", box((6, 6, 4)), AFFINE)
@@ -142,7 +142,7 @@ def test_a_metric_that_the_other_set_lacks_is_named(folders):
     )
 
 
-def test_a_mask_that_is_scaled_by_its_header_is_whole_all_the_same(tmp_path):
+def test_a_mask_that_its_header_scales_to_whole_numbers_is_accepted(tmp_path):
     array = boxes([1]) * 255
     write_nifti(tmp_path / "labels" / "a.nii.gz", boxes([1]), AFFINE)
     image = nib.Nifti1Image(array, AFFINE)

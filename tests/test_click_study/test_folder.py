@@ -1,4 +1,4 @@
-"""What a study of clicks finds in the folder of its results, and leaves there."""
+"""A study of clicks replaces an earlier study of its dataset in the folder of its results, and nothing else."""
 
 from pathlib import Path
 
