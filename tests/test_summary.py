@@ -29,7 +29,7 @@ def score(case_id, label, dice):
 
 
 def test_statistics_are_those_worked_out_beforehand():
-    """Ten made-up scores, with the numbers that scipy and numpy give for them."""
+    """The expected numbers for these ten made-up scores were computed with scipy and numpy."""
     found = describe(DICE)
     assert (found.n, found.excluded) == (10, 0)
     assert found.mean == pytest.approx(0.6333, abs=1e-9)
