@@ -18,7 +18,7 @@ class _Code:
         return (print, ("this code ran",))
 
 
-def test_a_checkpoint_comes_back_as_it_was(trained: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_is_read_back_unchanged(trained: Path, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(trained / RUN / "checkpoint_last.pt")
     save_checkpoint(checkpoint, tmp_path / "again.pt")
     again = load_checkpoint(tmp_path / "again.pt")

@@ -14,7 +14,7 @@ SETTINGS = {"tolerances_mm": [5.0], "empty_policy": "nan", "missing_policy": "er
 
 
 def test_the_tests_give_the_numbers_computed_beforehand():
-    """Of these ten made-up pairs one is equal and two tie, so that the method of Wilcoxon decides about p < 0.05."""
+    """Among these ten made-up pairs one is equal and two tie, so that Wilcoxon's method decides about p < 0.05."""
     found = compare_pairs(DICE, OTHER)
     assert (found.n, found.excluded) == (10, 0)
     assert found.mean_difference == pytest.approx(0.0285, abs=1e-12)

@@ -131,7 +131,7 @@ def _two_images(dataset: Path) -> None:
         (_two_images, "dataset.json: case one has 2 images; a scan here has one channel: list one image a case"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_folder_of_nnunet_is_named(dataset: Path, damage, message) -> None:
+def test_a_bad_nnunet_folder_is_refused_with_the_reason(dataset: Path, damage, message) -> None:
     damage(dataset)
     with pytest.raises(DatasetError) as caught:
         read_dataset(dataset)
@@ -215,7 +215,7 @@ def _no_cases(dataset: Path) -> None:
         (_no_cases, "dataset.json: training lists no case"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_folder_is_named(dataset: Path, damage, message: str) -> None:
+def test_a_bad_msd_folder_is_refused_with_the_reason(dataset: Path, damage, message: str) -> None:
     damage(dataset)
     with pytest.raises(DatasetError) as caught:
         read_dataset(dataset)

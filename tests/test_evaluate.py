@@ -81,7 +81,7 @@ def test_the_affine_counts_where_the_headers_spacing_contradicts_it(tmp_path):
     assert run(pair, tolerances_mm=(1.0, 2.0)).cases[0].nsd == {"1.0": 0.5, "2.0": 1.0}
 
 
-def test_dice_volumes_and_names_of_a_case_are_as_drawn(folders):
+def test_dice_volumes_and_names_of_a_case_are_those_of_the_drawn_boxes(folders):
     report = run(folders)
     case = report.cases[0]
     assert (case.case_id, case.label, case.status) == ("a", 1, "ok")
@@ -144,7 +144,7 @@ def test_the_empty_policy_touches_only_cases_where_both_are_empty(folders, polic
 
 
 @pytest.mark.parametrize(("policy", "value"), [("zero", 0.0), ("skip", None)])
-def test_a_missing_prediction_is_scored_zero_or_skipped_but_never_forgotten(folders, policy, value):
+def test_a_missing_prediction_is_scored_zero_or_skipped_and_always_counted(folders, policy, value):
     (folders[0] / "b.nii.gz").unlink()
     report = run(folders, missing=policy)
     found = json.loads((folders[0] / "metrics.json").read_text())

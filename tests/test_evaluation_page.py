@@ -166,7 +166,7 @@ def test_the_gallery_comes_before_the_tables_and_marks_three_cases_per_label(pag
         ]
 
 
-def test_the_scale_bar_is_a_round_length_of_at_most_a_third(page):
+def test_the_scale_bar_has_a_round_length_of_at_most_a_third_of_the_width(page):
     pictures = re.findall(r"<svg class=\"slice\".*?</svg>", page.read_text(), re.DOTALL)
     drawn = [picture for picture in pictures if "<use" not in picture]
     assert len(drawn) == 3 * 10

@@ -77,7 +77,7 @@ def test_a_case_without_the_target_is_scored_where_the_dataset_names_it(tmp_path
     assert evaluate(masks, labels, workers=0).cases[0].status == "reference_empty"
 
 
-def test_a_set_to_compare_with_whose_values_mean_something_else_is_refused(tmp_path):
+def test_a_compared_set_whose_values_mean_something_else_is_refused(tmp_path):
     masks, labels, other = (tmp_path / name for name in ("masks", "labels", "other"))
     write_nifti(labels / "a.nii.gz", boxes([1, 2]), AFFINE)
     names = {"0": "background", "1": "pancreas", "2": "cancer"}
@@ -129,7 +129,7 @@ def test_missing_and_empty_cases_of_the_other_set_are_noted(folders):
     )
 
 
-def test_a_metric_that_the_other_set_lacks_is_named(folders):
+def test_a_metric_that_the_other_set_does_not_have_is_named(folders):
     masks, labels = folders
     other = masks.parent / "other"
     for case in ("a", "b"):
@@ -152,7 +152,7 @@ def test_a_mask_that_its_header_scales_to_whole_numbers_is_accepted(tmp_path):
     assert evaluate(tmp_path / "masks", tmp_path / "labels", workers=0).cases[0].dice == 1.0
 
 
-def test_a_case_that_is_missing_and_skipped_has_no_value_for_nnunet_either(folders):
+def test_a_skipped_missing_case_has_no_value_in_nnunets_summary_either(folders):
     masks, labels = folders
     (masks / "b.nii.gz").unlink()
     evaluate(masks, labels, missing="skip", nnunet=True, workers=0)

@@ -21,7 +21,7 @@ def _type(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_four_lines_leave_a_network_masks_and_scores(tmp_path: Path) -> None:
+def test_the_four_commands_leave_a_network_masks_and_scores(tmp_path: Path) -> None:
     write_dataset(tmp_path / "Task98_Balls")
     clicks = {}
     for label in (tmp_path / "Task98_Balls" / "labelsTr").iterdir():

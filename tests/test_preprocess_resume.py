@@ -63,7 +63,7 @@ def fresh(tmp_path: Path, expected: Path) -> Path:
 
 @pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.slow
-def test_killed_at_any_instant_and_started_again_it_leaves_the_same_bytes(
+def test_a_run_killed_at_any_instant_and_restarted_leaves_the_same_bytes(
     fresh: Path, expected: Path, workers: str
 ) -> None:
     rng = random.Random(7)
@@ -88,7 +88,7 @@ def test_a_command_may_be_restarted_at_once_while_workers_of_a_killed_one_still_
     assert tree(fresh) == tree(expected)
 
 
-def test_killed_between_two_renames_it_starts_again(fresh: Path, expected: Path) -> None:
+def test_a_run_killed_between_two_renames_can_be_restarted(fresh: Path, expected: Path) -> None:
     """The command moves the old folder of a case away before it moves the new one into place."""
     preprocess("98", root=fresh, workers=0)
     cases = fresh / "preprocessed" / "Task98_Balls" / "cases"

@@ -14,7 +14,7 @@ from promise_cli.network.promise.weights import read_tensors
 from tests.conftest import SHARED
 
 DINO = SHARED / "weights" / "dinov2_vits14_fp16.safetensors"
-needs_dino = pytest.mark.skipif(not DINO.exists(), reason="the shared weights are absent")
+needs_dino = pytest.mark.skipif(not DINO.exists(), reason="the shared weights are missing")
 
 
 def _small_dino() -> ProMISe:

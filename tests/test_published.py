@@ -34,7 +34,7 @@ def test_a_name_without_a_known_dataset_is_refused(name: str) -> None:
         published_plan(Path(name))
 
 
-@pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are absent")
+@pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are missing")
 def test_the_authors_checkpoint_loads_as_any_other(tmp_path: Path) -> None:
     path = save(checkpoint(light), tmp_path)
     loaded = load_checkpoint(path)
@@ -42,7 +42,7 @@ def test_the_authors_checkpoint_loads_as_any_other(tmp_path: Path) -> None:
     assert build_model(loaded, path).config.adapter2_residual == "double"
 
 
-@pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are absent")
+@pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are missing")
 def test_the_authors_checkpoint_is_used_in_fp32_unless_asked_otherwise(tmp_path: Path) -> None:
     path = save(checkpoint(light), tmp_path)
     predictor = Predictor.load(path, "cpu")

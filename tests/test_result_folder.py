@@ -47,7 +47,7 @@ def test_files_of_an_earlier_call_do_not_stay_next_to_newer_scores():
     assert there() == listed() == ["metrics.csv", "metrics.json", "metrics.md"]
 
 
-def test_a_page_that_cannot_be_drawn_leaves_none_of_an_earlier_call(monkeypatch):
+def test_a_page_that_cannot_be_drawn_removes_the_page_of_an_earlier_call(monkeypatch):
     run()
     monkeypatch.setattr(evaluation, "render_evaluation", lambda *_: 1 / 0)
     result = CliRunner().invoke(evaluate_app, ["masks", "labels", "--workers", "0"])

@@ -79,7 +79,7 @@ def test_only_the_requested_metrics_are_measured_in_a_fixed_order():
         ("zero", (None, None, 0.0, 0.0, None)),
     ],
 )
-def test_where_both_are_empty_the_policy_sets_further_metrics_that_have_a_value(
+def test_where_both_are_empty_the_policy_gives_values_to_metrics_that_can_have_one(
     folders, policy, expected
 ):
     for folder in folders:

@@ -59,7 +59,7 @@ def test_published_folds_are_used_for_the_papers_datasets(
 def test_the_packaged_folds_equal_the_published_files(name: str) -> None:
     path = SHARED / "splits" / f"{name}.json"
     if not path.exists():
-        pytest.skip("the published splits are not beside the checkout")
+        pytest.skip("the published splits are not next to the checkout")
     for fold, published in zip(
         splits_of_dataset(name, _published_ids(name)).folds,
         json.loads(path.read_text())["folds"],

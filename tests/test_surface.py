@@ -209,7 +209,7 @@ def test_dilating_an_empty_mask_gives_an_empty_mask():
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int16, ">i2", np.int64])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_a_bounding_box_is_that_of_the_indices_that_are_not_zero(dtype, order):
+def test_a_bounding_box_spans_all_voxels_that_are_not_zero(dtype, order):
     rng = np.random.default_rng(7)
     for shape in ((1, 1, 1), (3, 5, 7), (8, 16, 24), (9, 1, 2)):
         for _ in range(10):

@@ -82,7 +82,7 @@ def test_a_job_whose_process_died_is_tried_again_alone(tmp_path: Path) -> None:
     assert (tmp_path / "died").exists()
 
 
-def test_running_out_of_memory_without_worker_processes_is_reported_alike() -> None:
+def test_running_out_of_memory_without_worker_processes_is_a_result_too() -> None:
     results = run_jobs(_die, _jobs([(1, "memory"), (2, "")]), 0, "x")
     assert isinstance(results[0], Death)
     assert results[1] == 2

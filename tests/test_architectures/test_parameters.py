@@ -118,7 +118,7 @@ def test_counting_operations_draws_no_random_numbers() -> None:
     assert torch.equal(torch.rand(2), expected)
 
 
-def test_an_unknown_network_lists_the_known() -> None:
+def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         PlanError, match=f"--network vnet: unknown; use one of {', '.join(NETWORKS)}"
     ):

@@ -88,7 +88,7 @@ def test_an_unknown_preset_is_refused_by_name():
         ("encoder", "sam_vit_x"),
     ],
 )
-def test_a_value_that_does_not_fit_is_refused_by_field(field, value):
+def test_a_value_that_does_not_fit_is_refused_with_its_field(field, value):
     with pytest.raises(PlanError, match=field):
         record_from_json(ModelConfig, {field: value}, "config.json")
 

@@ -11,7 +11,7 @@ from promise_cli.network.promise.reference import (
 from promise_cli.network.promise.windows import Windows
 from tests.test_model.authors_layout import PARITY, checkpoint, image
 
-pytestmark = pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are absent")
+pytestmark = pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are missing")
 
 
 def light(_name, shape, _seed):

@@ -11,7 +11,7 @@ from promise_cli.network.promise.sam import official_layout
 from promise_cli.network.promise.weights import load_encoder_weights
 
 DINOV2 = Path(__file__).resolve().parents[3] / "shared/weights/dinov2_vits14_fp16.safetensors"
-needs_dinov2 = pytest.mark.skipif(not DINOV2.is_file(), reason="the shared DINOv2 file is absent")
+needs_dinov2 = pytest.mark.skipif(not DINOV2.is_file(), reason="the shared DINOv2 file is missing")
 
 
 def build(encoder):

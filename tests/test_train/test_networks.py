@@ -116,7 +116,7 @@ def test_networks_of_one_fold_have_separate_folders(trained: Path, tmp_path: Pat
 
 
 def test_an_old_checkpoint_without_a_network_is_promises(trained: Path, tmp_path: Path) -> None:
-    """Old files have no field for the network, and lack fields that recipes and plans have been given since."""
+    """Old files have no field for the network, and not all fields that recipes and plans have today."""
     path = trained / RUN / "checkpoint_best.pt"
     content = torch.load(path, weights_only=True)
     content["format_version"] = 2
