@@ -19,7 +19,7 @@ from tests.conftest import edit_json
 
 @pytest.fixture
 def report(balls: Path) -> Path:
-    """Make a report of four cases, one of them with a hostile name, and of one failure."""
+    """Make a report of four cases, one of them with a hostile name, and of a case whose click lies outside the scan."""
     shutil.move("imgs/ball_003.nii.gz", "imgs/<b>bold&'quoted'.nii.gz")
     clicks = {f"ball_00{n}": centre(n) for n in (1, 2, 5)} | {"<b>bold&'quoted'": centre(3)}
     Path("points.json").write_text(json.dumps(clicks | {"ball_004": [99, 0, 0]}))
