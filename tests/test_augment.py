@@ -1,4 +1,4 @@
-"""Augmentation keeps the target on its image, draws what the paper draws, and brings no border in."""
+"""Augmentation keeps the target on its image, draws what the paper draws, and lets no padding into the patch."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ SIZE = 16
 
 
 def _ball(margin: int) -> tuple[np.ndarray, np.ndarray]:
-    """An image that is 1 inside an off-centre ball and 0 outside, and the ball as target."""
+    """Return an image that is 1 inside an off-centre ball and 0 outside, and the ball as target."""
     shape = (SIZE + 2 * margin, SIZE + 2 * margin, SIZE)
     centre = np.array(shape) / 2 + (2, -1, 1)
     distance = ((np.indices(shape).transpose(1, 2, 3, 0) - centre) ** 2).sum(-1)
@@ -36,7 +36,7 @@ def test_the_target_stays_on_its_image(augmentation: Augmentation) -> None:
     assert target.sum() > 100
 
 
-def test_nothing_drawn_changes_nothing() -> None:
+def test_an_augmentation_that_drew_nothing_changes_nothing() -> None:
     image, target = _ball(0)
     for before, after in zip(
         (image, target), apply_augmentation(image, target, Augmentation(), SIZE), strict=True
@@ -65,8 +65,8 @@ def test_a_zoom_above_one_makes_the_target_larger_in_its_plane() -> None:
     assert sizes[1][2] == sizes[0][2] == sizes[2][2]
 
 
-def test_no_border_comes_in() -> None:
-    """On an image of ones within the margin and anything beyond, only ones come out."""
+def test_no_repeated_border_reaches_the_patch() -> None:
+    """The margin is wide enough for every rotation and zoom."""
     for angle in np.linspace(-np.pi / 6, np.pi / 6, 7):
         for zoom in (0.9, 1.1):
             augmentation = Augmentation(angle=float(angle), zoom=(zoom, 2 - zoom))
@@ -74,7 +74,7 @@ def test_no_border_comes_in() -> None:
             ramp = np.arange(SIZE + 2 * margin, dtype=np.float32)[:, None, None]
             image = np.broadcast_to(ramp, (len(ramp), len(ramp), SIZE)).copy()
             out, _ = apply_augmentation(image, np.zeros(image.shape, np.uint8), augmentation, SIZE)
-            # A linear ramp stays linear unless the repeated border reaches in.
+            # A linear ramp stays linear unless repeated voxels of the border reach the patch.
             assert np.abs(np.diff(out, n=2, axis=0)).max() < 1e-3
             assert np.abs(np.diff(out, n=2, axis=1)).max() < 1e-3
 
@@ -91,7 +91,7 @@ def test_a_shift_is_in_units_of_the_normalised_image() -> None:
     )
 
 
-def test_what_is_drawn_keeps_to_its_chances_and_ranges() -> None:
+def test_augmentations_are_drawn_with_their_chances_and_within_their_ranges() -> None:
     config = AugmentConfig()
     rng = np.random.default_rng(0)
     drawn = [draw_augmentation(rng, config, 1.0) for _ in range(4000)]

@@ -1,4 +1,4 @@
-"""Everything that may be wrong with a dataset ends promise-preprocess with one line, which is exactly this."""
+"""Whatever may be wrong with a dataset ends promise-preprocess with one line, whose exact words are given here."""
 
 import shutil
 from pathlib import Path
@@ -220,7 +220,7 @@ def test_a_mistake_in_a_plan_ends_in_exactly_this_line(
         (d.sheared, "axes differ from right angles by 9.46 degrees (a tilted gantry?); the affine is kept as it is"),
     ],
 )  # fmt: skip
-def test_what_is_only_odd_is_one_line_of_the_table_and_of_the_fingerprint(
+def test_an_oddity_is_a_warning_in_the_table_and_a_note_in_the_fingerprint(
     dataset: Path, damage, note: str
 ) -> None:
     damage(dataset)

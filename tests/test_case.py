@@ -1,4 +1,4 @@
-"""A case is normalised as the plan says, written whole, and known to be stale when it is."""
+"""A case is normalised as the plan says and written whole, and an outdated case is recognised."""
 
 import dataclasses
 import gzip
@@ -50,7 +50,7 @@ def test_a_scan_without_units_is_normalised_by_its_own_numbers(tmp_path: Path) -
     plan = dataclasses.replace(PLAN, modality="MRI", normalisation=scheme)
     scan = read_volume(_ramp(tmp_path))
     image, _ = preprocess_image(scan, plan)
-    # 909 voxels, nine of each value: the 0.5 percentile is the fifth of the nine lowest.
+    # Nine of the 909 voxels have each value, so that the 0.5 percentile is the lowest value itself.
     clipped = np.clip(np.arange(-50, 51), -50, 50)
     np.testing.assert_allclose(
         image[:, 1, 1], (clipped - clipped.mean()) / clipped.std(), atol=1e-5
@@ -60,8 +60,10 @@ def test_a_scan_without_units_is_normalised_by_its_own_numbers(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("scheme", ["dataset", "case"])
-def test_whole_numbers_give_what_the_same_floats_give(tmp_path: Path, scheme: str) -> None:
-    """Preprocessing keeps a file's integers, prediction reads float32."""
+def test_integers_are_normalised_like_the_same_values_in_float32(
+    tmp_path: Path, scheme: str
+) -> None:
+    """Preprocessing keeps a file's integers and prediction reads float32; both must see the same image."""
     array = np.random.default_rng(0).integers(-1000, 1000, (30, 31, 16)).astype(np.int16)
     path = write_nifti(tmp_path / "scan.nii.gz", array, np.diag([0.7, 0.8, 2.5, 1]))
     numbers = dataclasses.replace(PLAN.normalisation, scheme=scheme)
@@ -95,7 +97,7 @@ def test_a_case_is_stale_when_its_scan_or_label_changes(
     preprocess_case(files, PLAN, tmp_path / "cases")
     assert is_current(files, PLAN, tmp_path / "cases")
     path = getattr(files, which)
-    os.utime(path, ns=(1, 1))  # touched, and the same still
+    os.utime(path, ns=(1, 1))  # a new time, but the same bytes
     assert is_current(files, PLAN, tmp_path / "cases")
     content = gzip.compress(gzip.decompress(path.read_bytes()) + b"\0")
     path.write_bytes(content)
@@ -126,7 +128,7 @@ def test_a_damaged_case_is_made_again(dataset: Path, tmp_path: Path, damage) -> 
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_target_that_went_missing_is_refused(dataset: Path, tmp_path: Path) -> None:
+def test_a_label_file_without_the_plans_target_is_refused(dataset: Path, tmp_path: Path) -> None:
     files = read_dataset(dataset).cases[0]
     plan = dataclasses.replace(PLAN, target_label=2)
     with pytest.raises(DatasetError, match="the label is empty; run promise-preprocess again"):

@@ -1,4 +1,4 @@
-"""A checkpoint from elsewhere is opened without running code, and a damaged one is named."""
+"""A checkpoint from elsewhere is opened without running code, and a damaged one is refused with its path."""
 
 import dataclasses
 import pickle
@@ -18,7 +18,7 @@ class _Code:
         return (print, ("this code ran",))
 
 
-def test_a_checkpoint_comes_back_as_it_was(trained: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_is_read_back_unchanged(trained: Path, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(trained / RUN / "checkpoint_last.pt")
     save_checkpoint(checkpoint, tmp_path / "again.pt")
     again = load_checkpoint(tmp_path / "again.pt")
@@ -59,7 +59,7 @@ def test_a_truncated_checkpoint_is_named(trained: Path, tmp_path: Path, share: f
     assert "\n" not in str(caught.value)
 
 
-def test_other_files_are_named(tmp_path: Path) -> None:
+def test_files_that_are_no_checkpoint_are_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such checkpoint; train one with promise-train"):
         load_checkpoint(tmp_path / "none.pt")
     torch.save({"state_dict": {}}, tmp_path / "other.pt")
@@ -78,7 +78,7 @@ def test_other_files_are_named(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "part.pt")
 
 
-def test_a_jitter_in_voxels_of_an_earlier_version_becomes_a_share(
+def test_a_jitter_in_voxels_of_an_earlier_version_becomes_a_share_of_the_patch(
     trained: Path, tmp_path: Path
 ) -> None:
     content = torch.load(trained / RUN / "checkpoint_best.pt", weights_only=True)
@@ -103,7 +103,9 @@ def test_weights_of_another_network_are_refused(trained: Path) -> None:
         build_model(dataclasses.replace(checkpoint, weights=weights), path)
 
 
-def test_a_disk_that_is_full_leaves_the_checkpoint_before(trained: Path, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_previous_checkpoint_as_it_was(
+    trained: Path, tmp_path: Path
+) -> None:
     resource = pytest.importorskip("resource")
     path = tmp_path / "checkpoint_last.pt"
     path.write_bytes((trained / RUN / "checkpoint_last.pt").read_bytes())
@@ -143,7 +145,7 @@ def test_options_that_were_removed_are_dropped_where_they_did_nothing(
     ("name", "value"),
     [("click_position", True), ("label_embedding", True), ("adapter_update", "free")],
 )
-def test_a_network_with_a_removed_option_names_what_reads_it(
+def test_a_network_that_uses_a_removed_option_names_the_version_that_reads_it(
     trained: Path, tmp_path: Path, name: str, value: object
 ) -> None:
     path = with_option(trained, tmp_path / "earlier.pt", **{name: value})

@@ -1,4 +1,4 @@
-"""The commands answer at once, import nothing heavy for it, and say in one line what a user can fix."""
+"""The commands' --help imports nothing heavy, and what a user can fix is reported in one line."""
 
 import json
 import subprocess
@@ -89,7 +89,7 @@ def test_wrong_usage_is_status_2() -> None:
         ),
     ],
 )
-def test_what_is_missing_is_one_line_and_status_1(
+def test_a_missing_input_is_reported_in_one_line_with_status_1(
     in_folder: Path, app, arguments: list[str], message: str
 ) -> None:
     write_dataset(in_folder / "Task98_Balls")
@@ -102,7 +102,7 @@ def test_what_is_missing_is_one_line_and_status_1(
 
 
 @pytest.mark.usefixtures("in_folder")
-def test_brackets_and_long_paths_survive_on_the_screen() -> None:
+def test_brackets_and_long_paths_are_printed_unchanged() -> None:
     folder = "data [old]/" + "x" * 150
     result = run(preprocess_app, folder)
     assert (
@@ -110,7 +110,7 @@ def test_brackets_and_long_paths_survive_on_the_screen() -> None:
     )
 
 
-def test_a_place_that_cannot_be_written_is_one_line(in_folder: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_in_one_line(in_folder: Path) -> None:
     write_dataset(in_folder / "Task98_Balls")
     (in_folder / "preprocessed").write_text("in the way")
     result = run(preprocess_app, "98", "--workers", "0")
@@ -119,7 +119,7 @@ def test_a_place_that_cannot_be_written_is_one_line(in_folder: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_a_folder_in_place_of_a_file_is_one_line(in_folder: Path) -> None:
+def test_a_folder_in_place_of_a_file_is_reported_in_one_line(in_folder: Path) -> None:
     write_dataset(in_folder / "Task98_Balls")
     (in_folder / "Task98_Balls" / "dataset.json").unlink()
     (in_folder / "Task98_Balls" / "dataset.json").mkdir()
@@ -129,7 +129,7 @@ def test_a_folder_in_place_of_a_file_is_one_line(in_folder: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_a_reader_that_goes_away_does_not_end_the_work(in_folder: Path) -> None:
+def test_closing_the_pipe_that_reads_the_output_does_not_stop_the_command(in_folder: Path) -> None:
     code = (
         "from promise_cli.console import say\n"
         "for _ in range(3000): say('x' * 200)\n"

@@ -13,8 +13,8 @@ from tests.test_summary import DICE, OTHER, score
 SETTINGS = {"tolerances_mm": [5.0], "empty_policy": "nan", "missing_policy": "error"}
 
 
-def test_the_tests_give_the_numbers_worked_out_beforehand():
-    """Ten made-up pairs with one zero and one tie, where Wilcoxon's method decides the side of 0.05."""
+def test_the_tests_give_the_numbers_computed_beforehand():
+    """Among these ten made-up pairs one is equal and two tie, so that Wilcoxon's method decides about p < 0.05."""
     found = compare_pairs(DICE, OTHER)
     assert (found.n, found.excluded) == (10, 0)
     assert found.mean_difference == pytest.approx(0.0285, abs=1e-12)
@@ -57,7 +57,7 @@ def test_holm_gives_the_numbers_worked_out_beforehand():
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.1])
-def test_where_nothing_varies_there_is_no_t_test(shift):
+def test_equal_differences_have_no_t_test(shift):
     found = compare_pairs([0.5, 0.6, 0.7], [value - shift for value in (0.5, 0.6, 0.7)])
     assert found.mean_difference == pytest.approx(shift)
     assert math.isnan(found.t_p)
@@ -70,7 +70,7 @@ def test_one_difference_among_equal_pairs_is_tested_exactly():
     assert (found.wilcoxon_method, found.wilcoxon_p) == ("exact", 1.0)
 
 
-def test_one_pair_and_none_are_no_test():
+def test_one_pair_or_none_have_no_test():
     one, none = compare_pairs([0.5], [0.25]), compare_pairs([math.nan], [0.25])
     assert (one.n, one.mean_difference) == (1, 0.25)
     assert (none.n, none.excluded) == (0, 1)

@@ -1,4 +1,4 @@
-"""MSD and nnU-Net folders are read as they are found in the wild."""
+"""MSD and nnU-Net folders are read in the forms in which they occur."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_nnunet_folders_without_a_list_are_paired_by_name(dataset: Path) -> None
 
 
 def _as_nnunet(dataset: Path, **more) -> None:
-    """Rename and rewrite an MSD folder as nnU-Net v2 has it."""
+    """Turn an MSD folder into nnU-Net v2's layout."""
 
     def change(content: dict) -> None:
         del content["training"], content["modality"]
@@ -44,7 +44,7 @@ def _as_nnunet(dataset: Path, **more) -> None:
         image.rename(image.with_name(image.name.replace(".nii.gz", "_0000.nii.gz")))
 
 
-def test_files_of_another_ending_are_not_nnunets(dataset: Path) -> None:
+def test_files_with_another_ending_than_file_ending_are_ignored(dataset: Path) -> None:
     _as_nnunet(dataset, file_ending=".nii.gz")
     (dataset / "imagesTr" / "notes.nrrd").write_text("")
     assert len(read_dataset(dataset).cases) == 6
@@ -76,7 +76,7 @@ def test_a_folder_of_dicom_slices_is_an_image(dataset: Path) -> None:
     assert read_dataset(dataset).cases[0].image == image.with_name("ball_001")
 
 
-def test_broken_cases_may_be_told_instead_of_refused(dataset: Path) -> None:
+def test_broken_cases_may_be_listed_instead_of_refused(dataset: Path) -> None:
     _remove_image(dataset)
     _stray_label(dataset)
     read = read_dataset(dataset, keep_broken=True)
@@ -132,14 +132,14 @@ def _two_images(dataset: Path) -> None:
          " image per case"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_folder_of_nnunet_is_named(dataset: Path, damage, message) -> None:
+def test_a_bad_nnunet_folder_is_refused_with_the_reason(dataset: Path, damage, message) -> None:
     damage(dataset)
     with pytest.raises(DatasetError) as caught:
         read_dataset(dataset)
     assert str(caught.value) == f"{dataset}/{message}"
 
 
-def test_an_unpacked_file_is_found_under_its_other_suffix(dataset: Path) -> None:
+def test_an_uncompressed_file_is_found_under_its_other_suffix(dataset: Path) -> None:
     image = dataset / "imagesTr" / "ball_001.nii.gz"
     image.rename(image.with_name("ball_001.nii"))
     assert read_dataset(dataset).cases[0].image.name == "ball_001.nii"
@@ -157,7 +157,7 @@ def test_an_unpacked_file_is_found_under_its_other_suffix(dataset: Path) -> None
         ({"1": "Anterior", "2": "Posterior"}, "1", 1),
     ],
 )
-def test_the_target_is_the_one_tumour_else_the_last_label(
+def test_the_target_is_the_only_tumour_or_else_the_last_label(
     dataset: Path, labels: dict, asked: str | None, expected: int
 ) -> None:
     edit_json(
@@ -216,7 +216,7 @@ def _no_cases(dataset: Path) -> None:
         (_no_cases, "dataset.json: training lists no case; list at least one"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_folder_is_named(dataset: Path, damage, message: str) -> None:
+def test_a_bad_msd_folder_is_refused_with_the_reason(dataset: Path, damage, message: str) -> None:
     damage(dataset)
     with pytest.raises(DatasetError) as caught:
         read_dataset(dataset)

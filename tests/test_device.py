@@ -1,4 +1,4 @@
-"""A device that is not there is refused, and the precision follows what the device multiplies fast."""
+"""A missing device is refused, and the automatic precision is the one that the device is fast in."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from promise_cli.network.device import autocast, choose_device, choose_precision
 CPU = torch.device("cpu")
 
 
-def test_a_device_that_is_not_there_is_refused() -> None:
+def test_a_missing_device_is_refused() -> None:
     assert choose_device("cpu").type == "cpu"
     if not torch.cuda.is_available():
         with pytest.raises(
@@ -28,7 +28,7 @@ def test_an_unknown_device_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("amx", [True, False])
-def test_auto_takes_bf16_on_a_processor_with_matrix_units_but_for_the_tiny_network(
+def test_auto_is_bf16_on_a_cpu_with_matrix_units_except_for_the_tiny_network(
     amx: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_module, "_has_amx", lambda: amx)
@@ -47,7 +47,7 @@ def test_an_unknown_precision_is_refused() -> None:
 @pytest.mark.parametrize(
     ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
 )
-def test_products_are_of_the_precision(precision: str, dtype: torch.dtype) -> None:
+def test_matrix_products_have_the_chosen_precision(precision: str, dtype: torch.dtype) -> None:
     ones = torch.ones(4, 4)
     with autocast(CPU, precision):
         assert (ones @ ones).dtype == dtype

@@ -14,7 +14,7 @@ def measure(prediction, reference, spacing):
 
 
 def oracle(prediction, reference, spacing):
-    """HD95 and ASSD by float64 distance transforms of the corner nodes, sorted as surface-distance does."""
+    """Compute HD95 and ASSD from float64 distance transforms of the corner nodes, sorted as surface-distance does."""
     codes = [node_codes(mask) for mask in (prediction, reference)]
     surfaces = [(code != 0) & (code != 255) for code in codes]
     far = [ndimage.distance_transform_edt(~surface, sampling=spacing) for surface in surfaces]
@@ -46,15 +46,15 @@ def test_hd95_and_assd_equal_distance_transforms_on_200_random_anisotropic_pairs
         )
 
 
-def test_masks_that_agree_are_no_distance_apart():
+def test_equal_masks_have_a_distance_of_zero():
     mask = voxels((3, 4, 5), (7, 7, 7))
     found = measure(mask, mask, (0.7, 0.9, 2.5))
     assert (found.hd95_mm, found.assd_mm) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_voxel_moved_by_three_is_as_far_as_the_nearest_corners_of_its_axis(axis):
-    """Half of its corners are two steps from the other voxel, half are three."""
+def test_distances_of_a_voxel_moved_by_three_steps_are_those_of_its_corners(axis):
+    """Half of a voxel's corners are two steps from the other voxel, and half are three."""
     spacing = (0.7, 0.9, 2.5)
     there = [4, 4, 4]
     there[axis] += 3

@@ -1,4 +1,4 @@
-"""What README and docs show is true: command lines parse, links lead somewhere, module names exist."""
+"""README and docs are correct: command lines parse, links lead to a page and heading, and named code exists."""
 
 import ast
 import re
@@ -23,7 +23,7 @@ def test_every_command_line_parses(page: Path) -> None:
     for line in LINE.findall(page.read_text()):
         name, *arguments = shlex.split(line, comments=True)
         if any("[" in argument for argument in arguments):
-            continue  # a synopsis
+            continue  # a synopsis is not meant to be run
         command = typer.main.get_command(getattr(cli, name.replace("promise-", "") + "_app"))
         command.make_context(name, arguments, resilient_parsing=False)
 
@@ -32,7 +32,7 @@ def test_the_readme_shows_the_demo() -> None:
     readme = (ROOT / "README.md").read_text()
     assert len(readme.splitlines()) < 120
     shown = [shlex.join(shlex.split(line, comments=True)) for line in LINE.findall(readme)]
-    # The README's own words for each command; the demo adds only the names of its dataset and preset.
+    # The demo runs the README's commands and adds only the names of its dataset and preset.
     assert [line.split()[0] for line in shown] == [line.split()[0] for line in MAIN]
     for typed, line in zip(MAIN, shown, strict=True):
         assert set(line.split()) - {"Task07"} <= set(typed.split())
@@ -40,7 +40,7 @@ def test_the_readme_shows_the_demo() -> None:
 
 
 def slugs(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub and MkDocs make them."""
+    """Return the anchors of a page's headings, as GitHub and MkDocs make them."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
@@ -69,7 +69,7 @@ def test_results_are_one_page_of_short_lines() -> None:
     assert max(map(len, lines)) <= 200
 
 
-def test_the_readme_names_every_room() -> None:
+def test_the_readme_names_every_module_and_folder() -> None:
     readme = (ROOT / "README.md").read_text()
     rooms = readme[readme.index("## Rooms") :]
     for path in (ROOT / "promise_cli").iterdir():
@@ -78,7 +78,7 @@ def test_the_readme_names_every_room() -> None:
 
 
 def definitions(tree: ast.Module, prefix: str = "") -> set[str]:
-    """Every function, class and module-level name of a file, methods and fields as `Class.name`."""
+    """Return every function, class and module-level name of a file, with methods and fields as `Class.name`."""
     found = set()
     for node in tree.body:
         names = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
@@ -101,7 +101,7 @@ def test_code_that_a_page_names_exists(page: Path) -> None:
             else ROOT / "promise_cli" / module
         )
         if "/" not in module:
-            continue  # a file of the folder that the sentence names
+            continue  # the sentence around it names its folder
         known = definitions(ast.parse(path.read_text()))
         for name in names.split(", ") if names else ():
             assert name in known, f"{module}:{name}"

@@ -1,4 +1,4 @@
-"""A file from the net is there whole and as published, or not at all."""
+"""A downloaded file is there whole and as published, or not at all."""
 
 import hashlib
 import threading
@@ -26,7 +26,7 @@ class _Publisher(BaseHTTPRequestHandler):
         self.wfile.write(CONTENT[: 1000 if self.path == "/broken" else None])
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Write nothing, so that the tests' output stays quiet."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_a_file_arrives_whole(address: str, name: str, tmp_path: Path) -> None:
         ("file", "0" * 64, f"the downloaded 1,280,000 bytes have sha256 {SHA256} instead of 000"),
     ],
 )
-def test_what_is_not_the_published_file_leaves_nothing(
+def test_a_download_that_is_not_the_published_file_leaves_nothing(
     address: str, name: str, digest: str, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(OSError, match=message):
@@ -61,7 +61,7 @@ def test_what_is_not_the_published_file_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_there_stays_when_the_transfer_fails(address: str, tmp_path: Path) -> None:
+def test_an_existing_file_stays_when_the_transfer_fails(address: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(b"older")
     with pytest.raises(OSError, match="bytes have sha256"):

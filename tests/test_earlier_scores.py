@@ -1,4 +1,4 @@
-"""A metrics.json that is given to --compare is believed only where an evaluation could have written it."""
+"""A metrics.json that is given to --compare is accepted only if an evaluation could have written it."""
 
 import json
 import math
@@ -66,7 +66,7 @@ def test_scores_are_read_by_case_and_label_with_null_as_no_value(tmp_path):
         ("b", "needs cases with case_id, label, dice and nsd"),
     ],
 )
-def test_what_no_evaluation_writes_is_refused_in_one_line(tmp_path, second, message):
+def test_scores_that_no_evaluation_writes_are_refused_in_one_line(tmp_path, second, message):
     path = write(tmp_path, case(), second)
     with pytest.raises(EvaluationError) as caught:
         read_scores(path, SETTINGS)

@@ -1,4 +1,4 @@
-"""The memory that a case is expected to take is what it takes at most, and not many times as much."""
+"""The estimate of a case's memory is not below what the case takes, and not many times as much."""
 
 import subprocess
 import sys
@@ -34,7 +34,9 @@ print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) *
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks are read on Linux")
 @pytest.mark.parametrize("kind", ["int16.nii.gz", "float32.nii.gz", "int16.nrrd", "int16"])
-def test_a_case_takes_no_more_memory_than_its_headers_let_expect(tmp_path: Path, kind: str) -> None:
+def test_a_case_takes_no_more_memory_than_estimated_from_its_headers(
+    tmp_path: Path, kind: str
+) -> None:
     array = np.random.default_rng(0).integers(-1000, 1000, (256, 256, 100), dtype=np.int16)
     label = np.zeros(array.shape, np.uint8)
     label[100:120, 100:120, 40:60] = 1
@@ -66,7 +68,7 @@ from pathlib import Path
 import promise_cli.volume.dicom
 from promise_cli.volume import read_volume
 
-read_volume(Path(sys.argv[-1]))  # what the libraries allocate once
+read_volume(Path(sys.argv[-1]))  # a warm-up: libraries allocate some memory at the first call
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**20, used + 2**20))
 for name in sys.argv[1:-1]:
@@ -78,7 +80,7 @@ for name in sys.argv[1:-1]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is limited on Linux")
-def test_want_of_memory_is_not_the_files_fault(tmp_path: Path) -> None:
+def test_running_out_of_memory_is_not_reported_as_a_damaged_file(tmp_path: Path) -> None:
     array = np.random.default_rng(0).integers(-1000, 1000, (200, 200, 100), dtype=np.int16)
     paths = [
         write_nifti(tmp_path / "scan.nii.gz", array, AFFINE),

@@ -24,7 +24,7 @@ def box(start, size=4, shape=(24, 20, 16), value=1):
 
 @pytest.fixture
 def folders(tmp_path):
-    """Predictions and labels of two cases; the second is exact."""
+    """Write predictions and labels of two cases; the second prediction is exact."""
     for case, start in (("a", (6, 5, 4)), ("b", (5, 5, 4))):
         write_nifti(tmp_path / "masks" / f"{case}.nii.gz", box(start), AFFINE)
         write_nifti(tmp_path / "labels" / f"{case}.nii.gz", box((5, 5, 4)), AFFINE)
@@ -69,7 +69,7 @@ def test_a_shift_along_k_is_measured_with_the_spacing_of_k_whatever_the_axes_mea
     assert report.cases[0].spacing == pytest.approx((0.7, 0.7, 5.0))
 
 
-def test_the_affine_is_believed_where_the_header_contradicts_it(tmp_path):
+def test_the_affine_counts_where_the_headers_spacing_contradicts_it(tmp_path):
     pair = write_voxel_pair(tmp_path, np.diag([2.0, 2.0, 2.0, 1]), (4, 4, 4), (5, 4, 4))
     image = nib.load(pair[1] / "x.nii.gz")
     header = image.header.copy()
@@ -81,7 +81,7 @@ def test_the_affine_is_believed_where_the_header_contradicts_it(tmp_path):
     assert run(pair, tolerances_mm=(1.0, 2.0)).cases[0].nsd == {"1.0": 0.5, "2.0": 1.0}
 
 
-def test_dice_volumes_and_names_of_a_case_are_as_drawn(folders):
+def test_dice_volumes_and_names_of_a_case_are_those_of_the_drawn_boxes(folders):
     report = run(folders)
     case = report.cases[0]
     assert (case.case_id, case.label, case.status) == ("a", 1, "ok")
@@ -93,7 +93,7 @@ def test_dice_volumes_and_names_of_a_case_are_as_drawn(folders):
     assert report.summary.overall.dice.mean == pytest.approx((0.75 + 1) / 2)
 
 
-def test_the_json_file_says_how_the_numbers_came_about(folders):
+def test_the_json_file_says_how_the_scores_were_computed(folders):
     run(folders, tolerances_mm=(5.0, 0.5))
     found = json.loads((folders[0] / "metrics.json").read_text())
     assert found["schema_version"] == 1
@@ -144,7 +144,7 @@ def test_the_empty_policy_touches_only_cases_where_both_are_empty(folders, polic
 
 
 @pytest.mark.parametrize(("policy", "value"), [("zero", 0.0), ("skip", None)])
-def test_a_missing_prediction_is_scored_zero_or_skipped_but_never_forgotten(folders, policy, value):
+def test_a_missing_prediction_is_scored_zero_or_skipped_and_always_counted(folders, policy, value):
     (folders[0] / "b.nii.gz").unlink()
     report = run(folders, missing=policy)
     found = json.loads((folders[0] / "metrics.json").read_text())
@@ -210,7 +210,7 @@ def test_the_msd_protocol_refuses_a_task_whose_tolerance_has_no_source(dataset):
 @pytest.mark.parametrize(
     ("protocol", "asked"), [("msd", (4.0,)), ("promise", (-1.0,)), ("promise", (math.nan,))]
 )
-def test_a_tolerance_that_cannot_hold_is_refused(protocol, asked):
+def test_an_impossible_tolerance_is_refused(protocol, asked):
     with pytest.raises(EvaluationError, match="--tolerance"):
         choose_tolerances(protocol, asked, "Task10_Colon")
 

@@ -1,4 +1,4 @@
-"""What a stopped promise-evaluate leaves: no process, whoever stops it."""
+"""A stopped promise-evaluate leaves no process behind, whatever signal stops it."""
 
 import shutil
 import signal
@@ -20,7 +20,7 @@ CODE = (
 
 @pytest.fixture
 def many(in_folder):
-    """Far more cases than are scored within the test."""
+    """Write far more cases than can be scored within the test."""
     array = np.zeros((96, 96, 96), dtype=np.uint8)
     array[20:70, 20:70, 20:70] = 1
     for folder in ("masks", "labels"):
@@ -39,7 +39,7 @@ def wait_for(condition, seconds=60):
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_processes_that_score_end_with_the_command_that_began_them(many, how):
+def test_worker_processes_end_with_the_command_that_started_them(many, how):
     with subprocess.Popen([sys.executable, "-c", CODE], cwd=many) as command:
         parent = psutil.Process(command.pid)
 

@@ -1,4 +1,4 @@
-"""report.html of promise-evaluate as a person uses it: without a network, sorting, searching, opening a case."""
+"""report.html of promise-evaluate works as a person uses it: offline, sorting, searching and opening a case."""
 
 import io
 import json
@@ -28,7 +28,7 @@ def box(start, size=8):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """Six cases of two labels: the tumour moves further from case to case, and is nowhere in the last."""
+    """Evaluate six cases. In five, the predicted tumour is further away from case to case; the sixth is empty."""
     root = tmp_path_factory.mktemp("page")
     affine = affine_of("LPS", (1.0, 1.0, 3.0), (0, 0, 0))
     rng = np.random.default_rng(0)
@@ -51,7 +51,7 @@ def column(driver, number):
     return [row.find_elements("tag name", "td")[number].text for row in rows if row.is_displayed()]
 
 
-def test_the_page_is_one_file_that_asks_for_nothing(page):
+def test_the_page_is_one_file_that_loads_nothing(page):
     text = page.read_text(encoding="utf-8")
     assert "http" not in re.sub(r"data:image/jpeg;base64,[^\"]+", "", text).replace(
         "http-equiv", ""
@@ -80,7 +80,7 @@ def test_the_page_runs_without_an_error_and_without_a_network(page, tmp_path):
 
 
 @needs_chromium
-def test_a_click_on_a_column_sorts_by_it_and_a_second_click_turns_the_order(page, tmp_path):
+def test_a_click_on_a_column_sorts_by_it_and_a_second_click_reverses_the_order(page, tmp_path):
     with opened(page, tmp_path) as driver:
         heads = driver.find_elements("css selector", "#case-table th")
         names = [head.text for head in heads]
@@ -105,7 +105,7 @@ def test_a_click_on_a_column_sorts_by_it_and_a_second_click_turns_the_order(page
 
 
 @needs_chromium
-def test_the_search_leaves_the_rows_that_hold_its_words(page, tmp_path):
+def test_the_search_shows_only_rows_that_contain_its_words(page, tmp_path):
     with opened(page, tmp_path) as driver:
         field = driver.find_element("css selector", "input[type=search]")
         field.send_keys("c_1 organ")
@@ -135,7 +135,7 @@ def test_every_case_shows_slices_and_outlines_without_a_click(page, tmp_path):
 
 
 @needs_chromium
-def test_the_worst_case_stands_first_and_one_without_a_value_last(page, tmp_path):
+def test_the_worst_case_comes_first_and_a_case_without_a_value_last(page, tmp_path):
     with opened(page, tmp_path) as driver:
         names = [element.text for element in driver.find_elements("css selector", ".case h3")]
         assert names[0] == "c_1: Dice 0.0000"
@@ -143,7 +143,7 @@ def test_the_worst_case_stands_first_and_one_without_a_value_last(page, tmp_path
 
 
 @needs_chromium
-def test_the_gallery_stands_before_the_tables_and_marks_three_cases_a_label(page, tmp_path):
+def test_the_gallery_comes_before_the_tables_and_marks_three_cases_per_label(page, tmp_path):
     with opened(page, tmp_path) as driver:
         cards = driver.find_elements("css selector", ".gallery .card")
         assert len(cards) == 10  # five cases hold both labels; the empty one has nothing to show
@@ -166,7 +166,7 @@ def test_the_gallery_stands_before_the_tables_and_marks_three_cases_a_label(page
         ]
 
 
-def test_the_scale_bar_is_a_round_length_of_at_most_a_third(page):
+def test_the_scale_bar_has_a_round_length_of_at_most_a_third_of_the_width(page):
     pictures = re.findall(r"<svg class=\"slice\".*?</svg>", page.read_text(), re.DOTALL)
     drawn = [picture for picture in pictures if "<use" not in picture]
     assert len(drawn) == 3 * 10
@@ -174,14 +174,14 @@ def test_the_scale_bar_is_a_round_length_of_at_most_a_third(page):
         (width,) = re.findall(r'viewBox="0 0 ([\d.]+) ', picture)
         lengths = re.findall(
             r'class="bar[^>]* d="M[\d. ]+h(\d+)"', picture
-        )  # in mm, as the view is
+        )  # the view counts in mm
         (named,) = re.findall(r">(\d+) mm</text>", picture)
         assert lengths == [named, named]  # the bar and its shadow
         assert int(named) <= float(width) / 3 < 2.5 * int(named)
 
 
 @needs_chromium
-def test_the_page_is_dark_where_the_reader_asks_for_it(page, tmp_path):
+def test_the_page_is_dark_if_the_reader_prefers_a_dark_scheme(page, tmp_path):
     with opened(page, tmp_path) as driver:
         found = {}
         for scheme in ("light", "dark"):

@@ -1,4 +1,4 @@
-"""Every table of the pages is rendered from committed files."""
+"""Every table of the results pages is rendered from committed files."""
 
 import dataclasses
 import shutil
@@ -25,14 +25,14 @@ def test_the_pages_of_sarcomas_hippocampus_and_phantoms_hold_generated_tables() 
     assert sum(blocks.values()) >= 30
 
 
-def test_the_overview_has_a_figure_of_the_default_in_every_column() -> None:
+def test_the_overview_has_a_number_of_the_default_in_every_column() -> None:
     page = next(path for path in PAGES if path.stem == "results").read_text()
     rows = [line for line in page.splitlines() if line.startswith("| ProMISe, the default")]
     assert len(rows) == 2
     assert not any(cell.strip() == "-" for row in rows for cell in row.split("|"))
 
 
-def test_a_figure_that_no_file_holds_does_not_stay_in_a_table() -> None:
+def test_rendering_replaces_a_number_that_no_file_contains() -> None:
     page = next(path for path in PAGES if path.stem == "one_click").read_text()
     start = page.index("| [", page.index("<!-- "))
     forged = page[:start] + page[start:].replace("0.", "1.", 1)
@@ -59,7 +59,7 @@ def test_pairs_and_draws_are_compared_case_by_case(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("choice", "epoch"), [("best", "2 of 4"), ("final", "4")])
-def test_the_epoch_of_a_row_is_told_by_its_log_and_recipe(
+def test_the_epoch_of_a_row_is_read_from_its_log_and_recipe(
     tmp_path: Path, choice: str, epoch: str
 ) -> None:
     header = "epoch,learning_rate,loss,dice_loss,cross_entropy,boundary,validation_dice,seconds"
@@ -80,14 +80,14 @@ def test_folds_are_shown_one_by_one_and_with_all_their_cases(tmp_path: Path) -> 
         file = tmp_path / fold / "promise" / "draws.json"
         assert (
             len(folds(matrix, tmp_path / "one")) == 2
-        )  # not before several folds have it; three never does
+        )  # no row yet, because fewer than two folds have draws.json; fold three never has it
         write_json({"dice": {PROMISE_PREDICT: draws_of_cases}}, file)
     *_, first, second, together = folds(matrix, tmp_path / "one")
     assert "[one](results/one/promise/draws.json) | 2 | 0.600 | 0.400 | +0.200 |" in first
     assert "[two](results/two/promise/draws.json) | 2 | 0.700 | 0.400 | +0.300 |" in second
     assert "| all | 4 | 0.650 | 0.400 | +0.250 |" in together
-    assert together.endswith("| 4 | 0.450 | +0.200 |")  # ahead in all
-    for fold, cases in (("one", ("1", "2")), ("two", ("3", "4"))):  # of the last epoch
+    assert together.endswith("| 4 | 0.450 | +0.200 |")  # the difference in all cases
+    for fold, cases in (("one", ("1", "2")), ("two", ("3", "4"))):  # adds the last epoch
         shutil.copytree(tmp_path / fold / "dynunet", tmp_path / fold / "dynunet_last")
         followed = {"last": {"followed": {case_id: [0.7, 0.9] for case_id in cases}}}
         write_json(followed, tmp_path / fold / "promise" / "epochs.json")

@@ -1,4 +1,4 @@
-"""The experiments behind docs/results.md can be stopped and taken up, and keep what they found."""
+"""The experiments behind docs/results.md can be stopped and continued, and keep their results."""
 
 import dataclasses
 import json
@@ -49,7 +49,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 @pytest.mark.slow
-def test_rows_leave_scores_curves_and_what_it_took(place: Place) -> None:
+def test_a_row_keeps_its_scores_curves_and_costs(place: Place) -> None:
     promise, dynunet = TINY.rows
     of_every_row = {
         *("config.json", "run.json", "log.csv"),
@@ -71,7 +71,7 @@ def test_rows_leave_scores_curves_and_what_it_took(place: Place) -> None:
 
 
 @pytest.mark.slow
-def test_a_mask_as_it_is_has_the_same_dice_before_it_is_cut_down(place: Place) -> None:
+def test_a_whole_mask_has_the_dice_of_the_evaluation_before_it_is_cut_down(place: Place) -> None:
     kept = place.kept_of(TINY.rows[1])
     scored = json.loads((kept / "metrics.json").read_text())["cases"]
     cut = json.loads((kept / "click_after.json").read_text())["cases"]
@@ -83,7 +83,7 @@ def test_a_mask_as_it_is_has_the_same_dice_before_it_is_cut_down(place: Place) -
 
 
 @pytest.mark.slow
-def test_seen_cases_and_new_ones_are_scored_alike(place: Place) -> None:
+def test_training_validation_and_test_cases_are_all_scored(place: Place) -> None:
     for row in TINY.rows:
         mean = json.loads((place.kept_of(row) / "seen.json").read_text())["mean"]
         assert set(mean) == {"train", "val", "test"}
@@ -91,13 +91,13 @@ def test_seen_cases_and_new_ones_are_scored_alike(place: Place) -> None:
 
 
 @pytest.mark.slow
-def test_kept_files_name_no_folder_of_the_machine(place: Place) -> None:
+def test_kept_files_contain_no_path_of_this_machine(place: Place) -> None:
     for path in place.kept.rglob("*.json"):
         assert str(place.work.parent) not in path.read_text(), path
 
 
 @pytest.mark.slow
-def test_what_is_done_is_not_done_again(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+def test_finished_steps_are_not_repeated(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
     prepare(place)
     for row in TINY.rows:
         assert do_row(place, row, device="cpu", until=0)
@@ -116,14 +116,14 @@ def test_the_click_study_of_a_row_is_kept_as_a_table(place: Place) -> None:
     study_clicks(place, TINY.rows[0], device="cpu")
     table = (place.kept_of(TINY.rows[0]) / "clicks.csv").read_text().splitlines()
     num_cases = len(json.loads(place.points.read_text()))
-    assert len(table) == 1 + num_cases * 3 * 5 * 4  # strategies, trials, numbers of clicks
+    assert len(table) == 1 + num_cases * 3 * 5 * 4  # 3 strategies, 5 trials, 4 numbers of clicks
     for name, trials in (("corrections", 5), ("corrections_followed", 2)):
         corrected = (place.kept_of(TINY.rows[0]) / f"{name}.csv").read_text().splitlines()
         assert len(corrected) == 1 + num_cases * 5 * trials
 
 
 def test_the_study_of_epochs_clicks_on_the_largest_error_until_nothing_is_wrong():
-    """Two cubes are the target; the stand-in marks the cube that holds a foreground click."""
+    """The target is two cubes, and the stand-in for a network marks each cube that has a foreground click."""
     target = np.zeros((16, 16, 16), dtype=bool)
     target[1:5, 1:5, 1:5] = target[8:14, 8:14, 8:14] = True
     parts, _ = ndimage.label(target)
@@ -152,7 +152,7 @@ def test_the_study_of_epochs_clicks_on_the_largest_error_until_nothing_is_wrong(
 def test_both_networks_of_a_run_are_asked_about_the_same_windows(place: Place) -> None:
     found = measure_epochs(place, TINY.rows[0], "cpu")
     best, last = found["chosen by validation"], found["last"]
-    assert best == last  # of one epoch
+    assert best == last  # after one epoch they are the same network
     assert best["epoch"] == 1
     assert all(len(best[part]) == 4 for part in ("val", "test"))
 
@@ -172,7 +172,7 @@ def test_a_row_that_is_only_corrected_has_no_other_study(place: Place) -> None:
 
 
 @pytest.mark.slow
-def test_each_of_five_clicks_is_scored_alone_and_the_first_is_that_of_the_scores(
+def test_five_clicks_are_scored_one_by_one_and_the_first_has_the_rows_score(
     place: Place,
 ) -> None:
     study_clicks(place, TINY.rows[0], device="cpu")
@@ -188,7 +188,7 @@ def test_each_of_five_clicks_is_scored_alone_and_the_first_is_that_of_the_scores
     assert draw_points(place, 0) != draw_points(place, 1)
 
 
-def test_a_rule_finds_what_is_soft_tissue_near_the_click() -> None:
+def test_the_rule_finds_soft_tissue_near_the_click() -> None:
     distance = np.linalg.norm(np.indices((9, 9, 9)) - 4.0, axis=0)
     hu = np.where(distance <= 3, 40.0, -100.0).astype(np.float32)
     windows = [(hu, distance, distance <= 3)]
@@ -198,14 +198,14 @@ def test_a_rule_finds_what_is_soft_tissue_near_the_click() -> None:
     assert _mean_dice(windows, 2, (0, 50)) == 2 * inner / (inner + (distance <= 3).sum())
 
 
-def test_a_run_that_goes_on_is_named_and_not_described_again() -> None:
+def test_a_continued_run_is_identified_by_its_network_options() -> None:
     rows = {row.name: row for row in MATRICES["sarcoma"].rows}
     assert rows["dynunet_one_click"].identity == ("--network", "dynunet", "--clicks-as-channel")
     assert rows["dynunet_again"].identity == ("--network", "dynunet")
     assert rows["promise_in_use"].identity == ()
 
 
-def test_rows_of_a_matrix_bear_different_names_and_those_that_are_meant_are_there() -> None:
+def test_rows_of_a_matrix_have_different_names_and_all_references_exist() -> None:
     for matrix in MATRICES.values():
         names = [row.name for row in matrix.rows]
         assert len(set(names)) == len(names)
@@ -214,13 +214,15 @@ def test_rows_of_a_matrix_bear_different_names_and_those_that_are_meant_are_ther
         assert set(matrix.other_folds) <= set(MATRICES)
 
 
-def test_a_mask_is_cut_down_to_what_a_click_points_at() -> None:
+def test_a_mask_is_cut_down_to_the_part_at_the_click() -> None:
     target, mask = np.zeros((2, 12, 12, 12), dtype=bool)
     target[2:5, 2:5, 2:5] = True
-    mask[2:5, 2:5, 2:5] = mask[8:11, 8:11, 8:11] = True  # found, and something else as large
+    mask[2:5, 2:5, 2:5] = mask[8:11, 8:11, 8:11] = (
+        True  # the target, and a false part of the same size
+    )
     window = np.zeros_like(mask)
     window[:7, :7, :7] = True
     found = _cut_down(mask, target, (3, 3, 3), window)
     assert found == {"whole_scan": 0.666667, "in_window": 1, "part_at_click": 1, "best_part": 1}
-    found = _cut_down(mask, target, (7, 7, 7), ~window)  # the click is nearer to the other part
+    found = _cut_down(mask, target, (7, 7, 7), ~window)  # this click is nearer to the false part
     assert found == {"whole_scan": 0.666667, "in_window": 0, "part_at_click": 0, "best_part": 1}

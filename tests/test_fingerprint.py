@@ -1,4 +1,4 @@
-"""The fingerprint tells what the cases are, and measuring a case refuses a broken one."""
+"""The fingerprint describes the cases, and measuring a broken case refuses it."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ AFFINE = affine_of("LPS", (0.5, 1.0, 2.0), (0, 0, 0))
 
 
 def _two_cases(dataset: Path) -> list:
-    """Two scans whose target holds 0..99 and 100..199 HU."""
+    """Write and measure two cases whose targets hold 0..99 and 100..199 HU; return the dataset and the measurements."""
     measured = []
     read = read_dataset(dataset)
     for number, files in enumerate(read.cases[:2]):
@@ -36,7 +36,7 @@ def test_intensities_are_those_of_the_target_over_all_cases(dataset: Path) -> No
     read, measured = _two_cases(dataset)
     fingerprint = make_fingerprint(read, "Task98_Balls", (1, "tumour"), measured)
     found = fingerprint.foreground
-    # The numbers 0..199: mean 99.5, variance (200^2 - 1) / 12, percentiles linear between order statistics.
+    # The values are 0..199. Their variance is (200^2 - 1) / 12, and percentiles are interpolated linearly.
     assert found.num_voxels == 200
     assert (found.minimum, found.median, found.maximum) == (0, 99.5, 199)
     assert found.mean == pytest.approx(99.5)
@@ -45,7 +45,7 @@ def test_intensities_are_those_of_the_target_over_all_cases(dataset: Path) -> No
     assert found.percentile_99_5 == pytest.approx(198.005)
 
 
-def test_a_case_is_named_with_shape_spacing_axes_and_volume(dataset: Path) -> None:
+def test_the_fingerprint_has_shape_spacing_axes_and_volume_of_a_case(dataset: Path) -> None:
     _, measured = _two_cases(dataset)
     case = measured[0][0]
     assert (case.case_id, case.image) == ("ball_001", "imagesTr/ball_001.nii.gz")
@@ -54,7 +54,7 @@ def test_a_case_is_named_with_shape_spacing_axes_and_volume(dataset: Path) -> No
     assert case.target_ml == pytest.approx(0.1)
 
 
-def test_the_plan_clips_at_the_percentiles_and_survives_the_way_to_disk(
+def test_the_plan_clips_at_the_percentiles_and_is_read_back_unchanged(
     dataset: Path, tmp_path: Path
 ) -> None:
     read, measured = _two_cases(dataset)
@@ -77,7 +77,7 @@ def test_magnetic_resonance_is_normalised_by_each_scan(dataset: Path) -> None:
     )
 
 
-def test_the_cases_depend_on_all_of_the_plan_but_the_patch_size(dataset: Path) -> None:
+def test_cases_depend_on_all_of_the_plan_except_the_patch_size(dataset: Path) -> None:
     import dataclasses
 
     read, measured = _two_cases(dataset)
@@ -114,7 +114,7 @@ def test_a_label_that_does_not_fit_is_refused(dataset: Path, label, affine, mess
     assert str(caught.value) == f"{read.cases[0].label}: {message}"
 
 
-def test_rounding_of_an_affine_is_no_difference(dataset: Path) -> None:
+def test_a_rounded_affine_counts_as_equal(dataset: Path) -> None:
     read, _ = _two_cases(dataset)
     nearly = AFFINE.copy()
     nearly[0, 3] += 1e-3
@@ -123,7 +123,7 @@ def test_rounding_of_an_affine_is_no_difference(dataset: Path) -> None:
 
 
 def test_numbers_over_cases_equal_those_worked_out_by_hand(dataset: Path) -> None:
-    """Target voxels 1, 1, 2, 3 in one case and 5, 9 in another, of different weight."""
+    """The target's voxels are 1, 1, 2, 3 in one case and 5, 9 in the other; each voxel counts once."""
     read = read_dataset(dataset)
     measured = []
     for files, values in zip(read.cases, ([1, 1, 2, 3], [5, 9]), strict=False):
@@ -134,17 +134,17 @@ def test_numbers_over_cases_equal_those_worked_out_by_hand(dataset: Path) -> Non
         write_nifti(files.label, label, AFFINE)
         measured.append(measure_case(files, read, 1))
     found = make_fingerprint(read, "x", (1, "tumour"), measured).foreground
-    # Sorted: 1 1 2 3 5 9. Mean 21 / 6; squares 1 + 1 + 4 + 9 + 25 + 81 = 121, variance 121 / 6 - 3.5^2 = 95 / 12.
+    # The mean of 1 1 2 3 5 9 is 21 / 6. Their squares sum to 121, so the variance is 121 / 6 - 3.5^2 = 95 / 12.
     assert (found.num_voxels, found.minimum, found.maximum, found.mean) == (6, 1, 9, 3.5)
     assert found.std == pytest.approx(np.sqrt(95 / 12), rel=1e-12)
-    # Ranks from 0: 0.5 % of 5 is 0.025, between 1 and 1; 99.5 % is 4.975, between 5 and 9; the median 2.5.
+    # Counted from 0, 0.5 % is rank 0.025 (between 1 and 1), 99.5 % is 4.975 (between 5 and 9), the median is 2.5.
     assert found.percentile_00_5 == 1
     assert found.percentile_99_5 == pytest.approx(5 + 0.975 * 4, rel=1e-12)
     assert found.median == 2.5
 
 
 @pytest.mark.parametrize("kind", ["whole", "few", "many"])
-def test_a_histogram_has_numpys_numbers(kind: str) -> None:
+def test_a_histogram_gives_the_same_statistics_as_numpy(kind: str) -> None:
     rng = np.random.default_rng(0)
     values = {
         "whole": rng.integers(-1000, 3000, (40, 50, 60)).astype(np.int16),
@@ -161,7 +161,7 @@ def test_a_histogram_has_numpys_numbers(kind: str) -> None:
         assert histogram.variance == pytest.approx(exact.var(), rel=1e-10)
         percents = [0.5, 50, 99.5]
         expected = np.percentile(exact, percents)
-        tolerance = 0.02 if kind == "many" else 1e-9  # of a deviation of 30
+        tolerance = 0.02 if kind == "many" else 1e-9  # the deviation is 30
         np.testing.assert_allclose(histogram.percentiles(percents), expected, atol=tolerance)
         clipped = np.clip(exact, -5, 60)
         np.testing.assert_allclose(

@@ -1,4 +1,4 @@
-"""Windows are fused by their weights, and a single one stays as it is."""
+"""Windows are fused by their weights, and a single window stays as it is."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def test_the_fused_probability_is_the_mean_by_gaussian_weights() -> None:
     np.testing.assert_allclose(canvas.fused(), expected, rtol=1e-5)
 
 
-def test_a_canvas_that_is_large_enough_from_the_start_says_the_same() -> None:
+def test_a_canvas_that_is_large_enough_from_the_start_fuses_the_same() -> None:
     rng = np.random.default_rng(0)
     windows = [_window(3, 0, 0), _window(-1, 2, 0)]
     grown, held = Canvas(), Canvas.holding(windows)
@@ -57,7 +57,7 @@ def test_weights_are_1_in_the_middle_symmetric_and_never_0() -> None:
     np.testing.assert_allclose(weights, weights.transpose(2, 0, 1), rtol=1e-6)
 
 
-def test_the_part_of_a_window_that_the_block_holds() -> None:
+def test_a_window_is_cut_to_the_part_inside_the_canvas() -> None:
     canvas = Canvas()
     canvas.add(_window(0, 0, 0), np.zeros((8, 8, 8), np.float32))
     assert canvas.place_within(_window(4, -4, 20)) == (slice(4, 8), slice(0, 4), slice(20, 8))

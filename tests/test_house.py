@@ -1,4 +1,4 @@
-"""The shape of the project: few rooms, small files, and tests that stand on their own."""
+"""The project keeps its shape: few modules and folders, short files, and tests that use no private names of others."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FILES = sorted((ROOT / "promise_cli").rglob("*.py"))
 
 
-def test_the_package_has_at_most_twenty_rooms() -> None:
+def test_the_package_has_at_most_twenty_modules_and_folders() -> None:
     rooms = {path.name for path in (ROOT / "promise_cli").iterdir()}
     rooms -= {"__init__.py", "__pycache__", "data", "py.typed"}
     assert len(rooms) <= 20

@@ -1,4 +1,4 @@
-"""What the values and headers of masks and labels mean for their scores."""
+"""Values and headers of masks and label files are read correctly for the scores."""
 
 import json
 
@@ -19,13 +19,13 @@ def folders(tmp_path):
 
 
 def boxes(values):
-    """One 4 x 4 x 4 box for each value, side by side."""
+    """Return an array with one 4 x 4 x 4 box for each value, side by side."""
     parts = [box((5, 1 + 5 * number, 4), value) for number, value in enumerate(values)]
     return np.bitwise_or.reduce(parts)
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
-def test_the_spacing_is_the_files_own_to_the_last_bit(tmp_path, suffix):
+def test_the_spacing_is_exactly_the_one_in_the_file(tmp_path, suffix):
     """Five voxels of 0.8 mm are 4 mm in formats that store doubles, and more in NIfTI, which stores 0.80000001."""
     affine = np.diag([0.8, 0.8, 0.8, 1.0])
     for folder, first in (("masks", 5), ("labels", 10)):
@@ -39,7 +39,7 @@ def test_the_spacing_is_the_files_own_to_the_last_bit(tmp_path, suffix):
     assert (report.cases[0].nsd["4.0"] == 1.0) == (suffix != ".nii.gz")
 
 
-def test_what_nobody_judged_counts_neither_for_nor_against(tmp_path):
+def test_voxels_of_the_ignore_label_do_not_count(tmp_path):
     write_nifti(tmp_path / "masks" / "a.nii.gz", boxes([1, 1]), AFFINE)
     write_nifti(tmp_path / "labels" / "a.nii.gz", boxes([1, 3]), AFFINE)
     names = {"background": 0, "tumour": 1, "ignore": 3}
@@ -78,7 +78,7 @@ def test_a_case_without_the_target_is_scored_where_the_dataset_names_it(tmp_path
     assert evaluate(masks, labels, workers=0).cases[0].status == "reference_empty"
 
 
-def test_a_set_to_compare_with_whose_values_mean_something_else_is_refused(tmp_path):
+def test_a_compared_set_whose_values_mean_something_else_is_refused(tmp_path):
     masks, labels, other = (tmp_path / name for name in ("masks", "labels", "other"))
     write_nifti(labels / "a.nii.gz", boxes([1, 2]), AFFINE)
     names = {"0": "background", "1": "pancreas", "2": "cancer"}
@@ -106,7 +106,7 @@ def test_a_folder_of_labels_in_the_place_of_the_predictions_is_refused(tmp_path,
     assert sorted(path.name for path in (tmp_path / name).iterdir()) == ["a.nii.gz"]
 
 
-def test_volumes_of_sheared_voxels_are_theirs(tmp_path):
+def test_the_volume_of_sheared_voxels_is_exact(tmp_path):
     affine = np.diag([1.0, 1.0, 3.0, 1.0])
     affine[1, 2] = 1.5
     for folder in ("masks", "labels"):
@@ -117,7 +117,7 @@ def test_volumes_of_sheared_voxels_are_theirs(tmp_path):
     assert note.startswith("label of a: axes differ from right angles by ")
 
 
-def test_missing_and_empty_cases_of_the_other_set_are_told(folders):
+def test_missing_and_empty_cases_of_the_other_set_are_noted(folders):
     masks, labels = folders
     other = masks.parent / "other"
     write_nifti(other / "a.nii.gz", box((6, 6, 4)), AFFINE)
@@ -130,7 +130,7 @@ def test_missing_and_empty_cases_of_the_other_set_are_told(folders):
     )
 
 
-def test_a_metric_that_the_other_set_lacks_is_named(folders):
+def test_a_metric_that_the_other_set_does_not_have_is_named(folders):
     masks, labels = folders
     other = masks.parent / "other"
     for case in ("a", "b"):
@@ -143,7 +143,7 @@ def test_a_metric_that_the_other_set_lacks_is_named(folders):
     )
 
 
-def test_a_mask_that_is_scaled_by_its_header_is_whole_all_the_same(tmp_path):
+def test_a_mask_that_its_header_scales_to_whole_numbers_is_accepted(tmp_path):
     array = boxes([1]) * 255
     write_nifti(tmp_path / "labels" / "a.nii.gz", boxes([1]), AFFINE)
     image = nib.Nifti1Image(array, AFFINE)
@@ -153,7 +153,7 @@ def test_a_mask_that_is_scaled_by_its_header_is_whole_all_the_same(tmp_path):
     assert evaluate(tmp_path / "masks", tmp_path / "labels", workers=0).cases[0].dice == 1.0
 
 
-def test_a_case_that_is_missing_and_skipped_has_no_value_for_nnunet_either(folders):
+def test_a_skipped_missing_case_has_no_value_in_nnunets_summary_either(folders):
     masks, labels = folders
     (masks / "b.nii.gz").unlink()
     evaluate(masks, labels, missing="skip", nnunet=True, workers=0)

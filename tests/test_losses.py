@@ -24,7 +24,7 @@ def logits(batch=1, edge=16):
     return torch.randn(batch, 2, edge, edge, edge, generator=torch.Generator().manual_seed(0))
 
 
-def test_the_total_without_boundary_is_the_hand_written_formula():
+def test_the_loss_without_boundary_is_the_formula_written_by_hand():
     given, target = logits().double(), ball().double()
     p, g = given.softmax(1)[:, 1], target[:, 0]
     dice = 1 - (2 * (p * g).sum() + 1e-5) / (p.sum() + g.sum() + 1e-5)
@@ -50,7 +50,7 @@ def test_a_perfect_prediction_costs_nothing():
     assert loss < 1e-5
 
 
-def test_the_references_counted_border_charges_a_perfect_prediction():
+def test_counting_the_border_like_the_reference_gives_a_perfect_prediction_a_loss():
     target = torch.zeros(1, 1, 128, 128, 128)
     target[..., 60:70, 60:70, 60:70] = 1
     loss = boundary_loss(certain(target), target, REFERENCE)
@@ -79,7 +79,7 @@ def test_the_boundary_map_equals_one_box_average(kernel, counted):
     torch.testing.assert_close(boundary_map(mask, kernel, counted), (mask - average).abs())
 
 
-def test_a_step_has_its_boundary_at_the_step_and_nowhere_else():
+def test_a_step_edge_has_its_boundary_at_the_edge_and_nowhere_else():
     mask = torch.zeros(1, 1, 12, 12, 12)
     mask[:, :, 6:] = 1
     edges = boundary_map(mask, (5, 5, 5), border_counted=False)[0, 0, :, 6, 6]
@@ -104,7 +104,7 @@ def test_the_boundary_loss_reaches_the_logits():
     assert given.grad.any()
 
 
-def test_the_boundary_needs_foreground_unless_told_otherwise():
+def test_the_boundary_loss_needs_foreground_unless_configured_otherwise():
     empty = torch.zeros(1, 1, 16, 16, 16)
     assert boundary_loss(logits(), empty, PAPER) == 0
     always = dataclasses.replace(PAPER, boundary_without_foreground=True)
@@ -119,7 +119,7 @@ def test_a_batch_is_the_mean_of_its_samples():
     torch.testing.assert_close(whole, sum(each) / 2)
 
 
-def test_half_precision_logits_are_taken_in_full():
+def test_the_loss_of_half_precision_logits_is_computed_in_float32():
     half = logits().bfloat16()
     assert total_loss(half, ball(), PAPER)[0].dtype == torch.float32
 
@@ -136,7 +136,7 @@ def test_descending_the_loss_finds_the_target():
 
 
 @pytest.mark.parametrize("config", [PAPER, REFERENCE], ids=["paper", "reference"])
-def test_a_loss_configuration_survives_json(config):
+def test_a_loss_configuration_is_read_back_from_json_unchanged(config):
     assert record_from_json(LossConfig, record_to_json(config), "here") == config
 
 

@@ -1,4 +1,4 @@
-"""report.html of many labels with long names, compared with another set: what a person sees at 1300 pixels."""
+"""report.html with many labels of long names and a comparison can be read on a screen of 1300 pixels."""
 
 import itertools
 import json
@@ -56,7 +56,7 @@ def boxes_of(driver, elements):
     )
 
 
-def test_tolerances_are_shown_as_they_were_given(page):
+def test_tolerances_are_shown_as_the_user_gave_them(page):
     text = page.read_text()
     assert "NSD at\n0.25, 5 mm" in text
     assert "<button>NSD 0.25 mm</button>" in text
@@ -71,7 +71,7 @@ def test_every_label_is_pictured_once_before_any_is_pictured_twice(folders, monk
     assert text.count("<figure>") == 3 * NUM_LABELS
 
 
-def test_every_case_and_label_is_pictured_where_that_is_not_too_much(page):
+def test_every_case_and_label_has_a_picture_if_they_are_not_too_many(page):
     text = page.read_text()
     assert text.count("<figure>") == 3 * text.count('class="card') == 3 * len(CASES) * NUM_LABELS
 
@@ -83,7 +83,7 @@ def test_labels_that_are_not_pictured_are_named(folders, monkeypatch, tmp_path):
     assert "No slices are shown of inferior vena cava and portal vein 13." in text
 
 
-def test_with_one_label_the_page_says_nothing_of_turns(tmp_path):
+def test_with_one_label_the_page_does_not_explain_the_order_of_labels(tmp_path):
     for folder in ("masks", "labels"):
         write_nifti(tmp_path / folder / "a.nii.gz", (volume(0) == 1).astype(np.uint8), np.eye(4))
     evaluate(tmp_path / "masks", tmp_path / "labels", workers=0)
@@ -93,7 +93,7 @@ def test_with_one_label_the_page_says_nothing_of_turns(tmp_path):
 
 
 @needs_chromium
-def test_names_of_many_labels_lie_apart_in_their_chart(page, tmp_path):
+def test_names_of_many_labels_do_not_overlap_in_their_chart(page, tmp_path):
     with opened(page, tmp_path) as driver:
         chart = driver.find_element("css selector", "svg.chart")
         texts = chart.find_elements("css selector", "text.name")

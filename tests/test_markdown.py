@@ -1,4 +1,4 @@
-"""metrics.md as a paper takes it: every name as it is, each test with its method, the worst cases."""
+"""metrics.md is fit for a paper: names appear as they are, tests name their method, worst cases are listed."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,11 @@ def box(start=(5, 5, 4), value=1):
 
 @pytest.fixture
 def scored(in_folder):
-    """Two labels of one name and three cases, compared with another set; the text of each output."""
+    """Score three cases, two of whose labels share a name, compared with another set.
+
+    Returns:
+        The text of metrics.md, of the screen and of report.html.
+    """
     names = {"1": "lump_*a*|b", "2": "lump_*a*|b", "3": "<i>[x]`"}
     Path("labels").mkdir()
     Path("labels/dataset.json").write_text(json.dumps({"labels": names}))
@@ -57,7 +61,7 @@ def test_a_name_is_not_read_as_markdown(name, expected):
     assert escape(name) == expected
 
 
-def test_two_labels_of_one_name_are_told_apart_by_their_value(scored):
+def test_two_labels_with_the_same_name_are_distinguished_by_their_value(scored):
     text, shown, page = scored
     assert r"| lump\_\*a\*\|b (1) | Dice | 3 |" in text
     assert r"| lump\_\*a\*\|b (2) | Dice | 3 |" in text

@@ -12,7 +12,7 @@ HEADER = float(np.float32(0.8))
 
 
 def node_codes(mask):
-    """For each corner of the voxels, which of the eight voxels round it are in the mask."""
+    """Return for each corner of the voxels a code of which of the eight voxels around it are in the mask."""
     padded = np.pad(mask, 1).astype(int)
     code = np.zeros([n + 1 for n in mask.shape], dtype=int)
     for bit, (i, j, k) in enumerate(np.ndindex(2, 2, 2)):
@@ -22,7 +22,7 @@ def node_codes(mask):
 
 
 def oracle(prediction, reference, spacing, tolerances_mm):
-    """NSD by float64 distance transforms of the corner nodes, as surface-distance defines it."""
+    """Compute NSD as surface-distance defines it, from float64 distance transforms of the corner nodes."""
     if not (prediction.any() or reference.any()):
         return [math.nan] * len(tolerances_mm)
     codes = [node_codes(mask) for mask in (prediction, reference)]
@@ -93,7 +93,7 @@ def test_nsd_and_dice_equal_distance_transforms_on_200_random_anisotropic_pairs(
         np.testing.assert_equal(found.dice, overlap)
 
 
-def test_masks_that_agree_score_one_at_a_tolerance_of_zero():
+def test_equal_masks_score_one_at_a_tolerance_of_zero():
     mask = voxels((3, 4, 5), (3, 4, 6), (7, 7, 7))
     assert dice(mask, mask) == 1.0
     assert nsd(mask, mask, SPACING, (0.0, 5.0)) == (1.0, 1.0)
@@ -136,12 +136,12 @@ def test_five_steps_of_0_8_mm_meet_4_mm_as_typed_and_miss_them_as_stored():
 
 
 def test_both_surfaces_are_pooled_and_not_averaged():
-    """One voxel at the end of a rod: all of its surface is near, and little of the rod's."""
+    """All of the surface of one voxel at the end of a rod is near the rod, but little of the rod is near the voxel."""
     rod = voxels(*((i, 5, 5) for i in range(12)))
     one = voxels((0, 5, 5))
     corner, edge = math.sqrt(3) / 8, math.sqrt(2) / 2
     rod_area = 8 * corner + 11 * 4 * edge
-    near = 8 * corner + 4 * corner + 4 * edge  # the voxel, and the rod's nodes 0 and 1
+    near = 8 * corner + 4 * corner + 4 * edge  # the voxel's nodes, and the rod's at i = 0 and 1
     assert nsd(one, rod, (1.0, 1.0, 1.0), (0.0,)) == pytest.approx(
         (near / (8 * corner + rod_area),)
     )
@@ -181,7 +181,7 @@ def test_a_false_positive_far_away_lowers_the_score_by_its_surface_alone():
     )
 
 
-def test_space_round_the_masks_and_their_order_change_nothing():
+def test_empty_space_around_the_masks_and_their_order_change_nothing():
     rng = np.random.default_rng(1)
     a, b = random_mask(rng, (9, 8, 7)), random_mask(rng, (9, 8, 7))
     padded = [np.pad(mask, ((3, 40), (0, 9), (70, 1))) for mask in (a, b)]
@@ -194,7 +194,7 @@ def test_space_round_the_masks_and_their_order_change_nothing():
     assert nsd(*turned, spacing, tolerances) == pytest.approx(expected, abs=1e-12)
 
 
-def test_whole_numbers_count_as_inside_where_they_are_not_zero():
+def test_nonzero_integers_count_as_inside():
     mask = voxels((1, 1, 1), (2, 1, 1))
     assert dice(mask.astype(np.int16) * 7, mask) == 1.0
     assert nsd(mask.astype(np.uint8) * 255, mask, SPACING, (0.0,)) == (1.0,)
@@ -211,13 +211,13 @@ def test_whole_numbers_count_as_inside_where_they_are_not_zero():
         ((3, 3, 3), (1.0, 1.0, 1.0), math.inf),
     ],
 )
-def test_what_has_no_surface_dice_is_refused(shape, spacing, tolerance):
+def test_impossible_shapes_spacings_and_tolerances_are_refused(shape, spacing, tolerance):
     with pytest.raises(ValueError, match=r"masks of|spacing|tolerances"):
         nsd(np.ones((3, 3, 3), dtype=bool), np.ones(shape, dtype=bool), spacing, (tolerance,))
 
 
 @pytest.mark.parametrize("kind", [tuple, list, np.array, np.float32])
-def test_a_spacing_may_be_any_row_of_three_numbers(kind):
+def test_a_spacing_may_be_any_sequence_of_three_numbers(kind):
     mask = np.zeros((6, 6, 6), dtype=bool)
     mask[2:4, 2:4, 2:4] = True
     assert nsd(mask, mask, kind([1.0, 1.0, 2.0]), [1.0]) == (1.0,)

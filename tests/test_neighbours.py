@@ -1,4 +1,4 @@
-"""Which window comes next, and where a mask is deepest: answers that a person can draw."""
+"""The next window and the deepest voxel of a mask, on examples that a person can draw."""
 
 import numpy as np
 import pytest
@@ -46,14 +46,14 @@ def test_the_next_window_lies_half_an_edge_further_where_the_border_is_open(
     assert found == Patch(origin, (20, 20, 20))
 
 
-def test_a_contact_aside_of_the_middle_moves_the_window_there() -> None:
+def test_a_lesion_that_touches_the_border_off_centre_moves_the_window_there() -> None:
     lesion = np.zeros((20, 20, 20), bool)
     lesion[10:20, 12:18, 2:8] = True
     found = next_window(_canvas(20, 20, 20), lesion, GRID, _all, MM2)
     assert found == Patch((30, 25, 15), (20, 20, 20))
 
 
-def test_a_border_is_closed_without_mask_beyond_the_scan_in_air_and_for_a_few_voxels() -> None:
+def test_no_window_follows_beyond_the_scan_in_air_or_where_few_voxels_touch() -> None:
     canvas = _canvas(20, 20, 20)
     assert next_window(canvas, _touching(), GRID, _all, MM2) is None
     assert next_window(canvas, _touching((0, 1)), GRID, lambda p: ~_all(p), MM2) is None
@@ -64,7 +64,7 @@ def test_a_border_is_closed_without_mask_beyond_the_scan_in_air_and_for_a_few_vo
     assert next_window(canvas, thin, GRID, _all, (2.0, 2.0, 2.0)) is not None
 
 
-def test_a_border_that_another_window_saw_is_closed() -> None:
+def test_no_window_follows_where_another_window_has_been() -> None:
     canvas = _canvas(20, 20, 20)
     canvas.add(Patch((30, 20, 20), (20, 20, 20)), np.zeros((20, 20, 20), np.float32))
     lesion = np.zeros((30, 20, 20), bool)
@@ -72,7 +72,7 @@ def test_a_border_that_another_window_saw_is_closed() -> None:
     assert next_window(canvas, lesion, GRID, _all, MM2) is None
 
 
-def test_no_window_is_wasted_beyond_the_scan() -> None:
+def test_the_next_window_is_moved_into_the_scan() -> None:
     found = next_window(_canvas(20, 20, 20), _touching((0, 1)), (44, 60, 60), _all, MM2)
     assert found == Patch((24, 20, 20), (20, 20, 20))
     found = next_window(_canvas(-9, 20, 20), _touching((0, 1)), (15, 60, 60), _all, MM2)
@@ -94,7 +94,7 @@ def test_the_deepest_voxel_is_far_from_the_surface_but_not_from_the_arrays_borde
     assert deepest_voxel(lone) == (4, 0, 3)
 
 
-def test_the_part_of_a_click_is_the_one_at_it_or_near_it() -> None:
+def test_a_click_selects_the_part_at_it_or_near_it() -> None:
     mask = np.zeros((20, 20, 20), bool)
     mask[2:5, 2:5, 2:5] = mask[10:13, 10:13, 10:13] = True
     one = np.zeros_like(mask)

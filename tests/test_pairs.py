@@ -22,7 +22,7 @@ def mask(value=1, start=2):
 
 @pytest.fixture
 def root(tmp_path):
-    """A dataset of three cases whose label 2 is the target, and predictions of two of them."""
+    """Write a dataset of three cases whose label 2 is the target, and predictions of two of them."""
     dataset, folder = tmp_path / "Task10_Colon", tmp_path / "predictions" / "test"
     for case in ("c_1", "c_2", "c_3"):
         label = mask(2) + mask(1, start=6)
@@ -54,7 +54,7 @@ def scores(root, predictions=None, labels=None, **options):
     return {(case.case_id, case.label): case.dice for case in report.cases}
 
 
-def test_without_arguments_the_newest_predictions_meet_their_datasets_labels(root):
+def test_by_default_the_newest_predictions_are_scored_on_their_datasets_labels(root):
     write_predictions(root / "predictions" / "older", ["c_3"], "2026-01-02T09:00:00+02:00")
     os.utime(root / "predictions" / "older" / "predictions.json")
     assert scores(root) == {("c_1", 2): 1.0, ("c_2", 2): 1.0}
@@ -66,7 +66,7 @@ def test_the_msd_protocol_takes_the_dataset_from_predictions_json(root):
     assert report.tolerances_mm == (4.0,)
 
 
-def test_labels_named_explicitly_are_compared_with_the_listed_cases_and_it_is_said(root):
+def test_with_labels_given_only_the_listed_cases_are_scored_and_a_note_says_so(root):
     folder = root / "predictions" / "test"
     report = evaluate(folder, root / "Task10_Colon", root=root, workers=0)
     assert [case.case_id for case in report.cases] == ["c_1", "c_2"]
@@ -83,7 +83,7 @@ def test_a_mask_that_predictions_json_does_not_list_is_named(root):
     assert "failures.json" in notes[2]
 
 
-def test_a_listed_mask_that_is_gone_is_missing(root):
+def test_a_listed_mask_that_was_deleted_counts_as_missing(root):
     (root / "predictions" / "test" / "c_2.nii.gz").unlink()
     with pytest.raises(EvaluationError, match="no prediction for 1 of 2 cases: c_2; predict them"):
         scores(root)
@@ -235,7 +235,7 @@ def refuse_names(root):
 @pytest.mark.parametrize(
     "refuse", [value for name, value in sorted(globals().items()) if name.startswith("refuse_")]
 )
-def test_what_cannot_be_paired_is_one_error_that_says_what_to_do(root, refuse):
+def test_masks_that_cannot_be_paired_end_in_one_line_that_says_what_to_do(root, refuse):
     (predictions, labels), kind, expected = refuse(root)
     with pytest.raises(kind, match=expected) as caught:
         evaluate(predictions, labels, root=root, workers=0)

@@ -1,4 +1,4 @@
-"""A patch is a cube of the case, padded where it reaches beyond."""
+"""A patch is a block of the case, padded where it reaches beyond the case."""
 
 import numpy as np
 
@@ -11,13 +11,13 @@ def test_a_patch_inside_is_a_slice() -> None:
     np.testing.assert_array_equal(Patch((1, 2, 3), (2, 2, 3)).crop(ARRAY), ARRAY[1:3, 2:4, 3:6])
 
 
-def test_beyond_the_edge_a_patch_holds_the_filling() -> None:
+def test_a_patch_holds_the_fill_value_beyond_the_case() -> None:
     block = Patch((-1, 3, 4), (3, 4, 4)).crop(ARRAY, fill=-7)
     np.testing.assert_array_equal(block[1:, :2, :2], ARRAY[:2, 3:, 4:])
     assert (block == -7).sum() == block.size - 2 * 2 * 2
 
 
-def test_a_patch_beside_the_case_is_all_filling() -> None:
+def test_a_patch_outside_the_case_holds_only_the_fill_value() -> None:
     for origin in ((9, 0, 0), (0, -9, 0), (0, 0, 6)):
         assert not Patch(origin, (2, 2, 2)).crop(ARRAY).any()
 
@@ -30,7 +30,7 @@ def test_the_centre_of_a_patch_is_the_voxel_it_was_centred_on() -> None:
 def test_a_patch_is_moved_into_the_case_and_no_further() -> None:
     shape = (4, 10, 20)
     moved = {
-        (-3, -3, -3): (-1, 0, 0),  # five voxels hold all four of the first axis
+        (-3, -3, -3): (-1, 0, 0),  # along the first axis the patch is longer than the case
         (-1, 2, 9): (-1, 2, 9),
         (3, 9, 19): (0, 5, 15),
         (-4, 6, 15): (-1, 5, 15),
@@ -45,7 +45,7 @@ def test_widening_keeps_the_middle() -> None:
     np.testing.assert_array_equal(wide[1:-1, 2:-2], patch.crop(ARRAY))
 
 
-def test_inside_counts_voxels_of_the_case() -> None:
+def test_inside_says_which_voxels_lie_in_the_patch() -> None:
     patch = Patch((2, 2, 2), (3, 3, 3))
     np.testing.assert_array_equal(
         patch.inside(np.array([[2, 2, 2], [4, 4, 4], [5, 2, 2], [1, 3, 3]])),

@@ -46,7 +46,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def spread_mm(lump: np.ndarray, grid: Grid) -> float:
-    """Diameter of the ball of the lump's volume."""
+    """Return the diameter of a ball that has the lump's volume."""
     volume = lump.sum() * np.prod(grid.spacing)
     return float(2 * np.cbrt(volume * 3 / (4 * np.pi)))
 
@@ -134,7 +134,7 @@ def test_the_scans_to_predict_are_copies_of_the_test_cases(root: Path) -> None:
         assert copy.read_bytes() == original.read_bytes()
 
 
-def test_a_case_drawn_alone_is_the_case_in_the_dataset(root: Path) -> None:
+def test_a_case_drawn_alone_equals_the_case_in_the_dataset(root: Path) -> None:
     for number in (2, number_of(TEST_IDS[0])):
         case, case_id = drawn(number), CASE_IDS[number]
         image = open_image(root, "imagesTr", case_id)
@@ -169,7 +169,7 @@ def test_writing_fewer_cases_again_keeps_their_bytes_and_removes_the_rest(
     assert all(after[name] == before[name] for name in volumes & set(before))
 
 
-def test_target_and_lookalikes_are_alike(case: PhantomCase) -> None:
+def test_target_and_lookalikes_have_similar_intensities_and_sizes(case: PhantomCase) -> None:
     assert 3 <= len(case.lumps) <= 5
     samples = [case.image[ndimage.distance_transform_edt(lump) > 1] for lump in case.lumps]
     means = np.array([sample.mean() for sample in samples])
@@ -209,7 +209,7 @@ def test_outside_the_body_is_air_and_inside_are_fat_and_bone() -> None:
 
 
 def test_axes_of_the_file_point_where_its_affine_says() -> None:
-    """The spine lies left and behind: its bone must, whatever the order of the axes."""
+    """The spine lies to the left and behind, so its bone must be there whatever the order of the axes."""
     for number in range(4):
         case = drawn(number)
         axes = orientations.io_orientation(case.grid.affine)
@@ -223,7 +223,7 @@ def test_axes_of_the_file_point_where_its_affine_says() -> None:
         assert max(corners, key=corners.__getitem__) == (0, 0)
 
 
-def test_depth_under_a_ball_is_known() -> None:
+def test_the_depth_of_points_in_and_around_a_ball_is_exact() -> None:
     ball = Blob(
         centre=np.array([1.0, 2.0, 3.0]),
         semi_axes=np.full(3, 10.0),

@@ -1,4 +1,4 @@
-"""The four commands, typed as the README shows them, on a small dataset."""
+"""The four commands run on a small dataset as the README shows them."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ def _type(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_four_lines_leave_a_network_masks_and_scores(tmp_path: Path) -> None:
+def test_the_four_commands_leave_a_network_masks_and_scores(tmp_path: Path) -> None:
     write_dataset(tmp_path / "Task98_Balls")
     clicks = {}
     for label in (tmp_path / "Task98_Balls" / "labelsTr").iterdir():
@@ -37,7 +37,7 @@ def test_four_lines_leave_a_network_masks_and_scores(tmp_path: Path) -> None:
     ):
         done = _type(tmp_path, line)
         assert done.returncode == 0, done.stderr
-        # One epoch teaches too little for a mask at each click; nothing else may be said.
+        # After one epoch some masks miss their click; no other warning is allowed.
         assert all(line.startswith("warning: ball_") for line in done.stderr.splitlines())
     left = {str(path.relative_to(tmp_path)) for path in (tmp_path / "results").rglob("[!.]*.*")}
     run = "results/Task98_Balls/fold_0"

@@ -1,4 +1,4 @@
-"""Where windows lie: round clicks as the paper does, further apart where they must, and all over a scan."""
+"""Windows lie around clicks as in the paper, apart for clicks that do not share one, or all over a scan."""
 
 import itertools
 
@@ -14,20 +14,20 @@ def _origins(*clicks: tuple[int, int, int], single: bool = False) -> list[tuple[
     return [window.origin for window in windows]
 
 
-def test_clicks_that_fit_share_the_window_round_their_middle() -> None:
+def test_clicks_that_fit_share_the_window_around_their_middle() -> None:
     assert _origins((30, 30, 30)) == [(20, 20, 20)]
     assert _origins((30, 30, 30), (48, 30, 30)) == [(29, 20, 20)]
     for window in windows_for(np.array([(30, 30, 30), (48, 30, 30)]), 20, (), single=False):
         assert window.inside(np.array([(30, 30, 30), (48, 30, 30)])).all()
 
 
-def test_clicks_that_do_not_fit_get_a_window_each_but_for_the_single_one() -> None:
+def test_clicks_that_do_not_fit_get_further_windows_unless_one_is_asked_for() -> None:
     clicks = ((30, 30, 30), (80, 30, 30), (35, 30, 30))
     assert _origins(*clicks) == [(22, 20, 20), (70, 20, 20)]
     assert _origins(*clicks, single=True) == [(45, 20, 20)]
 
 
-def test_windows_that_are_there_stay() -> None:
+def test_existing_windows_stay() -> None:
     there = (Patch((20, 20, 20), (20, 20, 20)),)
     near, far = np.array([(30, 30, 30), (38, 30, 30)]), np.array([(30, 30, 30), (41, 30, 30)])
     assert windows_for(near, 20, there, single=False) == there

@@ -1,4 +1,4 @@
-"""Where promise-evaluate finds predictions and the dataset's name: broken neighbours, links, nnU-Net's folders."""
+"""promise-evaluate finds predictions and the dataset's name despite damaged files, links and nnU-Net's folders."""
 
 import json
 import shutil
@@ -14,12 +14,12 @@ from tests import test_pairs
 from tests.conftest import write_nifti
 from tests.test_pairs import AFFINE, mask, scores, write_predictions
 
-root = test_pairs.root  # the fixture
+root = test_pairs.root  # the fixture of that file, for the tests here
 
 
 @pytest.fixture
 def masks(root):
-    """Masks of the dataset's three cases, as another tool writes them."""
+    """Write masks of the dataset's three cases as another tool writes them, without predictions.json."""
     for case in ("c_1", "c_2", "c_3"):
         write_nifti(root / "masks" / f"{case}.nii.gz", mask(2), AFFINE)
     return root / "masks"
@@ -33,7 +33,7 @@ def tolerance(predictions, labels):
 @pytest.mark.parametrize(
     "content", ["{", "[]", '{"created": "today"}', '{"created": "2027-01-01T00:00:00"}']
 )
-def test_broken_predictions_beside_good_ones_are_passed_over_with_a_warning(root, capsys, content):
+def test_broken_predictions_next_to_good_ones_are_skipped_with_a_warning(root, capsys, content):
     broken = root / "predictions" / "broken" / "predictions.json"
     broken.parent.mkdir()
     broken.write_text(content)
@@ -45,7 +45,7 @@ def test_broken_predictions_beside_good_ones_are_passed_over_with_a_warning(root
 
 
 @pytest.mark.parametrize("policy", ["zero", "skip"])
-def test_a_folder_without_any_mask_is_one_in_which_all_are_missing(root, policy):
+def test_in_a_folder_without_any_mask_all_cases_are_missing(root, policy):
     (root / "bare").mkdir()
     labels = root / "Task10_Colon"
     if policy == "zero":
@@ -57,7 +57,7 @@ def test_a_folder_without_any_mask_is_one_in_which_all_are_missing(root, policy)
             scores(root, root / "bare", labels, missing="skip")
 
 
-def test_listed_masks_that_are_all_gone_leave_nothing_to_skip(root):
+def test_skipping_missing_masks_is_refused_where_all_are_missing(root):
     for path in (root / "predictions" / "test").glob("*.nii.gz"):
         path.unlink()
     with pytest.raises(
@@ -66,14 +66,14 @@ def test_listed_masks_that_are_all_gone_leave_nothing_to_skip(root):
         scores(root, missing="skip")
 
 
-def test_a_linked_dataset_is_known_by_the_links_name(masks, root):
+def test_a_dataset_that_is_a_link_has_the_links_name(masks, root):
     (root / "Task10_Colon").rename(root / "disk_7")
     (root / "Task10_Colon").symlink_to(root / "disk_7")
     assert tolerance(masks, root / "Task10_Colon") == ("Task10_Colon", (4.0,))
     assert tolerance(masks, root / "Task10_Colon" / "labelsTr") == ("Task10_Colon", (4.0,))
 
 
-def test_a_link_to_a_dataset_is_known_by_the_datasets_name(masks, root):
+def test_a_link_with_another_name_leads_to_the_datasets_name(masks, root):
     (root / "truth").symlink_to(root / "Task10_Colon")
     (root / "segmentations").symlink_to(root / "Task10_Colon" / "labelsTr")
     assert tolerance(masks, root / "truth") == ("Task10_Colon", (4.0,))
@@ -86,13 +86,13 @@ def test_linked_labels_within_a_dataset_belong_to_it(masks, root):
     assert tolerance(masks, root / "Task10_Colon") == ("Task10_Colon", (4.0,))
 
 
-def test_a_dataset_json_within_labelstr_is_that_of_the_dataset(masks, root):
+def test_a_dataset_json_inside_labelstr_belongs_to_the_dataset(masks, root):
     dataset = root / "Task10_Colon"
     shutil.move(dataset / "dataset.json", dataset / "labelsTr" / "dataset.json")
     assert tolerance(masks, dataset) == ("Task10_Colon", (4.0,))
 
 
-def test_nnunets_gt_segmentations_have_their_dataset_json_beside_them(masks, root):
+def test_nnunets_gt_segmentations_have_their_dataset_json_next_to_them(masks, root):
     dataset = root / "Dataset010_Colon"
     shutil.copytree(root / "Task10_Colon" / "labelsTr", dataset / "gt_segmentations")
     labels = {"background": 0, "colon": 1, "cancer": 2}
@@ -102,7 +102,7 @@ def test_nnunets_gt_segmentations_have_their_dataset_json_beside_them(masks, roo
     assert [label.name for label in report.summary.labels] == ["colon", "cancer"]
 
 
-def test_every_row_of_the_table_names_its_rules(masks, root):
+def test_every_row_of_the_table_names_its_protocol_and_policies(masks, root):
     arguments = [str(masks), str(root / "Task10_Colon"), "--protocol", "msd", "--empty", "one"]
     result = CliRunner().invoke(evaluate_app, arguments)
     assert result.exit_code == 0, result.stderr

@@ -1,4 +1,4 @@
-"""promise-predict: scans and clicks in, masks on the scans' own grids and a record out."""
+"""promise-predict takes scans and clicks, and writes masks on the scans' own grids and a record."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ def _workspace(trained: Path, tmp_path: Path, clicks: dict) -> tuple[Path, Path,
     return root, root / "Task98_Balls" / "imagesTr", points
 
 
-def test_masks_lie_on_the_scans_grids_and_the_record_says_what_was_understood(
+def test_masks_lie_on_the_scans_grids_and_the_record_holds_clicks_and_volumes(
     trained: Path, tmp_path: Path
 ) -> None:
     root, images, points = _workspace(
@@ -101,7 +101,7 @@ def test_one_bad_case_does_not_stop_the_others(trained: Path, tmp_path: Path) ->
         ({"ball_01": [1, 1, 1]}, r"case ball_01 has no scan in .*; nearest names: ball_001"),
     ],
 )
-def test_where_nothing_can_be_done_nothing_is_written(
+def test_nothing_is_written_where_no_case_can_be_predicted(
     trained: Path, tmp_path: Path, clicks: dict, message: str
 ) -> None:
     root, images, points = _workspace(trained, tmp_path, clicks)
@@ -110,7 +110,9 @@ def test_where_nothing_can_be_done_nothing_is_written(
     assert not (root / "predictions").exists()
 
 
-def test_missing_things_are_named(trained: Path, tmp_path: Path, preprocessed: Path) -> None:
+def test_missing_networks_scans_clicks_and_folds_are_named(
+    trained: Path, tmp_path: Path, preprocessed: Path
+) -> None:
     root, images, points = _workspace(trained, tmp_path, {"ball_001": [1, 1, 1]})
     with pytest.raises(
         WorkspaceError, match="no such run or checkpoint; run promise-train --fold 0 first"
@@ -150,7 +152,7 @@ def test_neither_scan_nor_label_is_ever_overwritten(trained: Path, tmp_path: Pat
     assert {path: path.read_bytes() for path in root.rglob("*.nii.gz")} == before
 
 
-def test_a_case_that_fails_now_is_no_longer_listed_and_old_scores_go(
+def test_a_case_that_fails_now_is_no_longer_listed_and_old_scores_are_removed(
     trained: Path, tmp_path: Path
 ) -> None:
     root, images, points = _workspace(
@@ -167,7 +169,9 @@ def test_a_case_that_fails_now_is_no_longer_listed_and_old_scores_go(
     assert not (folder / "metrics.json").exists()
 
 
-def test_one_scan_takes_its_own_click_out_of_a_longer_file(trained: Path, tmp_path: Path) -> None:
+def test_one_scan_uses_only_its_own_clicks_from_a_file_of_many_cases(
+    trained: Path, tmp_path: Path
+) -> None:
     root, images, points = _workspace(
         trained, tmp_path, {f"ball_00{n}": [14, 13, 10] for n in (1, 2, 3)}
     )
@@ -176,7 +180,7 @@ def test_one_scan_takes_its_own_click_out_of_a_longer_file(trained: Path, tmp_pa
     assert [case.case_id for case in record.cases] == ["ball_002"]
 
 
-def test_a_second_call_adds_its_cases_to_those_that_are_there(
+def test_a_second_call_adds_its_cases_to_the_existing_ones(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, images, points = _workspace(trained, tmp_path, {"ball_001": [14, 13, 10]})

@@ -1,4 +1,4 @@
-"""Predicting again in a folder: what a killed call left, what was damaged since, and networks named in another way."""
+"""Predicting again in a folder after a killed call, after damage, and with the network's path written differently."""
 
 import json
 import os
@@ -33,7 +33,7 @@ predict(Path(sys.argv[1]), Path(sys.argv[2]), root=Path(sys.argv[3]), device="cp
 
 @pytest.fixture
 def place(trained: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
-    """Root, scans and clicks on two of them."""
+    """Make a workspace; return its root, its folder of scans, and a file of clicks on two of them."""
     root = tmp_path / "workspace"
     shutil.copytree(trained, root)
     points = tmp_path / "points.json"
@@ -45,7 +45,7 @@ def _record(root: Path) -> Predictions:
     return load_record(Predictions, root / "predictions" / "imagesTr" / "predictions.json")
 
 
-def test_killed_after_its_first_mask_it_goes_on(place: tuple[Path, Path, Path]) -> None:
+def test_a_call_continues_after_a_kill_that_left_one_mask(place: tuple[Path, Path, Path]) -> None:
     root, images, points = place
     killed = subprocess.run(
         [sys.executable, "-c", KILLED_AFTER_THE_FIRST_MASK, *map(str, (images, points, root))],
@@ -68,7 +68,7 @@ def test_a_mask_that_was_emptied_is_made_again(place: tuple[Path, Path, Path]) -
     np.testing.assert_array_equal(np.asanyarray(nib.load(mask).dataobj), before)
 
 
-def test_a_network_named_by_another_path_is_the_same(
+def test_a_network_given_by_another_path_counts_as_the_same(
     place: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     root, images, points = place
@@ -81,7 +81,9 @@ def test_a_network_named_by_another_path_is_the_same(
     assert {case.case_id for case in _record(root).cases} == {"ball_001", "ball_002", "ball_003"}
 
 
-def test_where_all_fails_an_existing_folder_says_so(place: tuple[Path, Path, Path]) -> None:
+def test_failures_are_recorded_in_an_existing_folder_where_all_cases_fail(
+    place: tuple[Path, Path, Path],
+) -> None:
     root, images, points = place
     predict(images, points, root=root, device="cpu")
     points.write_text(json.dumps({"ball_001": [999, 13, 10]}))
@@ -91,7 +93,7 @@ def test_where_all_fails_an_existing_folder_says_so(place: tuple[Path, Path, Pat
     assert [failure.case_id for failure in load_record(Failures, path).failures] == ["ball_001"]
 
 
-def test_a_place_that_is_no_folder_is_found_before_the_network_works(
+def test_an_output_that_cannot_be_a_folder_is_refused_before_predicting(
     place: tuple[Path, Path, Path],
 ) -> None:
     root, images, points = place
@@ -103,7 +105,9 @@ def test_a_place_that_is_no_folder_is_found_before_the_network_works(
     )
 
 
-def test_leaning_axes_make_less_volume(place: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_the_volume_of_a_mask_accounts_for_sheared_axes(
+    place: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
     root, _, points = place
     affine = np.array([[1, 0, 0.6, 0], [0, 1, 0, 0], [0, 0, 0.8, 0], [0, 0, 0, 1.0]])
     image = np.random.default_rng(0).normal(50, 20, (30, 30, 30)).astype(np.int16)

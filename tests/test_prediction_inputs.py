@@ -1,4 +1,4 @@
-"""promise-predict takes clicks of every tool and kind, and asks where they look wrong."""
+"""promise-predict takes clicks from every tool, and warns where their coordinate system looks wrong."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ def test_the_same_click_in_every_format_leads_to_the_same_voxel_and_mask(tmp_pat
 
 
 @pytest.mark.usefixtures("balls")
-def test_a_folder_of_slicer_files_clicks_each_scan_and_one_bad_file_spoils_one_case() -> None:
+def test_a_folder_of_slicer_files_gives_clicks_and_a_damaged_file_costs_one_case() -> None:
     done = predict("-p", "points.json", "--write-points", "clicks")
     assert done.exit_code == 0, done.stderr
     Path("clicks/ball_004.mrk.json").write_text('{"markups": [')
@@ -86,7 +86,7 @@ def test_points_on_the_command_line_may_be_voxels_or_millimetres() -> None:
     ],
 )
 @pytest.mark.usefixtures("balls")
-def test_what_cannot_be_meant_is_said_before_anything_is_written(
+def test_contradicting_options_are_refused_before_anything_is_written(
     arguments: list[str], status: int, message: str
 ) -> None:
     done = predict(*arguments)
@@ -96,7 +96,7 @@ def test_what_cannot_be_meant_is_said_before_anything_is_written(
 
 
 @pytest.mark.usefixtures("balls")
-def test_a_click_on_air_or_metal_asks_about_the_coordinate_system() -> None:
+def test_a_click_on_air_or_metal_warns_about_the_coordinate_system() -> None:
     image = nib.load("imgs/ball_001.nii.gz")
     array = np.asanyarray(image.dataobj).copy()
     array[1, 2, 3], array[3, 2, 1] = -1000, 3000
@@ -119,7 +119,7 @@ def test_a_click_on_air_or_metal_asks_about_the_coordinate_system() -> None:
 
 
 @pytest.mark.usefixtures("balls")
-def test_clicks_are_written_as_they_were_understood_also_without_a_network(tmp_path: Path) -> None:
+def test_write_points_writes_clicks_as_voxels_even_without_a_network(tmp_path: Path) -> None:
     shutil.rmtree("results")
     done = predict("-p", "points.json", "--write-points", "out.json")
     assert done.exit_code == 0, done.stderr
@@ -156,7 +156,7 @@ def test_a_folder_of_dicom_slices_is_a_scan() -> None:
 
 
 @pytest.mark.usefixtures("balls")
-def test_auto_looks_at_the_scans_that_the_click_file_leaves_out() -> None:
+def test_auto_predicts_whole_scans_that_have_no_clicks_in_the_file() -> None:
     Path("points.json").write_text(json.dumps({"ball_002": centre(2)}))
     done = predict("-p", "points.json", "--auto")
     assert done.exit_code == 0, done.stderr

@@ -1,4 +1,4 @@
-"""promise-predict's options, on a network that outlines what is bright: what lands on disk, and what is said."""
+"""What promise-predict's options write and print, with a network that outlines what is bright."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ from tests.conftest import RUN
 
 
 @pytest.mark.usefixtures("balls")
-def test_balls_are_found_and_a_second_call_does_nothing_again() -> None:
+def test_balls_are_found_and_a_second_call_repeats_only_what_changed() -> None:
     done = predict("-p", "points.json")
     assert done.exit_code == 0, done.stderr
     for number in range(1, 7):
@@ -47,7 +47,7 @@ def test_balls_are_found_and_a_second_call_does_nothing_again() -> None:
 
 
 @pytest.mark.usefixtures("balls")
-def test_six_scans_one_truncated_one_clicked_outside_one_without_a_click() -> None:
+def test_of_six_scans_three_fail_with_a_reason_and_three_are_predicted() -> None:
     clicks = json.loads(Path("points.json").read_text())
     clicks["ball_002"] = [28, 13, 10]
     del clicks["ball_003"]
@@ -86,7 +86,7 @@ def test_shards_share_the_cases_and_leave_one_record() -> None:
 
 @pytest.mark.usefixtures("balls")
 @pytest.mark.slow
-def test_shards_that_run_at_once_lose_no_case() -> None:
+def test_shards_that_run_at_the_same_time_lose_no_case() -> None:
     program = Path(sys.executable).with_name("promise-predict")
     line = [str(program), "-i", "imgs", "-p", "points.json", "--device", "cpu", "--shard"]
     running = [
@@ -113,7 +113,7 @@ def test_probabilities_lie_on_the_scans_grid_and_agree_with_the_mask() -> None:
 
 
 @pytest.mark.usefixtures("balls")
-def test_two_lesions_have_their_values_and_are_scored_as_one_target() -> None:
+def test_two_lesions_have_their_own_values_and_are_scored_as_one_target() -> None:
     first, second = centre(1), [2, 2, 2]
     objects = [
         {"name": "ball", "value": 3, "points": [first]},
@@ -159,7 +159,7 @@ def test_masks_may_have_the_scans_own_format(suffix: str) -> None:
 
 
 @pytest.mark.usefixtures("balls")
-def test_without_a_click_auto_looks_at_the_whole_scan() -> None:
+def test_auto_predicts_whole_scans_without_clicks() -> None:
     done = predict("--auto")
     assert done.exit_code == 0, done.stderr
     for number in range(1, 7):
@@ -179,7 +179,7 @@ def test_mirroring_folds_and_a_single_window_are_recorded() -> None:
     assert dice(mask_of("predictions/imgs/ball_001.nii.gz") > 0, label(1)) > 0.8
 
 
-def test_two_clicks_around_an_empty_single_window_are_a_reason(balls: Path) -> None:
+def test_two_clicks_outside_a_single_window_between_them_are_refused(balls: Path) -> None:
     image = np.zeros((120, 30, 30), np.int16)
     (balls / "wide").mkdir()
     nib.save(nib.Nifti1Image(image, np.eye(4)), balls / "wide" / "a.nii")

@@ -1,4 +1,4 @@
-"""A network's window on a scan: where it lies, what comes back, and that no orientation changes it."""
+"""A network's window lies around the clicks, its answer fills the mask, and no orientation of the scan changes it."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.test_volume import ALL_AXES
 
 
 class _BrightNearTheClick(StandIn):
-    """Bright voxels within 5 of a click."""
+    """A stand-in for a network that marks the bright voxels within 5 voxels of the click."""
 
     def forward(
         self, patch: torch.Tensor, clicks: torch.Tensor, labels: torch.Tensor
@@ -34,7 +34,7 @@ class _BrightNearTheClick(StandIn):
 def test_the_same_physical_click_gives_the_same_mask_in_every_orientation(
     trained: Path, tmp_path: Path
 ) -> None:
-    """The scan is turned in storage only; read in one axis order, nothing may change."""
+    """Only the storage of the scan is turned, so that the mask in RAS order must not change."""
     predictor = _standing_in(trained, _BrightNearTheClick())
     rng = np.random.default_rng(0)
     affine = OBLIQUE @ affine_of("RAS", (1.0, 0.9, 1.5), (5, 6, 7))
@@ -58,7 +58,7 @@ def test_the_same_physical_click_gives_the_same_mask_in_every_orientation(
 
 
 class _Everywhere(StandIn):
-    """Equally sure of the foreground everywhere."""
+    """A stand-in for a network that gives the foreground the same probability everywhere."""
 
     def __init__(self, probability: float) -> None:
         super().__init__()
@@ -84,18 +84,18 @@ def _flat_scan(tmp_path: Path) -> Volume:
     return read_volume(path)
 
 
-def test_what_is_sure_everywhere_fills_the_window_and_nothing_else(
+def test_a_network_that_marks_everything_fills_the_window_and_nothing_else(
     trained: Path, tmp_path: Path
 ) -> None:
     predictor = _standing_in(trained, _Everywhere(0.9))
     mask = predictor.predict(_flat_scan(tmp_path), [Click((10, 45, 20))], "x").mask
     expected = np.zeros((100, 90, 40), bool)
-    # 48 voxels of 1 mm round (10, 45, 51): voxel k of 2.5 mm lies inside where 27 <= 2.5 (k + 1/2) < 75.
+    # The window is 48 mm around (10, 45, 51). Voxel k of 2.5 mm lies inside where 27 <= 2.5 (k + 1/2) < 75.
     expected[:34, 21:69, 11:30] = True
     np.testing.assert_array_equal(mask, expected)
 
 
-def test_the_window_lies_round_the_middle_of_several_clicks(trained: Path, tmp_path: Path) -> None:
+def test_the_window_lies_around_the_middle_of_several_clicks(trained: Path, tmp_path: Path) -> None:
     predictor = _standing_in(trained, _Everywhere(0.9))
     clicks = [Click((40, 40, 20)), Click((60, 50, 20)), Click((44, 42, 20))]
     prediction = predictor.predict(_flat_scan(tmp_path), clicks, "x")
@@ -112,9 +112,7 @@ def test_folds_are_averaged(trained: Path, tmp_path: Path) -> None:
         assert predictor.predict(scan, click, "x").mask.any() == found
 
 
-def test_an_output_that_is_not_finite_is_an_error_and_no_mask(
-    trained: Path, tmp_path: Path
-) -> None:
+def test_an_output_that_is_not_finite_is_an_error(trained: Path, tmp_path: Path) -> None:
     network = _Everywhere(0.9)
     network.logit = float("nan")
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""promise-preprocess leaves what it says, does nothing twice, and writes nothing for a bad dataset."""
+"""promise-preprocess writes all its files, repeats no finished work, and writes nothing for a bad dataset."""
 
 import shutil
 import subprocess
@@ -35,7 +35,9 @@ def test_every_file_is_there(preprocessed: Path) -> None:
         }
 
 
-def test_workers_change_nothing(dataset: Path, tmp_path: Path, preprocessed: Path) -> None:
+def test_the_number_of_workers_changes_nothing(
+    dataset: Path, tmp_path: Path, preprocessed: Path
+) -> None:
     preprocess(str(dataset), root=tmp_path, workers=2)
     made, expected = (root / "preprocessed" / "Task98_Balls" for root in (tmp_path, preprocessed))
     for path in expected.rglob("*.npy"):
@@ -61,7 +63,7 @@ def test_a_second_run_does_only_what_is_missing_or_changed(dataset: Path, tmp_pa
     assert preprocess(str(dataset), root=tmp_path, workers=0, overwrite=True).num_new == 6
 
 
-def test_a_plan_edited_by_hand_is_honoured_and_a_typo_in_it_refused(
+def test_a_plan_edited_by_hand_is_used_and_a_typo_in_it_is_refused(
     dataset: Path, tmp_path: Path
 ) -> None:
     preprocess(str(dataset), root=tmp_path, workers=0)
@@ -77,7 +79,7 @@ def test_a_plan_edited_by_hand_is_honoured_and_a_typo_in_it_refused(
         preprocess(str(dataset), root=tmp_path, workers=0)
 
 
-def test_folds_of_the_user_are_kept_while_they_fit(dataset: Path, tmp_path: Path) -> None:
+def test_folds_of_the_user_are_kept_if_they_still_fit(dataset: Path, tmp_path: Path) -> None:
     folder = preprocess(str(dataset), root=tmp_path, workers=0).folder
     splits = load_record(Splits, folder / "splits.json")
     edit_json(folder / "splits.json", lambda content: content.update(source="mine"))
@@ -96,7 +98,7 @@ def test_a_bad_case_may_be_skipped_and_is_then_in_no_fold(dataset: Path, tmp_pat
     assert done.num_new == 5
 
 
-def test_a_case_gone_bad_later_may_be_skipped_and_leaves_the_kept_folds(
+def test_a_case_that_becomes_bad_can_be_skipped_and_is_removed_from_kept_folds(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = preprocess(str(dataset), root=tmp_path, workers=0).folder
@@ -122,7 +124,7 @@ def test_a_file_of_folds_may_name_a_case_that_is_skipped(dataset: Path, tmp_path
     assert "ball_002" not in load_record(Splits, folder / "splits.json").case_ids
 
 
-def test_cases_left_out_are_recorded_with_the_reason(dataset: Path, tmp_path: Path) -> None:
+def test_skipped_cases_are_recorded_with_the_reason(dataset: Path, tmp_path: Path) -> None:
     _empty_label(dataset)
     (dataset / "imagesTr" / "ball_005.nii.gz").unlink()
     (dataset / "imagesTr" / "ball_006.nii.gz").rename(dataset / "imagesTr" / "ball_005.nii.gz")
@@ -145,7 +147,7 @@ def test_cases_left_out_are_recorded_with_the_reason(dataset: Path, tmp_path: Pa
 
 def test_arrays_stay_as_stored_where_the_plan_says_so(dataset: Path, tmp_path: Path) -> None:
     folder = preprocess(str(dataset), root=tmp_path, workers=0).folder
-    case = folder / "cases" / "ball_002"  # stored with its axes along PIR
+    case = folder / "cases" / "ball_002"  # its axes are stored as PIR
     assert np.load(case / "image.npy").shape == (30, 28, 23)
     edit_json(folder / "plans.json", lambda plan: plan.update(orientation="as_stored"))
     assert preprocess(str(dataset), root=tmp_path, workers=0).num_new == 6
@@ -237,7 +239,7 @@ def test_several_bad_cases_are_all_named(dataset: Path, tmp_path: Path) -> None:
         preprocess(str(dataset), root=tmp_path, workers=0)
 
 
-def test_it_runs_without_torch(tmp_path: Path) -> None:
+def test_preprocessing_runs_without_torch(tmp_path: Path) -> None:
     write_dataset(tmp_path / "Task98_Balls")
     code = (
         "import sys, pathlib; from promise_cli.preprocess.command import preprocess;"

@@ -1,4 +1,4 @@
-"""promise-preprocess on folders as they are: grown since, from nnU-Net, in other formats."""
+"""promise-preprocess handles datasets that changed since the last run, nnU-Net's folders and other formats."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.conftest import edit_json, write_dataset
 from tests.scans import write_dicom, write_itk
 
 
-def test_a_plan_made_from_other_cases_is_kept_and_the_user_told(
+def test_a_plan_made_from_other_cases_is_kept_with_a_warning(
     dataset: Path, tmp_path: Path, capsys
 ) -> None:
     preprocess(str(dataset), root=tmp_path, workers=0)
@@ -29,7 +29,7 @@ def test_a_plan_made_from_other_cases_is_kept_and_the_user_told(
 def test_a_folder_of_nnunet_and_other_formats_gives_the_same_cases(
     dataset: Path, tmp_path: Path
 ) -> None:
-    """MSD's NIfTI against nnU-Net's names with NRRD labels and one image as DICOM slices."""
+    """The same scans as MSD's NIfTI, and with nnU-Net's names as NRRD files and one folder of DICOM slices."""
     expected = preprocess(str(dataset), root=tmp_path / "msd", workers=0).folder
     for part in ("imagesTr", "labelsTr"):
         for path in sorted((dataset / part).iterdir()):
@@ -71,7 +71,7 @@ def test_the_fingerprint_names_every_case_with_its_shear(dataset: Path, tmp_path
     sheared = {case.case_id: case.shear_degrees for case in done.fingerprint.cases}
     assert sheared["ball_002"] == 9.46
     assert sheared["ball_001"] == 0
-    # A cube of 64 voxels whose third axis leans: its height is what it was, 1.5 mm.
+    # The cube has 64 voxels. Shearing the third axis does not change its height of 1.5 mm.
     assert done.fingerprint.cases[1].target_ml == round(64 * 1.0 * 0.9 * 1.5 / 1000, 4)
     affine = json.loads((done.folder / "cases" / "ball_002" / "case.json").read_text())[
         "scan_affine"
@@ -82,7 +82,7 @@ def test_the_fingerprint_names_every_case_with_its_shear(dataset: Path, tmp_path
     np.testing.assert_allclose(np.degrees(np.arcsin(cosine)), 9.46, atol=0.01)
 
 
-def test_all_that_is_wrong_stands_in_one_table(dataset: Path, tmp_path: Path, capsys) -> None:
+def test_all_problems_are_listed_in_one_table(dataset: Path, tmp_path: Path, capsys) -> None:
     from promise_cli.errors import DatasetError
     from tests import damage
 
@@ -123,7 +123,7 @@ def test_a_kept_plan_whose_label_has_another_name_now_is_refused(
     )
 
 
-def test_a_kept_plan_of_another_modality_is_told(
+def test_a_kept_plan_of_another_modality_gives_a_warning(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     preprocess(str(dataset), root=tmp_path, workers=0)
@@ -135,7 +135,7 @@ def test_a_kept_plan_of_another_modality_is_told(
     )
 
 
-def test_voxels_that_nobody_judged_are_no_target(dataset: Path) -> None:
+def test_the_ignore_label_is_never_the_target(dataset: Path) -> None:
     edit_json(
         dataset / "dataset.json",
         lambda content: content.update(labels={"background": 0, "organ": 1, "ignore": 2}),

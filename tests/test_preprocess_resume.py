@@ -1,4 +1,4 @@
-"""Whatever stops promise-preprocess, and whoever works beside it, the result is the same bytes."""
+"""Whatever stops promise-preprocess, and whatever other command runs at the same time, it leaves the same bytes."""
 
 import os
 import random
@@ -19,7 +19,7 @@ KILLS = 6
 
 
 def tree(root: Path) -> dict[str, bytes]:
-    """All that the command left, hidden files too."""
+    """Return the content of all files that the command left, hidden ones too."""
     folder = root / "preprocessed"
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -29,7 +29,7 @@ def tree(root: Path) -> dict[str, bytes]:
 
 
 def start(root: Path, *options: str) -> subprocess.Popen[str]:
-    """Begin the command in a process group of its own."""
+    """Start the command in a process group of its own, so that a signal reaches its workers too."""
     return subprocess.Popen(
         [COMMAND, "98", "--root", str(root), *options],
         stdout=subprocess.PIPE,
@@ -47,7 +47,7 @@ def finish(process: subprocess.Popen[str], status: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace of eight cases, preprocessed undisturbed; only to be read."""
+    """A workspace of eight cases that was preprocessed without disturbance; tests only read it."""
     root = tmp_path_factory.mktemp("undisturbed")
     write_dataset(root / "Task98_Balls", 8)
     preprocess("98", root=root, workers=0)
@@ -56,14 +56,14 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fresh(tmp_path: Path, expected: Path) -> Path:
-    """The same dataset in a workspace of its own."""
+    """The same dataset, not yet preprocessed, in a workspace of the test's own."""
     shutil.copytree(expected / "Task98_Balls", tmp_path / "Task98_Balls")
     return tmp_path
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.slow
-def test_killed_at_any_instant_and_started_again_it_leaves_the_same_bytes(
+def test_a_run_killed_at_any_instant_and_restarted_leaves_the_same_bytes(
     fresh: Path, expected: Path, workers: str
 ) -> None:
     rng = random.Random(7)
@@ -76,20 +76,20 @@ def test_killed_at_any_instant_and_started_again_it_leaves_the_same_bytes(
     assert tree(fresh) == tree(expected)
 
 
-def test_a_command_whose_processes_outlive_it_may_be_started_again_at_once(
+def test_a_command_may_be_restarted_at_once_while_workers_of_a_killed_one_still_run(
     fresh: Path, expected: Path
 ) -> None:
     for delay in (0.7, 1.0):
         process = start(fresh, "--workers", "2")
         time.sleep(delay)
-        process.kill()  # its workers end after the case that they are at
-        process.communicate()  # ... and with them their output
+        process.kill()  # its workers end only after their current case
+        process.communicate()  # waits for them, since they share its output
     finish(start(fresh, "--workers", "0"))
     assert tree(fresh) == tree(expected)
 
 
-def test_killed_between_two_renames_it_starts_again(fresh: Path, expected: Path) -> None:
-    """The old folder of a case is moved away before the new one takes its place."""
+def test_a_run_killed_between_two_renames_can_be_restarted(fresh: Path, expected: Path) -> None:
+    """The command moves the old folder of a case away before it moves the new one into place."""
     preprocess("98", root=fresh, workers=0)
     cases = fresh / "preprocessed" / "Task98_Balls" / "cases"
     (cases / "ball_001").rename(cases / ".tmp-0123abcd-ball_001")
@@ -99,14 +99,16 @@ def test_killed_between_two_renames_it_starts_again(fresh: Path, expected: Path)
     assert tree(fresh) == tree(expected)
 
 
-def test_shards_at_once_leave_what_one_command_leaves(fresh: Path, expected: Path) -> None:
+def test_shards_at_the_same_time_leave_the_files_of_one_command(
+    fresh: Path, expected: Path
+) -> None:
     shards = [start(fresh, "--workers", "0", "--shard", f"{n}/3") for n in (1, 2, 3)]
     for shard in shards:
         finish(shard)
     assert tree(fresh) == tree(expected)
 
 
-def test_shards_one_after_the_other_leave_what_one_command_leaves(
+def test_shards_one_after_the_other_leave_the_files_of_one_command(
     fresh: Path, expected: Path
 ) -> None:
     done = [preprocess("98", root=fresh, workers=0, shard=f"{n}/3") for n in (2, 3, 1)]
@@ -115,14 +117,16 @@ def test_shards_one_after_the_other_leave_what_one_command_leaves(
     assert tree(fresh) == tree(expected)
 
 
-def test_one_shard_tells_what_is_not_there_yet(fresh: Path) -> None:
+def test_a_shard_says_how_many_cases_of_other_shards_are_missing(fresh: Path) -> None:
     output = finish(start(fresh, "--workers", "0", "--shard", "1/3"))
     assert output.splitlines()[-1] == (
         "shard 1/3 is done; 5 cases of other shards are not there yet"
     )
 
 
-def test_two_commands_at_once_do_no_harm(fresh: Path, expected: Path) -> None:
+def test_several_commands_at_the_same_time_leave_the_same_files(
+    fresh: Path, expected: Path
+) -> None:
     options = [("--workers", "0"), ("--workers", "2"), ("--workers", "0", "--overwrite")]
     commands = [start(fresh, *more) for more in options]
     for command in commands:
@@ -131,7 +135,7 @@ def test_two_commands_at_once_do_no_harm(fresh: Path, expected: Path) -> None:
 
 
 def test_a_plan_changed_by_another_command_stops_this_one(fresh: Path) -> None:
-    """What it would write fits the old plan only."""
+    """The cases that this command would write fit only the old plan."""
     from promise_cli.dataset.folder import read_dataset
     from promise_cli.errors import DatasetError
     from promise_cli.preprocess.verify import survey_dataset
@@ -148,15 +152,15 @@ def test_a_plan_changed_by_another_command_stops_this_one(fresh: Path) -> None:
     )
 
 
-def test_ctrl_c_is_one_line_and_the_next_run_goes_on(fresh: Path, expected: Path) -> None:
-    # a shell's background job ignores SIGINT, and its children with it
+def test_ctrl_c_ends_in_one_line_and_the_next_run_continues(fresh: Path, expected: Path) -> None:
+    # A background job of a shell ignores SIGINT, and its children inherit that.
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start(fresh, "--workers", "2")
     signal.signal(signal.SIGINT, handler)
     measured = fresh / ".preprocessing" / "Task98_Balls" / "measured"
     while not (measured.is_dir() and any(measured.iterdir())):
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to all processes
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all processes too
     output = finish(process, status=1)
     assert output.splitlines()[-1] == "error: stopped; what was finished is kept"
     assert "Traceback" not in output, output
@@ -164,14 +168,14 @@ def test_ctrl_c_is_one_line_and_the_next_run_goes_on(fresh: Path, expected: Path
     assert tree(fresh) == tree(expected)
 
 
-def test_a_case_is_read_once_however_often_the_command_runs(fresh: Path) -> None:
+def test_a_case_whose_files_only_have_a_new_time_is_not_made_again(fresh: Path) -> None:
     preprocess("98", root=fresh, workers=0)
     for path in (fresh / "Task98_Balls" / "imagesTr").iterdir():
-        os.utime(path, ns=(10**18, 10**18))  # touched: hashed again, and the same
+        os.utime(path, ns=(10**18, 10**18))  # a new time, but the same bytes
     assert preprocess("98", root=fresh, workers=0).num_new == 0
 
 
-def test_a_scan_whose_time_was_set_back_is_noticed(fresh: Path) -> None:
+def test_a_changed_scan_with_its_old_time_is_noticed(fresh: Path) -> None:
     preprocess("98", root=fresh, workers=0)
     path = fresh / "Task98_Balls" / "imagesTr" / "ball_003.nii.gz"
     before, content = path.stat(), (path.with_name("ball_004.nii.gz")).read_bytes()

@@ -1,4 +1,4 @@
-"""Presets are the paper's recipe and named departures from it."""
+"""Presets are the paper's recipe and named variants of it."""
 
 import dataclasses
 
@@ -29,7 +29,7 @@ def test_fewer_epochs_fall_faster_to_zero() -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_survives_the_way_to_json(name: str) -> None:
+def test_every_preset_is_read_back_from_json_unchanged(name: str) -> None:
     _, config = preset(name)
     assert record_from_json(TrainConfig, record_to_json(config), name) == config
 
@@ -41,14 +41,14 @@ def test_the_boundary_loss_is_in_the_rows_that_end_in_b() -> None:
     assert {weight for name, weight in weights.items() if name not in without} == {10.0}
 
 
-def test_recommended_has_the_target_near_the_middle_one_click_and_corrections() -> None:
+def test_recommended_is_a_target_near_the_middle_one_click_and_corrections() -> None:
     clicks = {"num_foreground_clicks": 1, "num_background_clicks": 0, "corrections": 3}
     clicks["first_answer_weight"] = 0.5
     changed = {"foreground_share": 1.0, "centre_jitter": 0.1, "predict_with": "final", **clicks}
     assert preset("recommended")[1] == dataclasses.replace(TrainConfig(), **changed)
 
 
-def test_an_unknown_preset_lists_the_known() -> None:
+def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         PlanError,
         match="--preset huge: unknown; use one of recommended, paper, reference, baseline-3dsam",
@@ -57,14 +57,14 @@ def test_an_unknown_preset_lists_the_known() -> None:
 
 
 @pytest.mark.parametrize("change", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}])
-def test_impossible_numbers_are_named(change: dict) -> None:
+def test_impossible_numbers_are_refused_with_their_field(change: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
         TrainConfig(**change)
 
 
 @pytest.mark.parametrize("clicks", [False, True])
 @pytest.mark.parametrize(("name", "batch_size"), [("paper", 1), ("tiny", 2)])
-def test_other_networks_differ_from_promise_in_loss_batch_clicks_and_epoch_alone(
+def test_other_networks_train_like_promise_except_for_loss_batch_clicks_and_epoch(
     name: str, batch_size: int, clicks: bool
 ) -> None:
     own = preset(name)[1]

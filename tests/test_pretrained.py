@@ -1,4 +1,4 @@
-"""Pretrained weights are found, fetched, checked, shown and frozen; without them everything trains."""
+"""Pretrained weights are found or downloaded, checked, named and frozen; without them everything trains."""
 
 import hashlib
 from pathlib import Path
@@ -14,7 +14,7 @@ from promise_cli.network.promise.weights import read_tensors
 from tests.conftest import SHARED
 
 DINO = SHARED / "weights" / "dinov2_vits14_fp16.safetensors"
-needs_dino = pytest.mark.skipif(not DINO.exists(), reason="the shared weights are absent")
+needs_dino = pytest.mark.skipif(not DINO.exists(), reason="the shared weights are missing")
 
 
 def _small_dino() -> ProMISe:
@@ -23,7 +23,7 @@ def _small_dino() -> ProMISe:
 
 @pytest.fixture(scope="module")
 def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shared weights in the form of the official file."""
+    """Write the shared weights in the format of the official file."""
     path = tmp_path_factory.mktemp("published") / OFFICIAL["dinov2_s"].name
     torch.save(read_tensors(DINO), path)
     return path
@@ -31,7 +31,7 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def published(official: Path, monkeypatch: pytest.MonkeyPatch) -> OfficialFile:
-    """Stands for DINOv2's official file, on this machine instead of the net."""
+    """Register a file on this machine as DINOv2's official file, so that nothing comes from the internet."""
     digest = hashlib.sha256(official.read_bytes()).hexdigest()
     file = OfficialFile(official.name, official.as_uri(), digest)
     monkeypatch.setitem(pretrained.OFFICIAL, "dinov2_s", file)
@@ -40,7 +40,7 @@ def published(official: Path, monkeypatch: pytest.MonkeyPatch) -> OfficialFile:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's cache, empty."""
+    """Give the test an empty cache folder of the user."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "promise_cli"
 
@@ -66,7 +66,7 @@ def test_pretrained_parts_are_frozen_and_the_file_is_named(
 
 
 @needs_dino
-def test_the_official_file_is_fetched_once_and_then_found(
+def test_the_official_file_is_downloaded_once_and_then_found(
     published: OfficialFile, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(2):
@@ -79,7 +79,7 @@ def test_the_official_file_is_fetched_once_and_then_found(
 
 
 @needs_dino
-def test_a_damaged_official_file_is_refused_unless_it_is_named(
+def test_a_damaged_official_file_is_refused_unless_given_with_weights(
     published: OfficialFile, official: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "weights" / published.name
@@ -99,7 +99,7 @@ def test_a_damaged_official_file_is_refused_unless_it_is_named(
 
 
 @needs_dino
-def test_the_official_file_is_called_so(
+def test_the_official_file_is_named_as_such(
     published: OfficialFile, official: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     load_pretrained(_small_dino(), str(official), tmp_path)

@@ -1,4 +1,4 @@
-"""Clicks are read exactly, land on the voxel that was meant, and are drawn from where they should."""
+"""Clicks are read exactly, land on the intended voxel, and are drawn inside or outside the target as asked."""
 
 import json
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_one_click_or_several_are_read_by_case(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_click_is_refused(tmp_path: Path, content: object, message: str) -> None:
+def test_a_value_that_is_no_click_is_refused(tmp_path: Path, content: object, message: str) -> None:
     path = _write(tmp_path / "p.json", content)
     with pytest.raises(PromptError) as caught:
         read_prompts(path)
@@ -76,7 +76,7 @@ def test_a_missing_file_and_a_case_named_twice_are_refused(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("axes", ALL_AXES)
-def test_a_click_lands_on_the_voxel_that_was_meant_in_every_orientation(
+def test_a_click_lands_on_the_intended_voxel_in_every_orientation(
     tmp_path: Path, axes: str
 ) -> None:
     array = np.zeros((9, 10, 11), np.int16)
@@ -104,7 +104,7 @@ def test_a_fraction_of_a_voxel_goes_to_the_nearest_one() -> None:
         ((1e9, 0, 0), "(0, 0, 1e+09)"),
     ],
 )
-def test_a_click_outside_the_scan_is_refused_and_told_where_it_would_be_otherwise(
+def test_a_click_outside_the_scan_is_refused_with_its_place_in_other_spaces(
     ijk: tuple[float, float, float], zyx: str
 ) -> None:
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -123,7 +123,7 @@ def test_a_click_outside_the_scan_is_refused_and_told_where_it_would_be_otherwis
     )
 
 
-def test_an_unknown_case_names_those_that_are_near() -> None:
+def test_an_unknown_case_is_refused_with_the_nearest_names() -> None:
     message = unknown_case(
         Path("p.json"), "case_01", ["case_001", "case_010", "liver"], Path("imgs")
     )
@@ -156,7 +156,7 @@ def test_a_target_of_one_voxel_is_clicked_again_and_again() -> None:
     np.testing.assert_array_equal(clicks, [[1, 2, 3]] * 3)
 
 
-def test_anywhere_means_the_target_too() -> None:
+def test_background_clicks_anywhere_may_fall_on_the_target() -> None:
     target = np.ones((3, 3, 3), np.uint8)
     _, labels = draw_clicks(target, np.random.default_rng(0), 0, 5, anywhere=True)
     assert labels.tolist() == [0] * 5

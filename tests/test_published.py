@@ -1,4 +1,4 @@
-"""The authors' checkpoints bring no plan: it is told from the file's name."""
+"""The authors' checkpoints contain no plan, so that it is derived from the file's name."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tests.test_model.test_reference import light, save
         ("Pancreas_promise.pth", "Task07_Pancreas", 2, -39, 204),
     ],
 )
-def test_the_name_tells_dataset_and_constants(
+def test_the_files_name_decides_dataset_and_normalisation(
     name: str, dataset: str, target: int, low: float, high: float
 ) -> None:
     plan = published_plan(Path(name))
@@ -29,12 +29,12 @@ def test_the_name_tells_dataset_and_constants(
 
 
 @pytest.mark.parametrize("name", ["best.pth", "colon_and_pancreas.pth"])
-def test_a_name_that_does_not_tell_is_refused(name: str) -> None:
+def test_a_name_without_a_known_dataset_is_refused(name: str) -> None:
     with pytest.raises(CheckpointError, match="Name the file so that it holds colon or pancreas"):
         published_plan(Path(name))
 
 
-@pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are absent")
+@pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are missing")
 def test_the_authors_checkpoint_loads_as_any_other(tmp_path: Path) -> None:
     path = save(checkpoint(light), tmp_path)
     loaded = load_checkpoint(path)
@@ -42,8 +42,8 @@ def test_the_authors_checkpoint_loads_as_any_other(tmp_path: Path) -> None:
     assert build_model(loaded, path).config.adapter2_residual == "double"
 
 
-@pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are absent")
-def test_the_authors_checkpoint_is_used_in_full_precision_unless_asked(tmp_path: Path) -> None:
+@pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are missing")
+def test_the_authors_checkpoint_is_used_in_fp32_unless_asked_otherwise(tmp_path: Path) -> None:
     path = save(checkpoint(light), tmp_path)
     predictor = Predictor.load(path, "cpu")
     assert (predictor.precision, predictor.presets) == ("fp32", ("reference",))

@@ -1,4 +1,4 @@
-"""Recipes side by side: the one click of the last epoch, and a dash where another epoch's network was corrected."""
+"""The table of recipes shows the last epoch's network, and a dash where another epoch's network was measured."""
 
 import csv
 import dataclasses
@@ -14,7 +14,7 @@ LOG = "epoch,learning_rate,loss,dice_loss,cross_entropy,boundary,validation_dice
 
 
 def _keep(kept: Path, *, predict_with: str, dice: tuple[float, float]) -> None:
-    """A row of two epochs, whose validation Dice is given, with one case and its corrections."""
+    """Write the results of a row of two epochs with this validation Dice, for one case and its corrections."""
     write_json({"summary": {"overall": {"dice": {"mean": 0.5}}}}, kept / "metrics.json")
     write_json({"predict_with": predict_with, "epochs": 2}, kept / "config.json")
     rows = [f"{number},1,1,1,1,1,{value},1\n" for number, value in enumerate(dice, 1)]
@@ -25,7 +25,7 @@ def _keep(kept: Path, *, predict_with: str, dice: tuple[float, float]) -> None:
         writer.writerows(("largest-error", number, 0, 0.6 + number / 100) for number in NUMBERS)
 
 
-def test_each_recipe_has_a_line_for_each_data_that_it_was_trained_on(tmp_path: Path) -> None:
+def test_each_recipe_has_a_line_for_each_dataset_it_was_trained_on(tmp_path: Path) -> None:
     matrix = dataclasses.replace(SARCOMA, name="one", other_folds=("two",))
     early, late = (0.8, 0.7), (0.7, 0.8)
     _keep(tmp_path / "one" / NEAR.name, predict_with="best", dice=early)

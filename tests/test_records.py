@@ -1,4 +1,4 @@
-"""Records survive the way to disk and back, and refuse what they do not know."""
+"""Records are written and read back unchanged, and files with unknown or wrong fields are refused."""
 
 import json
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ class Outer:
 RECORD = Outer((1.0, 0.5, 2.0), (Inner("x"), Inner("y", "b")), {"one": 1}, 3, 0.25)
 
 
-def test_a_record_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
+def test_a_record_is_read_back_from_its_file_unchanged(tmp_path: Path) -> None:
     save_record(RECORD, tmp_path / "a" / "record.json")
     assert load_record(Outer, tmp_path / "a" / "record.json") == RECORD
 
 
-def test_lists_of_numbers_stand_on_one_line(tmp_path: Path) -> None:
+def test_lists_of_numbers_are_written_on_one_line(tmp_path: Path) -> None:
     save_record(RECORD, tmp_path / "record.json")
     assert '"spacing": [ 1.0, 0.5, 2.0 ]' in (tmp_path / "record.json").read_text()
 
@@ -76,7 +76,7 @@ def test_a_mistake_in_a_file_is_named(tmp_path: Path, change, message: str) -> N
     assert str(caught.value) == f"{path}: {message}"
 
 
-def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
+def test_a_name_that_occurs_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     path.write_text('{"count": 1, "count": 2}')
     with pytest.raises(PlanError, match="'count' is named twice"):
@@ -91,7 +91,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         load_record(Outer, tmp_path / "half.json")
 
 
-def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
+def test_a_file_is_written_whole_or_left_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("before")
 

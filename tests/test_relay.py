@@ -1,4 +1,4 @@
-"""Reading, working and writing run beside each other, in order, and one that fails does not stop the others."""
+"""Reading, working and writing run in parallel and in order, and an item that fails does not stop the others."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ import pytest
 from promise_cli.predict.relay import relay
 
 
-def test_results_come_in_order_and_an_exception_is_the_result_of_its_item_alone() -> None:
+def test_results_come_in_order_and_an_exception_concerns_only_its_own_item() -> None:
     def read(item: int) -> int:
         return 10 // (item - 1)
 
@@ -26,7 +26,7 @@ def test_results_come_in_order_and_an_exception_is_the_result_of_its_item_alone(
     assert list(relay([], read, work, write)) == []
 
 
-def test_the_next_is_read_and_the_last_written_while_this_one_is_worked_on() -> None:
+def test_the_next_item_is_read_and_the_last_written_during_the_work_on_this_one() -> None:
     begun = {(step, item): threading.Event() for step in ("read", "write") for item in range(4)}
 
     def read(item: int) -> int:
@@ -47,7 +47,7 @@ def test_the_next_is_read_and_the_last_written_while_this_one_is_worked_on() -> 
     assert list(relay(range(4), read, work, write)) == [(n, n) for n in range(4)]
 
 
-def test_no_more_than_two_items_are_open_at_once() -> None:
+def test_no_more_than_two_items_are_open_at_the_same_time() -> None:
     opened, most = [], []
 
     def read(item: int) -> int:
@@ -64,7 +64,7 @@ def test_no_more_than_two_items_are_open_at_once() -> None:
     assert max(most) <= 2
 
 
-def test_without_room_nothing_is_read_ahead() -> None:
+def test_nothing_is_read_ahead_without_room_in_memory() -> None:
     opened, most = [], []
 
     def read(item: int) -> int:
@@ -82,7 +82,7 @@ def test_without_room_nothing_is_read_ahead() -> None:
     assert most == [1, 1, 1, 2, 1, 1]
 
 
-def test_an_interruption_is_no_items_fate() -> None:
+def test_an_interruption_stops_everything() -> None:
     def work(_: int, __: int) -> int:
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""report.html is one file that any browser opens without a network: its pictures, numbers and reasons are in it."""
+"""report.html is one file that any browser opens offline, with all pictures, numbers and reasons inside."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tests.conftest import edit_json
 
 @pytest.fixture
 def report(balls: Path) -> Path:
-    """Of five cases, one of them with a hostile name, and one failure."""
+    """Make a report of four cases, one of them with a hostile name, and of a case whose click lies outside the scan."""
     shutil.move("imgs/ball_003.nii.gz", "imgs/<b>bold&'quoted'.nii.gz")
     clicks = {f"ball_00{n}": centre(n) for n in (1, 2, 5)} | {"<b>bold&'quoted'": centre(3)}
     Path("points.json").write_text(json.dumps(clicks | {"ball_004": [99, 0, 0]}))
@@ -48,7 +48,7 @@ def test_a_second_call_draws_the_finished_cases_again(report: Path) -> None:
     assert _images(report) == first
 
 
-def test_a_scan_that_is_gone_is_said_in_its_place(report: Path) -> None:
+def test_a_missing_scan_is_reported_where_its_slices_would_be(report: Path) -> None:
     Path("imgs/ball_005.nii.gz").unlink()
     write_report(report.parent, {})
     assert len(_images(report)) == 3 * 3
@@ -59,7 +59,7 @@ def test_a_scan_that_is_gone_is_said_in_its_place(report: Path) -> None:
 def test_the_slices_go_through_the_click_in_a_scan_of_any_orientation(
     report: Path, orientation: str
 ) -> None:
-    """Drawn again from the same scan stored otherwise, the pictures are the same to the last byte."""
+    """Pictures of the same scan, stored in another orientation, have the same bytes."""
     before = _images(report)[:3]
     for path in (Path("imgs/ball_001.nii.gz"), report.with_name("ball_001.nii.gz")):
         image = nib.load(path)
@@ -112,15 +112,13 @@ def test_chromium_paints_image_outline_and_click(report: Path, tmp_path: Path, p
     assert grey.mean() > 0.1
 
 
-def test_the_page_names_clicks_of_one_mask_where_it_is_listed_and_nowhere_else(balls: Path) -> None:
+def test_the_page_shows_the_clicks_of_a_mask_only_if_the_record_lists_it(balls: Path) -> None:
     assert predict("-p", "points.json").exit_code == 0
     mask, labels = balls / "predictions" / "imgs" / "ball_001.nii.gz", Path("Task98_Balls")
     evaluate(mask, labels, output=Path("listed"), workers=0)
     page = Path("listed/report.html").read_text()
     assert "Clicks: points.json." in page
-    assert (
-        page.count('<path class="click') == 3
-    )  # one in each plane, dashed where the click is elsewhere
+    assert page.count('<path class="click') == 3  # one in each of the three planes
     edit_json(mask.with_name("predictions.json"), lambda found: found["cases"].pop(0))
     evaluate(mask, labels, output=Path("unlisted"), workers=0)
     page = Path("unlisted/report.html").read_text()

@@ -1,4 +1,4 @@
-"""Scan -> plan's spacing -> scan loses no place and hardly any shape."""
+"""Resampling to the plan's spacing and back keeps every place, and nearly keeps the shape of a mask."""
 
 import itertools
 
@@ -15,7 +15,7 @@ SHAPES = [(30, 52, 40), (37, 20, 65), (1, 1, 1), (100, 7, 13)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_resampling_is_torchs_trilinear(shape: tuple[int, int, int]) -> None:
+def test_resampling_equals_trilinear_interpolation_of_torch(shape: tuple[int, int, int]) -> None:
     array = np.random.default_rng(0).standard_normal((37, 41, 13)).astype(np.float32)
     expected = F.interpolate(torch.from_numpy(array)[None, None], size=shape, mode="trilinear")[
         0, 0
@@ -78,7 +78,7 @@ def test_a_window_brought_back_equals_the_whole_grid_brought_back(
     block, there = resample_window(window, origin, grid_shape, scan_shape)
     expected = resample(whole, scan_shape)[there]
     assert block.shape == expected.shape
-    # A window repeats its own edge, where the whole grid interpolates with the neighbour outside.
+    # At its edge the window repeats voxels, while the whole grid interpolates with voxels outside the window.
     step = np.array(grid_shape) / scan_shape
     inner = tuple(slice(int(np.ceil(1 / s)), -int(np.ceil(1 / s)) or None) for s in step)
     np.testing.assert_allclose(block[inner], expected[inner], atol=2e-5)
@@ -95,7 +95,7 @@ def test_each_voxel_of_the_scan_belongs_to_one_of_two_neighbouring_windows() -> 
     assert (count == 1).all()
 
 
-def test_a_window_beside_the_scan_is_empty() -> None:
+def test_a_window_outside_the_scan_is_empty() -> None:
     block, _ = resample_window(
         np.ones((8, 8, 8), np.float32), (100, 0, 0), (50, 50, 50), (40, 40, 40)
     )
@@ -105,7 +105,7 @@ def test_a_window_beside_the_scan_is_empty() -> None:
 @pytest.mark.parametrize(
     ("voxels", "spacing", "expected"), [(10, 0.74, 7), (10, 0.76, 8), (3, 5.0, 15), (512, 0.7, 358)]
 )
-def test_the_number_of_voxels_is_the_extent_rounded(
+def test_the_number_of_voxels_is_the_rounded_extent(
     voxels: int, spacing: float, expected: int
 ) -> None:
     grid = Grid((voxels, 4, 4), np.diag([spacing, 1, 1, 1]))
@@ -114,7 +114,7 @@ def test_the_number_of_voxels_is_the_extent_rounded(
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_a_mask_resampled_in_its_box_is_the_mask_resampled_whole(
+def test_resampling_a_mask_in_its_bounding_box_equals_resampling_it_whole(
     shape: tuple[int, int, int], order: str
 ) -> None:
     rng = np.random.default_rng(0)

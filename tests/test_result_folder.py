@@ -1,4 +1,4 @@
-"""What an evaluation finds in the folder of its results, and leaves there."""
+"""An evaluation replaces only files of earlier evaluations in the folder of its results."""
 
 import json
 import resource
@@ -38,7 +38,7 @@ def listed():
     return sorted(json.loads(Path("masks/metrics.json").read_text())["files"])
 
 
-def test_what_an_earlier_call_wrote_does_not_stay_beside_other_numbers():
+def test_files_of_an_earlier_call_do_not_stay_next_to_newer_scores():
     run("--format", "nnunet")
     assert there() == ["metrics.csv", "metrics.json", "metrics.md", "report.html", "summary.json"]
     run()
@@ -47,7 +47,7 @@ def test_what_an_earlier_call_wrote_does_not_stay_beside_other_numbers():
     assert there() == listed() == ["metrics.csv", "metrics.json", "metrics.md"]
 
 
-def test_a_page_that_cannot_be_drawn_leaves_none_of_an_earlier_call(monkeypatch):
+def test_a_page_that_cannot_be_drawn_removes_the_page_of_an_earlier_call(monkeypatch):
     run()
     monkeypatch.setattr(evaluation, "render_evaluation", lambda *_: 1 / 0)
     result = CliRunner().invoke(evaluate_app, ["masks", "labels", "--workers", "0"])
@@ -55,7 +55,7 @@ def test_a_page_that_cannot_be_drawn_leaves_none_of_an_earlier_call(monkeypatch)
     assert there() == ["metrics.csv", "metrics.json", "metrics.md"]
 
 
-def test_a_mask_that_goes_while_it_is_scored_costs_its_slices_alone(monkeypatch, capsys):
+def test_a_mask_that_is_deleted_after_scoring_only_loses_its_slices(monkeypatch, capsys):
     from promise_cli.evaluate.command import evaluate, picture_cases
 
     def late(pairing, *rest):
@@ -68,7 +68,7 @@ def test_a_mask_that_goes_while_it_is_scored_costs_its_slices_alone(monkeypatch,
     assert "<figure>" not in Path("masks/report.html").read_text()
 
 
-def test_files_of_others_stay_where_they_are_not_in_the_way():
+def test_files_of_others_stay_if_they_are_not_in_the_way():
     Path("masks/report.html").write_text("<html>mine</html>")
     Path("masks/summary.json").write_text("{}")
     run("--no-report")
@@ -76,7 +76,7 @@ def test_files_of_others_stay_where_they_are_not_in_the_way():
     assert Path("masks/summary.json").read_text() == "{}"
 
 
-def test_a_page_of_promise_predict_is_kept_under_another_name_the_newest_first():
+def test_the_newest_page_of_promise_predict_is_kept_under_another_name():
     page, kept = Path("masks/report.html"), Path("masks/prediction.html")
     page.write_text(PREDICTED)
     run()
@@ -100,14 +100,14 @@ def test_a_page_of_a_study_of_clicks_is_not_replaced_by_one_of_scores():
     )
 
 
-def test_the_look_at_the_output_makes_no_folder():
+def test_a_failed_evaluation_makes_no_output_folder():
     write_nifti(Path("masks/a.nii.gz"), np.zeros((3, 3, 3), np.uint8), np.eye(4))
     result = CliRunner().invoke(evaluate_app, ["masks", "labels", "-o", "new/scores"])
     assert result.exit_code == 1
     assert not Path("new").exists()
 
 
-def test_a_disk_without_room_names_the_file():
+def test_a_full_disk_is_reported_with_the_file():
     code = (
         "import resource, sys; from promise_cli.cli import evaluate_app;"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, (600, {resource.RLIM_INFINITY}));"
@@ -121,7 +121,7 @@ def test_a_disk_without_room_names_the_file():
     assert there() == ["metrics.csv"]
 
 
-def test_the_command_is_written_as_a_shell_takes_it(monkeypatch):
+def test_the_command_is_recorded_with_shell_quotes(monkeypatch):
     words = ["/bin/promise-evaluate", "my masks", "labels", "--workers", "0"]
     monkeypatch.setattr(sys, "argv", words)
     Path("masks").rename("my masks")
@@ -131,7 +131,7 @@ def test_the_command_is_written_as_a_shell_takes_it(monkeypatch):
     assert found["command"] == "promise-evaluate 'my masks' labels --workers 0"
 
 
-def test_a_name_that_is_no_utf8_is_refused_before_anything_is_read():
+def test_a_file_name_that_is_no_utf8_is_refused_before_reading():
     for folder in ("masks", "labels"):
         path = Path(folder, "caf\udce9.nii.gz")
         path.write_bytes(b"never read")

@@ -1,4 +1,4 @@
-"""A label goes from the scan's grid to 1 mm and back onto the scan's own file, whatever way the scan lies."""
+"""A label is resampled to 1 mm and back onto the scan's own grid, for scans of any orientation."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ RADIUS_MM = 10.0
 
 
 def _rotated(number: int) -> np.ndarray:
-    """An oblique affine: any axes, turned about any line by any angle."""
+    """Return an oblique affine: one of the 48 orientations, rotated at random with this seed."""
     turn = np.eye(4)
     turn[:3, :3] = Rotation.random(random_state=number).as_matrix()
     return turn @ affine_of(ALL_AXES[5 * number % 48], SPACING, (12.0, -34.0, 56.0))
@@ -30,14 +30,14 @@ AFFINES = {
 
 
 def _ball(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
-    """All voxels within 10 mm of a point that is the centre of none."""
+    """Return the voxels within 10 mm of a point that is not the centre of a voxel."""
     world = np.indices(shape).transpose(1, 2, 3, 0) @ affine[:3, :3].T + affine[:3, 3]
     centre = affine[:3, :3] @ (np.array(shape) / 2 + (0.3, -0.2, 0.1)) + affine[:3, 3]
     return ((world - centre) ** 2).sum(-1) < RADIUS_MM**2
 
 
 @pytest.mark.parametrize("name", AFFINES)
-def test_a_ball_of_10_mm_keeps_its_dice_on_the_way_there_and_back(
+def test_a_ball_of_10_mm_comes_back_with_a_high_dice_in_every_orientation(
     tmp_path: Path, name: str
 ) -> None:
     affine = AFFINES[name]

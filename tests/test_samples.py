@@ -1,4 +1,4 @@
-"""Samples never repeat a draw, do not depend on workers, and hold the clicks that they say."""
+"""Samples never repeat a draw and do not depend on workers, and the signs of their clicks are correct."""
 
 import dataclasses
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_shapes_and_types_are_what_the_network_takes(preprocessed: Path) -> None
     assert len(batch.case_ids) == 2
 
 
-def test_clicks_tell_the_truth_about_the_augmented_target(preprocessed: Path) -> None:
+def test_the_signs_of_clicks_agree_with_the_augmented_target(preprocessed: Path) -> None:
     samples = _samples(preprocessed, foreground_share=1.0)
     for index in range(12):
         sample = samples[index]
@@ -98,7 +98,7 @@ def test_the_centre_is_foreground_in_half_of_the_patches(preprocessed: Path) -> 
     assert 0.44 < np.mean(centres) < 0.56
 
 
-def test_the_number_of_clicks_varies_where_asked(preprocessed: Path) -> None:
+def test_the_number_of_clicks_varies_if_the_recipe_says_so(preprocessed: Path) -> None:
     samples = _samples(
         preprocessed, foreground_share=1.0, vary_clicks=True, num_background_clicks=0
     )
@@ -119,13 +119,13 @@ def test_validation_is_fixed_and_centred_on_its_click(preprocessed: Path) -> Non
     assert len({fixed[index].image.numpy().tobytes() for index in range(6)}) == 6
 
 
-def test_a_case_is_normalised_and_knows_its_foreground(preprocessed: Path) -> None:
+def test_a_loaded_case_is_normalised_and_has_its_foreground_voxels(preprocessed: Path) -> None:
     case = load_case(preprocessed / "preprocessed" / "Task98_Balls" / "cases", "ball_001")
     assert (case.image.dtype, case.target.dtype) == (np.float16, np.uint8)
     assert isinstance(case.image, np.memmap)
     np.testing.assert_array_equal(np.flatnonzero(case.target), case.foreground)
     inside = case.image[case.target == 1].astype(np.float32)
-    assert abs(inside.mean()) < 1  # z-scored by the target
+    assert abs(inside.mean()) < 1  # the target's intensities are z-scored
 
 
 def test_jitter_moves_the_chosen_voxel_off_the_centre(preprocessed: Path) -> None:
@@ -136,7 +136,7 @@ def test_jitter_moves_the_chosen_voxel_off_the_centre(preprocessed: Path) -> Non
     assert 0.05 < np.mean(centres) < 0.95
 
 
-def test_background_clicks_may_fall_anywhere_where_asked(preprocessed: Path) -> None:
+def test_background_clicks_fall_anywhere_if_the_recipe_says_so(preprocessed: Path) -> None:
     anywhere = _samples(
         preprocessed, background_clicks="anywhere", foreground_share=1.0, num_background_clicks=40
     )
@@ -148,7 +148,7 @@ def test_background_clicks_may_fall_anywhere_where_asked(preprocessed: Path) -> 
     assert hits > 0
 
 
-def test_clicks_repeat_where_asked(preprocessed: Path) -> None:
+def test_clicks_repeat_if_the_recipe_says_so(preprocessed: Path) -> None:
     counts = {}
     for repeat in (False, True):
         samples = _samples(
@@ -161,7 +161,7 @@ def test_clicks_repeat_where_asked(preprocessed: Path) -> None:
     assert counts[True][1] < counts[True][0] == 300
 
 
-def test_validation_takes_further_clicks_from_the_target_where_asked(preprocessed: Path) -> None:
+def test_validation_draws_further_clicks_from_the_target_if_asked(preprocessed: Path) -> None:
     cases = preprocessed / "preprocessed" / "Task98_Balls" / "cases"
     one = ValidationSamples(cases, IDS, 16, per_case=1, seed=0)[2]
     ten = ValidationSamples(cases, IDS, 16, per_case=1, seed=0, num_clicks=10)[2]
@@ -172,7 +172,7 @@ def test_validation_takes_further_clicks_from_the_target_where_asked(preprocesse
     assert ten.signs.tolist() == [1] * 10
 
 
-def test_varied_clicks_are_one_to_ten_on_the_target_and_none_to_ten_beside_it(
+def test_varied_clicks_are_one_to_ten_foreground_and_none_to_ten_background(
     preprocessed: Path,
 ) -> None:
     samples = _samples(

@@ -1,4 +1,4 @@
-"""What promise-evaluate leaves on the disk beside metrics.json, and the metrics that are measured on request."""
+"""The files that promise-evaluate writes besides metrics.json, and the metrics that it measures on request."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ def box(start=(5, 5, 4), size=4, value=1):
 
 @pytest.fixture
 def folders(in_folder):
-    """Three cases: moved by two voxels, exact, and with half of the target."""
+    """Write predictions of three cases: moved by two voxels, exact, and with half of the target."""
     masks = {"a": box((7, 5, 4)), "b": box(), "c": box() * (np.indices((24, 20, 16))[0] < 7)}
     for case, mask in masks.items():
         write_nifti(Path(f"masks/{case}.nii.gz"), mask.astype(np.uint8), AFFINE)
@@ -45,7 +45,7 @@ def report():
     return json.loads(Path("masks/metrics.json").read_text())
 
 
-def test_metrics_on_request_are_those_a_person_can_draw(folders):
+def test_metrics_on_request_have_the_values_worked_out_by_hand(folders):
     found = {case.case_id: case.further for case in evaluate(*folders, metrics=["all"]).cases}
     assert tuple(found["a"]) == KEYS
     moved = found["a"]
@@ -58,7 +58,7 @@ def test_metrics_on_request_are_those_a_person_can_draw(folders):
 
 
 @pytest.mark.usefixtures("folders")
-def test_only_what_was_asked_for_is_measured_in_one_order():
+def test_only_the_requested_metrics_are_measured_in_a_fixed_order():
     several = run("--metrics", "recall", "hd95", "--tolerance", "5", "2")
     assert "HD95 (mm)" in several
     assert [*report()["cases"][0]["further"]] == ["hd95_mm", "recall"]
@@ -79,7 +79,7 @@ def test_only_what_was_asked_for_is_measured_in_one_order():
         ("zero", (None, None, 0.0, 0.0, None)),
     ],
 )
-def test_where_both_are_empty_agreement_counts_and_a_distance_has_no_worst_value(
+def test_where_both_are_empty_the_policy_gives_values_to_metrics_that_can_have_one(
     folders, policy, expected
 ):
     for folder in folders:
@@ -88,7 +88,7 @@ def test_where_both_are_empty_agreement_counts_and_a_distance_has_no_worst_value
     assert tuple(report()["cases"][1]["further"].values()) == expected
 
 
-def test_where_one_is_empty_there_is_no_distance_and_no_share_of_nothing(folders):
+def test_where_one_is_empty_distances_and_ratios_by_zero_have_no_value(folders):
     write_nifti(folders[0] / "a.nii.gz", box(size=0), AFFINE)
     write_nifti(folders[1] / "b.nii.gz", box(size=0), AFFINE)
     run("--metrics", "all")
@@ -105,14 +105,14 @@ def test_a_missing_prediction_that_scores_zero_has_no_distance(folders):
 
 
 @pytest.mark.usefixtures("folders")
-def test_the_worst_cases_and_failures_are_named():
+def test_the_worst_cases_and_the_number_of_failures_are_listed():
     shown = run()
     assert report()["summary"]["labels"][0]["worst_cases"] == ["a", "c", "b"]
     assert "lowest Dice: a, c, b" in shown
     assert report()["summary"]["labels"][0]["failures"] == 0
 
 
-def test_markdown_holds_the_numbers_of_the_summary_and_how_they_were_made(folders):
+def test_markdown_holds_the_numbers_of_the_summary_and_the_rules_behind_them(folders):
     (folders[0] / "c.nii.gz").unlink()
     run("--missing", "zero", "--tolerance", "2")
     text = Path("masks/metrics.md").read_text()
@@ -145,10 +145,10 @@ def test_nnunets_summary_holds_its_counts():
     dice = [case["metrics"]["1"]["Dice"] for case in found["metric_per_case"]]
     assert found["mean"]["1"]["Dice"] == pytest.approx(sum(dice) / 3)
     assert found["foreground_mean"]["Dice"] == pytest.approx((sum(dice) / 3 + 0.75) / 2)
-    run("--format", "nnunet")  # its own file may be written again
+    run("--format", "nnunet")  # it may overwrite its own file
 
 
-def test_two_sets_are_compared_whether_scored_now_or_read(folders):
+def test_comparing_with_masks_or_with_their_metrics_json_gives_the_same(folders):
     for case in "abc":
         write_nifti(Path(f"other/{case}.nii.gz"), box((6, 5, 4)), AFFINE)
     shown = run("--compare", "other", "--metrics", "hd95")
@@ -168,7 +168,7 @@ def test_two_sets_are_compared_whether_scored_now_or_read(folders):
     assert "## Compared with scores/metrics.json" in Path("masks/metrics.md").read_text()
 
 
-def test_another_network_with_more_labels_is_compared_in_the_label_that_both_have(folders):
+def test_a_set_with_more_labels_is_compared_in_the_common_label_only(folders):
     names = {"0": "background", "1": "organ", "2": "tumour"}
     Path("labels/dataset.json").write_text(json.dumps({"labels": names}))
     for case in "abc":

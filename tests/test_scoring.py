@@ -95,7 +95,7 @@ def damage_axes(folders):
         damage_axes,
     ],
 )
-def test_a_pair_that_cannot_be_compared_is_one_error_and_leaves_nothing(folders, damage):
+def test_a_pair_that_cannot_be_compared_ends_in_one_line_and_writes_nothing(folders, damage):
     expected = damage(folders)
     with pytest.raises(PromiseError, match=expected) as caught:
         evaluate(*folders, workers=0)

@@ -1,4 +1,4 @@
-"""A scan open for clicks: the second click is cheap, undo takes it back, and masks lie as the file stores the scan."""
+"""In a session on a scan, further clicks are cheap, undo removes them, and masks have the axes of the scan's file."""
 
 import dataclasses
 from pathlib import Path
@@ -20,14 +20,14 @@ LESIONS = ((10, 12, 20), (26, 12, 20), (50, 12, 20))
 
 
 def _write(tmp_path: Path, axes: str = "RAS") -> Path:
-    """Three balls of 100 HU in a row, in a scan stored along any axes."""
+    """Write a scan of three balls of 100 HU in a row, stored along these axes, and return its path."""
     grid = np.indices((64, 30, 40)).transpose(1, 2, 3, 0)
     bright = np.any([((grid - place) ** 2).sum(-1) < 16 for place in LESIONS], axis=0)
     image = np.where(bright, 100, 0).astype(np.int16)
     return write_nifti(tmp_path / "scan.nii", image, affine_of(axes, (1, 1, 1), (0, 0, 0)))
 
 
-def test_clicks_add_up_and_are_taken_back_without_asking_the_network(tmp_path: Path) -> None:
+def test_clicks_add_up_and_undo_does_not_run_the_network(tmp_path: Path) -> None:
     network = PerfectWindow()
     session = predictor_of(40, network).open(_write(tmp_path))
     assert not session.mask.any()
@@ -46,7 +46,7 @@ def test_clicks_add_up_and_are_taken_back_without_asking_the_network(tmp_path: P
         session.undo()
 
 
-def test_background_clicks_are_left_out_where_the_network_never_saw_one(
+def test_background_clicks_are_left_out_if_the_network_was_trained_without_any(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predictor = dataclasses.replace(predictor_of(40, PerfectWindow()), knows_background=False)
@@ -107,7 +107,7 @@ def test_after_a_reset_the_same_window_is_not_encoded_again(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("axes", ["RAS", "LPS", "SAL", "PIR"])
-def test_a_mask_lies_as_the_file_stores_the_scan(tmp_path: Path, axes: str) -> None:
+def test_a_mask_has_the_axes_of_the_scans_file(tmp_path: Path, axes: str) -> None:
     path = _write(tmp_path, axes)
     stored = read_volume(path, "as_stored")
     session = predictor_of(40, PerfectWindow()).open(path)
@@ -134,7 +134,7 @@ def test_a_first_click_in_the_background_or_outside_is_refused_and_changes_nothi
     assert [click.sign for click in session.clicks] == [1, BACKGROUND]
 
 
-def test_encoded_windows_are_given_up_beyond_the_limit(tmp_path: Path) -> None:
+def test_encoded_windows_beyond_the_limit_are_dropped(tmp_path: Path) -> None:
     network = PerfectWindow()
     session = predictor_of(24, network).open(_write(tmp_path), keep_windows=1)
     for place in (LESIONS[0], LESIONS[2], LESIONS[0]):
@@ -143,7 +143,7 @@ def test_encoded_windows_are_given_up_beyond_the_limit(tmp_path: Path) -> None:
 
 
 class _OnTheRight(StandIn):
-    """Foreground in the half of the window with higher i than the click, with doubt that depends on the side."""
+    """A stand-in for a network that marks the half of the window from the click's i on, with two probabilities."""
 
     def forward(
         self, patch: torch.Tensor, clicks: torch.Tensor, labels: torch.Tensor
@@ -154,7 +154,7 @@ class _OnTheRight(StandIn):
         return torch.stack([torch.zeros_like(logit), logit], dim=1)
 
 
-def test_mirroring_averages_what_the_network_says_of_both_sides(tmp_path: Path) -> None:
+def test_mirroring_averages_the_answers_to_both_mirrorings(tmp_path: Path) -> None:
     scan = read_volume(_write(tmp_path))
     plain = predictor_of(16, _OnTheRight())
     both = Predictor(plain.plan, plain.models, plain.device, plain.checkpoints, tta=True)
@@ -163,13 +163,13 @@ def test_mirroring_averages_what_the_network_says_of_both_sides(tmp_path: Path) 
     np.testing.assert_allclose(found[:8], (sure + doubt) / 2, atol=1e-6)
     np.testing.assert_allclose(
         found[8], sure, atol=1e-6
-    )  # the click's own plane is on the right of itself twice
+    )  # the click's own plane belongs to the marked half in both mirrorings
     np.testing.assert_allclose(found[9:], (sure + doubt) / 2, atol=1e-6)
     assert plain.models[0].encoded == 8
 
 
 class _NoMemory(PerfectWindow):
-    """Fails on any device but the CPU as CUDA does."""
+    """A stand-in for a network that runs out of memory on every device except the CPU."""
 
     def encode(self, patch: torch.Tensor) -> tuple[torch.Tensor]:
         if patch.device.type != "cpu":
@@ -177,7 +177,7 @@ class _NoMemory(PerfectWindow):
         return super().encode(patch)
 
 
-def test_a_device_out_of_memory_is_left_once_and_for_good(
+def test_after_a_device_runs_out_of_memory_the_session_stays_on_the_cpu(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = predictor_of(40, PerfectWindow()).plan
@@ -193,7 +193,7 @@ def test_a_device_out_of_memory_is_left_once_and_for_good(
     ]
 
 
-def test_a_trained_network_answers_the_same_at_once_and_click_by_click(trained: Path) -> None:
+def test_two_sessions_with_the_same_clicks_give_the_same_probabilities(trained: Path) -> None:
     predictor = Predictor.load(trained / RUN / "checkpoint_best.pt", "cpu")
     path = trained / "Task98_Balls" / "imagesTr" / "ball_001.nii.gz"
     session = predictor.open(path)
@@ -211,7 +211,7 @@ def test_a_trained_network_answers_the_same_at_once_and_click_by_click(trained: 
 
 
 @pytest.mark.parametrize("space", ["ras", "ijk", "Voxel"])
-def test_a_space_that_is_none_is_refused(tmp_path: Path, space: str) -> None:
+def test_an_unknown_space_is_refused(tmp_path: Path, space: str) -> None:
     session = predictor_of(40, PerfectWindow()).open(_write(tmp_path))
     with pytest.raises(ValueError, match=f"space '{space}'; use one of voxel, voxel_zyx, LPS, RAS"):
         session.click(LESIONS[0], space=space)

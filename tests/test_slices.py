@@ -24,8 +24,8 @@ def decode(picture):
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
-def test_slices_are_hung_as_radiologists_do():
-    """A bright corner at the patient's right, front and top is at the left and top of axial and coronal slices."""
+def test_slices_are_oriented_as_radiologists_view_them():
+    """The patient's right is on the left of axial and coronal slices, and the front on top of axial slices."""
     mask = cube((57, 52, 27))
     image = np.where(np.indices(mask.shape)[0] > 60, 100.0, 0.0)
     image[:, 55:] += 50
@@ -42,7 +42,7 @@ def test_slices_are_hung_as_radiologists_do():
     assert decode(sagittal)[0, 2] > decode(sagittal)[0, -3]
 
 
-def test_slices_go_where_the_two_masks_differ_most():
+def test_slices_go_through_the_place_where_two_masks_differ_most():
     label = cube((50, 50, 10), 12)
     prediction = label.copy()
     prediction[50:62, 50:62, 20] = False
@@ -54,13 +54,13 @@ def test_slices_go_where_the_two_masks_differ_most():
     assert [name for name, _ in axial.outlines] == ["label"]
 
 
-def test_a_picture_is_cut_round_the_masks_and_true_to_scale():
+def test_a_picture_is_cut_around_the_masks_and_true_to_scale():
     axial, coronal, _ = draw_slices(None, [Outline("label", cube((57, 52, 27)))], SPACING)
     assert (axial.width_mm, axial.height_mm) == (80.0, 80.0)
     assert (coronal.rows, coronal.height_mm) == (40, 80.0)
 
 
-def test_slices_go_through_the_voxel_asked_for_and_a_click_is_a_cross_in_them():
+def test_slices_go_through_the_given_voxel_and_show_clicks_as_crosses():
     mask = cube((57, 52, 27))
     clicks = [("click", (60, 55, 30)), ("background-click", (60, 20, 30)), ("click", (1, 2, 3))]
     shown = draw_slices(None, [Outline("prediction", mask)], SPACING, (60, 55, 30), clicks)
@@ -73,13 +73,13 @@ def test_slices_go_through_the_voxel_asked_for_and_a_click_is_a_cross_in_them():
         ["prediction", "click"],
         ["prediction", "click", "background-click"],
     ]
-    # 80 mm round the mask, whose middle is (60, 55, 30): columns run against i, rows against j and k.
+    # Pictures show 80 mm around the mask's middle (60, 55, 30). Columns run against i, rows against j and k.
     assert dict(axial.outlines)["click"] == "M36.5 39.5h6M39.5 36.5v6"
     assert dict(coronal.outlines)["click"] == "M36.5 19.5h6M39.5 18v3"
     assert dict(sagittal.outlines)["background-click"].startswith("M71.5 19.5h6")
 
 
-def test_an_empty_mask_is_drawn_where_a_voxel_is_asked_for():
+def test_an_empty_mask_is_drawn_at_a_given_voxel():
     empty = [Outline("prediction", cube((0, 0, 0), 0))]
     assert len(draw_slices(np.zeros((120, 110, 60)), empty, SPACING, (0, 109, 59))) == 3
 

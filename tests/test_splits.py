@@ -1,4 +1,4 @@
-"""Folds are five, share no test case, and follow the published ids where there are any."""
+"""There are five folds that share no test case, and published folds are used where they exist."""
 
 import json
 from pathlib import Path
@@ -23,12 +23,12 @@ def test_test_sets_share_no_case_and_cover_all(count: int) -> None:
         assert fold.val
 
 
-def test_folds_are_seven_one_and_two_tenths() -> None:
+def test_train_val_and_test_are_seven_one_and_two_tenths_of_the_cases() -> None:
     for fold in make_splits(IDS):
         assert (len(fold.train), len(fold.val), len(fold.test)) == (70, 10, 20)
 
 
-def test_folds_do_not_depend_on_the_order_of_the_cases_but_on_the_seed() -> None:
+def test_folds_depend_on_the_seed_and_not_on_the_order_of_the_cases() -> None:
     assert make_splits(IDS) == make_splits(reversed(IDS))
     assert make_splits(IDS) != make_splits(IDS, seed=1)
 
@@ -56,10 +56,10 @@ def test_published_folds_are_used_for_the_papers_datasets(
 
 
 @pytest.mark.parametrize("name", ["Task07_Pancreas", "Task10_Colon"])
-def test_the_packaged_ids_are_those_that_were_handed_over(name: str) -> None:
+def test_the_packaged_folds_equal_the_published_files(name: str) -> None:
     path = SHARED / "splits" / f"{name}.json"
     if not path.exists():
-        pytest.skip("the published splits are not beside the checkout")
+        pytest.skip("the published splits are not next to the checkout")
     for fold, published in zip(
         splits_of_dataset(name, _published_ids(name)).folds,
         json.loads(path.read_text())["folds"],
@@ -69,7 +69,7 @@ def test_the_packaged_ids_are_those_that_were_handed_over(name: str) -> None:
             assert list(getattr(fold, part)) == published[part]
 
 
-def test_published_folds_leave_out_what_is_not_at_hand() -> None:
+def test_published_folds_leave_out_missing_cases() -> None:
     ids = _published_ids("Task10_Colon")[:100]
     splits = splits_of_dataset("Task10_Colon", ids)
     assert "26 of their cases are missing here" in splits.source
@@ -80,14 +80,14 @@ def test_another_dataset_of_that_name_gets_folds_of_its_own() -> None:
     assert splits_of_dataset("Task10_Colon", IDS).folds == make_splits(IDS)
 
 
-def test_a_file_of_folds_is_followed(tmp_path: Path) -> None:
+def test_folds_are_read_from_a_file(tmp_path: Path) -> None:
     fold = {"train": IDS[:3], "val": IDS[3:4], "test": IDS[4:5]}
     path = tmp_path / "splits.json"
     path.write_text(json.dumps({"source": "mine", "folds": [fold]}))
     assert splits_of_dataset("Task01", IDS, path).folds[0].test == (IDS[4],)
 
 
-def test_nnunets_folds_are_read_and_their_val_cases_test(tmp_path: Path) -> None:
+def test_nnunets_folds_are_read_and_their_val_cases_become_test_cases(tmp_path: Path) -> None:
     path = tmp_path / "splits_final.json"
     path.write_text(json.dumps([{"train": IDS[:3], "val": IDS[3:5]}]))
     fold = splits_of_dataset("Task01", IDS, path).folds[0]

@@ -28,8 +28,8 @@ def score(case_id, label, dice):
     )
 
 
-def test_statistics_are_those_worked_out_beforehand():
-    """Ten made-up scores, with the numbers that scipy and numpy give for them."""
+def test_statistics_are_those_computed_beforehand():
+    """The expected numbers for these ten made-up scores were computed with scipy and numpy."""
     found = describe(DICE)
     assert (found.n, found.excluded) == (10, 0)
     assert found.mean == pytest.approx(0.6333, abs=1e-9)
@@ -40,7 +40,7 @@ def test_statistics_are_those_worked_out_beforehand():
     assert found.interval == pytest.approx((0.462098, 0.766300), abs=1e-6)
 
 
-def test_the_interval_of_a_difference_is_that_worked_out_beforehand():
+def test_the_interval_of_a_difference_is_the_one_computed_beforehand():
     difference = np.array(DICE) - np.array(OTHER)
     assert bootstrap_interval(difference) == pytest.approx((0.0087, 0.0484), abs=1e-6)
 

@@ -27,7 +27,7 @@ def area_of_mask(mask, spacing):
 
 
 def test_the_table_is_that_of_surface_distance():
-    """Four sums over all codes, computed once from the table of surface-distance 0.1 (PyPI)."""
+    """The expected sums over all codes were computed from the table of surface-distance 0.1 (PyPI)."""
     areas, codes = surface_areas(SPACING), np.arange(256)
     sums = [areas.sum(), codes @ areas, (codes * codes % 251) @ areas, areas @ areas]
     expected = [398.9298564028801, 50863.55669136721, 49208.016697546846, 743.6019309211365]
@@ -56,7 +56,7 @@ def test_only_the_empty_and_the_full_block_have_no_surface():
     assert np.flatnonzero(surface_areas(SPACING) == 0).tolist() == [0, 255]
 
 
-def test_areas_stay_when_axes_are_exchanged_with_their_spacing():
+def test_areas_do_not_change_when_axes_are_exchanged_with_their_spacing():
     areas = surface_areas(SPACING)
     for axes in itertools.permutations(range(3)):
         turned = surface_areas(tuple(SPACING[axis] for axis in axes))
@@ -67,7 +67,7 @@ def test_areas_stay_when_axes_are_exchanged_with_their_spacing():
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 4), (5, 1, 2)])
-def test_the_surface_of_a_box_is_faces_bevelled_edges_and_cut_corners(shape):
+def test_the_surface_of_a_box_is_its_faces_bevelled_edges_and_cut_corners(shape):
     s0, s1, s2 = SPACING
     n0, n1, n2 = shape
     f0, f1, f2 = s1 * s2, s0 * s2, s0 * s1
@@ -118,7 +118,7 @@ def test_a_ball_is_cut_at_the_limit():
     assert make_ball((1.0, 1.0, 1.0), 1000.0, limit=6).runs.tolist() == np.full((7, 7), 6).tolist()
 
 
-def test_lengths_are_added_in_the_order_of_the_scans_axes_to_the_last_bit():
+def test_squares_are_added_in_the_order_of_the_scans_axes_to_be_exact():
     s0, s1, s2 = np.float32((0.8, 2.5, 0.8)).tolist()
     squares = [(5 * s0) ** 2, (2 * s1) ** 2, (1 * s2) ** 2]
     length = math.sqrt((squares[0] + squares[1]) + squares[2])
@@ -131,7 +131,7 @@ def test_lengths_are_added_in_the_order_of_the_scans_axes_to_the_last_bit():
 
 @pytest.mark.parametrize("width", [5, 60, 64, 70, 128, 400])
 @pytest.mark.parametrize("tolerance", [0.0, 1.0, 2.7, 60.0, 110.0])
-def test_dilation_and_tree_find_what_a_loop_over_all_nodes_finds(width, tolerance):
+def test_dilation_and_tree_find_the_same_nodes_as_a_loop_over_all(width, tolerance):
     rng = np.random.default_rng(width)
     spacing = (1.3, 0.9, 0.6)
     present = rng.random((5, 7, width)) < 0.02
@@ -151,7 +151,7 @@ def test_dilation_and_tree_find_what_a_loop_over_all_nodes_finds(width, toleranc
 
 
 def test_a_tie_that_the_tree_rounds_away_is_decided_by_the_ball():
-    """Nodes at 3, 4 and at 5, 0 steps are equally far, but for the last bit."""
+    """Nodes at (3, 4) and at (5, 0) steps are equally far except for the last bit."""
     for number in range(100):
         step = 0.4 + number / 50
         here = 7 + number
@@ -186,8 +186,8 @@ def test_a_run_has_no_gaps_from_a_node_at_the_border(runs: int, node: int):
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_dilation_is_what_a_walk_through_all_offsets_finds(seed: int):
-    """Also with spacings of which some are wider than the ball, and sources at the border."""
+def test_dilation_finds_the_same_nodes_as_a_loop_over_all_offsets(seed: int):
+    """Some spacings are wider than the ball, and some sources lie at the border."""
     rng = np.random.default_rng(seed)
     spacing = tuple(rng.choice([0.3, 0.4, 1.0, 2.5, 6.0], 3).tolist())
     ball = make_ball(spacing, 5.0)
@@ -202,14 +202,14 @@ def test_dilation_is_what_a_walk_through_all_offsets_finds(seed: int):
     assert found.ravel().tolist() == expected.tolist()
 
 
-def test_nothing_dilates_to_nothing():
+def test_dilating_an_empty_mask_gives_an_empty_mask():
     runs = make_ball((1.0, 1.0, 1.0), 3.0).runs
     assert not dilate(np.zeros((3, 3, 3), dtype=bool), runs, (0, 0, 0), (3, 3, 3)).any()
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int16, ">i2", np.int64])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_a_bounding_box_is_that_of_the_indices_that_are_not_zero(dtype, order):
+def test_a_bounding_box_spans_all_voxels_that_are_not_zero(dtype, order):
     rng = np.random.default_rng(7)
     for shape in ((1, 1, 1), (3, 5, 7), (8, 16, 24), (9, 1, 2)):
         for _ in range(10):
@@ -232,7 +232,7 @@ def test_the_joint_box_of_empty_arrays_still_holds_a_voxel():
     assert joint_box(one, empty) == (slice(1, 2), slice(2, 3), slice(3, 4))
 
 
-def test_masks_that_lie_apart_share_no_voxel():
+def test_masks_without_overlap_have_no_common_voxel():
     a, b = np.zeros((2, 4, 4, 4), dtype=bool)
     a[0, 0, 0] = b[3, 3, 3] = True
     assert count_common(crop_mask(a), crop_mask(b)) == 0

@@ -1,4 +1,4 @@
-"""Several labels as one target: planned, cut, predicted and scored as their union."""
+"""Several labels can be one target, which is planned, preprocessed, predicted and scored as their union."""
 
 import dataclasses
 import hashlib
@@ -32,7 +32,7 @@ def _values(path: Path) -> np.ndarray:
 
 @pytest.fixture
 def halves(in_folder: Path) -> Path:
-    """A dataset whose balls are two labels, front and back, beside a third label in a corner."""
+    """Write a dataset whose balls are two labels, front and back, with a third label in a corner."""
     folder = write_dataset(in_folder / NAME)
     edit_json(
         folder / "dataset.json",
@@ -129,8 +129,8 @@ def test_an_unknown_label_among_several_is_named(halves: Path) -> None:
     assert not (halves / "preprocessed").exists()
 
 
-def test_cases_of_plans_with_one_label_stay_good() -> None:
-    """Their key is made of what plans held before several labels could be one target."""
+def test_existing_cases_of_plans_with_one_label_stay_valid() -> None:
+    """The key of such cases must not depend on the field that plans have for several labels as one target."""
     plan = plan_of(48)
     content = record_to_json(plan)
     for name in ("patch_size", "cases", "target_labels"):
@@ -141,7 +141,7 @@ def test_cases_of_plans_with_one_label_stay_good() -> None:
 
 
 @pytest.mark.parametrize("labels", [(1,), (2, 3), (1, 1), (1, 3, 2)])
-def test_labels_that_contradict_the_first_are_refused(labels: tuple[int, ...]) -> None:
+def test_target_labels_that_do_not_rise_from_the_first_are_refused(labels: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="target_labels must be several rising values"):
         plan_of(48, target_labels=labels)
 

@@ -1,4 +1,4 @@
-"""Predicting with a network whose training has not ended says so."""
+"""Predicting with a network whose training is not finished gives a warning."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from tests.conftest import RUN, edit_json
 
 
 def _run(folder: Path, done: int, asked: object, *checkpoints: str) -> Path:
-    """A run's folder after `done` of `asked` epochs."""
+    """Make the folder of a run after `done` of `asked` epochs, with these empty checkpoints."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in checkpoints:
         (folder / name).touch()
@@ -23,47 +23,45 @@ def _run(folder: Path, done: int, asked: object, *checkpoints: str) -> Path:
     return folder
 
 
-def test_how_far_the_training_is_and_what_goes_on_with_it(tmp_path: Path) -> None:
+def test_the_warning_says_how_many_epochs_are_done_and_how_to_continue(tmp_path: Path) -> None:
     best = _run(tmp_path, 12, 30, BEST, LAST) / BEST
     assert unfinished(best) == (
         f"{best}: only 12 of 30 training epochs are done; continue with promise-train --resume"
     )
 
 
-def test_before_the_first_epochs_end_there_is_no_log(tmp_path: Path) -> None:
+def test_without_a_log_no_epoch_is_done(tmp_path: Path) -> None:
     _run(tmp_path, 0, 30, LAST)
     (tmp_path / "log.csv").unlink()
     assert ": only 0 of 30 training epochs are done;" in unfinished(tmp_path / LAST)
 
 
-def test_a_training_at_its_end_and_its_final_network_are_taken_without_a_word(
+def test_checkpoints_of_a_finished_training_give_no_warning(
     tmp_path: Path,
 ) -> None:
     _run(tmp_path, 30, 30, BEST, LAST, FINAL)
     assert [unfinished(tmp_path / name) for name in (BEST, LAST, FINAL)] == ["", "", ""]
 
 
-def test_a_training_that_is_to_go_on_is_told_by_what_is_asked_for_now(tmp_path: Path) -> None:
+def test_a_finished_training_with_more_epochs_asked_for_gives_a_warning(tmp_path: Path) -> None:
     _run(tmp_path, 30, 60, BEST, LAST)
     assert ": only 30 of 60 training epochs " in unfinished(tmp_path / BEST)
 
 
-def test_a_checkpoint_that_lies_alone_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_checkpoint_without_checkpoint_last_gives_no_warning(tmp_path: Path) -> None:
     _run(tmp_path, 12, 30, BEST, "copied.pt")
     assert unfinished(tmp_path / BEST) == unfinished(tmp_path / "copied.pt") == ""
 
 
 @pytest.mark.parametrize("asked", ["many", None])
-def test_a_folder_that_does_not_tell_keeps_nobody_from_predicting(
-    tmp_path: Path, asked: object
-) -> None:
+def test_an_unreadable_run_folder_gives_no_warning(tmp_path: Path, asked: object) -> None:
     _run(tmp_path, 12, asked, BEST, LAST)
     assert unfinished(tmp_path / BEST) == ""
     (tmp_path / "config.json").write_text("{")
     assert unfinished(tmp_path / BEST) == ""
 
 
-def test_promise_predict_names_the_fold_that_is_not_done_and_goes_on(
+def test_promise_predict_names_the_unfinished_fold_and_continues(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "workspace"

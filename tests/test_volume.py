@@ -1,4 +1,4 @@
-"""Scans are read in one axis order and masks come back on the scan's own grid, whatever its orientation."""
+"""Scans of any orientation are read in one axis order, and masks are written on the scan's own grid."""
 
 import itertools
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_a_voxel_keeps_its_place_in_the_world_when_axes_are_turned(tmp_path: Pat
         )
 
 
-def test_as_stored_leaves_the_axes_alone(tmp_path: Path) -> None:
+def test_as_stored_keeps_the_axes_of_the_file(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
     path = write_nifti(tmp_path / "scan.nii.gz", array, affine_of("PIR", (1, 2, 3), (0, 0, 0)))
     np.testing.assert_array_equal(read_volume(path, "as_stored").array, array)
@@ -81,7 +81,7 @@ def test_codes_of_sform_and_qform_are_kept(
     )
 
 
-def test_stored_scaling_reaches_the_intensities_and_not_the_mask(tmp_path: Path) -> None:
+def test_the_scaling_of_the_header_applies_to_the_scan_and_not_to_the_mask(tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.full((3, 3, 3), 10, np.int16), np.eye(4))
     image.header.set_slope_inter(2.0, -1024.0)
     nib.save(image, tmp_path / "scan.nii.gz")
@@ -109,7 +109,7 @@ def _truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_bad_file_is_refused_in_one_line(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     good = write_nifti(tmp_path / "good.nii.gz", rng.normal(size=(20, 20, 20)), np.eye(4))
     missing = tmp_path / "missing.nii.gz"
@@ -144,7 +144,7 @@ def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path: Path) -> None:
         read_label(write_nifti(tmp_path / "half.nii.gz", np.full((2, 2, 2), 0.5), np.eye(4)))
 
 
-def test_an_affine_without_volume_is_refused(tmp_path: Path) -> None:
+def test_an_affine_of_zero_volume_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "flat.nii.gz"
     image = nib.Nifti1Image(np.zeros((2, 2, 2), np.int16), np.eye(4))
     image.header.set_sform(np.diag([1, 1, 0, 1]), 1)
@@ -164,7 +164,7 @@ def test_case_ids_drop_suffix_and_channel(tmp_path: Path) -> None:
         find_volumes(tmp_path)
 
 
-def test_a_grid_tells_how_far_another_lies_apart() -> None:
+def test_the_distance_of_two_grids_is_that_of_their_corners() -> None:
     grid = Grid((11, 11, 11), np.eye(4))
     moved = np.eye(4)
     moved[0, 3] = 0.5
@@ -173,7 +173,7 @@ def test_a_grid_tells_how_far_another_lies_apart() -> None:
     assert grid.distance_mm(Grid((10, 11, 11), np.eye(4))) == float("inf")
 
 
-def test_a_grid_goes_to_the_world_and_back() -> None:
+def test_voxel_to_world_and_back_gives_the_same_voxel() -> None:
     grid = Grid((9, 9, 9), OBLIQUE @ affine_of("PIR", (0.7, 0.8, 2.5), (4.0, -5.0, 6.0)))
     ijk = np.random.default_rng(0).uniform(-5, 15, (20, 3))
     np.testing.assert_allclose(grid.ijk(grid.world(ijk)), ijk, atol=1e-9)
@@ -183,7 +183,7 @@ def test_a_grid_goes_to_the_world_and_back() -> None:
     assert not grid.contains((-0.51, 0, 0))
 
 
-def test_a_flipped_byte_in_a_packed_file_is_noticed(tmp_path: Path) -> None:
+def test_a_flipped_bit_in_a_compressed_file_is_noticed(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     path = write_nifti(
         tmp_path / "scan.nii.gz", rng.integers(0, 99, (20, 20, 20)).astype(np.int16), np.eye(4)
@@ -203,7 +203,7 @@ def test_a_flipped_byte_in_a_packed_file_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])])
-def test_colours_and_complex_numbers_are_no_intensities(tmp_path: Path, dtype) -> None:
+def test_colours_and_complex_numbers_are_refused(tmp_path: Path, dtype) -> None:
     path = write_nifti(tmp_path / "scan.nii.gz", np.zeros((3, 3, 3), dtype), np.eye(4))
     for read in (read_volume, read_label, read_grid):
         with pytest.raises(VolumeError, match="not one number per voxel; convert it"):
@@ -211,7 +211,9 @@ def test_colours_and_complex_numbers_are_no_intensities(tmp_path: Path, dtype) -
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan, 1e20])
-def test_a_label_of_odd_numbers_is_refused_without_a_warning(tmp_path: Path, value: float) -> None:
+def test_a_label_with_infinite_nan_or_huge_values_is_refused_without_a_warning(
+    tmp_path: Path, value: float
+) -> None:
     array = np.zeros((3, 3, 3), np.float32)
     array[1, 1, 1] = value
     with pytest.raises(
@@ -236,7 +238,7 @@ def test_a_file_without_a_name_is_no_case(tmp_path: Path) -> None:
 
 
 def test_a_label_is_turned_as_its_scan_was(tmp_path: Path) -> None:
-    """At 45 degrees a difference in the last digit decides which axis is which."""
+    """For a rotation of 45 degrees, a difference in the last digit decides which axis becomes which."""
     c = np.sqrt(0.5)
     affine = np.array([[c, -c, 0, 0], [c, c, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
     scan = read_volume(write_nifti(tmp_path / "scan.nii.gz", np.zeros((4, 5, 6), np.int16), affine))

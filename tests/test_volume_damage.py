@@ -1,4 +1,4 @@
-"""A damaged scan or label of any format is named in one line, with what was found and what to do."""
+"""A damaged scan or label of any format is refused in one line that says what was found and what to do."""
 
 import re
 from collections.abc import Callable
@@ -82,16 +82,14 @@ def _torn_slice(path: Path) -> None:
          " remove the file"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_dicom_folder_is_said_in_one_line(
-    tmp_path: Path, damage, message: str
-) -> None:
+def test_a_bad_dicom_folder_is_refused_in_one_line(tmp_path: Path, damage, message: str) -> None:
     damage(tmp_path / "scan")
     with pytest.raises(VolumeError) as caught:
         read_volume(tmp_path / "scan")
     assert str(caught.value) == f"{tmp_path / 'scan'}{message}"
 
 
-def test_a_folder_is_no_label(tmp_path: Path) -> None:
+def test_a_folder_as_label_is_refused(tmp_path: Path) -> None:
     folder = write_dicom(tmp_path / "case_1", ARRAY, AFFINE)
     with pytest.raises(
         VolumeError, match=r"a folder; a label is one file, such as case_1\.nii\.gz"
@@ -120,7 +118,7 @@ def _header(name: str, value: str) -> Callable[[Path], object]:
 
 
 def _picture(path: Path) -> None:
-    """In colour, as a screenshot is."""
+    """Replace the scan with a flat colour picture, such as a screenshot."""
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((5, 6, 3), np.uint8), isVector=True), str(path))
 
 
@@ -161,7 +159,7 @@ def _packed(path: Path) -> None:
          " again"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_nrrd_or_metaimage_is_said_in_one_line(
+def test_a_bad_nrrd_or_metaimage_is_refused_in_one_line(
     tmp_path: Path, name: str, damage, message: str
 ) -> None:
     path = write_itk(tmp_path / name, ARRAY, AFFINE)
@@ -194,8 +192,8 @@ def _patch(path: Path, offset: int, value: bytes) -> Path:
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0.0, "0"), (-0.8, "-0.8"), (np.nan, "nan")])
-def test_a_spacing_that_cannot_be_is_refused(tmp_path: Path, value: float, shown: str) -> None:
-    """nibabel itself takes 1 for 0 and drops the sign."""
+def test_an_impossible_spacing_is_refused(tmp_path: Path, value: float, shown: str) -> None:
+    """nibabel itself would read 0 as 1 and drop the sign."""
     path = write_nifti(tmp_path / "scan.nii", ARRAY, AFFINE)
     _patch(path, 80, np.float32(value).tobytes())  # pixdim[1]
     with pytest.raises(VolumeError) as caught:
@@ -205,7 +203,7 @@ def test_a_spacing_that_cannot_be_is_refused(tmp_path: Path, value: float, shown
     )
 
 
-def test_what_is_odd_about_a_header_is_noted(tmp_path: Path) -> None:
+def test_a_contradicting_spacing_and_a_missing_orientation_are_noted(tmp_path: Path) -> None:
     path = write_nifti(tmp_path / "scan.nii", ARRAY, AFFINE)
     _patch(path, 80, np.float32(1.4).tobytes())
     assert read_volume(path).notes == (

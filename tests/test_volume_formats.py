@@ -1,4 +1,4 @@
-"""The same scan gives the same array and affine in every format, and a damaged file is named in one line."""
+"""The same scan gives the same array and affine in every format."""
 
 from pathlib import Path
 
@@ -77,11 +77,11 @@ def test_each_slice_of_dicom_has_its_own_rescale_slope(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["scan.nii.gz", "scan.nrrd", "scan"])
 def test_sheared_axes_are_read_with_their_angle_and_kept(tmp_path: Path, name: str) -> None:
-    """A gantry tilted by 13.5 degrees: each slice lies 0.6 mm further along than the one 2.5 mm below."""
+    """The gantry is tilted by 13.5 degrees, so that each slice is shifted by 0.6 mm from the one 2.5 mm below it."""
     affine = AFFINE.copy()
     affine[1, 2] = 0.6
     path = tmp_path / name
-    if name == "scan.nrrd":  # SimpleITK writes no shear
+    if name == "scan.nrrd":  # SimpleITK cannot write sheared axes
         header = (
             "NRRD0004\ntype: short\ndimension: 3\nspace: right-anterior-superior\nsizes: 7 6 5\n"
             f"space directions: ({affine[0, 0]},0,0) (0,{affine[1, 1]},0) (0,0.6,2.5)\n"
@@ -103,12 +103,12 @@ def test_sheared_axes_are_read_with_their_angle_and_kept(tmp_path: Path, name: s
 
 
 def _back(scan, ijk: tuple) -> np.ndarray:
-    """The voxel of the array as it was written, homogeneous."""
+    """Return the voxel of the written array as (i, j, k, 1), from its voxel in the array that was read."""
     i, j, k = ijk
     return np.array([6 - i, 5 - j, k, 1]) if scan.grid.affine[0, 0] > 0 else np.array([i, j, k, 1])
 
 
-def test_files_beside_the_slices_are_ignored(tmp_path: Path) -> None:
+def test_other_files_next_to_the_slices_are_ignored(tmp_path: Path) -> None:
     folder = write_dicom(tmp_path / "scan", ARRAY, AFFINE)
     (folder / "README.txt").write_text("hello")
     (folder / "._IM0001.dcm").write_bytes(b"\0")
@@ -127,7 +127,7 @@ def test_scans_of_a_folder_are_found_in_every_format(tmp_path: Path) -> None:
     assert case_id(Path("1.2.840.dicom_0000")) == "1.2.840.dicom"
 
 
-def test_the_files_of_a_scan_are_known(tmp_path: Path) -> None:
+def test_the_files_that_belong_to_a_scan_are_listed(tmp_path: Path) -> None:
     assert volume_files(tmp_path / "none.nii.gz") == [tmp_path / "none.nii.gz"]
     scan = write_itk(tmp_path / "scan.mhd", ARRAY, AFFINE)
     assert volume_files(scan) == [scan, tmp_path / "scan.raw"]

@@ -1,4 +1,4 @@
-"""What is odd about a header and need not be mended is told."""
+"""Oddities of a header that need no correction are noted."""
 
 from pathlib import Path
 
@@ -24,13 +24,13 @@ def test_a_plain_header_needs_no_note(tmp_path: Path) -> None:
     assert _notes(tmp_path, unit="unknown") == ()
 
 
-def test_other_units_than_millimetres_are_told(tmp_path: Path) -> None:
+def test_other_units_than_millimetres_are_noted(tmp_path: Path) -> None:
     assert _notes(tmp_path, unit="micron") == (
         "the header's unit is micron, but its numbers are read as millimetres",
     )
 
 
-def test_a_qform_that_lies_elsewhere_is_told(tmp_path: Path) -> None:
+def test_a_qform_that_differs_from_the_sform_is_noted(tmp_path: Path) -> None:
     (note,) = _notes(tmp_path, qform=affine_of("RAS", (1, 1, 2), (5, 6, 7)))
     assert note.startswith("sform and qform differ by up to ")
     assert note.endswith(" mm; the sform is used, other programs may use the qform")

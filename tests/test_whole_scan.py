@@ -1,4 +1,4 @@
-"""Networks without clicks look at whole scans: in MONAI's windows and weights, and a click is refused."""
+"""Networks without clicks predict whole scans with MONAI's windows and weights, and refuse clicks."""
 
 import dataclasses
 import json
@@ -31,7 +31,7 @@ WINDOW = 32
 
 
 class Ramp(nn.Module):
-    """Logits that depend on the place within the window as well as on the image, so that windows disagree."""
+    """A network whose logits depend on the image and on the place within the window, so that windows disagree."""
 
     def forward(self, image: Tensor) -> Tensor:
         ramp = torch.linspace(-2, 2, image.shape[2])[:, None, None].expand(image.shape[2:])
@@ -44,7 +44,7 @@ def _predictor(body: nn.Module) -> Predictor:
     return Predictor(plan, (network,), torch.device("cpu"), (Path("stand-in"),), takes_clicks=False)
 
 
-def test_windows_and_weights_are_monais(tmp_path: Path) -> None:
+def test_windows_and_weights_equal_those_of_monai(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     image = rng.normal(50, 30, (80, WINDOW, WINDOW)).astype(np.float32)
     path = write_nifti(tmp_path / "scan.nii.gz", image, np.eye(4))
@@ -58,19 +58,19 @@ def test_windows_and_weights_are_monais(tmp_path: Path) -> None:
     expected = sliding_window_inference(
         normalised, WINDOW, 1, ask, overlap=0.5, mode="gaussian", sigma_scale=0.125
     )[0, 0].numpy()
-    # MONAI lifts weights below 1e-3, ours stay Gaussian: they differ where all are so small.
+    # MONAI raises weights below 1e-3 and ours stay Gaussian, so that only the middle is compared.
     middle = (slice(None), slice(12, 20), slice(12, 20))
     np.testing.assert_allclose(found[middle], expected[middle], atol=0.02)
-    # Without weights it would be something else.
+    # The comparison is strict enough: without weights the result differs.
     flat = sliding_window_inference(normalised, WINDOW, 1, ask, overlap=0.5)[0, 0].numpy()
     assert np.abs(flat[middle] - expected[middle]).max() > 0.1
 
 
 @pytest.mark.parametrize("shape", [(80, 40, WINDOW), (50, 20, 12)])
-def test_promise_train_finds_in_a_case_what_promise_predict_finds_in_its_scan(
+def test_promise_train_and_promise_predict_find_the_same_in_a_whole_scan(
     tmp_path: Path, shape: tuple[int, int, int]
 ) -> None:
-    """On a scan without air, whose grid is the plan's; the second one is smaller than a window."""
+    """The scans have no air and lie on the plan's grid already, and the second one is smaller than a window."""
     image = np.random.default_rng(0).normal(50, 30, shape).astype(np.float32)
     predictor = _predictor(Ramp())
     path = write_nifti(tmp_path / "scan.nii.gz", image, np.eye(4))
@@ -83,7 +83,7 @@ def test_promise_train_finds_in_a_case_what_promise_predict_finds_in_its_scan(
     assert (found != expected).mean() < 1e-3
 
 
-def test_a_click_on_such_a_network_is_refused(tmp_path: Path) -> None:
+def test_a_click_for_a_network_without_clicks_is_refused(tmp_path: Path) -> None:
     path = write_nifti(tmp_path / "scan.nii.gz", np.zeros((8, 8, 8), np.int16), np.eye(4))
     session = _predictor(Ramp()).open(read_volume(path))
     with pytest.raises(
@@ -94,7 +94,7 @@ def test_a_click_on_such_a_network_is_refused(tmp_path: Path) -> None:
 
 
 class Bright(nn.Module):
-    """Finds what is brighter than its normalised bias."""
+    """A network that marks voxels whose normalised intensity is above 0; its only weight is a bias of 0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class Bright(nn.Module):
 
 @pytest.fixture
 def whole(balls: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The workspace of balls, whose network outlines them and takes no clicks."""
+    """The workspace of balls with a network that outlines them and takes no clicks."""
     plan = Architecture(
         "bright", PlainConfig, lambda setting: PlainConfig(**setting.shared(8)), lambda _: Bright()
     )
@@ -125,7 +125,7 @@ def whole(balls: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("whole")
-def test_scans_alone_are_enough_and_masks_lie_where_the_balls_are() -> None:
+def test_scans_are_predicted_without_clicks_and_masks_lie_on_the_balls() -> None:
     done = predict("--report", "--save-prob")
     assert done.exit_code == 0, done.stderr
     assert "click" not in done.stderr
@@ -153,7 +153,7 @@ def test_scans_alone_are_enough_and_masks_lie_where_the_balls_are() -> None:
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("whole")
-def test_what_means_nothing_to_it_is_one_line_and_writes_nothing(
+def test_options_for_clicks_are_refused_in_one_line_and_nothing_is_written(
     arguments: list[str], message: str
 ) -> None:
     done = predict(*arguments)
@@ -163,7 +163,7 @@ def test_what_means_nothing_to_it_is_one_line_and_writes_nothing(
 
 
 @pytest.mark.usefixtures("balls")
-def test_promise_still_asks_for_clicks() -> None:
+def test_promise_without_clicks_asks_for_them() -> None:
     with pytest.raises(
         PromptError, match="no clicks: give a file with -p, a voxel with --point, or"
     ):

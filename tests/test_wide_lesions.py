@@ -1,4 +1,4 @@
-"""A lesion wider than the window is found whole by a network that is perfect in each window; the geometry is ours."""
+"""A lesion wider than the window is found whole if the network is perfect in each window."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tests.standins import PerfectWindow, StandIn, predictor_of
 
 
 def _scan(tmp_path: Path, lesion: np.ndarray, affine: np.ndarray, around: int = 0) -> Volume:
-    """A scan with 100 HU in the lesion."""
+    """Write and read a scan with 100 HU in the lesion and `around` elsewhere."""
     image = np.where(lesion, 100, around).astype(np.int16)
     return read_volume(write_nifti(tmp_path / "scan.nii", image, affine))
 
@@ -69,15 +69,15 @@ def test_a_long_lesion_is_followed_along_its_axis(tmp_path: Path) -> None:
     assert sorted(k for _, _, k in windows) == [0, 8, 20, 32, 44, 56, 68, 80, 92]
 
 
-def test_air_metal_and_the_scans_edge_end_a_lesion(tmp_path: Path) -> None:
+def test_a_lesion_is_not_followed_into_air_metal_or_beyond_the_scan(tmp_path: Path) -> None:
     lesion = np.zeros((40, 40, 60), bool)
-    lesion[:, 10:30, 20:40] = True  # reaches both edges along i
+    lesion[:, 10:30, 20:40] = True  # reaches both edges of the scan along i
     for around in (-1000, 3000):
         scan = _scan(tmp_path, lesion, np.eye(4), around)
         scan.array[:, 30:, :] = around
         _, windows = _follow(scan, predictor_of(40, PerfectWindow()), Click((20, 20, 30)))
         assert len(windows) == 1
-    # A network that is sure everywhere stops where tissue ends.
+    # Even a network that marks everything is not followed into air.
     everywhere = _Sure()
     scan = _scan(tmp_path, lesion, np.eye(4), -1000)
     _, windows = _follow(scan, predictor_of(20, everywhere), Click((20, 20, 30)))
@@ -93,7 +93,7 @@ class _Sure(StandIn):
         return torch.stack([zero, zero + 3], dim=1)
 
 
-def test_where_everything_is_lesion_the_search_ends_at_the_limit_and_says_so(
+def test_following_ends_at_the_limit_of_windows_and_says_so(
     tmp_path: Path,
 ) -> None:
     scan = _scan(tmp_path, np.ones((60, 60, 60), bool), np.eye(4))
@@ -112,18 +112,18 @@ def test_every_further_window_sees_something_new_until_the_scan_is_covered(tmp_p
         new[tuple(slice(max(0, a), a + 16) for a in window.origin)] = True
         assert (new & ~seen).any()
         seen |= new
-    assert seen.mean() > 0.99  # but for corners that less than 25 mm2 lead to
+    assert seen.mean() > 0.99  # not all, since a contact of less than 25 mm2 is not followed
     np.testing.assert_array_equal(found.mask, seen)
 
 
-def test_what_does_not_hang_together_with_the_click_is_not_followed(tmp_path: Path) -> None:
+def test_a_part_not_connected_to_the_click_is_not_followed(tmp_path: Path) -> None:
     lesion = np.zeros((60, 60, 60), bool)
     lesion[28:32, 28:32, 28:32] = True
-    lesion[34:60, 20:40, 20:40] = True  # another, which leaves the window
+    lesion[34:60, 20:40, 20:40] = True  # another lesion, which reaches beyond the window
     scan = _scan(tmp_path, lesion, np.eye(4))
 
     class Bright(PerfectWindow):
-        """Finds all that is bright, wherever the click is."""
+        """A stand-in for a network that marks all bright voxels, wherever the click is."""
 
         def forward(self, patch, clicks, labels):
             return super().forward(patch, clicks, labels * 0 - 1)
@@ -135,10 +135,10 @@ def test_what_does_not_hang_together_with_the_click_is_not_followed(tmp_path: Pa
     assert len(windows) > 1
 
 
-def test_beyond_the_clicked_window_only_what_hangs_together_counts(tmp_path: Path) -> None:
+def test_beyond_the_clicked_window_only_connected_parts_count(tmp_path: Path) -> None:
     lesion = np.zeros((30, 30, 80), bool)
     lesion[12:18, 12:18, 10:60] = True
-    lesion[2:5, 2:5, 50:53] = True  # seen by a further window only
+    lesion[2:5, 2:5, 50:53] = True  # only a further window sees it
 
     class Bright(PerfectWindow):
         def forward(self, patch, clicks, labels):
@@ -160,7 +160,7 @@ def test_a_click_that_only_a_further_window_sees_counts_as_seen(tmp_path: Path) 
         assert found.clicks_outside_window == unseen
 
 
-def test_clicks_further_apart_than_the_window_each_get_theirs(tmp_path: Path) -> None:
+def test_clicks_further_apart_than_the_window_each_get_a_window(tmp_path: Path) -> None:
     lesion = np.zeros((100, 40, 40), bool)
     lesion[8:13, 18:23, 18:23] = lesion[88:93, 18:23, 18:23] = True
     scan = _scan(tmp_path, lesion, np.eye(4))
@@ -172,7 +172,7 @@ def test_clicks_further_apart_than_the_window_each_get_theirs(tmp_path: Path) ->
     np.testing.assert_array_equal(found.mask, lesion)
 
 
-def test_without_a_click_the_whole_scan_is_looked_at_but_for_air(tmp_path: Path) -> None:
+def test_without_a_click_windows_cover_the_whole_scan_except_for_air(tmp_path: Path) -> None:
     lesion = np.zeros((70, 50, 90), bool)
     lesion[5:9, 5:9, 5:9] = lesion[60:66, 40:46, 80:86] = True
     scan = _scan(tmp_path, lesion, np.eye(4))
@@ -184,11 +184,11 @@ def test_without_a_click_the_whole_scan_is_looked_at_but_for_air(tmp_path: Path)
     assert all(
         0 <= start <= n - 24 for line, n in zip(starts, lesion.shape, strict=True) for start in line
     )
-    # Along k windows begin at 0, 11, 22, 33, 44, 55 and 66; those within the air are skipped.
+    # Along k windows begin at 0, 11, 22, 33, 44, 55 and 66, and those that lie in air are skipped.
     assert starts[2] == [0, 11, 55, 66]
 
 
-def test_a_scan_of_nothing_but_air_is_looked_at_in_one_window(tmp_path: Path) -> None:
+def test_a_scan_of_only_air_takes_one_window(tmp_path: Path) -> None:
     scan = _scan(tmp_path, np.zeros((70, 50, 30), bool), np.eye(4), around=-1000)
     found = predictor_of(24, PerfectWindow()).open(scan).slide()
     assert [window.origin for window in found.windows] == [(0, 0, 0)]

@@ -1,4 +1,4 @@
-"""Work is shared: within memory, over shards, beside other commands, and past a process that dies."""
+"""Jobs are shared among processes within the memory, among shards, with other commands, and despite dying processes."""
 
 import importlib
 import itertools
@@ -58,7 +58,7 @@ def test_results_come_in_the_order_of_the_jobs(workers: int) -> None:
     assert run_jobs(_square, [], workers, "x") == []
 
 
-def test_a_process_that_dies_takes_only_its_own_job_along(capsys) -> None:
+def test_a_process_that_dies_costs_only_its_own_job(capsys) -> None:
     items = [(1, ""), (2, "killed"), (3, ""), (4, "segfault"), (5, "memory"), (6, "")]
     jobs = [Job(item, f"case_{item[0]}", 3 * 10**9) for item in items]
     results = run_jobs(_die, jobs, 2, "x")
@@ -76,13 +76,13 @@ def test_a_process_that_dies_takes_only_its_own_job_along(capsys) -> None:
     )
 
 
-def test_a_job_whose_process_died_once_is_done_when_it_is_alone(tmp_path: Path) -> None:
+def test_a_job_whose_process_died_is_tried_again_alone(tmp_path: Path) -> None:
     items = [(1, ""), (2, str(tmp_path / "died")), (3, "")]
     assert run_jobs(_die_once, _jobs(items), 2, "x") == [1, 2, 3]
     assert (tmp_path / "died").exists()
 
 
-def test_in_this_process_want_of_memory_is_told_the_same_way() -> None:
+def test_running_out_of_memory_without_worker_processes_is_a_result_too() -> None:
     results = run_jobs(_die, _jobs([(1, "memory"), (2, "")]), 0, "x")
     assert isinstance(results[0], Death)
     assert results[1] == 2
@@ -94,15 +94,15 @@ def test_an_exception_in_a_process_ends_the_work_and_names_the_case() -> None:
     assert caught.value.__notes__ == ["while working on case (2, 'error')"]
 
 
-def test_jobs_that_do_not_fit_into_memory_together_are_done_one_after_the_other() -> None:
+def test_jobs_that_do_not_fit_into_memory_together_run_one_after_the_other() -> None:
     large = int(0.7 * free_memory())
     spans = sorted(run_jobs(_note_time, _jobs(["a", "b", "c"], peak=large), 3, "x"))
     assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(spans))
-    beyond = 100 * free_memory()  # one is always at work
+    beyond = 100 * free_memory()  # a single job runs even if it may not fit
     assert len(run_jobs(_note_time, _jobs(["a"], peak=beyond), 2, "x")) == 1
 
 
-def test_the_limit_of_a_control_group_counts(tmp_path: Path) -> None:
+def test_the_memory_limit_of_a_control_group_counts(tmp_path: Path) -> None:
     job = tmp_path / "mount" / "slurm" / "job"
     job.mkdir(parents=True)
     (tmp_path / "cgroup").write_text("0::/slurm/job\n")
@@ -116,7 +116,7 @@ def test_the_limit_of_a_control_group_counts(tmp_path: Path) -> None:
     assert usable_cores() >= 1
 
 
-def test_the_first_version_of_control_groups_is_read_too(tmp_path: Path) -> None:
+def test_memory_limits_of_control_groups_version_1_are_read(tmp_path: Path) -> None:
     job = tmp_path / "mount" / "memory" / "slurm"
     job.mkdir(parents=True)
     (tmp_path / "cgroup").write_text("7:cpu:/other\n6:memory:/slurm\n")
@@ -127,7 +127,7 @@ def test_the_first_version_of_control_groups_is_read_too(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("count", [1, 3, 16])
-def test_shards_share_nothing_and_hold_all(count: int) -> None:
+def test_shards_do_not_overlap_and_together_hold_all_items(count: int) -> None:
     items = list(range(11))
     shares = [Shard(number, count).share(items) for number in range(1, count + 1)]
     assert sorted(item for share in shares for item in share) == items
@@ -138,7 +138,7 @@ def test_shards_share_nothing_and_hold_all(count: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["0/16", "17/16", "3", "3/0", "a/b", "-1/4", "1/2/3", ""])
-def test_a_shard_that_is_none_is_refused(text: str) -> None:
+def test_an_impossible_shard_is_refused(text: str) -> None:
     assert read_shard("3/16") == Shard(3, 16)
     assert read_shard(None) == Shard(1, 1)
     with pytest.raises(PromiseError) as caught:
@@ -153,7 +153,7 @@ def _try_claim(path: str) -> bool | None:
         return held
 
 
-def test_what_one_process_works_on_another_leaves_alone(tmp_path: Path) -> None:
+def test_a_process_leaves_alone_what_another_has_claimed(tmp_path: Path) -> None:
     path = tmp_path / "locks" / "case_1"
     with claim(path) as held:
         assert held
@@ -161,7 +161,7 @@ def test_what_one_process_works_on_another_leaves_alone(tmp_path: Path) -> None:
     assert run_jobs(_try_claim, _jobs([str(path)]), 1, "x") == [True]
 
 
-def test_who_waits_for_a_lock_is_told_why(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_waiting_for_a_lock_prints_a_warning(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(importlib.import_module("promise_cli.disk.lock"), "PATIENCE", 0.05)
     path, order = tmp_path / "case_1", []
 
@@ -181,7 +181,7 @@ def test_who_waits_for_a_lock_is_told_why(tmp_path: Path, monkeypatch, capsys) -
     )
 
 
-def test_progress_is_written_into_a_file_now_and_then(monkeypatch, capsys) -> None:
+def test_progress_is_printed_at_intervals_where_there_is_no_terminal(monkeypatch, capsys) -> None:
     assert run_jobs(_square, _jobs([1, 2, 3]), 0, "squaring") == [1, 4, 9]
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("promise_cli.console.REPORT_SECONDS", 0.0)
@@ -192,7 +192,7 @@ def test_progress_is_written_into_a_file_now_and_then(monkeypatch, capsys) -> No
     ]
 
 
-def test_a_signal_that_falls_into_a_finaliser_still_ends_the_process_without_a_word() -> None:
+def test_sigterm_during_a_finaliser_still_ends_the_process_quietly() -> None:
     code = """
 import os, signal, time
 from promise_cli.jobs.pool import leave_on_sigterm

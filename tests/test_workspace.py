@@ -1,4 +1,4 @@
-"""What a command leaves out is the only thing that fits; else the error lists what fits and where it looked."""
+"""A name may be left out if only one thing fits; otherwise the error lists what fits and where it was searched."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def test_nnunets_names_and_the_raw_folder_are_searched_too(in_folder: Path) -> N
         assert Workspace(in_folder).find_raw_dataset(task).name == "Dataset012_Liver"
 
 
-def test_a_path_is_taken_as_it_is(in_folder: Path) -> None:
+def test_a_path_is_used_as_it_is(in_folder: Path) -> None:
     _folders(in_folder, "far/away/Task07_Pancreas")
     assert Workspace(in_folder / "else").find_raw_dataset("far/away/Task07_Pancreas") == Path(
         "far/away/Task07_Pancreas"
@@ -40,7 +40,7 @@ def test_a_path_is_taken_as_it_is(in_folder: Path) -> None:
         Workspace(in_folder).find_raw_dataset("far/none")
 
 
-def test_an_unknown_task_lists_what_is_there(in_folder: Path) -> None:
+def test_an_unknown_task_is_refused_with_the_existing_ones(in_folder: Path) -> None:
     _folders(in_folder, "Task07_Pancreas", "Task10_Colon")
     with pytest.raises(WorkspaceError) as caught:
         Workspace(in_folder).find_raw_dataset("Task08")
@@ -49,7 +49,7 @@ def test_an_unknown_task_lists_what_is_there(in_folder: Path) -> None:
     )
 
 
-def test_a_task_that_fits_twice_is_refused(in_folder: Path) -> None:
+def test_a_task_number_that_fits_two_datasets_is_refused(in_folder: Path) -> None:
     _folders(in_folder, "Task07_Pancreas", "Dataset007_Pancreas")
     with pytest.raises(
         WorkspaceError,
@@ -115,7 +115,7 @@ def test_folds_of_two_datasets_are_not_mixed(in_folder: Path) -> None:
         workspace.find_runs(None, ())
 
 
-def test_runs_of_several_networks_are_told_apart(in_folder: Path) -> None:
+def test_runs_of_several_networks_are_not_mixed(in_folder: Path) -> None:
     workspace = Workspace(in_folder)
     dataset = workspace.results / "Task07_Pancreas"
     for network in ("dynunet", "ux_net"):
@@ -129,10 +129,12 @@ def test_runs_of_several_networks_are_told_apart(in_folder: Path) -> None:
     assert workspace.find_runs(dataset / "ux_net", (0,)) == (best,)
     _folders(dataset, "fold_0", file="checkpoint_best.pt")
     own = dataset / "fold_0" / "checkpoint_best.pt"
-    assert workspace.find_runs(dataset, ()) == (own,)  # a dataset's own folds are ProMISe's
+    assert workspace.find_runs(dataset, ()) == (
+        own,
+    )  # folds directly below a dataset are ProMISe's
 
 
-def test_the_root_is_the_option_else_the_variable_else_here(
+def test_the_root_is_the_option_or_the_variable_or_the_current_folder(
     in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert open_workspace(None).root == Path()

@@ -1,11 +1,14 @@
-"""What corrections cost a training step on the CPU, and what is saved by encoding the image once for all answers.
+"""Measure what corrections cost a training step on the CPU, and what is saved by encoding the image only once.
 
     python -m tests.benchmarks.corrections [EDGE] [ENCODER ...]
 
-Prints a line of JSON for each encoder: seconds of a step of ProMISe's default on two patches, as medians of five steps
-of each way by turns: without corrections; with three whose answers are asked of an image that is encoded for them
-without gradients, before the step encodes it once more; with three of the image as the step encodes it; and the same
-where the first answer has a share in the loss.
+Prints one line of JSON for each encoder, with the seconds of a training step of ProMISe's default on two patches.
+Four kinds of step alternate, and each time is the median of five steps:
+
+* `none`: no corrections.
+* `encoded_twice`: three corrections. The image is encoded for them without gradients, and the step encodes it again.
+* `encoded_once`: three corrections, drawn from the same encoded image that the step uses.
+* `first_answer_too`: as `encoded_once`, and the first answer also counts in the loss.
 """
 
 import json
@@ -75,7 +78,7 @@ def measure(encoder: str, edge: int) -> dict[str, Any]:
         "first_answer_too": (plain, TURNS, 0.5),
     }
     for way in ways.values():
-        step(*way)  # the kernels are chosen at the first call
+        step(*way)  # a warm-up: torch chooses its kernels at the first call
     taken = {name: [step(*way)] for name, way in ways.items()}
     for _ in range(ROUNDS - 1):
         for name, way in ways.items():

@@ -1,9 +1,10 @@
-"""What leaving autocast does to a depth-wise convolution that a CPU trains.
+"""Measure what it gains on the CPU that our depth-wise convolution leaves autocast during training.
 
     python -m tests.benchmarks.depthwise
 
-Prints a line of JSON for each size: seconds of a forward and backward pass of torch's convolution and of ours, both
-under autocast in bf16, as the medians of five passes of each by turns, and the ratio of the two.
+Prints one line of JSON for each size: the seconds of a forward and backward pass of torch's convolution and of ours,
+and their ratio. Both run under autocast in bf16, which ours leaves for fp32. Passes of the two alternate, and each time
+is the median of five passes.
 """
 
 import json
@@ -16,7 +17,7 @@ PAIRS = 5
 
 @dataclass(frozen=True)
 class Size:
-    """Of a convolution."""
+    """Size of one depth-wise convolution: batch, channels, edge of the volume in tokens and edge of the kernel."""
 
     where: str
     batch: int
@@ -54,7 +55,7 @@ def measure(size: Size) -> dict[str, object]:
         out.backward(torch.ones_like(out))
         return time.monotonic() - began
 
-    train(torchs), train(ours)  # the kernels are chosen at the first call
+    train(torchs), train(ours)  # a warm-up: torch chooses its kernels at the first call
     taken = [(train(torchs), train(ours)) for _ in range(PAIRS)]
     bf16, fp32 = (statistics.median(one) for one in zip(*taken, strict=True))
     return {

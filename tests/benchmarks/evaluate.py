@@ -1,11 +1,13 @@
-"""Time of the whole promise-evaluate against the mere reading of the files.
+"""Compare the time of a whole promise-evaluate with the time that reading the files alone takes.
 
     python -m tests.benchmarks.evaluate [CASES]
 
-writes CASES (default 57, a test fold of MSD's pancreas) pairs of label and mask of 512 x 512 x 100 voxels into a
-temporary folder and prints JSON: seconds to read all files (`read_label` in one process), seconds of the command in one
-process, with and without report.html, and with as many processes as cores. The files are read once before, so that all
-find them in the system's cache. There are eight different pairs, each under several names.
+Writes pairs of label and mask of 512 x 512 x 100 voxels into a temporary folder. CASES is their number (default 57, the
+size of a test fold of MSD's pancreas). Only eight pairs differ, and each is stored under several names.
+
+Prints JSON with the seconds to read all files (`read_label` in one process), and the seconds of the command in one
+process, with and without report.html, and in as many processes as there are cores. All files are read once beforehand,
+so that every measurement finds them in the system's cache.
 """
 
 import json
@@ -25,7 +27,7 @@ from tests.benchmarks.nsd import SPACING, blob
 
 
 def write_pairs(folder: Path, cases: int) -> None:
-    """Eight different pairs of an organ with a tumour in it, each under several names."""
+    """Write label and mask of an organ with a tumour for each case: eight different pairs, and links to them."""
     affine = np.diag([*SPACING, 1.0])
     for name in ("masks", "labels"):
         (folder / name).mkdir()
@@ -42,7 +44,7 @@ def write_pairs(folder: Path, cases: int) -> None:
 
 
 def timed(work: Callable[[], object]) -> dict[str, float]:
-    """Seconds by the clock, and of processor time with that of child processes."""
+    """Return the wall time of the work in seconds, and its processor time with that of child processes."""
     wall, processor = time.perf_counter(), sum(os.times()[:4])
     work()
     return {
@@ -52,7 +54,7 @@ def timed(work: Callable[[], object]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Measure, and print the times as JSON."""
     cases = int(sys.argv[1]) if len(sys.argv) > 1 else 57
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,10 +1,10 @@
-"""Our forward and training step beside the plain form, in one process: ratios as JSON.
+"""Compare the speed and memory of our network with its plain form, for a forward pass or a training step.
 
     python -m tests.benchmarks.network [--preset paper] [--device cpu|cuda] [--train] [--repeats N]
 
-The plain form materialises the upsampled volume, every attention logit and the decoder's joined
-features (`tests/test_model/plain_network.py`). Runs alternate, so that a busy machine slows both. Times
-are of the wall and, on the CPU, of the processor; memory is the peak beyond what was held before.
+The plain form (`tests/test_model/plain_network.py`) materialises the upsampled volume, every attention logit and the
+decoder's joined features. Both run in one process by turns, so that a busy machine slows both. Prints JSON with wall
+and processor times, the peak memory beyond what was held before, and their ratios.
 """
 
 import argparse
@@ -28,7 +28,7 @@ Call = Callable[[], Tensor]
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the figures as JSON."""
     options = _options()
     torch.manual_seed(0)
     device = torch.device(options.device)
@@ -99,7 +99,10 @@ def _recomputed(model: ProMISe, call: Call) -> Call:
 
 
 def _measure(call: Call, device: torch.device, rows: list[dict[str, float]]) -> Tensor:
-    """Run once, append seconds and GiB; the first GPU run of each is a warm-up that the report drops."""
+    """Run `call` once, append its seconds and peak GiB to `rows`, and return its result in float32.
+
+    The first run of each call is a warm-up, which the report leaves out where there are several runs.
+    """
     before = _start_memory(device)
     wall, processor = time.perf_counter(), time.process_time()
     result = call().float()
@@ -120,8 +123,8 @@ def _start_memory(device: torch.device) -> int:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is free goes back, or the peak would miss it
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from what is resident
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # memory kept after free would hide some of the peak
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak to the current resident size
     return _peak_memory(device)
 
 

@@ -1,9 +1,10 @@
-"""What each network costs: parameters, operations of a patch, and memory and time of one training step on the CPU.
+"""Measure what each network costs: parameters, operations per patch, and memory and time of a training step on the CPU.
 
     python -m tests.benchmarks.networks [EDGE] [NAME ...]
 
-Prints a line of JSON for each network. A step is forward, loss and backward on one patch, and AdamW; each runs in a
-process of its own, whose largest resident size counts, less that before the network was built.
+Prints one line of JSON for each network. A step is forward, loss and backward on one patch, and a step of AdamW. Each
+network runs in a process of its own. Its memory is the peak resident size of that process minus the peak before the
+network was built.
 """
 
 import json

@@ -1,11 +1,11 @@
-"""Time and memory of Dice + NSD against surface-distance from PyPI, on 512 x 512 x 100 voxels.
+"""Compare time and memory of our Dice and NSD with surface-distance from PyPI, on masks of 512 x 512 x 100 voxels.
 
     .venv/bin/python tests/benchmarks/nsd.py [ROUNDS]
 
-installs surface-distance 0.1 into a temporary folder, mends there what numpy 2 and scipy no longer
-have, and prints JSON. Both are timed in turn in one process, by the wall and by the processor (ours
-reads large masks with two threads), the best of ROUNDS (default 5); only the ratios are worth
-quoting. Memory is what numpy allocates above the two masks.
+Installs surface-distance 0.1 into a temporary folder, and replaces there the names that numpy 2 and scipy no longer
+have. Both are timed by turns in one process, in wall and in processor time, since ours reads large masks with two
+threads. The best of ROUNDS (default 5) counts. Prints JSON, of which only the ratios are worth quoting. Memory is the
+peak of what numpy allocates besides the two masks.
 """
 
 import importlib
@@ -30,7 +30,7 @@ TOLERANCE_MM = 5.0
 
 
 def install_reference(folder: str) -> Any:
-    """surface-distance 0.1 as a module that runs with the installed numpy and scipy."""
+    """Install surface-distance 0.1 into `folder`, adapt it to the installed numpy and scipy, and return its module."""
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder]
     subprocess.run([*pip, "surface-distance==0.1"], check=True, stdout=sys.stderr)
     source = Path(folder, "surface_distance", "metrics.py")
@@ -44,7 +44,7 @@ def install_reference(folder: str) -> Any:
 
 
 def blob(centre: tuple[int, int, int], radius_mm: float, seed: int) -> np.ndarray:
-    """A lumpy ball, (I, J, K) of bool in Fortran order as nibabel gives it."""
+    """Return a lumpy ball around the voxel `centre`, (I, J, K) of bool in Fortran order, as nibabel reads arrays."""
     rng = np.random.default_rng(seed)
     lumps = ndimage.zoom(rng.normal(size=(16, 16, 12)), np.divide(SHAPE, (16, 16, 12)), order=1)
     axes = [(np.arange(n) - c) * s for n, c, s in zip(SHAPE, centre, SPACING, strict=True)]
@@ -53,7 +53,7 @@ def blob(centre: tuple[int, int, int], radius_mm: float, seed: int) -> np.ndarra
 
 
 def make_pairs() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Prediction and reference by name."""
+    """Return the measured pairs of prediction and reference by name."""
     tumour = blob((200, 300, 50), 15, 0), blob((203, 301, 51), 15, 1)
     far = tumour[0] | blob((380, 200, 70), 6, 2)
     organ = blob((256, 256, 50), 49, 3), blob((258, 252, 50), 49, 4)
@@ -69,7 +69,7 @@ def make_pairs() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def run_reference(
     module: Any, prediction: np.ndarray, reference: np.ndarray
 ) -> tuple[float, float]:
-    """Dice and NSD by surface-distance."""
+    """Return Dice and NSD as surface-distance computes them."""
     distances = module.compute_surface_distances(reference, prediction, SPACING)
     return (
         module.compute_dice_coefficient(reference, prediction),
@@ -78,7 +78,7 @@ def run_reference(
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
-    """Milliseconds by the wall and by the processor, and the result."""
+    """Return the work's wall and processor time in milliseconds, and its result."""
     wall, processor = time.perf_counter(), time.process_time()
     result = work()
     return (
@@ -89,7 +89,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
 
 
 def peak_mb(work: Callable[[], Any]) -> float:
-    """What the work allocates at its peak."""
+    """Return the most memory that the work holds at a time, in MB."""
     tracemalloc.start()
     work()
     peak = tracemalloc.get_traced_memory()[1]
@@ -100,7 +100,7 @@ def peak_mb(work: Callable[[], Any]) -> float:
 def measure(
     module: Any, prediction: np.ndarray, reference: np.ndarray, rounds: int
 ) -> dict[str, float]:
-    """One row of the answer."""
+    """Return the scores, times, memory and ratios of one pair."""
 
     def ours() -> Scores:
         return score_masks(prediction, reference, SPACING, (TOLERANCE_MM,))
@@ -129,7 +129,7 @@ def measure(
 
 
 def main() -> None:
-    """Print the figures for all pairs."""
+    """Measure all pairs, and print the figures as JSON."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     with tempfile.TemporaryDirectory() as folder:
         module = install_reference(folder)

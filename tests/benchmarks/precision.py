@@ -1,10 +1,12 @@
-"""What bf16 does to a training step on the CPU, of ProMISe by encoder and of the networks beside it.
+"""Measure what bf16 gains in a training step on the CPU, for ProMISe with each encoder and for the other networks.
 
     python -m tests.benchmarks.precision [EDGE] [NAME ...]
 
-A name is that of a network, or `promise:ENCODER` for ProMISe's default with another encoder, frozen but for its norms;
-without names, the networks beside ProMISe. Prints a line of JSON for each network and size: seconds of a step on two
-patches in fp32 and in bf16, as the medians of five steps of each by turns, and the ratio of the two.
+NAME is a network, or `promise:ENCODER` for ProMISe's default with that encoder, which is frozen except for its norms.
+Without names, all networks other than ProMISe are measured.
+
+Prints one line of JSON for each network and size: the seconds of a step on two patches in fp32 and in bf16, and their
+ratio. Steps of the two alternate, and each time is the median of five steps.
 """
 
 import dataclasses
@@ -61,7 +63,7 @@ def measure(name: str, edge: int, *, small: bool) -> dict[str, Any]:
         optimizer.step()
         return time.monotonic() - began
 
-    step("fp32"), step("bf16")  # the kernels are chosen at the first call
+    step("fp32"), step("bf16")  # a warm-up: torch chooses its kernels at the first call
     taken = [(step("fp32"), step("bf16")) for _ in range(PAIRS)]
     fp32, bf16 = (statistics.median(one) for one in zip(*taken, strict=True))
     return {

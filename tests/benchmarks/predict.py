@@ -1,11 +1,13 @@
-"""Seconds per case of promise-predict by stage, and its peak memory, with a large network of random weights.
+"""Measure the seconds per case and stage of promise-predict and its peak memory, with a network of random weights.
 
     python -m tests.benchmarks.predict DATASET [--cases N] [--preset paper] [--device cpu] [--tta]
 
-DATASET is a folder in MSD layout. Each case gets one click, in the middle of its label's voxels in index order, and one
-window, since masks of random weights would be followed everywhere. Prints JSON: of every case its shape and the seconds
-of reading, resampling both ways, the network and writing with reading back; all of it beside the network as a share of
-the sum; the peak memory of the process; and what a second click costs in a window that a first one encoded.
+DATASET is a folder in MSD layout. Each case gets one click, on the middle one of its label's voxels in index order. It
+gets one window, since a mask from random weights would be followed everywhere.
+
+Prints JSON: for every case its shape and the seconds of reading, of resampling both ways, of the network, and of
+writing and reading back; the share of the time that is not the network's; the peak memory of the process; and the
+seconds of a first click and of a second click in the same window.
 """
 
 import argparse
@@ -34,9 +36,9 @@ from promise_cli.session.predictor import Predictor
 
 
 def main() -> None:
-    """Measure and print."""
+    """Predict the cases, and print the figures as JSON."""
     options = _options()
-    mute()  # standard output is for the JSON
+    mute()  # standard output is only for the JSON
     labels = sorted((options.dataset / "labelsTr").glob("[!.]*.nii.gz"))[: options.cases]
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -97,7 +99,7 @@ def _options() -> argparse.Namespace:
 
 
 def _checkpoint(root: Path, name: str) -> Path:
-    """A checkpoint of random weights with the paper's plan for CT."""
+    """Write a checkpoint of random weights with the paper's plan for CT, and return its path."""
     torch.manual_seed(0)
     model_config, train_config = preset(name)
     plan = Plan(
@@ -134,7 +136,7 @@ def _checkpoint(root: Path, name: str) -> Path:
 def _two_clicks(
     checkpoint: Path, scan: Path, voxel: tuple[int, int, int], options: argparse.Namespace
 ) -> list[dict[str, float]]:
-    """Wall and processor seconds of two clicks a voxel apart."""
+    """Return the wall and processor seconds of a click, and of a second one that is one voxel away."""
     session = Predictor.load(checkpoint, options.device).open(scan, max_windows=1)
     found = []
     for step in range(2):

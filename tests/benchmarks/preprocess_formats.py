@@ -1,12 +1,14 @@
-"""Random 128^3 patches of preprocessed cases: plain memory-mapped arrays against blosc2 and zarr.
+"""Compare formats for reading random 128^3 patches of preprocessed cases: memory-mapped .npy files, blosc2 and zarr.
 
     .venv/bin/python tests/benchmarks/preprocess_formats.py [DATASET] [ENVIRONMENT]
 
-ENVIRONMENT is a virtual environment with the packages below; made in a temporary folder where it is left out. The
-dataset is preprocessed first; its images (float16) and targets (uint8) are then kept in every format, in chunks of
-64^3 where there are chunks, with one thread. A read opens a random case and copies one patch of image and target, as
-training does. Prints JSON: bytes on disk; patches a second with the files in the system's cache; and with the cache
-emptied of them before each read, with how many MB the disk gave for a patch.
+ENVIRONMENT is a virtual environment with the packages below. Without it, one is made in a temporary folder.
+
+The dataset is preprocessed first. Its images (float16) and targets (uint8) are then stored in every format, in chunks
+of 64^3 where the format has chunks. A read opens a random case and copies one patch of image and target, as training
+does, with one thread. Prints JSON for each format: the MB on disk; the patches per second while the files are in the
+system's cache; the patches per second when they are removed from the cache before each read; and the MB that the
+disk then delivers per patch.
 """
 
 import json
@@ -29,11 +31,11 @@ PACKAGES = ("numpy==2.4.6", "blosc2==4.14.1", "zarr==3.1.6")
 PATCH, CHUNK = 128, 64
 READS = 60
 Format = tuple[Callable[[Path, NDArray[Any]], None], Callable[[Path], Any]]
-"""How an array is written, and how it is opened."""
+"""A format: the function that writes an array to a path, and the function that opens it."""
 
 
 def formats() -> dict[str, Format]:
-    """Those that are compared."""
+    """Return the formats that are compared, by name."""
     import blosc2
     import zarr
 
@@ -64,7 +66,7 @@ def formats() -> dict[str, Format]:
 
 
 def forget(folder: Path) -> None:
-    """Take a folder's files out of the system's cache."""
+    """Remove a folder's files from the system's cache."""
     for path in folder.rglob("*"):
         if path.is_file():
             file = os.open(path, os.O_RDONLY)
@@ -74,18 +76,18 @@ def forget(folder: Path) -> None:
 
 
 def read_bytes() -> int:
-    """What this process has had from the disk so far."""
+    """Return how many bytes this process has received from the disk so far."""
     counts = Path("/proc/self/io").read_text(encoding="utf-8")
     return int(counts.split("read_bytes: ")[1].split()[0])
 
 
 def crop(array: Any, start: tuple[int, ...]) -> NDArray[Any]:
-    """A patch, copied; of a smaller case all that it has."""
+    """Return a copy of the patch that begins at `start`. It is smaller where the case ends before the patch does."""
     return np.array(array[tuple(slice(first, first + PATCH) for first in start)])
 
 
 def measure(name: str, form: Format, cases: list[Path], folder: Path) -> dict[str, float]:
-    """One row."""
+    """Store the cases in one format, read patches from them, and return the figures of the format."""
     write, open_array = form
     suffix = {"npy": "npy", "zarr": "zarr"}.get(name, "b2nd")
     places = {case: folder / case.name for case in cases}
@@ -105,7 +107,7 @@ def measure(name: str, form: Format, cases: list[Path], folder: Path) -> dict[st
         return time.perf_counter() - begin
 
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    for case in cases:  # into the cache
+    for case in cases:  # puts the files into the system's cache
         for path in places[case].rglob("*"):
             if path.is_file():
                 path.read_bytes()
@@ -123,7 +125,7 @@ def measure(name: str, form: Format, cases: list[Path], folder: Path) -> dict[st
 
 
 def serve(folder: Path) -> None:
-    """In the environment that has the libraries."""
+    """Measure all formats, and print the figures. This runs in the environment that has the libraries."""
     cases = sorted(folder.glob("preprocessed/*/cases/*"))
     rows = {}
     for name, form in formats().items():
@@ -136,7 +138,7 @@ def serve(folder: Path) -> None:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Preprocess the dataset, and measure the formats in a process that has their libraries."""
     dataset = sys.argv[1] if len(sys.argv) > 1 else "../shared/data/Task90_SoftTissueSarcoma"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

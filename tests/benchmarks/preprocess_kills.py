@@ -2,8 +2,9 @@
 
     .venv/bin/python tests/benchmarks/preprocess_kills.py [DATASET] [KILLS]
 
-Each of five rounds begins with nothing, is killed KILLS / 5 times (default 50 in all) with all its processes, and then
-runs to its end. Prints JSON: where each kill found the command, and how many rounds left the same bytes.
+Each of five rounds begins in an empty folder. The command is killed with all its processes KILLS / 5 times (KILLS is 50
+by default), and then runs to its end. Prints JSON: how far the command had come at each kill, and how many rounds left
+the same bytes as the undisturbed run.
 """
 
 import hashlib
@@ -24,14 +25,14 @@ ROUNDS = 5
 
 
 def start(dataset: str, root: Path) -> subprocess.Popen[bytes]:
-    """Begin the command in a process group of its own."""
+    """Start the command in a process group of its own, so that a signal reaches its workers too."""
     line = [COMMAND, dataset, "--root", str(root), "--workers", "2"]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(line, stdout=quiet, stderr=quiet, start_new_session=True)
 
 
 def digest(root: Path) -> str:
-    """One hash of the names and bytes of all that lies under preprocessed/, hidden files too."""
+    """Return one hash of the names and bytes of all files under preprocessed/, hidden ones too."""
     whole = hashlib.sha256()
     for path in sorted((root / "preprocessed").rglob("*")):
         whole.update(path.relative_to(root).as_posix().encode())
@@ -41,7 +42,7 @@ def digest(root: Path) -> str:
 
 
 def stage(root: Path) -> str:
-    """How far the command had come."""
+    """Return in words how far the killed command had come."""
     if not (root / ".preprocessing").exists():
         return "before the first case was read"
     if not list((root / "preprocessed").glob("*/plans.json")):
@@ -51,7 +52,7 @@ def stage(root: Path) -> str:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Run all rounds, and print the figures as JSON."""
     dataset = sys.argv[1] if len(sys.argv) > 1 else "../shared/data/Task90_SoftTissueSarcoma"
     kills = int(sys.argv[2]) if len(sys.argv) > 2 else 50
     rng, stages, equal = random.Random(0), Counter[str](), 0

@@ -1,16 +1,20 @@
-"""Time and memory of preprocessing a case against nnU-Net v2's, on the same cases, in one run.
+"""Compare time and memory of our preprocessing with those of nnU-Net v2, on the same cases in one run.
 
     .venv/bin/python tests/benchmarks/preprocess_nnunet.py [DATASET] [ENVIRONMENT]
 
-ENVIRONMENT is a virtual environment for nnU-Net; made in a temporary folder, with the versions below from the package
-index, where it is left out. DATASET is an MSD folder of NIfTI scans with one channel.
+DATASET is an MSD folder of NIfTI scans with one channel. ENVIRONMENT is a virtual environment for nnU-Net. Without it,
+one is made in a temporary folder, with the versions below from the package index.
 
-Each tool has one process with one thread; case by case they are asked in turn. nnU-Net works through its Python API:
-its dataset is planned with its default planner and a target spacing of 1 mm, so that both bring the scans to the same
-voxels; a case's fingerprint is `DatasetFingerprintExtractor.analyze_case` and its preprocessing
-`DefaultPreprocessor.run_case_save` for 3d_fullres, with its cubic splines and, as ours, with linear interpolation.
-Ours are `Measurements.measure`, which also hashes and verifies, and `preprocess_case`. Prints JSON: processor seconds a
-case, peak memory of the process (VmHWM) at its largest case, and what of it came on top of the idle process.
+Each tool runs in one process with one thread, and the tools take each case by turns. nnU-Net works through its Python
+API. Its dataset is planned with the default planner and a target spacing of 1 mm, so that both tools resample the scans
+to the same spacing. The measured functions are:
+
+* nnU-Net: `DatasetFingerprintExtractor.analyze_case` for a case's fingerprint, and `DefaultPreprocessor.run_case_save`
+  for 3d_fullres, once with its cubic splines and once with linear interpolation, which ours uses too.
+* Ours: `Measurements.measure`, which also hashes and verifies the files, and `preprocess_case`.
+
+Prints JSON: processor seconds per case, the peak memory of the process (VmHWM) over all cases, and by how much the peak
+exceeds the memory of the idle process.
 """
 
 import contextlib
@@ -30,22 +34,25 @@ from typing import Any
 PACKAGES = ("torch==2.13.0", "nnunetv2==2.8.1")
 STEPS = ("fingerprint", "preprocess")
 Case = tuple[str, str, str]
-"""Case id, image, label."""
+"""A case: its id, and the paths of its image and of its label."""
 
 
 def peak_mb() -> float:
-    """Peak memory of this process since `forget_peak`."""
+    """Return the peak memory of this process in MB since the last `forget_peak`."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def forget_peak() -> None:
-    """Begin the peak anew."""
+    """Reset the peak memory of this process to its current memory."""
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def serve(steps: dict[str, Callable[[Case], object]]) -> None:
-    """Answer cases on standard input with figures on standard output, which nothing else may write to."""
+    """Read cases from standard input and answer each with its figures on standard output.
+
+    What other code writes to standard output goes to standard error instead.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     forget_peak()
@@ -65,7 +72,7 @@ def serve(steps: dict[str, Callable[[Case], object]]) -> None:
 
 
 def serve_ours(folder: Path, dataset: Path) -> None:
-    """One process of promise-preprocess; its plan was made before."""
+    """Serve cases as promise-preprocess does; its plan exists already."""
     from promise_cli.dataset.case import preprocess_case
     from promise_cli.dataset.fingerprint import Measurements
     from promise_cli.dataset.folder import CaseFiles, read_dataset
@@ -90,7 +97,7 @@ def serve_ours(folder: Path, dataset: Path) -> None:
 
 
 def serve_nnunet(folder: Path, order: int) -> None:
-    """One process of nnU-Net, with splines of this order for images; its dataset is planned here first."""
+    """Plan nnU-Net's dataset, and then serve cases as nnU-Net does, with splines of this order for images."""
     import torch
 
     torch.set_num_threads(1)
@@ -110,7 +117,7 @@ def serve_nnunet(folder: Path, order: int) -> None:
     plans["configurations"]["3d_fullres"]["resampling_fn_data_kwargs"]["order"] = order
     manager = PlansManager(plans)
     configuration = manager.get_configuration("3d_fullres")
-    raw = Path(os.environ["nnUNet_raw"], "Dataset090_Bench")  # noqa: SIM112  nnU-Net's own name
+    raw = Path(os.environ["nnUNet_raw"], "Dataset090_Bench")  # noqa: SIM112  nnU-Net names it so
     description = json.loads((raw / "dataset.json").read_text(encoding="utf-8"))
     reader = manager.image_reader_writer_class
     preprocessor, number = DefaultPreprocessor(verbose=False), itertools.count()
@@ -119,14 +126,14 @@ def serve_nnunet(folder: Path, order: int) -> None:
         DatasetFingerprintExtractor.analyze_case([case[1]], case[2], reader)
 
     def preprocess(case: Case) -> None:
-        output = str(folder / f"{case[0]}_{next(number)}")  # it refuses to write a file twice
+        output = str(folder / f"{case[0]}_{next(number)}")  # nnU-Net refuses to overwrite a file
         preprocessor.run_case_save(output, [case[1]], case[2], manager, configuration, description)
 
     serve({"fingerprint": fingerprint, "preprocess": preprocess})
 
 
 def convert(dataset: Path, raw: Path, cases: list[Case]) -> None:
-    """The dataset as nnU-Net wants it."""
+    """Write the dataset in nnU-Net's layout into `raw`, with links to the scans and labels."""
     folder = raw / "Dataset090_Bench"
     for part in ("imagesTr", "labelsTr"):
         (folder / part).mkdir(parents=True)
@@ -145,7 +152,7 @@ def convert(dataset: Path, raw: Path, cases: list[Case]) -> None:
 
 @contextlib.contextmanager
 def worker(python: Path, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that serves."""
+    """Start a process that serves cases with one thread, and end it afterwards."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLOSC_NTHREADS")
     single = dict.fromkeys((*names, "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1")
     process = subprocess.Popen(
@@ -163,7 +170,7 @@ def worker(python: Path, *arguments: str, **environment: str) -> Iterator[subpro
 
 
 def ask(process: subprocess.Popen[str], case: Case) -> dict[str, float]:
-    """One case's figures."""
+    """Let the process work on one case, and return its figures."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(json.dumps(case) + "\n")
@@ -173,7 +180,7 @@ def ask(process: subprocess.Popen[str], case: Case) -> dict[str, float]:
 
 
 def summarise(rows: list[dict[str, float]]) -> dict[str, Any]:
-    """Of one tool."""
+    """Return the mean seconds and the peak memory of one tool over its cases."""
     seconds = {name: statistics.mean(row[f"{name}_s"] for row in rows) for name in STEPS}
     peak = max(max(row[f"{name}_mb"] for name in STEPS) for row in rows)
     summary = {f"{name}_s": round(value, 3) for name, value in seconds.items()}
@@ -186,7 +193,7 @@ def summarise(rows: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def compare(ours: list[dict[str, float]], theirs: list[dict[str, float]]) -> dict[str, float]:
-    """How many times as much they take; of the cases, the least such ratio beside that of the means."""
+    """Return the ratios of their time and memory to ours, and the smallest ratio of the time of a single case."""
     a, b = summarise(ours), summarise(theirs)
     names = ("preprocess_s", "both_s", "peak_mb", "peak_above_idle_mb")
     ratios = {name: round(b[name] / a[name], 1) for name in names}
@@ -196,7 +203,7 @@ def compare(ours: list[dict[str, float]], theirs: list[dict[str, float]]) -> dic
 
 
 def install(folder: Path) -> Path:
-    """nnU-Net in an environment of its own."""
+    """Make a virtual environment in `folder`, install nnU-Net in it, and return the folder."""
     venv.create(folder, with_pip=True)
     pip = [str(folder / "bin" / "pip"), "install", "-q", *PACKAGES]
     subprocess.run(pip, check=True, stdout=sys.stderr)
@@ -204,7 +211,7 @@ def install(folder: Path) -> Path:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Measure both tools, and print the figures as JSON."""
     dataset = Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/data/Task90_SoftTissueSarcoma")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -231,7 +238,7 @@ def main() -> None:
                 processes[name] = stack.enter_context(worker(python, *line, **places))
                 rows[name].append(
                     ask(processes[name], cases[0])
-                )  # planned before the next one plans
+                )  # waits until this process has planned, before the next one plans
             for case in cases:
                 for name, process in processes.items():
                     rows[name].append(ask(process, case))

@@ -1,9 +1,10 @@
-"""Bringing one scan to 1 mm, clipped, normalised and in float16: ours against SimpleITK's filter and NumPy.
+"""Compare our resampling of a scan to 1 mm, with clipping, normalising and float16, with SimpleITK's filter and NumPy.
 
     .venv/bin/python tests/benchmarks/preprocess_resample.py [ROUNDS]
 
-A scan of 512 x 512 x 100 voxels of 0.7 x 0.7 x 2.5 mm, int16, as nibabel gives it; both with one thread, in turn.
-Prints JSON: processor seconds of the best of ROUNDS (default 5), peak memory beyond the scan, the largest difference.
+The scan has 512 x 512 x 100 voxels of 0.7 x 0.7 x 2.5 mm, in int16 and in the memory layout that nibabel gives. Both
+run by turns with one thread. Prints JSON: the processor seconds of the best of ROUNDS (default 5), the peak memory
+besides the scan, and the largest difference of the results.
 """
 
 import json
@@ -30,7 +31,7 @@ LOW, HIGH, MEAN, STD = -100.0, 200.0, 50.0, 60.0
 
 
 def make_scan() -> Volume:
-    """Noise on a CT's grid."""
+    """Return a scan of noise on the grid of a CT."""
     array = np.random.default_rng(0).integers(-1000, 1000, (512, 512, 100), dtype=np.int16)
     grid = Grid((512, 512, 100), np.diag([0.7, 0.7, 2.5, 1.0]))
     axes = np.array([[0, 1], [1, 1], [2, 1]], dtype=np.float64)
@@ -38,7 +39,7 @@ def make_scan() -> Volume:
 
 
 def ours(scan: Volume) -> NDArray[Any]:
-    """As preprocessing does it."""
+    """Return the scan as our preprocessing stores it."""
     numbers = Normalisation(scheme="dataset", low=LOW, high=HIGH, mean=MEAN, std=STD)
     plan = Plan(
         dataset="x",
@@ -54,7 +55,7 @@ def ours(scan: Volume) -> NDArray[Any]:
 
 
 def theirs(scan: Volume) -> NDArray[Any]:
-    """The same with SimpleITK's linear filter."""
+    """Return the same as `ours`, resampled with SimpleITK's linear filter."""
     shape = target_grid(scan.grid, (1.0, 1.0, 1.0)).shape
     step = np.array(scan.grid.shape) / np.array(shape)
     filtered = sitk.Resample(
@@ -76,13 +77,13 @@ def theirs(scan: Volume) -> NDArray[Any]:
 
 
 def peak_bytes() -> int:
-    """Of this process since it was last asked to forget."""
+    """Return the peak memory of this process since the peak was last reset."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def peak_mb(work: Callable[[Volume], NDArray[Any]]) -> float:
-    """Beyond the scan; in a process of its own."""
+    """Return the peak memory of the work in MB besides the scan; called in a process of its own."""
     scan = make_scan()
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     before = peak_bytes()
@@ -91,7 +92,7 @@ def peak_mb(work: Callable[[Volume], NDArray[Any]]) -> float:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Measure both, and print the figures as JSON."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     scan, best, results = make_scan(), dict.fromkeys(("ours", "simpleitk"), np.inf), {}

@@ -1,9 +1,10 @@
-"""How many training samples a core delivers: patches of 128^3, augmented and clicked, as JSON.
+"""Measure how many training samples per second one core delivers: patches of 128^3 voxels, augmented and with clicks.
 
-    python -m tests.benchmarks.samples [--patch 128] [--samples 60]
+    python -m tests.benchmarks.samples [--patch 128] [--samples 60] [--profile]
 
-Cases of 320^3 voxels are written into a temporary folder. Times are of one process: per stage (cutting the patch,
-rotation and zoom, flips and shift, clicks), and whole, by the wall and by the processor.
+Cases of 320^3 voxels are written into a temporary folder, and one process with one thread cuts samples from them.
+Prints JSON with samples per second of wall and of processor time. With --profile, the functions that take most of the
+time are listed on standard error.
 """
 
 import argparse
@@ -25,7 +26,7 @@ CASES, EDGE = 3, 320
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patch", type=int, default=128)
     parser.add_argument("--samples", type=int, default=60)
@@ -37,7 +38,7 @@ def main() -> None:
         for number, case in enumerate(ids):
             _write(Path(folder) / case, np.random.default_rng(number))
         samples = TrainingSamples(Path(folder), ids, options.patch, TrainConfig(), 0, 60.0)
-        samples[0]  # imports
+        samples[0]  # a warm-up, which imports what samples need
         with cProfile.Profile() as profile:
             wall, processor = time.perf_counter(), time.process_time()
             for index in range(1, options.samples + 1):

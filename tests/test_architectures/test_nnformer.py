@@ -1,4 +1,4 @@
-"""nnFormer piece by piece: attention in volumes, shifted ones, and between decoder and encoder, in plain forms."""
+"""The parts of nnFormer equal plain forms: attention within volumes, shifted volumes, and decoder to encoder."""
 
 import itertools
 
@@ -17,14 +17,14 @@ PLACES = list(itertools.product(range(GRID), repeat=3))
 
 
 def _meet(a: tuple[int, ...], b: tuple[int, ...], shift: int) -> bool:
-    """Whether two tokens share a volume: shifted ones begin at `shift`, and what is left at both ends stays apart."""
+    """Whether two tokens share a volume. Volumes begin at `shift`; the rests at both ends of an axis stay separate."""
     return all(
         ((p - shift) // WINDOW) == ((q - shift) // WINDOW) for p, q in zip(a, b, strict=True)
     )
 
 
 def _plain(attention: VolumeAttention, queries: Tensor, source: Tensor, shift: int) -> Tensor:
-    """Token by token, head by head; `(I, J, K, C)`."""
+    """Compute attention token by token and head by head, from and to `(I, J, K, C)`."""
     head = WIDTH // HEADS
     projected = source @ attention.project_in.weight.T + attention.project_in.bias
     if attention.between:
@@ -74,7 +74,7 @@ def test_a_block_is_plain_attention_within_volumes(shifted: bool, between: bool)
 
 
 @torch.no_grad()
-def test_an_unshifted_volume_hears_nothing_of_the_others_and_a_shifted_one_does() -> None:
+def test_attention_stays_within_a_volume_and_a_shift_connects_neighbours() -> None:
     torch.manual_seed(0)
     tokens = torch.randn(1, GRID, GRID, GRID, WIDTH)
     changed = tokens.clone()
@@ -85,11 +85,11 @@ def test_an_unshifted_volume_hears_nothing_of_the_others_and_a_shifted_one_does(
         assert bool(apart[1, 1, 1] > 1e-6) == hears
         assert (
             apart[0, 0, 0] < 1e-6
-        )  # the far end of the axis, which a shifted volume only wraps round to
+        )  # at the other end of the axis: rolling must not let it into the same volume
 
 
 @torch.no_grad()
-def test_halving_follows_a_gelu_and_a_norm_and_doubling_a_norm() -> None:
+def test_down_is_gelu_norm_and_convolution_and_up_is_norm_and_convolution() -> None:
     torch.manual_seed(0)
     tokens = torch.randn(2, 4, 4, 4, WIDTH)
     for step, before in ((Down(WIDTH), torch.nn.functional.gelu), (Up(WIDTH), lambda same: same)):
@@ -108,7 +108,7 @@ def test_tokens_are_embedded_halved_and_doubled_by_convolutions() -> None:
     assert Up(8)(tokens).shape == (2, 8, 8, 8, 4)
 
 
-def test_the_upper_levels_are_local_and_the_lower_ones_see_all() -> None:
+def test_upper_levels_attend_within_volumes_and_lower_ones_to_all_tokens() -> None:
     assert NNFormerConfig(patch_size=128).windows() == (4, 4, 8, 4)
     model = build_network(
         "nnformer",
@@ -123,6 +123,6 @@ def test_the_upper_levels_are_local_and_the_lower_ones_see_all() -> None:
         [(4, False, False), (4, True, False)],
         [(4, False, False), (4, True, False)],
         [(2, False, False), (2, True, False)],
-    ]  # of 16, 8, 4 and 2 tokens: where a volume is the whole patch, there is nothing to shift
+    ]  # the levels have 16, 8, 4 and 2 tokens along an edge
     firsts = [level[0].attention.between for level in model.body.decoder]
     assert firsts == [True, True, True]

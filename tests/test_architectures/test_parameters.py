@@ -1,4 +1,4 @@
-"""Full-size networks have as many parameters as their papers, or MONAI, say."""
+"""Full-size networks have as many parameters as their papers or MONAI state."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ def _setting(edge: int = 96, **changes) -> Setting:
 
 
 def _millions(name: str, config) -> float:
-    with torch.device("meta" if name != "swin_unetr" else "cpu"):  # MONAI's reads numbers
+    with torch.device("meta" if name != "swin_unetr" else "cpu"):  # MONAI's reads values
         model = build_network(name, config)
     return sum(parameter.numel() for parameter in model.parameters()) / 1e6
 
@@ -34,7 +34,9 @@ def _millions(name: str, config) -> float:
     ("name", "edge", "millions"),
     [("dynunet", 128, 31.2), ("swin_unetr", 96, 62.2), ("ux_net", 96, 53.0), ("nnformer", 96, 149.3)],
 )  # fmt: skip
-def test_the_count_is_the_published_one(name: str, edge: int, millions: float) -> None:
+def test_the_number_of_parameters_is_the_published_one(
+    name: str, edge: int, millions: float
+) -> None:
     assert round(_millions(name, plan_network(name, _setting(edge))), 1) == millions
 
 
@@ -50,7 +52,7 @@ def test_segresnet_has_monais_default_at_eight_filters_and_the_papers_blocks() -
 
 
 @pytest.mark.parametrize("name", RIVALS)
-def test_a_config_survives_the_way_to_json(name: str) -> None:
+def test_a_config_is_read_back_from_json_unchanged(name: str) -> None:
     config = plan_network(name, _setting(50, clicks_as_channel=True, small=True))
     assert record_from_json(config_type(name), record_to_json(config), name) == config
     assert config.in_channels == 3
@@ -58,7 +60,7 @@ def test_a_config_survives_the_way_to_json(name: str) -> None:
 
 @pytest.mark.parametrize("name", RIVALS)
 def test_every_parameter_of_a_small_network_is_trained(name: str) -> None:
-    """One that got no gradient would halt a training on several devices."""
+    """A parameter without a gradient would stop a training on several devices."""
     config = plan_network(name, _setting(32, small=True))
     torch.manual_seed(0)
     model = build_network(name, config)
@@ -73,7 +75,9 @@ def test_every_parameter_of_a_small_network_is_trained(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "part"), [("ux_net", "depthwise"), ("nnformer", "attention"), ("swin_unetr", "attn")]
 )
-def test_activations_are_computed_twice_and_change_nothing(name: str, part: str) -> None:
+def test_checkpointed_activations_are_computed_twice_and_change_no_gradient(
+    name: str, part: str
+) -> None:
     config = plan_network(name, _setting(32, small=True))
     torch.manual_seed(0)
     model = build_network(name, config)
@@ -100,13 +104,13 @@ def test_activations_are_computed_twice_and_change_nothing(name: str, part: str)
 def test_operations_are_those_of_the_convolutions() -> None:
     config = plan_network("segresnet", _setting(16, small=True))
     narrow = count_operations("segresnet", config)
-    # Twice the channels everywhere: four times the work, but for the image's and the logits' one and two channels.
+    # Twice the channels are four times the work, but only twice in the first and last layer: image and logits stay.
     wide = count_operations("segresnet", replace(config, init_filters=16))
     first_and_last = 2 * 16**3 * (27 * 1 * 8 + 8 * 2)
     assert wide == 4 * (narrow - first_and_last) + 2 * first_and_last
 
 
-def test_counting_leaves_the_random_numbers_where_they_were() -> None:
+def test_counting_operations_draws_no_random_numbers() -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
@@ -114,7 +118,7 @@ def test_counting_leaves_the_random_numbers_where_they_were() -> None:
     assert torch.equal(torch.rand(2), expected)
 
 
-def test_an_unknown_network_lists_the_known() -> None:
+def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         PlanError, match=f"--network vnet: unknown; use one of {', '.join(NETWORKS)}"
     ):

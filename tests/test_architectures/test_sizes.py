@@ -1,4 +1,4 @@
-"""Sizes that a network cannot have are refused by name; those that are planned can be built."""
+"""Sizes that a network cannot have are refused with the field's name, and planned sizes can be built."""
 
 from dataclasses import replace
 
@@ -34,9 +34,11 @@ SMALL = Setting(patch_size=48, spacing=(1.0, 1.0, 1.0), small=True)
         ("swin_unetr", {"window_size": 0}, "window_size must be at least 1, found 0"),
     ],
 )  # fmt: skip
-def test_a_size_that_cannot_be_is_named(network: str, changes: dict, message: str) -> None:
+def test_an_impossible_size_is_refused_with_its_field(
+    network: str, changes: dict, message: str
+) -> None:
     config = plan_network(network, SMALL)
-    with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is looked at below
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is checked below
         replace(config, **changes)
     assert message in str(caught.value)
 
@@ -52,7 +54,7 @@ def test_every_planned_patch_is_one_that_the_network_takes(network: str, edge: i
 
 @pytest.mark.parametrize("network", RIVALS)
 def test_the_smallest_patch_of_a_small_network_can_be_trained(network: str) -> None:
-    """Norms need more than one voxel at the bottom."""
+    """Norms need more than one voxel at the lowest level during training."""
     config = plan_network(network, replace(SMALL, patch_size=8))
     config = replace(config, patch_size=config.least)
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""nnU-Net's rules for strides and kernels, on examples worked by hand."""
+"""nnU-Net's rules for strides and kernels, on examples that were worked out by hand."""
 
 from pathlib import Path
 
@@ -20,11 +20,11 @@ def test_a_cube_of_128_is_halved_five_times_to_four() -> None:
     assert plan.multiple == (32, 32, 32)
 
 
-def test_thick_slices_are_neither_crossed_nor_halved_until_voxels_are_alike() -> None:
-    """1 x 1 x 5 mm, 256 x 256 x 32: in plane 2, 4 mm; then 4 x 4 x 5, which is within a factor 2."""
+def test_thick_slices_get_flat_kernels_and_strides_until_voxels_are_nearly_cubes() -> None:
+    """Voxels of 1 x 1 x 5 mm become 2 x 2 x 5 and then 4 x 4 x 5 mm, whose edges differ by less than a factor of 2."""
     plan = plan_unet((256, 256, 32), (1.0, 1.0, 5.0))
     flat_kernel, flat_stride = (3, 3, 1), (2, 2, 1)
-    # 256 > 128 > 64 in plane alone; then together 32/16, 16/8, 8/4; at last 8 -> 4 in plane alone.
+    # In plane only to 128 and 64; then all axes to 32/16, 16/8 and 8/4; at last in plane only to 4.
     assert plan.strides == (ONE, flat_stride, flat_stride, TWO, TWO, TWO, flat_stride)
     assert plan.kernels == (flat_kernel, flat_kernel, THREE, THREE, THREE, THREE, THREE)
     assert plan.multiple == (64, 64, 8)
@@ -38,7 +38,7 @@ def test_a_spacing_of_exactly_twice_the_finest_counts_as_coarse() -> None:
 
 
 def test_a_size_that_is_odd_is_rounded_up_on_the_way_down() -> None:
-    """50 > 25 > 13 > 7: three times, so the patch must be a multiple of 8."""
+    """An edge of 50 is halved three times, to 25, 13 and 7, so the patch must be a multiple of 8."""
     plan = plan_unet((50, 50, 50), (1, 1, 1))
     assert plan.strides == (ONE, TWO, TWO, TWO)
     assert plan.multiple == (8, 8, 8)
@@ -46,11 +46,11 @@ def test_a_size_that_is_odd_is_rounded_up_on_the_way_down() -> None:
 
 @pytest.mark.parametrize(("edge", "stages"), [(11, 1), (12, 2), (16, 2), (24, 3)])
 def test_a_single_axis_is_halved_only_from_twelve_on(edge: int, stages: int) -> None:
-    """The others are too short to be halved at all."""
+    """The other two axes, of 4 voxels, are too short to be halved at all."""
     assert len(plan_unet((edge, 4, 4), (1, 1, 1)).strides) == stages
 
 
-def test_what_is_too_small_has_one_stage() -> None:
+def test_a_patch_that_is_too_small_to_be_halved_has_one_stage() -> None:
     plan = plan_unet((7, 7, 7), (1, 1, 1))
     assert (plan.strides, plan.kernels, plan.multiple) == ((ONE,), (THREE,), ONE)
 

@@ -1,4 +1,4 @@
-"""3D UX-Net piece by piece, against plain forms."""
+"""The parts of 3D UX-Net equal plain forms of their formulas."""
 
 import torch
 
@@ -7,7 +7,7 @@ from promise_cli.network.rivals.ux_net import UXBlock, UXEncoder, UXNetConfig
 
 
 def _depthwise(features: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """Each channel with its own kernel: a sum of 7^3 shifted copies."""
+    """Convolve each channel with its own kernel, as a sum of shifted copies."""
     edge = weight.shape[-1]
     size = features.shape[2:]
     padded = torch.nn.functional.pad(features, [edge // 2] * 6)
@@ -37,7 +37,7 @@ def test_a_block_is_a_depthwise_convolution_and_a_scaling_of_each_channel() -> N
     expected = features.clone()
     for channel in range(3):
         total = block.narrow.bias[channel].expand(normed[:, 0].shape).clone()
-        for part in range(4):  # four of its own, and none of the others'
+        for part in range(4):  # each channel has four hidden channels of its own
             row = 4 * channel + part
             wide = block.widen.weight[row].item() * normed[:, channel] + block.widen.bias[row]
             total += block.narrow.weight[channel, part].item() * torch.nn.functional.gelu(wide)

@@ -1,4 +1,4 @@
-"""One click written in every format and coordinate system, as the tools write it."""
+"""Write one click in every format and coordinate system, as the tools write it."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,11 @@ LPS = np.array([-1.0, -1.0, 1.0])
 
 
 def write_everywhere(folder: Path, ijk: NDArray, affine: NDArray) -> dict[Path, str | None]:
-    """Files that mean voxel `ijk` of a scan with this affine, and the `--space` that each needs."""
+    """Write a click on voxel `ijk` of a scan with this affine in every format.
+
+    Returns:
+        The `--space` that each written file needs; None where the file itself says it.
+    """
     ras = affine[:3, :3] @ ijk + affine[:3, 3]
     places = {"voxel": ijk, "voxel_zyx": ijk[::-1], "LPS": ras * LPS, "RAS": ras}
     files: dict[Path, str | None] = {}

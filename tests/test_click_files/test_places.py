@@ -21,7 +21,7 @@ VOXEL = (2, 3, 7)
 
 
 def _oblique(number: int) -> np.ndarray:
-    """Ten rotations and odd spacings; the first is none."""
+    """Return the affine of a random rotation with this seed; 0 gives the identity."""
     affine = np.eye(4)
     if number:
         affine[:3, :3] = Rotation.random(random_state=number).as_matrix()
@@ -32,7 +32,7 @@ def _oblique(number: int) -> np.ndarray:
 def test_a_click_means_one_voxel_in_every_format_space_and_affine(
     tmp_path: Path, axes: str
 ) -> None:
-    """48 orientations by one straight and ten oblique affines by 27 files."""
+    """Each of the 48 orientations is tested with one straight and ten oblique affines, and 27 files for each."""
     for oblique in range(11):
         affine = _oblique(oblique) @ affine_of(axes, (0.7, 0.8, 2.5), (-101.25, 33.5, 7.125))
         stored = Grid(SHAPE, affine)
@@ -49,7 +49,7 @@ def test_a_click_means_one_voxel_in_every_format_space_and_affine(
 
 @pytest.mark.parametrize("axes", ALL_AXES)
 def test_every_space_finds_the_bright_voxel_of_a_file(tmp_path: Path, axes: str) -> None:
-    """Through the file's header, the turned array and the network's grid; the millimetres come from the header too."""
+    """The click passes through the file's header, the turned array and the network's grid."""
     array = np.zeros(SHAPE, np.int16)
     array[VOXEL] = 100
     affine = _oblique(1 + ALL_AXES.index(axes) % 10) @ affine_of(axes, (1.0, 1.0, 1.0), (4, 5, 6))
@@ -61,7 +61,7 @@ def test_every_space_finds_the_bright_voxel_of_a_file(tmp_path: Path, axes: str)
         assert scan.array[tuple(ijk)] == 100
 
 
-def test_a_click_outside_is_told_where_the_other_conventions_put_it() -> None:
+def test_a_click_outside_is_refused_with_its_place_in_the_other_conventions() -> None:
     affine = np.diag([-0.8, -0.8, 2.5, 1.0])
     affine[:3, 3] = (200.0, 200.0, -150.0)
     stored = Grid((512, 512, 110), affine)
@@ -81,11 +81,11 @@ def test_a_click_outside_is_told_where_the_other_conventions_put_it() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e300])
 @pytest.mark.parametrize("space", ["voxel", "LPS"])
-def test_what_is_no_place_lies_outside(value: float, space: str) -> None:
+def test_infinite_huge_and_nan_coordinates_lie_outside_the_scan(value: float, space: str) -> None:
     assert nearest_voxel((value, 0, 0), space, Grid(SHAPE, np.eye(4))) is None
 
 
-def test_rounded_millimetres_between_two_voxels_go_to_the_upper_one_like_exact_ones() -> None:
+def test_rounded_mm_halfway_between_two_voxels_go_to_the_upper_one_like_exact_ones() -> None:
     stored = Grid(SHAPE, affine_of("LPS", (0.7, 0.8, 2.5), (3.3, 2.2, 1.1)))
     place = point_of((2.5, 3.5, 4.5), "LPS", stored)
     assert nearest_voxel(np.round(place, 6), "LPS", stored) == (3, 4, 5)

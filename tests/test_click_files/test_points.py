@@ -1,4 +1,4 @@
-"""Our own JSON in both forms, what it refuses, and that the JSON Schema says the same."""
+"""Our own JSON is read in both forms, mistakes are refused, and the JSON Schema accepts the same files."""
 
 import copy
 import importlib.resources
@@ -83,7 +83,7 @@ def test_a_case_may_refer_to_a_file_of_another_tool(tmp_path: Path) -> None:
     assert "cannot hold the clicks of one case; use .mrk.json" in gathered.broken["b"]
 
 
-def test_the_option_says_what_the_file_leaves_open_and_contradicts_nothing(tmp_path: Path) -> None:
+def test_the_space_option_completes_a_file_and_must_not_contradict_it(tmp_path: Path) -> None:
     path = _write(tmp_path, {"a": [1, 2, 3]})
     assert read_prompts(path, space="LPS") == {"a": (Click((1, 2, 3), space="LPS"),)}
     with pytest.raises(PromptError, match="says space voxel, --space says RAS; leave out --space"):
@@ -118,7 +118,7 @@ def test_the_option_says_what_the_file_leaves_open_and_contradicts_nothing(tmp_p
         (("cases", "a", "points"), [[1, 2, 1e300]], r"of three numbers, found \[1, 2, 1e\+300\]"),
     ],
 )
-def test_a_mistake_in_the_full_form_is_one_line(
+def test_a_mistake_in_the_full_form_is_reported_in_one_line(
     tmp_path: Path, place: tuple[Any, ...], value: object, message: str
 ) -> None:
     content = copy.deepcopy(FULL)
@@ -133,7 +133,7 @@ def test_a_mistake_in_the_full_form_is_one_line(
         fastjsonschema.compile(SCHEMA)(content)
 
 
-def test_one_mistaken_case_spoils_no_other(tmp_path: Path) -> None:
+def test_every_mistaken_case_of_a_file_is_recorded(tmp_path: Path) -> None:
     gathered = gather_prompts(_write(tmp_path, {"a": [1, 2, 3], "b": [1, 2], "a.nii": [4, 5, 6]}))
     assert gathered.clicks == {}
     assert set(gathered.broken) == {"a", "b"}
@@ -152,14 +152,14 @@ KEYS = (
 
 
 def _places(node: Any) -> list[Any]:
-    """All lists and objects of a document."""
+    """Return all lists and objects of a document, from the outside to the inside."""
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     inner = [place for child in children for place in _places(child)]
     return [node, *inner] if isinstance(node, dict | list) else inner
 
 
 def change_at_random(content: Any, rng: random.Random) -> None:
-    """Put, change, take out or append something anywhere."""
+    """Add, change, remove or append a random value at a random place of a document."""
     place = rng.choice(_places(content))
     value = copy.deepcopy(rng.choice(VALUES))
     if isinstance(place, list):
@@ -199,7 +199,7 @@ def test_the_schema_accepts_what_the_parser_accepts_and_nothing_else(tmp_path: P
     assert min(counts.values()) > 300, counts
 
 
-def test_the_examples_of_the_documentation_are_what_they_say(tmp_path: Path) -> None:
+def test_the_examples_of_the_documentation_are_read_as_they_claim(tmp_path: Path) -> None:
     page = Path(__file__).parents[2] / "docs" / "prompt-file.md"
     blocks: list[str] = []
     for line in page.read_text(encoding="utf-8").splitlines():
@@ -215,7 +215,7 @@ def test_the_examples_of_the_documentation_are_what_they_say(tmp_path: Path) -> 
     (tmp_path / "full.json").write_text(full)
     gathered = gather_prompts(tmp_path / "full.json")
     assert list(gathered.clicks) == ["pancreas_290", "pancreas_321", "colon_008"]
-    assert list(gathered.broken) == ["pancreas_330"]  # whose file is not here
+    assert list(gathered.broken) == ["pancreas_330"]  # its own click file does not exist
     (tmp_path / "table.csv").write_text(table)
     assert read_prompts(tmp_path / "table.csv") == {
         "pancreas_290": (Click((256, 301, 42)),),

@@ -1,4 +1,4 @@
-"""Which scan a click file belongs to, folders of them, and files that are none."""
+"""Click files are matched with their scans, folders of them are read, and other files are refused."""
 
 import json
 import shutil
@@ -50,7 +50,7 @@ def test_a_folder_may_mix_formats(tmp_path: Path) -> None:
     }
 
 
-def test_in_a_folder_a_damaged_file_spoils_its_own_case_alone(tmp_path: Path) -> None:
+def test_a_damaged_file_in_a_folder_costs_only_its_own_case(tmp_path: Path) -> None:
     shutil.copy(FILES / "slicer_5.fcsv", tmp_path / "a.fcsv")
     shutil.copy(FILES / "slicer_5.fcsv", tmp_path / "twice.fcsv")
     shutil.copy(FILES / "mitk.mps", tmp_path / "twice.mps")
@@ -88,7 +88,7 @@ def test_in_a_folder_a_damaged_file_spoils_its_own_case_alone(tmp_path: Path) ->
         ("p.csv", b'case,i,j,k\na,1,2,"' + b"x" * 200_000, "not readable as a table"),
     ],
 )
-def test_what_is_no_click_file_is_one_line(
+def test_a_file_that_is_no_click_file_is_refused_in_one_line(
     tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
     path = tmp_path / name
@@ -107,7 +107,7 @@ def test_an_empty_folder_and_a_missing_file_are_named(tmp_path: Path) -> None:
         read_prompts(tmp_path / "none.fcsv")
 
 
-def test_a_byte_order_mark_is_no_part_of_a_case(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "p.json"
     path.write_bytes(b'\xef\xbb\xbf{"a": [1, 2, 3]}')
     assert read_prompts(path) == {"a": (Click((1, 2, 3)),)}

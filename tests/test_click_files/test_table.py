@@ -1,4 +1,4 @@
-"""Tables of clicks: the names of the columns say what the numbers mean, and nothing is guessed."""
+"""The column names of a table of clicks say what the numbers mean, and nothing is guessed."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def test_a_table_without_cases_belongs_to_the_scan_of_its_name(tmp_path: Path) -
         _read(tmp_path, "i,j,k\n1,2,3\n", scans=("b", "c"))
 
 
-def test_one_damaged_row_spoils_its_case_alone(tmp_path: Path) -> None:
+def test_a_damaged_row_costs_only_its_own_case(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("case,i,j,k\na,1,2,3\nb,1,,3\nb,1,2,3\nc,7,8,9\n")
     gathered = gather_prompts(path)
@@ -92,7 +92,9 @@ def test_one_damaged_row_spoils_its_case_alone(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_table_of_clicks_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+def test_a_table_that_is_no_table_of_clicks_is_refused_in_one_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
     with pytest.raises(PromptError) as caught:
         _read(tmp_path, text)
     assert message in str(caught.value)

@@ -23,7 +23,7 @@ def test_slicers_points_are_lps_and_those_never_set_are_left_out(name: str) -> N
     assert _rounded(clicks) == [(LPS[0], FOREGROUND, "LPS"), (LPS[1], BACKGROUND, "LPS")]
 
 
-def test_slicer_before_4_11_counts_ras() -> None:
+def test_files_of_slicer_before_4_11_are_in_ras() -> None:
     (clicks,) = read_prompts(FILES / "slicer_4_10.fcsv").values()
     assert _rounded(clicks) == [
         ((12.4, -88.1, -310.0), FOREGROUND, "RAS"),
@@ -31,7 +31,7 @@ def test_slicer_before_4_11_counts_ras() -> None:
     ]
 
 
-def test_slicer_3_names_no_coordinate_system_and_is_asked() -> None:
+def test_files_of_slicer_3_name_no_coordinate_system_and_need_the_option() -> None:
     with pytest.raises(
         PromptError,
         match="no line '# CoordinateSystem = LPS' says how it counts; give --space LPS or RAS",
@@ -63,7 +63,7 @@ def test_mitks_oldest_files_have_no_time_steps(tmp_path: Path) -> None:
     assert [click.point for click in clicks] == list(LPS)
 
 
-def test_naparis_axes_need_a_word_about_their_order() -> None:
+def test_naparis_axes_need_a_space_that_says_their_order() -> None:
     with pytest.raises(
         PromptError,
         match="row 2: nothing says what axis-0, axis-1, axis-2 count; add a column 'space' or give --space",
@@ -93,7 +93,7 @@ def test_a_file_that_says_its_coordinate_system_is_not_overruled(name: str) -> N
         (('"defined"', '"preview"'), "holds no point that was set; place one on the target"),
     ],
 )
-def test_a_damaged_file_of_slicer_is_one_line(
+def test_a_damaged_file_of_slicer_is_refused_in_one_line(
     tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
     path = tmp_path / "a.mrk.json"
@@ -106,7 +106,7 @@ def test_a_damaged_file_of_slicer_is_one_line(
 @pytest.mark.parametrize(
     ("given", "space"), [("0", "RAS"), ("1", "LPS"), ('"RAS"', "RAS"), ('"1"', "LPS")]
 )
-def test_slicers_own_numbers_for_its_systems_are_known(
+def test_slicers_numbers_for_coordinate_systems_are_understood(
     tmp_path: Path, given: str, space: str
 ) -> None:
     path = tmp_path / "a.mrk.json"
@@ -156,7 +156,7 @@ def test_several_point_lists_are_several_lesions_and_share_the_background(tmp_pa
         ),
     ],
 )
-def test_a_damaged_point_set_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_damaged_point_set_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.mps"
     path.write_bytes(content)
     with pytest.raises(PromptError, match=message):

@@ -1,4 +1,4 @@
-"""Clicks written back mean what they meant: as our own JSON, and as a point list of 3D Slicer."""
+"""Clicks that were written are read back with the same meaning, as our own JSON and as a point list of 3D Slicer."""
 
 import json
 from pathlib import Path

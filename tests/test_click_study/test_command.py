@@ -1,4 +1,4 @@
-"""promise-evaluate --clicks on balls, with a network that outlines what is bright."""
+"""promise-evaluate --clicks is tested on balls, with a network that outlines what is bright."""
 
 import csv
 import json
@@ -65,7 +65,7 @@ def test_the_test_cases_of_the_fold_are_clicked_and_scored(balls):
 
 
 @pytest.mark.usefixtures("balls")
-def test_a_study_that_was_stopped_goes_on_from_its_finished_cases(monkeypatch):
+def test_a_stopped_study_continues_from_its_finished_cases(monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
@@ -87,7 +87,7 @@ def test_a_study_that_was_stopped_goes_on_from_its_finished_cases(monkeypatch):
 
 
 @pytest.mark.usefixtures("balls")
-def test_a_case_kept_for_another_question_or_damaged_is_done_again(monkeypatch):
+def test_a_kept_case_with_other_options_or_damage_is_computed_again(monkeypatch):
     monkeypatch.setattr(module.KeptCases, "clear", lambda _: None)
     assert run("--clicks", 1, "-o", "there").exit_code == 0
     assert "done before" in run("--clicks", 1, "-o", "there").stdout
@@ -124,7 +124,7 @@ def test_the_same_seed_gives_the_same_clicks_and_another_gives_others(tmp_path):
 
 @pytest.mark.usefixtures("balls")
 def test_a_score_is_that_of_promise_predict_with_the_same_click():
-    """The same mask, on the scan's own grid, as the command for a person's click writes."""
+    """The study scores the same mask, on the scan's own grid, that promise-predict writes for a user's click."""
     from promise_cli.cli import predict_app
 
     assert run("--clicks", 1).exit_code == 0
@@ -151,7 +151,7 @@ def test_a_score_is_that_of_promise_predict_with_the_same_click():
 
 
 def make_bar(case_id):
-    """Put a bar of 120 voxels, longer than two of the network's windows, into the place of a ball."""
+    """Replace a case's ball with a bar of 120 voxels, which is longer than two of the network's windows."""
     scan = nib.load(f"Task98_Balls/imagesTr/{case_id}.nii.gz")
     values = np.asanyarray(scan.dataobj)
     bright, dark = values[target(case_id)].mean(), np.median(values[~target(case_id)])
@@ -168,7 +168,7 @@ def test_a_lesion_wider_than_the_window_is_followed_where_that_is_asked_for(ball
     (case,) = splits["folds"][0]["test"]
     make_bar(case)
     asked = ("--clicks", 1, "--strategies", "largest-error")
-    # the stand-in for a network outlines what is bright a voxel too wide all round
+    # The range is wide because the stand-in for a network marks one voxel too many on every side.
     for options, least, most, words in (
         ((), 0.3, 0.6, "one window"),
         (("--max-windows", 20), 0.8, 1, "up to 20 windows"),
@@ -220,14 +220,14 @@ def test_a_lesion_wider_than_the_window_is_followed_where_that_is_asked_for(ball
         ),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(arguments, message):
+def test_impossible_options_are_refused_in_one_line(arguments, message):
     done = run(*arguments)
     assert (done.exit_code, done.stderr) == (1, f"error: {message}\n")
     assert not CLICKS.exists()
 
 
 @pytest.mark.usefixtures("balls")
-def test_a_test_case_that_is_gone_is_named():
+def test_a_missing_test_case_is_named():
     case = json.loads(Path("preprocessed/Task98_Balls/splits.json").read_text())["folds"][0][
         "test"
     ][0]

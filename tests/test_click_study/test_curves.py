@@ -41,7 +41,7 @@ def test_the_spread_within_a_case_is_that_over_its_trials():
     assert math.isnan(make_curves(TRIALS[::2], ["random"])[0].points[0].dice_sd_within)
 
 
-def test_the_area_is_that_of_trapezoids_over_the_range_of_clicks():
+def test_the_area_under_a_curve_is_that_of_trapezoids_over_the_clicks():
     assert area((1, 2, 5), (0.6, 0.8, 0.9)) == pytest.approx((0.7 * 1 + 0.85 * 3) / 4)
     assert area((1, 10), (0.5, 0.5)) == pytest.approx(0.5)
     assert math.isnan(area((1,), (0.5,)))

@@ -22,7 +22,7 @@ def rng(trial=0):
 
 
 def test_the_regions_are_rings_within_each_slice():
-    """A block of 11 x 11 voxels: a ring of one, a ring of two inside it, and 5 x 5 in the middle."""
+    """A slice of 11 x 11 voxels has a boundary of one voxel, a margin of two inside it, and a centre of 5 x 5."""
     target = block((4, 15), (4, 15), (2, 5))
     regions = split_target(target, through=2)
     for k in (2, 3, 4):
@@ -42,7 +42,7 @@ def test_the_regions_follow_the_axis_across_the_slices():
         np.testing.assert_array_equal(region, expected[name].transpose(2, 0, 1))
 
 
-def test_beyond_the_border_of_the_scan_is_outside():
+def test_the_space_beyond_the_scan_counts_as_outside_the_target():
     regions = split_target(np.ones((9, 9, 2), dtype=bool), through=2)
     assert (regions["boundary"].sum(), regions["centre"].sum()) == (2 * 32, 2 * 9)
 
@@ -75,7 +75,7 @@ def test_random_clicks_are_uniform_over_the_target():
 
 
 def test_the_first_correction_is_the_middle_of_the_target_in_millimetres():
-    """A slab of three thick slices: its middle slice is not deeper in mm, its middle in the plane is."""
+    """Counted in voxels, much of this slab's middle slice is equally deep; in millimetres only its middle is."""
     target = block((4, 15), (4, 15), (2, 5))
     click = correct_largest_error(target, np.zeros_like(target), SPACING, rng())
     assert (click.voxel, click.foreground, click.region) == ((9, 9, 3), True, "missed")
@@ -90,8 +90,8 @@ def test_a_correction_goes_to_the_larger_of_missed_and_added():
     assert (click.voxel[1], click.foreground) == (8, True)
 
 
-def test_parts_hang_together_by_their_corners():
-    """Five voxels on a diagonal are one part, larger than four in a row."""
+def test_voxels_that_share_a_corner_are_one_part():
+    """Five voxels on a diagonal are one part, which is larger than four voxels in a row."""
     target = np.zeros((12, 12, 12), dtype=bool)
     for n in range(5):
         target[n, n, n] = True

@@ -1,4 +1,4 @@
-"""What a study of clicks finds in the folder of its results, and leaves there."""
+"""A study of clicks replaces an earlier study of its dataset in the folder of its results, and nothing else."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def test_a_study_replaces_an_earlier_one_of_its_dataset_and_says_so():
         ),
     ],
 )
-def test_what_a_study_must_not_replace_is_refused_before_it_begins(name, content, message):
+def test_a_study_refuses_to_replace_other_files_before_it_begins(name, content, message):
     Path("there").mkdir()
     Path("there", name).write_text(content)
     done = run("--clicks", 1, "-o", "there")

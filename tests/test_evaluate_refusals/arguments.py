@@ -1,4 +1,4 @@
-"""Mistakes in the folders and options that are named."""
+"""Mistakes in the folders and options of the command line."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Mistakes in the files."""
+"""Mistakes in the masks and label files."""
 
 import gzip
 import shutil

@@ -1,4 +1,4 @@
-"""The kinds of mistake: what is done to two good folders, the arguments, and the answer."""
+"""The list of mistakes: what damages two good folders, the arguments of the command, and the expected message."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def box(start=(5, 5, 4), shape=(24, 20, 16), value=1):
 
 
 def refuses(message, *arguments):
-    """Register one kind."""
+    """Register the decorated function as a mistake that the command refuses with this message."""
 
     def register(damage):
         MISTAKES[damage.__name__] = (damage, arguments or ("masks", "labels"), message)

@@ -1,4 +1,4 @@
-"""Mistakes in where the results are to go."""
+"""Mistakes in the folder for the results."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What promise-evaluate is given by mistake, and the one line that it answers: where, what was found, what to do."""
+"""promise-evaluate answers each mistake with one line, which says where, what was found and what to do."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from promise_cli.cli import evaluate_app
 from tests.conftest import write_nifti
-from tests.test_evaluate_refusals import (  # noqa: F401 - they register their mistakes
+from tests.test_evaluate_refusals import (  # noqa: F401 - importing them registers their mistakes
     arguments,
     files,
     manifest,

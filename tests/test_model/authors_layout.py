@@ -1,4 +1,4 @@
-"""The authors' checkpoint, image and click that ../shared/parity describes, made from its rules."""
+"""Make the authors' checkpoint and image by the rules that ../shared/parity describes."""
 
 import json
 import zlib
@@ -12,13 +12,13 @@ POSITIONS = ("rel_pos_h", "rel_pos_w", "rel_pos_d", "pos_embed", "depth_embed")
 
 
 def layout():
-    """Shape of every entry that is a weight, by `section.key`."""
+    """Return the shape of every entry that is a weight, by `section.key`."""
     shapes = json.loads((PARITY / "reference_checkpoint_layout.json").read_text())
     return {name: shape for name, shape in shapes.items() if not name.endswith("attn_mask")}
 
 
 def entry(name, shape, seed):
-    """One entry's values, float32."""
+    """Return the values of one entry in float32."""
     random = np.random.RandomState(zlib.crc32(f"{seed}:{name}".encode()))
     values = random.standard_normal(shape or (1,)).reshape(shape)
     last = name.split(".")[-1]
@@ -37,7 +37,7 @@ def entry(name, shape, seed):
 
 
 def checkpoint(make=entry, seed=1):
-    """A whole checkpoint in the authors' layout; `make(name, shape, seed)` gives each entry."""
+    """Return a whole checkpoint in the authors' layout; `make(name, shape, seed)` gives each entry."""
     prompts = [{}, {}, {}, {}]
     sections = {f"prompt{n}": prompt for n, prompt in enumerate(prompts)}
     sections |= {"encoder": {}, "decoder": {}}
@@ -54,7 +54,7 @@ def checkpoint(make=entry, seed=1):
 
 
 def image(seed=1):
-    """The volume on axes (d, h, w)."""
+    """Return the image on axes (d, h, w)."""
     random = np.random.RandomState(seed)
     a = np.arange(128) / 128
     volume = np.zeros((128, 128, 128))

@@ -1,4 +1,4 @@
-"""The network's formulas written out, with everything materialised: what the fast forms must equal."""
+"""The network's formulas written out with every tensor materialised, which the fast forms must equal."""
 
 from functools import cache
 
@@ -17,7 +17,7 @@ def plain_embedding(
     slice_bias: Tensor,
     token_size: int,
 ) -> Tensor:
-    """Upsample the volume, embed every slice in 2D, then embed along depth: `(B, C, H, W, D)`."""
+    """Upsample the volume, embed every slice in 2D, then embed along depth; returns `(B, C, H, W, D)`."""
     edge = patch_weight.shape[-1]
     scale = edge / token_size
     size = [round(n * scale) for n in image.shape[2:]]
@@ -32,7 +32,7 @@ def plain_embedding(
 def plain_attention(
     layer: WindowAttention, tokens: Tensor, window: int, *, shifted: bool
 ) -> Tensor:
-    """Windowed attention with its logits, relative positions and shift masks as tensors."""
+    """Compute windowed attention with its logits, relative positions and shift masks as tensors."""
     size = tokens.shape[1:4]
     filled = [-(-n // window) * window for n in size]
     shift = [window // 2 if shifted and n > window else 0 for n in filled]
@@ -73,7 +73,7 @@ def _attend(layer: WindowAttention, windows: Tensor, mask: Tensor | None, w: int
 
 
 def plain_partition(tokens: Tensor, window: int) -> Tensor:
-    """`(B, H, W, D, C)` to `(B * num_windows, window^3, C)`."""
+    """Cut `(B, H, W, D, C)` into windows, `(B * num_windows, window^3, C)`."""
     batch, height, width, depth, channels = tokens.shape
     w = window
     split = tokens.reshape(batch, height // w, w, width // w, w, depth // w, w, channels)
@@ -92,7 +92,7 @@ def plain_merge(windows: Tensor, shape: torch.Size, window: int) -> Tensor:
 def plain_mask(
     filled: tuple[int, ...], size: torch.Size, shift: tuple[int, ...], window: int
 ) -> Tensor:
-    """-100 between tokens that came from different sides of a face, or of which one is padding."""
+    """Return -100 between tokens from different sides of a face and between token and padding, and 0 elsewhere."""
     side = torch.zeros(1, *filled, 1)
     for axis in range(3):
         for region, part in enumerate(_parts(filled[axis], shift[axis], window)):

@@ -1,4 +1,4 @@
-"""The whole network from its formulas, on the weights of a `ProMISe`."""
+"""The whole network, computed from its formulas with the weights of a `ProMISe`."""
 
 from itertools import product
 
@@ -14,7 +14,7 @@ from tests.test_model.plain import plain_attention, plain_embedding
 
 
 def plain_logits(model: ProMISe, patch: Tensor, clicks: Tensor, labels: Tensor) -> Tensor:
-    """What `model` computes, with every intermediate result as a tensor."""
+    """Compute the logits of `model` with every intermediate result as a tensor."""
     image = patch.transpose(2, 3)
     levels = _plain_levels(model.image_encoder, image)
     prompted = model.prompt_encoder(levels[-1], clicks[..., (1, 0, 2)], labels)
@@ -44,7 +44,7 @@ def _plain_levels(encoder: ImageEncoder, image: Tensor) -> list[Tensor]:
 
 
 def plain_block(block: Block, tokens: Tensor, window: int, *, shifted: bool) -> Tensor:
-    """One transformer block with materialised attention; `(B, H, W, D, C)` to the same shape."""
+    """Apply one transformer block with materialised attention, from and to `(B, H, W, D, C)`."""
     tokens = plain_adapter(block.adapter1, tokens)
     tokens = tokens + plain_attention(block.attn, block.norm1(tokens), window, shifted=shifted)
     tokens = tokens + block.mlp(block.norm2(tokens))
@@ -54,7 +54,7 @@ def plain_block(block: Block, tokens: Tensor, window: int, *, shifted: bool) -> 
 
 
 def plain_adapter(adapter: Adapter, tokens: Tensor) -> Tensor:
-    """Narrow, a depth-wise convolution over the 27 neighbours, widen, add; `(B, H, W, D, C)` to the same shape."""
+    """Narrow, convolve depth-wise over 27 neighbours, widen and add, from and to `(B, H, W, D, C)`."""
     narrow = (tokens @ adapter.linear1.weight.T + adapter.linear1.bias).clamp(min=0)
     padded = F.pad(narrow, (0, 0, 1, 1, 1, 1, 1, 1))
     _, height, width, depth, _ = tokens.shape
@@ -67,7 +67,7 @@ def plain_adapter(adapter: Adapter, tokens: Tensor) -> Tensor:
 
 
 def plain_neck(neck: Neck, tokens: Tensor) -> Tensor:
-    """`(B, H, W, D, C)` to `(B, width, H, W, D)`."""
+    """Apply a neck, from `(B, H, W, D, C)` to `(B, width, H, W, D)`."""
     narrow = _normed(neck.norm1, tokens @ neck.linear.weight.T).permute(0, 4, 1, 2, 3)
     mixed = F.conv3d(narrow, neck.conv.weight, padding=1).permute(0, 2, 3, 4, 1)
     return _normed(neck.norm2, mixed).permute(0, 4, 1, 2, 3)
@@ -88,7 +88,10 @@ def _over_the_patch(tokens: Tensor) -> Tensor:
 
 
 def _plain_maps(clicks: Tensor, labels: Tensor, edge: int) -> Tensor:
-    """Gaussians of the distance in voxels from the middles of 2 x 2 x 2 voxels to the nearest click of a kind."""
+    """Return Gaussians of the distance in voxels from the middle of each 2 x 2 x 2 block to the nearest click.
+
+    There is one map for each sigma and for each sign of a click.
+    """
     middles = 2 * torch.arange(edge // 2) + 0.5
     places = torch.stack(torch.meshgrid(middles, middles, middles, indexing="ij"), dim=-1)
     found = []

@@ -1,4 +1,4 @@
-"""The network at a size that tests can afford, and what to show it."""
+"""A small network that tests can afford, with patches and clicks for it."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ SMALL = dataclasses.replace(
     slice_embedding="random",
     neck_norm="channels",
 )
-"""The paper's design, small."""
+"""The paper's design at a small size."""
 RECOMMENDED = {
     "click_map": True,
     "click_map_in_head": True,
@@ -25,7 +25,7 @@ RECOMMENDED = {
 
 def network(**changes):
     model = start(**changes)
-    if model.mask_decoder.click_head is not None:  # as if trained: it starts at zero
+    if model.mask_decoder.click_head is not None:  # its weights start at zero
         nn.init.normal_(model.mask_decoder.click_head.weight, std=0.05)
     return model
 

@@ -64,7 +64,7 @@ def test_fused_attention_has_the_gradients_of_materialised_attention():
         torch.testing.assert_close(fused, plain, rtol=1e-9, atol=1e-9)
 
 
-def test_no_tensor_of_the_size_of_the_logits_is_made():
+def test_attention_allocates_no_tensor_of_the_size_of_its_logits():
     layer = attention(heads=4).float()
     tokens = torch.randn(1, 16, 16, 16, 64)
     windows = Windows((16, 16, 16), 8, shifted=True)
@@ -91,7 +91,7 @@ def test_merging_undoes_partition(size, shifted):
     torch.testing.assert_close(windows.merge(windows.partition(tokens)), tokens, rtol=0, atol=0)
 
 
-def test_windows_without_shift_or_padding_are_one_region():
+def test_windows_without_shift_and_padding_are_one_region():
     assert Windows((8, 8, 8), 4, shifted=False).regions is None
     assert Windows((4, 4, 4), 4, shifted=True).regions is None  # one window has no neighbour
 

@@ -3,7 +3,7 @@ import torch
 from promise_cli.network.promise.chunks import in_chunks
 
 
-def test_chunks_give_what_the_whole_gives():
+def test_working_in_chunks_gives_the_result_of_the_whole():
     rows, others = torch.randn(1001, 8, 3), torch.randn(1001, 8, 3)
     sizes = []
 
@@ -18,7 +18,7 @@ def test_chunks_give_what_the_whole_gives():
     assert sizes == [256, 256, 256, 233]
 
 
-def test_a_recorded_gradient_keeps_the_rows_together():
+def test_rows_are_not_split_where_gradients_are_recorded():
     rows = torch.randn(1001, 8, 3, requires_grad=True)
     sizes = []
 

@@ -1,4 +1,4 @@
-"""Clicks as images: where they are 1, how they fall off, and what is ignored."""
+"""Click maps are 1 at a click, fall off as a Gaussian around it, and ignore padding clicks."""
 
 import math
 
@@ -11,7 +11,7 @@ from promise_cli.network.promise.click_maps import click_maps
 from promise_cli.network.rivals.plain import PlainNetwork
 
 
-def test_a_map_is_a_gaussian_round_each_click_and_the_nearer_one_counts() -> None:
+def test_a_map_is_a_gaussian_of_the_distance_to_the_nearest_click() -> None:
     clicks = torch.tensor([[[3.0, 4.0, 5.0], [3.0, 4.0, 7.0], [8.0, 1.5, 2.0], [0.0, 0.0, 0.0]]])
     labels = torch.tensor([[1, 1, 0, -1]])
     maps = click_maps(clicks, labels, 10, sigma=2.0)
@@ -42,7 +42,7 @@ def test_samples_of_a_batch_do_not_mix() -> None:
 
 
 def test_the_image_comes_first_then_foreground_then_background() -> None:
-    """As in every checkpoint so far."""
+    """The weights in every checkpoint so far depend on this order of channels."""
 
     class Echo(torch.nn.Module):
         def forward(self, image: torch.Tensor) -> torch.Tensor:

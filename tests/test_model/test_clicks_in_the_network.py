@@ -1,4 +1,4 @@
-"""What the network makes of its clicks."""
+"""Clicks change the network's answer where and how they should."""
 
 import pytest
 import torch
@@ -68,7 +68,7 @@ def test_positions_reach_the_prompt_only_through_the_image_or_the_map():
     assert moved == {False: False, True: True}
 
 
-def test_the_click_map_marks_the_clicked_place_by_its_label():
+def test_the_click_map_marks_the_clicked_place_with_its_sign():
     model = network(click_map=True)
     flat = torch.ones(1, 32, 8, 8, 8)
     unmarked = network()
@@ -79,7 +79,7 @@ def test_the_click_map_marks_the_clicked_place_by_its_label():
             marked = model.prompt_encoder(flat, clicks(at), label * ONE)
             return (marked - unmarked.prompt_encoder(flat, clicks(at), ONE)).norm(dim=1)[0]
 
-    for at, token in (((5, 13, 21), (1, 3, 5)), ((21, 5, 13), (5, 1, 3))):  # hwd here
+    for at, token in (((5, 13, 21), (1, 3, 5)), ((21, 5, 13), (5, 1, 3))):  # (h, w, d)
         found = change(at, 1)
         assert found[token] > 3 * found[7, 7, 0] > 0
     assert not torch.allclose(change((5, 13, 21), 1), change((5, 13, 21), 0), atol=1e-2)
@@ -96,8 +96,8 @@ def test_the_click_map_moves_the_logits_more_than_the_sampled_features_do():
     assert moved[True] > 5 * moved[False]
 
 
-def test_with_maps_in_the_head_the_network_starts_as_the_one_without():
-    """From the same seed they have the same weights, so that only what is learnt tells them apart."""
+def test_with_maps_in_the_head_a_new_network_computes_the_same_as_without():
+    """Both have the same weights from the same seed, so that only training makes a difference between them."""
     with_maps = start(**RECOMMENDED)
     without = start(**(RECOMMENDED | {"click_map_in_head": False}))
     given = (patches(), clicks((4, 5, 6), (20, 9, 11)), torch.tensor([[1, 0]]))
@@ -107,11 +107,11 @@ def test_with_maps_in_the_head_the_network_starts_as_the_one_without():
     assert added == {"mask_decoder.click_head.weight"}
     *_, before, last = (
         with_maps.state_dict()
-    )  # the order in which a checkpoint keeps the optimiser's moments
+    )  # a checkpoint keeps the optimiser's moments in this order
     assert (before, last) == ("mask_decoder.click_head.weight", "mask_decoder.head2.weight")
 
 
-@pytest.mark.parametrize("at", [(5, 13, 21), (21, 5, 13)])  # ijk here
+@pytest.mark.parametrize("at", [(5, 13, 21), (21, 5, 13)])  # (i, j, k)
 def test_the_maps_in_the_head_change_the_logits_most_at_the_clicked_place(at):
     model = network(click_map=True, click_map_in_head=True)
     with torch.no_grad():
@@ -128,7 +128,7 @@ def test_the_maps_in_the_head_change_the_logits_most_at_the_clicked_place(at):
 
 
 @pytest.mark.parametrize("in_head", [False, True])
-def test_padding_leaves_no_trace_in_the_click_map(in_head):
+def test_padding_clicks_do_not_change_the_click_map(in_head):
     model = network(click_map=True, click_map_in_head=in_head)
     state = model.encode(patches())
     alone = model.decode(state, clicks((4, 5, 6)), ONE)

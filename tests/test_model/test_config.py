@@ -26,12 +26,12 @@ def test_the_presets_are_the_papers_rows_and_ours():
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_configuration_survives_json(preset):
+def test_a_configuration_is_read_back_from_json_unchanged(preset):
     config = model_config(preset)
     assert record_from_json(ModelConfig, record_to_json(config), "here") == config
 
 
-def test_a_configuration_from_before_our_changes_is_the_papers_network():
+def test_a_configuration_without_the_later_fields_is_the_papers_network():
     content = record_to_json(model_config("paper"))
     for name in (
         "click_map",
@@ -48,7 +48,7 @@ def changed(preset, start="paper"):
     return {name: new[name] for name in new if new[name] != old[name]}
 
 
-def test_presets_change_exactly_what_their_row_says():
+def test_presets_change_exactly_the_fields_of_their_row_in_the_paper():
     assert model_config("paper") == ModelConfig()
     assert changed("reference") == {
         "adapter2_residual": "double",
@@ -88,7 +88,7 @@ def test_an_unknown_preset_is_refused_by_name():
         ("encoder", "sam_vit_x"),
     ],
 )
-def test_a_value_that_does_not_fit_is_refused_by_field(field, value):
+def test_a_value_that_does_not_fit_is_refused_with_its_field(field, value):
     with pytest.raises(PlanError, match=field):
         record_from_json(ModelConfig, {field: value}, "config.json")
 

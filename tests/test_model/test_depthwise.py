@@ -1,4 +1,4 @@
-"""Training a depth-wise convolution under autocast gives the gradients of fp32, whatever lies in memory."""
+"""Training a depth-wise convolution under autocast gives the gradients of fp32, whatever the memory held before."""
 
 import os
 import subprocess
@@ -46,14 +46,17 @@ def test_gradients_under_autocast_are_those_of_a_plain_convolution_in_fp32(
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
 
 
-def test_no_gradient_holds_what_lay_in_memory_before() -> None:
-    environment = {**os.environ, "MALLOC_PERTURB_": "128"}  # glibc fills what it hands out
+def test_gradients_do_not_depend_on_earlier_contents_of_the_memory() -> None:
+    environment = {
+        **os.environ,
+        "MALLOC_PERTURB_": "128",
+    }  # glibc fills allocated memory with a byte other than zero
     command = [sys.executable, "-c", GRADIENT_WHERE_MEMORY_IS_NOT_ZERO]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_without_gradients_autocast_decides() -> None:
+def test_without_gradients_the_convolution_runs_in_the_precision_of_autocast() -> None:
     conv = DepthwiseConv3d(4, 3)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert conv(torch.zeros(1, 4, 3, 3, 3)).dtype == torch.float32

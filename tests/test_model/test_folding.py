@@ -30,7 +30,7 @@ def test_the_folded_embedding_equals_upsampling_then_2d_then_depth_embedding(edg
     assert (folded - plain).abs().max() <= 1e-12 * plain.abs().max()
 
 
-def test_the_folded_embedding_passes_on_the_same_gradients():
+def test_the_folded_embedding_has_the_same_gradients():
     torch.manual_seed(0)
     weights = [random(5, 3, 16, 16), random(5), random(5, 1, 1, 1, 16), random(5)]
     image = random(1, 1, 8, 8, 8)

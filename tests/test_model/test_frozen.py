@@ -19,7 +19,7 @@ def frozen(value=1.0):
     return nn.Parameter(torch.full((3,), value), requires_grad=False)
 
 
-def test_a_frozen_parameter_is_worked_on_once():
+def test_a_result_of_a_frozen_parameter_is_computed_once():
     cache, double, parameter = FrozenResult(), Counted(), frozen()
     assert cache(double, parameter) is cache(double, parameter)
     assert double.calls == 1
@@ -61,7 +61,7 @@ def test_a_copy_does_not_share_the_result():
     assert cache(double, parameter).tolist() == [2, 2, 2]
 
 
-def test_a_result_from_inference_mode_serves_training():
+def test_a_result_from_inference_mode_can_be_used_in_training():
     cache, double, parameter = FrozenResult(), Counted(), frozen()
     with torch.inference_mode():
         cache(double, parameter)

@@ -1,4 +1,4 @@
-"""Counts and names, and what a forward pass costs, at full size on the meta device."""
+"""Full-size networks on the meta device: their parameters, which of them train, and the cost of a forward pass."""
 
 import re
 
@@ -24,7 +24,7 @@ def counts(model):
 
 def test_the_reference_has_the_authors_counts():
     model = full_size("reference")
-    assert counts(model) == (122_942_732, 122_942_732)  # from random weights, all trains
+    assert counts(model) == (122_942_732, 122_942_732)  # everything trains before freezing
     model.freeze_encoder()
     assert counts(model) == (122_942_732, 34_096_128)
 
@@ -37,7 +37,7 @@ def test_the_parts_of_the_reference_have_the_authors_counts():
     assert counts(model.image_encoder.blocks[0].adapter1)[0] == 601_728
 
 
-def test_the_paper_leaves_out_only_what_is_never_called():
+def test_the_papers_network_leaves_out_only_parameters_that_are_never_used():
     ours, theirs = (dict(full_size(name).named_parameters()) for name in ("paper", "reference"))
     idle = {name for name in theirs if ".cross_attn_token_to_image." in name}
     assert set(theirs) - set(ours) == idle
@@ -123,4 +123,6 @@ def test_no_tensor_grows_beyond_the_widest_layer():
 
     with torch.no_grad(), Largest():
         model.encode(torch.empty(1, 1, 128, 128, 128, device="meta"))
-    assert largest <= 32**3 * 4 * 768  # the MLP's hidden layer; 512^3 would be more
+    assert (
+        largest <= 32**3 * 4 * 768
+    )  # the MLP's hidden layer, which is less than a volume of 512^3

@@ -51,7 +51,7 @@ def test_every_option_gives_finite_logits_of_the_patchs_shape(changes):
 def test_the_whole_network_equals_its_plain_form(changes):
     model = network(patch_size=24, **changes).double()
     with torch.no_grad():
-        for parameter in model.parameters():  # what starts as 0 or 1 would hide what it does
+        for parameter in model.parameters():  # parameters that start at 0 or 1 would hide errors
             parameter.add_(0.02 * torch.randn_like(parameter))
     patch = patches(1, 24).double()
     places, labels = clicks((4, 5, 6), (20, 15, 9)), torch.tensor([[1, 0]])
@@ -62,7 +62,7 @@ def test_the_whole_network_equals_its_plain_form(changes):
     assert (fast - plain).norm() <= exact * plain.norm()
 
 
-def test_samples_of_a_batch_do_not_meet_and_may_have_different_numbers_of_clicks():
+def test_samples_of_a_batch_are_independent_and_may_differ_in_their_number_of_clicks():
     model = network()
     batch = patches(2)
     places = torch.tensor([[[4.0, 5, 6], [9, 9, 9]], [[20.0, 3, 8], [0, 0, 0]]])
@@ -85,7 +85,7 @@ def test_a_rectified_adapter_only_adds_and_leaves_some_of_its_rows_without_gradi
     torch.manual_seed(0)
     tokens = torch.randn(1, 4, 4, 4, 24) + 30 * torch.randn(
         24
-    )  # what all tokens share outweighs the rest
+    )  # the part that all tokens share is larger than the rest
     adapter = Adapter(24, 16)
     added = adapter(tokens) - tokens
     assert (added >= 0).all()
@@ -146,7 +146,7 @@ def test_bfloat16_autocast_agrees_with_float32(changes):
     assert (half - full).norm() / full.norm() < 2e-2
 
 
-# torch's own tracing of autograd functions warns about itself
+# torch warns about its own tracing of autograd functions.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 def test_the_network_compiles_as_one_graph():
     model = network()

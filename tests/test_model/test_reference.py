@@ -11,11 +11,11 @@ from promise_cli.network.promise.reference import (
 from promise_cli.network.promise.windows import Windows
 from tests.test_model.authors_layout import PARITY, checkpoint, image
 
-pytestmark = pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are absent")
+pytestmark = pytest.mark.skipif(not PARITY.is_dir(), reason="the shared parity data are missing")
 
 
 def light(_name, shape, _seed):
-    """An entry of the right shape that takes a few bytes on the disk."""
+    """Return an entry of the right shape that takes only a few bytes on the disk."""
     return torch.zeros(()).expand(shape)
 
 
@@ -30,7 +30,7 @@ CLICK, LABEL = torch.tensor([[[90.0, 70.0, 40.0]]]), torch.ones(1, 1, dtype=torc
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory):
-    """The network on the published weights, the patch, and its logits."""
+    """Return the network with weights in the authors' layout, the patch, and the logits of the patch."""
     path = save(checkpoint(), tmp_path_factory.mktemp("authors"))
     config, state = import_reference_checkpoint(path)
     model = ProMISe(config).eval()
@@ -41,7 +41,7 @@ def imported(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_authors_numbers_are_met(imported):
+def test_the_logits_equal_those_of_the_authors_code(imported):
     expected = np.load(PARITY / "one_click.npz")
     ours = imported[2][0].permute(0, 3, 2, 1).numpy()
     theirs = expected["logits"]
@@ -67,7 +67,7 @@ def test_one_block_at_full_width_agrees_in_bfloat16(imported):
 
 
 @pytest.mark.slow
-def test_the_whole_at_full_size_agrees_in_bfloat16(imported):
+def test_the_whole_network_at_full_size_agrees_in_bfloat16(imported):
     model, patch, full = imported
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         half = model(patch, CLICK, LABEL).float()
@@ -88,7 +88,7 @@ def test_the_authors_layout_is_recognised(tmp_path):
     assert not is_reference_checkpoint(save({"encoder_dict": {}}, tmp_path))
 
 
-def test_the_heads_released_name_is_understood(tmp_path):
+def test_the_name_of_the_head_in_the_released_file_is_understood(tmp_path):
     content = checkpoint(light)
     for layer in ("0", "3"):
         weight = content["decoder_dict"].pop(f"head.{layer}.weight")
@@ -97,7 +97,7 @@ def test_the_heads_released_name_is_understood(tmp_path):
     assert state["mask_decoder.head2.weight"].mean() == 3
 
 
-def test_the_last_of_four_prompt_encoders_counts(tmp_path):
+def test_the_last_of_the_four_prompt_encoders_is_used(tmp_path):
     content = checkpoint(light)
     name = "transformer.layers.0.global_query"
     for number, section in enumerate(content["feature_dict"]):
@@ -160,13 +160,13 @@ def test_a_damaged_checkpoint_is_refused_with_the_reason(tmp_path, how, message)
     [np.float16(1), np.float64(1), np.int64(3), np.bool_(True), np.zeros(3), np.array(0.5)],
     ids=lambda value: type(value).__name__,
 )
-def test_numbers_of_numpy_are_let_through(tmp_path, value):
+def test_numpy_numbers_in_a_checkpoint_are_accepted(tmp_path, value):
     content = checkpoint(light)
     content["best_val_loss"] = value
     import_reference_checkpoint(save(content, tmp_path))
 
 
-def test_nothing_else_of_numpy_is_let_through(tmp_path):
+def test_other_numpy_objects_in_a_checkpoint_are_refused(tmp_path):
     content = checkpoint(light)
     content["best_val_loss"] = np.random.default_rng(0)
     with pytest.raises(CheckpointError, match="pickled code"):

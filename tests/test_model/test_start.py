@@ -1,4 +1,4 @@
-"""What the image encoder keeps of a pretrained transformer, and what its necks cannot lose."""
+"""At the start of training, the image encoder embeds slices as the pretrained transformer does, and necks pass them."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from promise_cli.network.promise.image_encoder import ImageEncoder, Neck
 
 
 @pytest.mark.parametrize("encoder", ["tiny", "dinov2_s"])
-def test_averaged_slices_give_a_scan_alike_along_depth_the_tokens_of_a_slice(encoder):
+def test_averaged_slices_embed_a_scan_that_is_constant_in_depth_like_one_slice(encoder):
     torch.manual_seed(0)
     config = ModelConfig(encoder=encoder, patch_size=16, slice_embedding="average")
     model = ImageEncoder(config).double()
@@ -23,7 +23,7 @@ def test_averaged_slices_give_a_scan_alike_along_depth_the_tokens_of_a_slice(enc
         torch.testing.assert_close(tokens[:, :, :, depth], expected)
 
 
-def test_random_slices_weigh_with_either_sign():
+def test_random_slice_weights_have_both_signs():
     torch.manual_seed(0)
     model = ImageEncoder(ModelConfig(encoder="tiny", patch_size=16))
     assert model.slice_embed.weight.min() < 0 < model.slice_embed.weight.max()
@@ -34,13 +34,13 @@ def neck_and_tokens(norm):
     return Neck(24, 8, norm).double(), torch.randn(2, 4, 4, 4, 24, dtype=torch.float64)
 
 
-def test_what_all_tokens_share_does_not_pass_a_neck_with_norms_over_the_patch():
+def test_norms_over_the_patch_remove_the_part_that_all_tokens_share():
     neck, tokens = neck_and_tokens("patch")
     common = 1000 * torch.randn(24, dtype=torch.float64)
     torch.testing.assert_close(neck(tokens + common), neck(tokens))
 
 
-def test_with_norms_over_the_channels_it_drowns_the_rest():
+def test_with_norms_over_channels_the_shared_part_hides_the_rest():
     neck, tokens = neck_and_tokens("channels")
     common = 1000 * torch.randn(24, dtype=torch.float64)
     first, second = neck(tokens + common)

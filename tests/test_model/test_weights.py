@@ -11,7 +11,7 @@ from promise_cli.network.promise.sam import official_layout
 from promise_cli.network.promise.weights import load_encoder_weights
 
 DINOV2 = Path(__file__).resolve().parents[3] / "shared/weights/dinov2_vits14_fp16.safetensors"
-needs_dinov2 = pytest.mark.skipif(not DINOV2.is_file(), reason="the shared DINOv2 file is absent")
+needs_dinov2 = pytest.mark.skipif(not DINOV2.is_file(), reason="the shared DINOv2 file is missing")
 
 
 def build(encoder):
@@ -29,7 +29,7 @@ def dinov2():
 
 
 def official(encoder="sam_vit_b"):
-    """An official file's entries, each holding its own constant; they share their few bytes."""
+    """Return the entries of an official file. Each holds a constant of its own, which takes only a few bytes."""
     layout = official_layout(encoder)
     return {name: torch.tensor(float(n)).expand(layout[name]) for n, name in enumerate(layout)}
 
@@ -61,7 +61,7 @@ def test_every_entry_of_an_official_sam_file_is_used_or_listed_as_unused(sam, tm
     assert all(name.startswith(("image_encoder.neck", "prompt", "mask")) for name in loaded.unused)
 
 
-# a network without memory, which takes no values but refuses wrong names and shapes
+# The network on the meta device holds no values, but it refuses wrong names and shapes.
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter:UserWarning")
 @pytest.mark.parametrize(("encoder", "frozen"), [("sam_vit_l", 24), ("sam_vit_h", 32)])
 def test_the_larger_official_files_fill_their_encoders(encoder, frozen, tmp_path):
@@ -143,7 +143,7 @@ def test_pickled_code_is_refused_and_never_run(sam, tmp_path, writer):
 
 
 @pytest.mark.parametrize("content", [[torch.zeros(1)], {"model": {"a": torch.zeros(1)}}])
-def test_a_file_that_is_not_flat_is_refused(sam, tmp_path, content):
+def test_a_file_that_is_no_flat_list_of_tensors_is_refused(sam, tmp_path, content):
     with pytest.raises(CheckpointError, match="not a flat file of named tensors"):
         load_encoder_weights(sam, save(content, tmp_path / "sam.pth"))
 
@@ -202,7 +202,7 @@ def test_a_truncated_safetensors_file_is_refused(dinov2, tmp_path):
     ("tensor", "what"),
     [(torch.tensor(float("nan")), "nan"), (torch.tensor(3, dtype=torch.int8), "int8")],
 )
-def test_numbers_that_are_none_are_refused(sam, tmp_path, tensor, what):
+def test_weights_that_are_nan_or_integers_are_refused(sam, tmp_path, tensor, what):
     entries = official()
     name = "image_encoder.blocks.3.attn.qkv.weight"
     entries[name] = tensor.expand(entries[name].shape)
@@ -212,7 +212,7 @@ def test_numbers_that_are_none_are_refused(sam, tmp_path, tensor, what):
 
 
 @needs_dinov2
-def test_a_dinov2_with_registers_is_another_network(dinov2, tmp_path):
+def test_a_dinov2_file_with_registers_is_refused(dinov2, tmp_path):
     entries = load_file(DINOV2) | {"register_tokens": torch.zeros(1, 4, 384)}
     path = tmp_path / "dinov2.safetensors"
     save_file(entries, path)
@@ -221,12 +221,12 @@ def test_a_dinov2_with_registers_is_another_network(dinov2, tmp_path):
 
 
 @needs_dinov2
-def test_safetensors_are_known_by_their_content(dinov2, tmp_path):
+def test_a_safetensors_file_is_recognised_by_its_content(dinov2, tmp_path):
     path = tmp_path / "dinov2_vits14.pth"
     path.write_bytes(DINOV2.read_bytes())
     assert load_encoder_weights(dinov2, path).used
 
 
-def test_a_folder_is_no_file_of_weights(sam, tmp_path):
+def test_a_folder_instead_of_a_file_of_weights_is_refused(sam, tmp_path):
     with pytest.raises(CheckpointError, match="a folder; give the file of weights in it"):
         load_encoder_weights(sam, tmp_path)

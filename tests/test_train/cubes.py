@@ -22,7 +22,7 @@ def batch_of(*targets: Tensor) -> Sample:
 
 
 class CubeRoundEachClick(StandIn):
-    """Marks what a click reaches in two voxels; a background click takes its cube out again."""
+    """A stand-in for a network that marks all within two voxels of a click, or unmarks it for a background click."""
 
     def forward(self, image: Tensor, clicks: Tensor, signs: Tensor) -> Tensor:
         logits = torch.zeros(len(image), 2, *image.shape[2:])

@@ -1,4 +1,4 @@
-"""Short trainings on the balls, and ways to end them early."""
+"""Short trainings on the dataset of balls, and ways to end them early."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from promise_cli.train.watch import Watch
 
 
 class Kill(BaseException):
-    """Stands for SIGKILL: nothing of ours catches it."""
+    """An exception that stands for SIGKILL, since nothing in the package catches it."""
 
 
 def copy_workspace(source: Path, folder: Path) -> Path:
@@ -28,7 +28,7 @@ def train_balls(root: Path, epochs: int = 2, **options) -> Path:
 
 
 def kill_at(name: str, patch: pytest.MonkeyPatch, times: int = 1) -> None:
-    """Before a checkpoint of that name is written for the so-manieth time."""
+    """Raise `Kill` just before a checkpoint of this name would be written for the nth time, with n = `times`."""
     left = [times]
 
     def save(checkpoint, path):
@@ -41,7 +41,7 @@ def kill_at(name: str, patch: pytest.MonkeyPatch, times: int = 1) -> None:
 
 
 def stop_after(steps: int, how: signal.Signals, patch: pytest.MonkeyPatch) -> None:
-    """Send this process a signal once so many steps are done."""
+    """Send this process a signal once this many steps are done."""
     tell = Watch.step
 
     def tell_and_signal(self: Watch, *arguments) -> None:

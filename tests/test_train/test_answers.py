@@ -1,4 +1,4 @@
-"""A step asks about the first clicks and again after corrections, of one and the same encoded image."""
+"""A training step decodes the first clicks and each correction from the same encoded image."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ def _turns(*numbers: int) -> Turns:
 
 
 def _ball() -> Sample:
-    """A ball of one patch, clicked in its middle."""
+    """Return a patch of a ball with a click in its middle."""
     places = torch.stack(torch.meshgrid(*[torch.arange(32)] * 3, indexing="ij"))
     at = torch.tensor([12, 17, 20])
     target = ((places - at[:, None, None, None]).square().sum(0) < 36).float()[None, None]
@@ -52,7 +52,7 @@ def test_without_a_correction_there_is_one_answer() -> None:
     assert answers.last.shape == (1, 2, 16, 16, 16)
 
 
-def test_the_last_answer_is_that_to_the_corrected_clicks() -> None:
+def test_the_last_answer_is_the_one_to_the_corrected_clicks() -> None:
     stand_in, sample = CubeRoundEachClick(), batch_of(TARGET)
     last, first = Answering(stand_in, learns_from_first=False)(sample, _turns(2))
     assert torch.equal(first, stand_in(sample.image, sample.clicks, sample.signs))
@@ -63,10 +63,10 @@ def test_the_last_answer_is_that_to_the_corrected_clicks() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_gradients_are_those_of_answers_that_are_asked_for_alone(
+def test_gradients_equal_those_of_answers_computed_separately(
     share: float, precision: Precision
 ) -> None:
-    """What was computed without gradients leaves nothing behind, such as weights that autocast remembers."""
+    """Computing corrections without gradients must leave no trace, such as weights that autocast has cached."""
     sample, recipe = _ball(), dataclasses.replace(preset("paper")[1], first_answer_weight=share)
     gradients: list[dict[str, Tensor]] = []
     for alone in (False, True):
@@ -112,7 +112,7 @@ def test_the_loss_weighs_both_answers_and_their_parts_add_up_to_it() -> None:
     assert losses[1.0] != pytest.approx(losses[0.0])
 
 
-# torch's own tracing warns about itself
+# torch warns about its own tracing.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -155,7 +155,7 @@ def test_a_weight_beyond_one_is_refused() -> None:
         dataclasses.replace(preset("paper")[1], first_answer_weight=2)
 
 
-def test_a_weight_that_can_do_nothing_is_refused() -> None:
+def test_a_first_answer_weight_without_corrections_is_refused() -> None:
     model, recipe = model_config("paper"), preset("paper")[1]
     with pytest.raises(PlanError, match="without corrections there is one answer alone; add --set"):
         set_fields(model, recipe, ["first_answer_weight=0.5"])

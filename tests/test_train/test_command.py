@@ -1,4 +1,4 @@
-"""promise-train leaves a run that can be used, watched and gone on with."""
+"""promise-train leaves a run that can be watched, used for prediction and resumed."""
 
 import shutil
 import subprocess
@@ -47,12 +47,14 @@ def test_the_log_has_one_row_an_epoch(trained: Path) -> None:
         ({"overwrite": True}, "--resume goes on with a run, --overwrite starts it anew: give one"),
     ],
 )
-def test_what_resuming_cannot_do_is_refused(trained: Path, options: dict, message: str) -> None:
+def test_options_that_contradict_the_resumed_run_are_refused(
+    trained: Path, options: dict, message: str
+) -> None:
     with pytest.raises(CheckpointError, match=message):
         train(TrainRequest(resume=True, device="cpu", root=trained, **options))
 
 
-def test_a_fold_that_changed_is_not_resumed(trained: Path, tmp_path: Path) -> None:
+def test_a_run_whose_fold_changed_is_not_resumed(trained: Path, tmp_path: Path) -> None:
     root = tmp_path / "workspace"
     shutil.copytree(trained, root)
 
@@ -109,7 +111,7 @@ def test_nothing_to_resume_is_an_error(preprocessed: Path) -> None:
         ({"preset": "paper", "weights": "none.pth"}, CheckpointError, r"none\.pth: no such file"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_named_and_nothing_is_written(
+def test_impossible_options_are_refused_and_nothing_is_written(
     preprocessed: Path,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -150,7 +152,7 @@ def test_cases_of_another_plan_are_refused(preprocessed: Path, tmp_path: Path) -
     assert not (root / "results").exists()
 
 
-def test_starting_it_as_a_module_loads_no_torch_before_the_threads_are_set() -> None:
+def test_starting_training_as_a_module_loads_no_torch_before_threads_are_set() -> None:
     code = (
         "import sys, promise_cli.train, promise_cli.train.__main__; print('torch' in sys.modules)"
     )
@@ -165,6 +167,6 @@ def test_starting_it_as_a_module_loads_no_torch_before_the_threads_are_set() -> 
         ({"learning_rate": float("nan")}, "--lr nan: give a number above 0, such as 4e-4"),
     ],
 )
-def test_a_number_that_is_none_is_refused(options: dict, message: str) -> None:
+def test_options_of_nan_are_refused(options: dict, message: str) -> None:
     with pytest.raises(PlanError, match=message):
         TrainRequest(**options)

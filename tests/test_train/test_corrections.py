@@ -1,4 +1,4 @@
-"""Further clicks of a training sample lie where the answer to its clicks so far is wrong."""
+"""Correcting clicks of a training sample lie where the network's answer to the clicks before is wrong."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def _corrected(sample: Sample, most: int = 9, epoch: int = 0) -> Sample:
     return click_on_errors(network.decode, state, sample, first, turns)
 
 
-def test_what_is_missed_gets_a_foreground_click_and_what_is_added_a_background_one() -> None:
+def test_a_missed_part_gets_a_foreground_click_and_an_added_one_a_background_click() -> None:
     found = _corrected(batch_of(TARGET))
     given = [
         (place, kind)
@@ -34,7 +34,7 @@ def test_what_is_missed_gets_a_foreground_click_and_what_is_added_a_background_o
         if kind >= 0
     ]
     assert given[:2] == [([4.0, 4.0, 4.0], 1), ([11.0, 11.0, 11.0], 1)]
-    place, kind = given[2]  # the second cube is too large by a voxel on each side
+    place, kind = given[2]  # the answer is one voxel too large on each side of the second cube
     assert kind == 0
     assert not TARGET[(0, *map(int, place))]
     assert 9 <= min(place) <= max(place) <= 13
@@ -50,7 +50,7 @@ def test_a_right_answer_gets_padding_and_the_first_clicks_stay() -> None:
     assert found.clicks.shape[1] == found.signs.shape[1] > 2
 
 
-def test_how_many_there_are_is_drawn_by_case_and_epoch_from_none_to_the_most() -> None:
+def test_the_number_of_corrections_is_drawn_by_case_and_epoch() -> None:
     seen = {_corrected(batch_of(TARGET), 2, epoch).clicks.shape[1] for epoch in range(20)}
     assert seen == {1, 2, 3}
     one, again = (_corrected(batch_of(TARGET)) for _ in range(2))

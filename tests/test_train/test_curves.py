@@ -1,4 +1,4 @@
-"""The log of a training survives the way to disk, and its picture is drawn from the first epoch on."""
+"""The log of a training is read back unchanged, and its curves are drawn from the first epoch on."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ def _row(epoch: int, dice: float | None, corrected: float | None = None) -> Epoc
     )
 
 
-def test_the_log_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_the_log_is_read_back_unchanged(tmp_path: Path) -> None:
     rows = [_row(1, None), _row(2, 0.5), _row(3, 0.5, 0.75)]
     save_log(rows, tmp_path / "log.csv")
     assert load_log(tmp_path / "log.csv") == rows
     assert load_log(tmp_path / "none.csv") == []
 
 
-def test_a_log_from_before_corrections_were_measured_is_read(tmp_path: Path) -> None:
+def test_a_log_without_the_column_of_corrections_is_read(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     save_log([_row(1, 0.5)], path)
     lines = [line.split(",") for line in path.read_text().splitlines()]
@@ -35,6 +35,6 @@ def test_a_log_from_before_corrections_were_measured_is_read(tmp_path: Path) -> 
     assert load_log(path) == [_row(1, 0.5)]
 
 
-def test_the_picture_needs_no_validation(tmp_path: Path) -> None:
+def test_the_curves_are_drawn_without_any_validation(tmp_path: Path) -> None:
     draw_progress([_row(1, None)], "balls", tmp_path / "progress.png")
     assert (tmp_path / "progress.png").read_bytes().startswith(b"\x89PNG")

@@ -1,4 +1,4 @@
-"""Which epoch's network prediction takes: the best on the validation patches, or that of the end."""
+"""Prediction uses the last epoch's network if the recipe says so, else the best one on the validation patches."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ def is_same_run(one: Checkpoint, other: Checkpoint) -> None:
 
 @pytest.fixture(scope="module")
 def ended(preprocessed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a run whose recipe predicts with its last epoch; only to be read."""
+    """A workspace with a finished run whose recipe predicts with the last epoch; tests only read it."""
     root = copy_workspace(preprocessed, tmp_path_factory.mktemp("ended"))
     train_balls(root, 2, fields=(*FINAL, "validate_every=1"))
     return root
@@ -43,7 +43,7 @@ def test_the_final_checkpoint_is_the_last_epochs_network_and_prediction_takes_it
 
 
 @pytest.mark.slow
-def test_a_run_that_goes_on_has_no_final_checkpoint_before_its_new_end(ended: Path, tmp_path: Path):
+def test_a_continued_run_has_no_final_checkpoint_before_its_new_end(ended: Path, tmp_path: Path):
     root = copy_workspace(ended, tmp_path)
     train_balls(root, 4, resume=True, max_hours=1e-9)  # stops before its next step
     assert not (root / RUN / "checkpoint_final.pt").exists()
@@ -52,18 +52,14 @@ def test_a_run_that_goes_on_has_no_final_checkpoint_before_its_new_end(ended: Pa
     assert load_checkpoint(root / RUN / "checkpoint_final.pt").epoch == 4
 
 
-def test_a_run_that_is_started_anew_leaves_no_final_checkpoint_of_the_one_before(
-    ended: Path, tmp_path: Path
-):
+def test_overwriting_a_run_removes_its_final_checkpoint(ended: Path, tmp_path: Path):
     root = copy_workspace(ended, tmp_path)
     train_balls(root, 1, overwrite=True)
     assert not (root / RUN / "checkpoint_final.pt").exists()
     assert Workspace(root).find_runs(None, ())[0].name == "checkpoint_best.pt"
 
 
-def test_stopping_a_longer_run_and_leaving_it_brings_its_final_checkpoint_back(
-    ended: Path, tmp_path: Path
-):
+def test_giving_up_a_longer_run_brings_its_final_checkpoint_back(ended: Path, tmp_path: Path):
     root = copy_workspace(ended, tmp_path)
     before = load_checkpoint(root / RUN / "checkpoint_final.pt")
     train_balls(root, 4, resume=True, max_hours=1e-9)
@@ -74,7 +70,7 @@ def test_stopping_a_longer_run_and_leaving_it_brings_its_final_checkpoint_back(
 
 
 @pytest.mark.parametrize("damage", ["gone", "of another epoch"])
-def test_a_finished_run_whose_final_checkpoint_is_lost_has_it_again_by_resume(
+def test_resuming_a_finished_run_restores_a_lost_final_checkpoint(
     ended: Path, tmp_path: Path, damage: str
 ):
     root = copy_workspace(ended, tmp_path)
@@ -82,7 +78,7 @@ def test_a_finished_run_whose_final_checkpoint_is_lost_has_it_again_by_resume(
     before = load_checkpoint(path)
     if damage == "gone":
         path.unlink()
-    else:  # a kill when a third epoch was being saved
+    else:  # what a kill leaves while a third epoch is being saved
         other = {name: torch.zeros_like(value) for name, value in before.weights.items()}
         save_checkpoint(dataclasses.replace(before, epoch=3, weights=other), path)
         (root / RUN / "metrics.json").unlink()
@@ -90,7 +86,7 @@ def test_a_finished_run_whose_final_checkpoint_is_lost_has_it_again_by_resume(
     is_same_run(load_checkpoint(path), before)
 
 
-def test_a_kill_when_the_last_epoch_is_saved_leaves_no_scores_of_the_network_before(
+def test_a_kill_while_saving_the_last_epoch_leaves_no_scores_of_an_earlier_network(
     ended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     root = copy_workspace(ended, tmp_path)
@@ -99,26 +95,24 @@ def test_a_kill_when_the_last_epoch_is_saved_leaves_no_scores_of_the_network_bef
         with pytest.raises(Kill):
             train_balls(root, 3, resume=True)
     assert not (root / RUN / "metrics.json").exists()
-    train_balls(root, 2, resume=True)  # the user is content with two
+    train_balls(root, 2, resume=True)  # the user decides that two epochs are enough
     assert load_checkpoint(root / RUN / "checkpoint_final.pt").epoch == 2
     assert (root / RUN / "metrics.json").exists()
 
 
 @pytest.mark.slow
-def test_a_final_checkpoint_of_a_run_that_was_replaced_does_not_outlive_it(
-    ended: Path, tmp_path: Path
-):
+def test_a_final_checkpoint_of_a_replaced_run_is_removed(ended: Path, tmp_path: Path):
     root = copy_workspace(ended, tmp_path)
     old = (root / RUN / "checkpoint_final.pt").read_bytes()
     train_balls(root, 1, overwrite=True)
     (root / RUN / "checkpoint_final.pt").write_bytes(
         old
-    )  # as a kill before it was removed leaves it
+    )  # what a kill leaves that comes before its removal
     train_balls(root, 2, resume=True)
     assert not (root / RUN / "checkpoint_final.pt").exists()
 
 
-def test_the_default_and_the_networks_beside_promise_predict_with_the_last_epoch():
+def test_the_default_and_all_other_networks_predict_with_the_last_epoch():
     chosen = {name: preset(name)[1].predict_with for name in PRESETS}
     assert {name for name, how in chosen.items() if how == "final"} == {"recommended"}
     for name in ("paper", "tiny"):

@@ -1,4 +1,4 @@
-"""Two processes that share each step train as one process with twice the batch."""
+"""Two processes that share each step train like one process with twice the batch."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def _curve(folder: Path) -> list[tuple[float, ...]]:
 
 
 @pytest.mark.slow
-def test_two_processes_have_the_curve_of_one_with_twice_the_batch(
+def test_two_processes_have_the_losses_of_one_with_twice_the_batch(
     preprocessed: Path, tmp_path: Path
 ) -> None:
     shared = train(
@@ -55,13 +55,15 @@ def test_two_processes_have_the_curve_of_one_with_twice_the_batch(
     last = [load_log(folder / "log.csv")[-1] for folder in (shared, alone)]
     for dice in ("validation_dice", "corrected_dice"):
         two, one = (getattr(row, dice) for row in last)
-        assert two == pytest.approx(one, abs=0.05)  # rounding decides voxels at one half
+        assert two == pytest.approx(
+            one, abs=0.05
+        )  # rounding can flip voxels near a probability of one half
     (session,) = load_record(RunRecord, shared / "run.json").sessions
     assert (session.processes, session.outcome, session.steps) == (2, "finished", 8)
 
 
 @pytest.mark.slow
-def test_torchrun_starts_it_and_a_signal_stops_all_at_one_step(
+def test_torchrun_starts_training_and_a_signal_stops_all_processes_at_one_step(
     preprocessed: Path, tmp_path: Path
 ) -> None:
     root = copy_workspace(preprocessed, tmp_path)
@@ -98,7 +100,7 @@ def test_torchrun_starts_it_and_a_signal_stops_all_at_one_step(
     started.send_signal(signal.SIGTERM)
     said, _ = started.communicate(timeout=60)
     assert "stopped by SIGTERM" in said, said
-    assert said.count("dataset: Task98_Balls, fold 0") == 1  # the first process speaks for all
+    assert said.count("dataset: Task98_Balls, fold 0") == 1  # only the first process prints
     checkpoint = load_checkpoint(root / RUN / "checkpoint_last.pt")
     assert checkpoint.samples_per_step == 2
     assert checkpoint.epoch >= 1
@@ -107,7 +109,7 @@ def test_torchrun_starts_it_and_a_signal_stops_all_at_one_step(
 
 
 @pytest.mark.slow
-def test_what_the_processes_cannot_do_is_one_error(preprocessed: Path) -> None:
+def test_an_error_in_several_processes_is_reported_once(preprocessed: Path) -> None:
     with pytest.raises(PlanError, match=r"no fold 9; use --fold 0 to 4"):
         train(TrainRequest(fold=9, preset="tiny", device="cpu", devices=2, root=preprocessed))
 
@@ -123,7 +125,7 @@ def test_devices_within_torchrun_are_refused(
 @pytest.mark.parametrize(
     "variables", [{"WORLD_SIZE": "2"}, {"WORLD_SIZE": "x"}, {"WORLD_SIZE": "2", "RANK": "0"}]
 )
-def test_an_environment_that_tells_half_is_refused(
+def test_an_incomplete_environment_of_torchrun_is_refused(
     preprocessed: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
     for name, value in variables.items():

@@ -1,4 +1,4 @@
-"""However a training ends, nothing hangs, nothing that was good is lost, and no file tells of another network."""
+"""However a training ends, no process hangs, no good checkpoint is lost, and no scores of another network remain."""
 
 import multiprocessing
 import signal
@@ -29,7 +29,7 @@ EVERY_EPOCH = ("validate_every=1",)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_out_of_memory_is_one_line_and_the_readers_end(
+def test_out_of_memory_is_reported_in_one_line_and_ends_the_readers(
     preprocessed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     def full(*_):
@@ -46,7 +46,7 @@ def test_out_of_memory_is_one_line_and_the_readers_end(
     assert multiprocessing.active_children() == []
 
 
-def test_a_reader_that_is_killed_is_one_line(
+def test_a_killed_reader_is_reported_in_one_line(
     preprocessed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def kill_readers(*_):
@@ -77,7 +77,7 @@ def test_a_kill_between_the_two_checkpoints_loses_neither(
     assert (best.epoch, best.validation_dice) == (expected.epoch, expected.validation_dice)
 
 
-def test_a_best_checkpoint_that_is_gone_is_written_again(trained: Path, tmp_path: Path) -> None:
+def test_a_missing_best_checkpoint_is_written_again(trained: Path, tmp_path: Path) -> None:
     root = copy_workspace(trained, tmp_path)
     best = root / RUN / run.BEST
     before = load_checkpoint(best)
@@ -113,7 +113,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("ending", ["kill", "time"])
-def test_overwriting_keeps_the_old_run_until_there_is_something_in_its_place(
+def test_overwriting_keeps_the_old_run_until_the_new_one_has_a_checkpoint(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, ending: str
 ) -> None:
     root = copy_workspace(trained, tmp_path)
@@ -128,7 +128,9 @@ def test_overwriting_keeps_the_old_run_until_there_is_something_in_its_place(
     assert _files(root / RUN) == before
 
 
-def test_scores_of_an_earlier_network_go_when_a_run_goes_on(trained: Path, tmp_path: Path) -> None:
+def test_scores_of_an_earlier_network_are_removed_when_a_run_continues(
+    trained: Path, tmp_path: Path
+) -> None:
     root = copy_workspace(trained, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
         stop_after(1, signal.SIGTERM, patch)
@@ -161,7 +163,7 @@ def _edit(path: Path, **changes) -> None:
         ({"encoder_weights": None}, "encoder_weights has the wrong type NoneType; train again or copy the file again"),
     ],
 )  # fmt: skip
-def test_a_checkpoint_that_cannot_be_gone_on_from_is_named(
+def test_a_checkpoint_that_cannot_be_resumed_is_refused_with_the_reason(
     trained: Path, tmp_path: Path, changes: dict, message: str
 ) -> None:
     root = copy_workspace(trained, tmp_path)
@@ -173,7 +175,7 @@ def test_a_checkpoint_that_cannot_be_gone_on_from_is_named(
 
 
 @pytest.mark.parametrize("part", ["val", "test"])
-def test_a_case_that_cannot_be_judged_is_named(
+def test_a_case_of_nan_is_named_in_validation_and_test(
     preprocessed: Path, tmp_path: Path, part: str
 ) -> None:
     root = copy_workspace(preprocessed, tmp_path)
@@ -203,7 +205,7 @@ def test_a_case_that_cannot_be_judged_is_named(
         ("loss.boundary_wait=1", "--set loss.boundary_wait: no such field; did you mean loss.boundary_weight?"),
     ],
 )  # fmt: skip
-def test_a_field_that_cannot_be_set_is_named(
+def test_a_field_that_cannot_be_set_is_refused_with_the_reason(
     preprocessed: Path, tmp_path: Path, field: str, message: str
 ) -> None:
     with pytest.raises(PromiseError) as caught:
@@ -211,7 +213,9 @@ def test_a_field_that_cannot_be_set_is_named(
     assert str(caught.value) == message
 
 
-def test_fields_of_network_and_recipe_are_set_and_stay(trained: Path, tmp_path: Path) -> None:
+def test_fields_of_network_and_recipe_are_set_and_kept_with_the_run(
+    trained: Path, tmp_path: Path
+) -> None:
     root = copy_workspace(trained, tmp_path)
     fields = ("token_attention=idle", "adapter2_residual=double", "loss.boundary_weight=5")
     folder = train_balls(root, epochs=1, overwrite=True, fields=fields)

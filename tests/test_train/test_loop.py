@@ -1,4 +1,4 @@
-"""A step clips its gradients, stops at what is not finite, and goes on where a compiler fails."""
+"""A step clips its gradients, stops at a loss that is not finite, and continues where the compiler fails."""
 
 import dataclasses
 import shutil
@@ -33,7 +33,7 @@ DATASET = Path("preprocessed") / "Task98_Balls"
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Run:
-    """The trained run, ready to go on."""
+    """The trained run, resumed for two more epochs."""
     root = tmp_path / "workspace"
     shutil.copytree(trained, root)
     split = load_checkpoint(root / RUN / "checkpoint_last.pt").split
@@ -59,7 +59,7 @@ def _training(run: Run, **changes) -> tuple[Training, TrainingSamples]:
     return training, samples
 
 
-def test_a_resumed_run_knows_how_far_it_was(run: Run) -> None:
+def test_a_resumed_run_continues_from_its_epoch_log_and_optimiser_state(run: Run) -> None:
     checkpoint = load_checkpoint(run.folder / "checkpoint_last.pt")
     assert (run.epoch, run.best_dice, run.config.epochs) == (1, checkpoint.best_dice, 3)
     assert [row.epoch for row in run.log] == [1]
@@ -84,7 +84,7 @@ def test_gradients_are_clipped(run: Run) -> None:
     assert norm <= 1.001e-3
 
 
-def test_accumulated_gradients_are_those_of_one_batch(run: Run) -> None:
+def test_accumulated_gradients_equal_those_of_one_batch(run: Run) -> None:
     training, samples = _training(run, gradient_clip=1e9)
     two = [samples[0], samples[1]]
     gradients = []
@@ -121,8 +121,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_the_case(
     assert not (root / RUN / "checkpoint_last.pt").exists()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's, of its own parts
-def test_where_the_compiler_fails_training_goes_on_without(
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch warns about parts of its own
+def test_training_continues_without_the_compiler_where_that_fails(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import torch._inductor.config

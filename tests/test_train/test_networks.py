@@ -1,4 +1,4 @@
-"""Every network trains for two epochs, predicts and is scored; what does not go together is said."""
+"""Every network trains for two epochs, predicts and is scored, and options that contradict it are refused."""
 
 import dataclasses
 import json
@@ -32,7 +32,7 @@ def _train(root: Path, network: str, **options) -> Path:
 
 @pytest.fixture
 def root(preprocessed: Path, tmp_path: Path) -> Path:
-    """A workspace of preprocessed balls."""
+    """A workspace with the preprocessed dataset of balls."""
     return Path(shutil.copytree(preprocessed, tmp_path / "workspace"))
 
 
@@ -94,7 +94,9 @@ def test_a_resumed_network_equals_one_that_was_never_stopped(
         if stops:
             folder = _train(root, "segresnet", max_hours=0.0)
             assert load_checkpoint(folder / "checkpoint_last.pt").epoch < 2
-            again = train(TrainRequest(resume=True, device="cpu", root=root))  # the only run
+            again = train(
+                TrainRequest(resume=True, device="cpu", root=root)
+            )  # needs no name, since there is only one run
             assert again == folder
         else:
             folder = _train(root, "segresnet")
@@ -102,7 +104,7 @@ def test_a_resumed_network_equals_one_that_was_never_stopped(
     assert all(torch.equal(weights[0][name], value) for name, value in weights[1].items())
 
 
-def test_networks_of_one_fold_lie_apart(trained: Path, tmp_path: Path) -> None:
+def test_networks_of_one_fold_have_separate_folders(trained: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(trained, tmp_path / "workspace"))
     before = (root / RUN / "checkpoint_last.pt").read_bytes()
     folder = _train(root, "segresnet", epochs=1)
@@ -113,8 +115,8 @@ def test_networks_of_one_fold_lie_apart(trained: Path, tmp_path: Path) -> None:
         train(TrainRequest(network="dynunet", resume=True, device="cpu", root=root))
 
 
-def test_an_old_checkpoint_is_promise(trained: Path, tmp_path: Path) -> None:
-    """Its file has no field that names the network, nor what recipes and plans have been given since."""
+def test_an_old_checkpoint_without_a_network_is_promises(trained: Path, tmp_path: Path) -> None:
+    """Old files have no field for the network, and not all fields that recipes and plans have today."""
     path = trained / RUN / "checkpoint_best.pt"
     content = torch.load(path, weights_only=True)
     content["format_version"] = 2
@@ -155,7 +157,7 @@ def test_an_old_checkpoint_is_promise(trained: Path, tmp_path: Path) -> None:
          "--checkpoint-activations: this network keeps all of its activations"),
     ],
 )  # fmt: skip
-def test_what_does_not_go_together_is_named_and_nothing_is_written(
+def test_contradicting_options_are_refused_and_nothing_is_written(
     preprocessed: Path, options: dict, error: type, message: str
 ) -> None:
     arguments = {"preset": "tiny", "device": "cpu", "root": preprocessed} | options
@@ -167,7 +169,7 @@ def test_what_does_not_go_together_is_named_and_nothing_is_written(
 
 
 def test_the_patch_is_no_wider_than_the_median_scan(root: Path) -> None:
-    """The balls' scans are 28 x 26 x 20 voxels of 1 x 0.9 x 1.5 mm: 30 mm at most."""
+    """The scans of balls have 28 x 26 x 20 voxels of 1 x 0.9 x 1.5 mm, so that their longest edge is 30 mm."""
     folder = root / DATASET
     plan = load_record(Plan, folder / "plans.json")
     request = TrainRequest(network="dynunet")
@@ -179,7 +181,7 @@ def test_the_patch_is_no_wider_than_the_median_scan(root: Path) -> None:
     assert np.prod(config.strides, axis=0).tolist() == [32, 32, 32]
 
 
-def test_stages_are_planned_for_the_patch_that_was_asked_for(preprocessed: Path) -> None:
+def test_stages_are_planned_for_the_patch_of_the_set_option(preprocessed: Path) -> None:
     folder = preprocessed / DATASET
     plan = load_record(Plan, folder / "plans.json")
     request = TrainRequest(network="dynunet", fields=("patch_size=64",))
@@ -189,7 +191,7 @@ def test_stages_are_planned_for_the_patch_that_was_asked_for(preprocessed: Path)
 
 
 @pytest.mark.parametrize("edge", [64, 128])
-def test_any_patch_of_promise_may_be_asked_for(preprocessed: Path, edge: int) -> None:
+def test_the_patch_of_promise_may_be_set(preprocessed: Path, edge: int) -> None:
     plan = dataclasses.replace(
         load_record(Plan, preprocessed / DATASET / "plans.json"), patch_size=48
     )
@@ -198,7 +200,7 @@ def test_any_patch_of_promise_may_be_asked_for(preprocessed: Path, edge: int) ->
         assert chosen.model_config.patch_size == found
 
 
-def test_a_number_of_clicks_that_cannot_vary_is_named(preprocessed: Path) -> None:
+def test_varying_a_number_of_clicks_of_one_is_refused(preprocessed: Path) -> None:
     plan = load_record(Plan, preprocessed / DATASET / "plans.json")
     fixed = ("num_foreground_clicks=1", "vary_clicks=true")
     with pytest.raises(
@@ -210,8 +212,8 @@ def test_a_number_of_clicks_that_cannot_vary_is_named(preprocessed: Path) -> Non
     choose_network(TrainRequest(fields=(*fixed, "num_foreground_clicks=2")), plan, None)
 
 
-def test_a_call_that_resumes_with_clicks_means_a_run_that_has_them(tmp_path: Path) -> None:
-    """Not that of ProMISe, which no call with --clicks-as-channel began."""
+def test_resuming_with_clicks_as_channel_finds_the_run_that_has_them(tmp_path: Path) -> None:
+    """The run of ProMISe does not count, since no call with --clicks-as-channel can have started it."""
     for name in (".", "dynunet", "dynunet_clicks"):
         (tmp_path / name / "fold_0").mkdir(parents=True)
         (tmp_path / name / "fold_0" / "checkpoint_last.pt").touch()
@@ -228,7 +230,7 @@ def test_a_call_that_resumes_with_clicks_means_a_run_that_has_them(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_two_processes_train_a_network_as_one_with_twice_the_batch(
+def test_two_processes_train_dynunet_like_one_with_twice_the_batch(
     preprocessed: Path, tmp_path: Path
 ) -> None:
     curves = []

@@ -1,4 +1,4 @@
-"""A run that was stopped, killed or resumed in any way equals one that was never disturbed."""
+"""A run that was stopped, killed and resumed in any way equals one that was never interrupted."""
 
 import dataclasses
 import shutil
@@ -19,12 +19,12 @@ from tests.conftest import RUN
 from tests.test_train.runs import copy_workspace, is_same_run, stop_after
 
 STEPS = 8
-"""In one epoch: four training cases, two patches each."""
+"""Steps of one epoch: four training cases with two patches each."""
 
 
 @pytest.fixture(scope="module")
 def undisturbed(preprocessed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two epochs in one go."""
+    """A run of two epochs without interruption."""
     return _train(copy_workspace(preprocessed, tmp_path_factory.mktemp("undisturbed")))
 
 
@@ -41,7 +41,7 @@ def _losses(folder: Path) -> list[tuple[float, ...]]:
 
 @pytest.mark.parametrize("steps", [1, 3, STEPS])
 @pytest.mark.slow
-def test_stopped_again_and_again_it_ends_as_if_never_stopped(
+def test_a_run_stopped_again_and_again_equals_one_never_stopped(
     undisturbed: Path, preprocessed: Path, tmp_path: Path, steps: int
 ) -> None:
     root = copy_workspace(preprocessed, tmp_path)
@@ -54,7 +54,9 @@ def test_stopped_again_and_again_it_ends_as_if_never_stopped(
                 break
             except StoppedError:
                 stops += 1
-    assert stops == 2 * STEPS // steps  # one after the last step keeps from validating
+    assert (
+        stops == 2 * STEPS // steps
+    )  # a stop after an epoch's last step comes before its validation
     assert is_same_run(folder, undisturbed)
     assert _losses(folder) == _losses(undisturbed)
     sessions = load_record(RunRecord, folder / "run.json").sessions
@@ -62,7 +64,7 @@ def test_stopped_again_and_again_it_ends_as_if_never_stopped(
     assert sum(session.steps for session in sessions) == 2 * STEPS
 
 
-def test_the_message_says_how_to_go_on(preprocessed: Path, tmp_path: Path) -> None:
+def test_the_message_of_a_stop_says_how_to_continue(preprocessed: Path, tmp_path: Path) -> None:
     root = copy_workspace(preprocessed, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
         stop_after(3, signal.SIGTERM, patch)
@@ -73,7 +75,7 @@ def test_the_message_says_how_to_go_on(preprocessed: Path, tmp_path: Path) -> No
     )
 
 
-def test_when_the_time_is_up_the_run_is_saved_and_it_is_no_error(
+def test_reaching_max_hours_saves_the_run_and_is_no_error(
     preprocessed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = copy_workspace(preprocessed, tmp_path)
@@ -86,7 +88,7 @@ def test_when_the_time_is_up_the_run_is_saved_and_it_is_no_error(
     assert not (folder / "metrics.json").exists()
 
 
-def test_stopped_while_the_test_cases_are_scored_it_scores_them_when_resumed(
+def test_a_run_stopped_while_scoring_test_cases_scores_them_when_resumed(
     trained: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(trained, tmp_path / "workspace")
@@ -102,14 +104,16 @@ def test_stopped_while_the_test_cases_are_scored_it_scores_them_when_resumed(
 
 
 @pytest.mark.slow
-def test_two_reading_processes_give_the_same_run(
+def test_two_reader_processes_give_the_same_run(
     undisturbed: Path, preprocessed: Path, tmp_path: Path
 ) -> None:
     assert is_same_run(_train(copy_workspace(preprocessed, tmp_path), workers=2), undisturbed)
 
 
 @pytest.mark.slow
-def test_two_batches_a_step_equal_one_of_two(preprocessed: Path, tmp_path: Path) -> None:
+def test_two_batches_per_step_equal_one_of_twice_the_size(
+    preprocessed: Path, tmp_path: Path
+) -> None:
     logs = []
     for name, options in (("one", {"batch_size": 2}), ("two", {"accumulate": 2})):
         folder = train(
@@ -125,7 +129,7 @@ def test_two_batches_a_step_equal_one_of_two(preprocessed: Path, tmp_path: Path)
     assert logs[0] == pytest.approx(logs[1], rel=2e-4)
 
 
-def test_a_step_keeps_its_number_of_samples(trained: Path) -> None:
+def test_resuming_with_another_number_of_samples_per_step_is_refused(trained: Path) -> None:
     with pytest.raises(
         CheckpointError,
         match=r"was trained with 1 samples a step, this call takes 4 \(--batch-size 2 x --accumulate 2 x 1 devices\)",
@@ -155,7 +159,7 @@ train(TrainRequest(preset="tiny", epochs=2, device="cpu", root=Path(sys.argv[1])
 
 
 @pytest.mark.slow
-def test_killed_while_saving_the_checkpoint_before_is_whole(
+def test_a_kill_while_saving_leaves_the_previous_checkpoint_whole(
     undisturbed: Path, preprocessed: Path, tmp_path: Path
 ) -> None:
     root = copy_workspace(preprocessed, tmp_path)
@@ -168,7 +172,7 @@ def test_killed_while_saving_the_checkpoint_before_is_whole(
     assert is_same_run(folder, undisturbed)
     assert not [path for path in folder.iterdir() if path.name.startswith(".tmp")]
     outcomes = [s.outcome for s in load_record(RunRecord, folder / "run.json").sessions]
-    assert outcomes == ["running", "finished"]  # the first never came to say more
+    assert outcomes == ["running", "finished"]  # the killed one could not record its end
 
 
 def test_a_second_training_of_the_same_run_is_refused(trained: Path) -> None:

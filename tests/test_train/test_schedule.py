@@ -1,4 +1,4 @@
-"""However many processes and batches share a step, its samples are the same, each once."""
+"""A step has the same samples, each once, however many processes and batches share it."""
 
 import itertools
 
@@ -10,7 +10,7 @@ ORDER = list(range(100, 111))
 
 
 def _steps(batches):
-    """Batches of one process, by step."""
+    """Return the batches of one process as one list for each step."""
     steps, current = [], []
     for batch in batches:
         current.append(batch)
@@ -51,12 +51,12 @@ def test_every_sample_counts_once_and_equally_within_its_step(size, batch_size, 
         assert all(weight == pytest.approx(1 / len(expected)) for weight in weights.values())
 
 
-def test_a_process_without_a_sample_computes_one_for_nothing():
+def test_a_process_without_a_sample_computes_one_with_weight_zero():
     batches = schedule([7, 8, 9], batch_size=1, samples_per_step=2, rank=1, size=2)
     assert [(batch.indices, batch.weight) for batch in batches] == [((8,), 1.0), ((9,), 0.0)]
 
 
-def test_an_epoch_goes_on_where_it_stopped():
+def test_an_epoch_continues_where_it_stopped():
     whole = schedule(ORDER, batch_size=2, samples_per_step=4)
     rest = schedule(ORDER, batch_size=2, samples_per_step=4, first_step=2)
     assert whole[4:] == rest

@@ -1,4 +1,4 @@
-"""A network that does not respond to its clicks at the end of training is named, with what to do."""
+"""At the end of training, a network that does not respond to clicks gives a warning that says what to do."""
 
 from types import SimpleNamespace
 
@@ -26,7 +26,7 @@ def _told(capsys, model, before, after) -> str:
     return " ".join(capsys.readouterr().err.split())
 
 
-def test_what_to_do_depends_on_what_the_network_has_already(capsys: pytest.CaptureFixture) -> None:
+def test_the_advice_depends_on_the_networks_click_maps(capsys: pytest.CaptureFixture) -> None:
     with_maps = ModelConfig(click_map=True, click_map_in_head=True)
     assert _told(capsys, ModelConfig(click_map=True), 0.826, 0.827) == f"warning: {DEAF}{MAPS}"
     without = MAPS.replace("with ", "with --set click_map=true ")
@@ -38,7 +38,7 @@ def test_what_to_do_depends_on_what_the_network_has_already(capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("before", "after"), [(0.75, 0.83), (0.96, 0.96), (0.75, None), (None, None)]
 )
-def test_nothing_is_said_where_clicks_count_or_little_is_wrong_or_nothing_was_asked(
+def test_no_warning_where_clicks_help_or_little_is_wrong_or_nothing_was_measured(
     capsys: pytest.CaptureFixture, before: float | None, after: float | None
 ) -> None:
     assert _told(capsys, ModelConfig(click_map=True), before, after) == ""

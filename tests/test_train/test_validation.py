@@ -1,4 +1,4 @@
-"""Validation asks as a user does: one click, and corrections where the recipe trains with them."""
+"""Validation clicks as a user does: once, and then corrections if the recipe trains with them."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from promise_cli.train.step import validate
 from tests.test_train.cubes import TARGET, CubeRoundEachClick, batch_of
 
 FIRST, BOTH = 2 * 125 / (125 + 152), 2 * 152 / (250 + 152)
-"""Dice of a cube of 5^3 for the large part alone, and of two for both; the parts have 5^3 and 3^3 voxels."""
+"""Dice of one marked cube of 5^3 voxels, and of two, where the target's parts have 5^3 and 3^3 voxels."""
 
 
 def _training(corrections: int, model: torch.nn.Module) -> SimpleNamespace:
@@ -42,13 +42,15 @@ def test_without_corrections_there_is_one_dice() -> None:
 def test_each_correction_is_clicked_before_the_second_dice() -> None:
     network = CubeRoundEachClick()
     assert validate(_training(1, network)) == (pytest.approx(FIRST), pytest.approx(BOTH))
-    assert network.encoded == 2  # once for each patch
+    assert network.encoded == 2  # each of the two patches once
     first, corrected = validate(_training(3, CubeRoundEachClick()))
     assert first == pytest.approx(FIRST)
-    assert corrected != pytest.approx(BOTH)  # further clicks take from what was added
+    assert corrected != pytest.approx(
+        BOTH
+    )  # background clicks remove voxels around the second part
 
 
-def test_values_that_are_not_finite_after_a_correction_are_an_error() -> None:
+def test_an_answer_to_a_correction_that_is_not_finite_is_an_error() -> None:
     class Broken(CubeRoundEachClick):
         def forward(self, image, clicks, signs):
             logits = super().forward(image, clicks, signs)
