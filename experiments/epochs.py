@@ -27,9 +27,9 @@ NUM_CLICKS = 4
 CHECKPOINTS = {"chosen by validation": BEST, "last": LAST}
 MEANING = (
     f"mean Dice by number of clicks, 1 to {NUM_CLICKS}, in windows of the plan's grid, {PER_CASE} per case, each"
-    " centred on one seeded click on the target; every further click lies in the middle of the largest part that is missed or"
-    " added (a background click where it was added); followed: Dice of five single clicks on each test case, predicted"
-    " as by promise-predict"
+    " centred on one seeded click on the target; every further click lies in the middle of the largest part that is"
+    " missed or added (a background click where it was added); followed: Dice of five single clicks on each test case,"
+    " predicted as by promise-predict"
 )
 
 
