@@ -75,7 +75,12 @@ def draws(matrix: Matrix, folder: Path) -> list[str]:
     Rows of the best epoch are compared with its best epoch, rows of the last epoch with its last.
     """
     lines = head(
-        *("", "one window round the click", "one window in the scan", "followed, round the click"),
+        *(
+            "",
+            "one window around the click",
+            "one window in the scan",
+            "followed, around the click",
+        ),
         *("followed, in the scan", "95 % interval", "lowest and highest draw"),
         *(f"Dice minus that of {WITHOUT_CLICKS}, best or last epoch as in the row", "95 %", "p"),
     )
