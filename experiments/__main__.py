@@ -1,4 +1,4 @@
-"""Do what is not yet done of a matrix.
+"""Train, predict and score the rows of a matrix that are not done yet.
 
 python -m experiments MATRIX --data FOLDER --work FOLDER [--weights FILE] [--rows NAME ...] [--max-hours H]
 """
@@ -17,7 +17,7 @@ from promise_cli.console import say
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Of the command line."""
+    """The arguments of the command line."""
 
     matrix: str
     data: Path
@@ -30,7 +30,7 @@ class Options:
 
 
 def main() -> None:
-    """Row after row, the reference first; then the studies of clicks."""
+    """Train and score row after row, the reference first, and then study the clicks of each row."""
     options = _options()
     matrix = MATRICES[options.matrix]
     place = Place(
@@ -41,7 +41,7 @@ def main() -> None:
     wanted = [row for row in matrix.rows if options.rows is None or row.name in options.rows]
     for row in wanted:
         if not do_row(place, row, device=options.device, until=until):
-            say(f"{row.name}: not finished in {options.max_hours} hours; call again to go on")
+            say(f"{row.name}: not finished in {options.max_hours} hours; call again to continue")
             return
         say(f"{row.name}: done")
     for row in wanted:
@@ -56,11 +56,15 @@ def _options() -> Options:
     parser.add_argument(
         "--data", type=Path, required=True, help="the dataset's folder (MSD layout)"
     )
-    parser.add_argument("--work", type=Path, required=True, help="for checkpoints and masks")
+    parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints and masks")
     parser.add_argument("--weights", type=Path, help="pretrained DINOv2 ViT-S/14 (safetensors)")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="for what is committed")
-    parser.add_argument("--rows", nargs="+", help="only these")
-    parser.add_argument("--max-hours", type=float, default=math.inf, help="stop training then")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="folder for the files to commit"
+    )
+    parser.add_argument("--rows", nargs="+", help="train only these rows")
+    parser.add_argument(
+        "--max-hours", type=float, default=math.inf, help="stop training after this time"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     return Options(**vars(parser.parse_args()))
 

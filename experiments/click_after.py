@@ -1,7 +1,7 @@
-"""What a click gives a network that never saw it: its mask of the whole scan, cut down to what the click points at.
+"""Measure what a click is worth to a network that never saw it.
 
-Between a network without clicks and one with them lie two differences: what the network sees, and that the click says
-where to look. This measures the second alone.
+The network's mask of the whole scan is cut down to what the click points at. A network with clicks differs from one
+without in two ways: the click is part of its input, and the click says where to look. This measures the second alone.
 """
 
 import numpy as np
@@ -22,21 +22,21 @@ Mask = NDArray[np.bool_]
 
 MEANING = {
     "whole_scan": "Dice of the mask as it is",
-    "in_window": "of what lies in the window that a network with clicks would see",
-    "part_at_click": "of the connected part that is nearest to the click",
-    "best_part": "of the connected part that fits the target best, which no user knows",
+    "in_window": "Dice of the part of the mask in the window that a network with clicks would see",
+    "part_at_click": "Dice of the connected part that is nearest to the click",
+    "best_part": "Dice of the connected part that fits the target best, which no user knows",
 }
 
 
 def measure_click_after(place: Place, row: Row) -> dict[str, object]:
-    """Cut the masks of a row without clicks down, with the clicks of the others.
+    """Cut the masks of a row without clicks down, with the clicks that the other rows get.
 
     Args:
-        place: Prepared, with the clicks of its test cases.
-        row: Predicted.
+        place: Prepared folders, with the clicks of the test cases.
+        row: A row whose test cases are predicted.
 
     Returns:
-        Means over the test cases, and each case's values, by the names of `MEANING`.
+        Means over the test cases and the values of each case, under the names of `MEANING`.
     """
     plan = place.plan
     cases = {}

@@ -1,7 +1,7 @@
-"""Is the click used, or does it only place the window?
+"""Measure whether the click is used, or only places the window.
 
-In the window round a case's click the network is asked again with the click elsewhere, the image being the same. If the
-mask does not follow, what earns the score is the crop.
+In the window around a case's click, the network predicts again with the click elsewhere and the same image. If the mask
+does not change, the score is due to the window alone.
 """
 
 from dataclasses import dataclass
@@ -28,23 +28,23 @@ Mask = NDArray[np.bool_]
 Voxel = NDArray[np.int64]
 
 FAR = 0.25
-"""A click elsewhere lies at least this share of the window's edge from the first."""
+"""Least distance of a click elsewhere from the first click, as a share of the window's edge."""
 MEANING = {
-    "click": "Dice with the target, clicked on the target as at test; the window lies round this click",
-    "elsewhere_on_target": "the same window, clicked on another place of the target",
-    "beside_target": "the same window, clicked on what is not the target",
-    "background_click_added": "the same window, a background click on the middle of the target besides",
-    "without_click": "the same window, no click at all",
-    "agreement_beside": "Dice of the mask of `click` with that of `beside_target`: 1 where the click changes nothing",
-    "window_moved": "the window moved so that its middle is the place of `beside_target`, clicked where `click` was",
-    "window_off_target": "the window of `window_moved`, clicked in its middle",
+    "click": "Dice with the target; one click on the target as at test, and the window lies around this click",
+    "elsewhere_on_target": "the same window, with the click elsewhere on the target",
+    "beside_target": "the same window, with the click outside the target",
+    "background_click_added": "the same window and click, with a further background click in the middle of the target",
+    "without_click": "the same window without any click",
+    "agreement_beside": "Dice between the masks of `click` and `beside_target`: 1 if the click changes nothing",
+    "window_moved": "the window is moved: its middle is the click of `beside_target`, and the click is that of `click`",
+    "window_off_target": "the window of `window_moved`, with the click in its middle",
     "whole_window": "Dice with the target of a mask that fills the window",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """One case on the plan's grid, with the places to click."""
+    """One case on the plan's grid, with the voxels to click on."""
 
     image: NDArray[np.float32]
     target: Mask
@@ -52,22 +52,22 @@ class _Scene:
     on_target: Voxel
     beside: Voxel
     middle: Voxel
-    """Of the target, the voxel of it nearest to its centre of mass."""
+    """Voxel of the target that is nearest to its centre of mass."""
     within: Shape | None
-    """Into which windows are moved; None where they lie round the click."""
+    """Shape of the grid into which windows are moved; None if they stay around the click."""
     window: Patch
 
 
 def measure_click_use(place: Place, row: Row, device: str) -> dict[str, object]:
-    """Ask a row's network with clicks at other places of the same windows.
+    """Predict with a row's network and clicks at other places of the same windows.
 
     Args:
-        place: Prepared, with the clicks of its test cases.
-        row: Trained.
-        device: As of promise-predict.
+        place: Prepared folders, with the clicks of the test cases.
+        row: A trained row.
+        device: Device as promise-predict names it.
 
     Returns:
-        Means over the test cases, and each case's values, by the names of `MEANING`.
+        Means over the test cases and the values of each case, under the names of `MEANING`.
     """
     predictor = Predictor.load(place.checkpoint_of(row), device)
     cases = {
@@ -103,13 +103,13 @@ def _open(place: Place, predictor: Predictor, case_id: str, voxel: list[int]) ->
 
 
 def _draw(where: Mask, window: Patch, click: Voxel, rng: np.random.Generator) -> Voxel:
-    """A voxel of the window far from the click, or the farthest there is."""
+    """Draw a voxel of the window that is far from the click, or take the farthest one."""
     voxels = np.argwhere(where)
     voxels = voxels[window.inside(voxels)]
     distance = np.linalg.norm(voxels - click, axis=1)
     near_enough = (
         np.abs(voxels - click).max(axis=1) < window.shape[0] // 2
-    )  # a window round it holds the click
+    )  # so that a window around the voxel contains the click
     voxels, distance = voxels[near_enough], distance[near_enough]
     far = distance >= min(FAR * window.shape[0], distance.max())
     chosen: Voxel = rng.choice(voxels[far])

@@ -1,4 +1,4 @@
-"""Seeded clicks on the targets of the test cases, in voxels of their files."""
+"""Draw seeded clicks on the targets of the test cases, in voxels of their files."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from promise_cli.volume import read_label
 
 
 def write_points(place: Place) -> None:
-    """Click each test case once, and link its scan among the test scans."""
+    """Draw one click on each test case, and link its scan into the folder of test scans."""
     place.images.mkdir(parents=True, exist_ok=True)
     for case_id in place.fold.test:
         link = place.images / f"{case_id}.nii.gz"
@@ -20,7 +20,7 @@ def write_points(place: Place) -> None:
 
 
 def draw_points(place: Place, draw: int) -> dict[str, list[int]]:
-    """One click on each test case, anywhere on the target; as `promise-evaluate --clicks` draws."""
+    """Draw one click on each test case, anywhere on the target, as `promise-evaluate --clicks` does."""
     points = {}
     labels = place.plan.labels
     for case_id in sorted(place.fold.test):
@@ -32,7 +32,11 @@ def draw_points(place: Place, draw: int) -> dict[str, list[int]]:
 
 
 def _keep(points: dict[str, list[int]], path: Path) -> None:
-    """Write the clicks; rows that were done before were done with these."""
+    """Write the clicks. If the file exists, check that it holds the same clicks, which earlier rows were done with.
+
+    Raises:
+        ValueError: The file holds other clicks.
+    """
     if not path.exists():
         write_json(points, path)
     elif load_json(path) != points:

@@ -1,4 +1,4 @@
-"""The project's commands, run as a user runs them, with what they took."""
+"""Run the project's commands as a user runs them, and measure their time and memory."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ CALL = "import sys; from promise_cli.cli import {name}_app; sys.argv[0] = 'promi
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """What one command took."""
+    """Time and memory that one command took."""
 
     command: str
     status: int
@@ -24,14 +24,14 @@ class Taken:
 
 
 class CommandError(RuntimeError):
-    """A command failed."""
+    """A command ended with an exit status other than 0."""
 
 
 def run(name: str, *arguments: str, folder: Path) -> Taken:
     """Run `promise-<name>` in a folder.
 
     Raises:
-        CommandError: It ended with another status than 0.
+        CommandError: The exit status is not 0.
     """
     say(f"$ promise-{name} {' '.join(arguments)}")
     sys.stdout.flush()

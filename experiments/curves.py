@@ -1,4 +1,4 @@
-"""The figure of docs/results.md: Dice over the number of clicks, each on the largest error of the mask so far.
+"""Draw the figure of docs/results.md: Dice over the number of clicks, each on the largest error of the mask so far.
 
 python -m experiments.curves
 """
@@ -14,7 +14,7 @@ FIGURE = RESULTS.parents[1] / "docs" / "images" / "clicks.svg"
 
 
 def read_curves(results: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Numbers of clicks and mean Dice of the default recipe on each data set."""
+    """Return the numbers of clicks and the mean Dice of the default recipe on each data set."""
     curves = {}
     for name, what in DATA.items():
         table = results / name / BOTH.name / FOLLOWED
@@ -24,8 +24,8 @@ def read_curves(results: Path) -> dict[str, tuple[list[int], list[float]]]:
 
 
 def draw(path: Path, results: Path = RESULTS) -> None:
-    """Write the figure as SVG, with no date in it, so that the same figures give the same file."""
-    import matplotlib as mpl  # noqa: PLC0415 -- slow to import, and the tables do without
+    """Write the figure as SVG without a date, so that the same data give the same file."""
+    import matplotlib as mpl  # noqa: PLC0415 -- slow to import, and the tables do not need it
 
     mpl.use("svg")
     import matplotlib.pyplot as plt  # noqa: PLC0415

@@ -1,7 +1,8 @@
-"""How much a score hangs on which voxel of the target was clicked, and on where the window lies.
+"""Measure how much a score depends on which voxel of the target was clicked, and on where the window lies.
 
-The scores of a matrix are those of one click a case. Here every case is clicked five times, each click alone: in the
-paper's single window and with the lesion followed beyond it, the first window round the click or moved into the scan.
+The scores of a matrix come from one click per case. Here every case gets five clicks, each used alone. A click
+is predicted in the paper's single window and with the lesion followed beyond it. In both ways the first window lies
+around the click or is moved into the scan.
 """
 
 from collections.abc import Iterator
@@ -22,30 +23,30 @@ from promise_cli.volume import read_label
 
 DRAWS = 5
 PLACEMENTS = {"round_click": True, "in_scan": False}
-"""Of the first window, and what they are to the networks' `centre_clicks`."""
+"""Placements of the first window, each with the value of `centre_clicks` that selects it."""
 MEANING = {
     "what": f"Dice on each test scan's own grid for each of {DRAWS} single clicks at random on the target, the first of"
-    " them that of points.json",
-    "one_window": "the window that the click opens, alone",
-    "followed": "the lesion followed into further windows, as promise-predict does",
+    " which is that of points.json",
+    "one_window": "only the first window is predicted",
+    "followed": "the lesion is followed into further windows, as promise-predict does",
     "round_click": "the first window has the click in its middle",
-    "in_scan": "it is moved into the scan",
+    "in_scan": "the first window is moved into the scan",
 }
 
 Found = dict[str, dict[str, list[float]]]
-"""Dice of each draw, by way and case; a way is such as `followed in_scan`."""
+"""Dice of each draw by way and case. A way is, for example, `followed in_scan`."""
 
 
 def measure_draws(place: Place, row: Row, device: str) -> dict[str, object]:
-    """Ask for the test cases once for each draw and way.
+    """Predict the test cases once for each draw and way.
 
     Args:
-        place: Prepared.
-        row: Trained, of a network that takes clicks.
-        device: As of promise-predict.
+        place: Prepared folders.
+        row: A trained row whose network takes clicks.
+        device: Device as promise-predict names it.
 
     Returns:
-        What was measured, which placement is that of promise-predict, and the values.
+        A description of the values, the placement that promise-predict uses, and the values.
     """
     checkpoint = place.checkpoint_of(row)
     predictor = Predictor.load(checkpoint, device, place.precision_of(row))
@@ -61,13 +62,13 @@ def measure_draws(place: Place, row: Row, device: str) -> dict[str, object]:
 
 
 def follow_draws(predictor: Predictor, place: Place) -> dict[str, list[float]]:
-    """Dice of each draw of a click on each test case, as promise-predict answers it."""
+    """Return the Dice of each single click on each test case, predicted as by promise-predict."""
     return {drawn.case_id: _dice_of_clicks(drawn) for drawn in _drawn_cases(place, predictor)}
 
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """A test case that is open for its clicks."""
+    """A test case with an open session and its clicks."""
 
     case_id: str
     session: Session
@@ -87,7 +88,7 @@ def _drawn_cases(place: Place, predictor: Predictor) -> Iterator[_Drawn]:
 
 
 def _dice_of_clicks(drawn: _Drawn) -> list[float]:
-    """Of each click alone."""
+    """Return the Dice of each click used alone."""
     found = []
     for i, j, k in drawn.clicks:
         drawn.session.prompt([Click((float(i), float(j), float(k)))])

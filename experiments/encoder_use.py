@@ -1,7 +1,7 @@
-"""Is the image transformer used, or does the CNN beside it do the work?
+"""Measure whether the image transformer is used, or the CNN next to it does the work.
 
-Its four feature levels are replaced by those of another case's window, all else being the same. If the mask does not
-change, what the transformer says of this image does not count.
+The transformer's four feature levels are replaced by those of another case's window; all else is the same. If the mask
+does not change, the transformer's features of this image do not matter.
 """
 
 from statistics import fmean
@@ -19,25 +19,28 @@ from promise_cli.train.samples import Sample, ValidationSamples, collate
 MOST_CASES = 40
 SEED = 1
 MEANING = {
-    "as_it_is": "Dice with the target, in one window a training or validation case, centred on a seeded click;"
+    "as_it_is": "Dice with the target in one window per training or validation case, centred on a seeded click;"
     f" the first {MOST_CASES} cases",
-    "levels_of_another": "the transformer's four levels being those of another case's window",
-    "detail_of_another": "the CNN's image being that of another case's window",
-    "difference": "by level, shallow to deep: how far the levels of two cases lie apart, as a share of their norm",
+    "levels_of_another": "the same, with the transformer's four levels taken from another case's window",
+    "detail_of_another": "the same, with the CNN's image taken from another case's window",
+    "difference": "for each level, shallow to deep: distance between the levels of two cases, as a share of their norm",
 }
 
 
 @torch.inference_mode()
 def measure_encoder_use(place: Place, row: Row, device: str) -> dict[str, object]:
-    """Exchange what the two encoders of ProMISe say of a window.
+    """Replace the features of one of ProMISe's two encoders by those of another case.
 
     Args:
-        place: Prepared.
-        row: Of ProMISe, trained.
-        device: As of promise-predict.
+        place: Prepared folders.
+        row: A trained row of ProMISe.
+        device: Device as promise-predict names it.
 
     Returns:
-        What was measured, and its means over the cases, by the names of `MEANING`.
+        A description of the values, and their means over the cases, under the names of `MEANING`.
+
+    Raises:
+        TypeError: The row's network is not ProMISe.
     """
     predictor = Predictor.load(place.checkpoint_of(row), device)
     (model,) = predictor.networks.models

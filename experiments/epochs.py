@@ -1,8 +1,8 @@
-"""The network of the last epoch against the one that validation chose, with one click and with corrections.
+"""Compare the network of the last epoch with the one that validation chose, with one click and with corrections.
 
 python -m experiments.epochs MATRIX ROW --data FOLDER --work FOLDER
 
-Of runs that are still in the work folder; both checkpoints are asked about the same windows.
+The runs must still be in the work folder. Both checkpoints predict the same windows.
 """
 
 from statistics import fmean
@@ -26,23 +26,23 @@ from promise_cli.train.samples import Sample
 NUM_CLICKS = 4
 CHECKPOINTS = {"chosen by validation": BEST, "last": LAST}
 MEANING = (
-    f"mean Dice by number of clicks, 1 to {NUM_CLICKS}, in windows of the plan's grid, {PER_CASE} a case, each centred"
-    " on one seeded click on the target; every further click lies in the middle of the largest part that is missed or"
-    " added (a background click where it was added); followed: Dice of five single clicks on each test case, as"
-    " promise-predict answers them"
+    f"mean Dice by number of clicks, 1 to {NUM_CLICKS}, in windows of the plan's grid, {PER_CASE} per case, each"
+    " centred on one seeded click on the target; every further click lies in the middle of the largest part that is"
+    " missed or added (a background click where it was added); followed: Dice of five single clicks on each test case,"
+    " predicted as by promise-predict"
 )
 
 
 def measure_epochs(place: Place, row: Row, device: str) -> dict[str, object]:
-    """Correct the masks of validation and test cases by both networks.
+    """Correct the masks of validation and test cases with both networks.
 
     Args:
-        place: Prepared.
-        row: Trained, of a network that takes clicks; its run is in the work folder.
-        device: As of promise-predict.
+        place: Prepared folders.
+        row: A trained row whose network takes clicks. Its run must be in the work folder.
+        device: Device as promise-predict names it.
 
     Returns:
-        What was measured, and for both checkpoints their epoch and the means for each part of the fold.
+        A description of the values, and for both checkpoints the epoch and the means over validation and test cases.
     """
     fold = place.fold
     found: dict[str, object] = {"meaning": MEANING}
@@ -65,7 +65,7 @@ def _mean_by_clicks(predictor: Predictor, place: Place, case_ids: tuple[str, ...
 
 
 def _corrected(predictor: Predictor, sample: Sample, seed: int) -> list[float]:
-    """Dice after each click on one window."""
+    """Return the Dice after each click on one window."""
     window = EncodedWindow(sample.image[0].numpy())
     target = sample.target[0].numpy() > 0
     clicks, labels = sample.clicks.numpy().astype(np.int64), sample.signs.numpy()
@@ -83,7 +83,7 @@ def _corrected(predictor: Predictor, sample: Sample, seed: int) -> list[float]:
 
 
 def main() -> None:
-    """Measure and keep."""
+    """Measure one row and write `epochs.json`."""
     parser = parser_of("experiments.epochs", __doc__)
     parser.add_argument("row")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""One click against no click over the test cases of several folds."""
+"""Compare one click with no click over the test cases of several folds."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +11,20 @@ from promise_cli.disk.records import load_json
 from promise_cli.scores.comparison import compare_pairs
 
 Dice = dict[str, float]
-"""By case."""
+"""Dice of each case id."""
 
 
 def folds(matrix: Matrix, folder: Path) -> list[str]:
-    """Means over five single clicks a case, of rows that several folds have, fold by fold and all cases together.
+    """Table of means over five single clicks per case, for each fold and for all cases together.
 
-    Against the network without clicks: the epoch that validation chose with its like, and the last with the last.
+    It has the rows that several folds share. Each is compared with the network without clicks: the epoch that
+    validation chose with that of the other network, and the last epoch with the last.
     """
     parts = [folder, *(folder.parent / name for name in matrix.other_folds)]
     lines = head(
-        *("", "test cases of", "cases", "five single clicks: Dice", f"{WITHOUT_CLICKS}: Dice"),
+        *("", "test cases of", "cases", "Dice, five single clicks", f"Dice, {WITHOUT_CLICKS}"),
         *("difference", "95 %", "p", "p, Wilcoxon", "cases ahead"),
-        *(f"{WITHOUT_CLICKS}, part at the seeded click: Dice", "difference"),
+        *(f"Dice, {WITHOUT_CLICKS} cut to the part at the seeded click", "difference"),
     )
     for row in matrix.rows:
         lines += _lines(row, parts, "draws.json", row.without_clicks)
@@ -33,7 +34,7 @@ def folds(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def _lines(row: Row, parts: list[Path], file: str, baseline: str) -> Iterator[str]:
-    """Of the draws in a file that several folds have; `epochs.json` is asked for those of the last epoch."""
+    """Lines of one row, from a file that several folds must have. `epochs.json` gives the values of the last epoch."""
     needed = (f"{row.name}/{file}", f"{baseline}/metrics.json", f"{baseline}/click_after.json")
     parts = [part for part in parts if all((part / name).exists() for name in needed)]
     if len(parts) < 2:
@@ -68,7 +69,7 @@ def _compared(cases: Dice, no_clicks: Dice, at_click: Dice) -> list[str]:
 
 
 def of_cases(file: Path) -> Dice:
-    """Means over the draws in `draws.json`, or over those of the last epoch in `epochs.json`."""
+    """Return each case's mean over the clicks in `draws.json`, or over those of the last epoch in `epochs.json`."""
     found = load_json(file)
     last = "last" in found
     of_draws = found["last"]["followed"] if last else found["dice"][PROMISE_PREDICT]
@@ -76,6 +77,6 @@ def of_cases(file: Path) -> Dice:
 
 
 def _at_click(file: Path) -> Dice:
-    """Dice of the part of the mask without clicks that the seeded click points at."""
+    """Return the Dice of that part of the mask without clicks that the seeded click points at."""
     cases = load_json(file)["cases"]
     return {case_id: float(case["part_at_click"]) for case_id, case in cases.items()}

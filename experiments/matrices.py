@@ -1,4 +1,4 @@
-"""Which rows are trained on which data, with which budget."""
+"""The matrices: which rows are trained on which data, with which budget."""
 
 import dataclasses
 
@@ -31,7 +31,7 @@ from experiments.rows import (
 )
 
 BEST = ("--set", "predict_with=best")
-"""As all rows had it before `LAST`, which comes behind it and counts."""
+"""Option that all rows had before `LAST` existed. A row's own `LAST` comes later on the command line and wins."""
 SARCOMA = Matrix(
     name="sarcoma",
     dataset="Task90_SoftTissueSarcoma",
@@ -118,7 +118,7 @@ SARCOMA_FOLD_1 = dataclasses.replace(
         BOTH.name,
     ),
 )
-"""Other test cases, since seven are few."""
+"""The same rows with other test cases, since seven test cases are few."""
 SARCOMA_FOLD_2 = dataclasses.replace(
     SARCOMA,
     name="sarcoma_fold_2",
@@ -129,7 +129,7 @@ SARCOMA_FOLD_2 = dataclasses.replace(
     pairs=((BOTH.name, DYNUNET_LAST.name),),
     studied=(BOTH.name,),
 )
-"""Of the recipe that the others led to; none of its cases took part in choosing it."""
+"""The recipe that was chosen on the other folds, with dynunet. Its test cases took no part in choosing the recipe."""
 
 HIPPOCAMPUS = Matrix(
     name="hippocampus",
@@ -183,7 +183,7 @@ HIPPOCAMPUS = Matrix(
 
 
 def _corrected_tiny(name: str, what: str, *options: str) -> Row:
-    """With corrections in place of the varied clicks of the preset `tiny`."""
+    """Row with corrections instead of the varied clicks of the preset `tiny`."""
     fixed = ("--set", "vary_clicks=false", "--set", "vary_background_clicks=false")
     return Row(
         name=name, what=f"the same; {what}", options=(*IN_USE, *CORRECTIONS, *options, *fixed)
@@ -213,15 +213,17 @@ PHANTOM = Matrix(
             options=(*IN_USE, "--set", "vary_background_clicks=true"),
         ),
         _corrected_tiny(
-            "promise_in_use_corrected", "centred patches, one click and none to three corrections"
+            "promise_in_use_corrected", "centred patches, one click and up to three corrections"
         ),
-        _corrected_tiny("promise_in_use_jittered", "patches up to a third of an edge off", *JITTER),
         _corrected_tiny(
-            "promise_in_use_near", "patches up to a tenth of an edge off", *SMALL_JITTER
+            "promise_in_use_jittered", "patches up to a third of an edge off centre", *JITTER
+        ),
+        _corrected_tiny(
+            "promise_in_use_near", "patches up to a tenth of an edge off centre", *SMALL_JITTER
         ),
         _corrected_tiny(
             BOTH.name,
-            "patches up to a tenth of an edge off, click maps in the head, both answers in the loss; last epoch",
+            "patches up to a tenth of an edge off centre, click maps in the head, both answers in the loss; last epoch",
             *SMALL_JITTER,
             *("--set", "click_map_in_head=true"),
             *LEARN_FROM_BOTH,

@@ -1,4 +1,4 @@
-"""The arguments that the smaller commands share: which matrix, its data, and the folder of its work."""
+"""Arguments that the smaller commands share: the matrix, its data, and the folder of its work."""
 
 import argparse
 from pathlib import Path
@@ -8,11 +8,11 @@ from experiments.place import RESULTS, Place
 
 
 def parser_of(module: str, what: str) -> argparse.ArgumentParser:
-    """Takes MATRIX, --data, --work and --results.
+    """Make a parser of MATRIX, --data, --work and --results.
 
     Args:
-        module: As `python -m` names it.
-        what: The module's docstring, whose first line says what it does.
+        module: Name of the module, as in `python -m`.
+        what: Docstring of the module. Its first line becomes the description in the help.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=what.splitlines()[0])
     parser.add_argument("matrix", choices=MATRICES)
@@ -23,7 +23,7 @@ def parser_of(module: str, what: str) -> argparse.ArgumentParser:
 
 
 def place_of(options: argparse.Namespace) -> Place:
-    """Where the matrix that was asked for lies."""
+    """Return the folders of the matrix that the arguments name."""
     return Place(
         MATRICES[options.matrix],
         options.data.resolve(),

@@ -1,4 +1,4 @@
-"""The one table of docs/results.md: one click and ten, for the published design, the default and a rival."""
+"""The table of docs/results.md: Dice by one click and by ten, for the published design, the default and dynunet."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SYSTEMS = {
     "dynunet, without clicks": (LAST_WITHOUT_CLICKS, WITHOUT_CLICKS),
     "dynunet, clicks as channels": (CLICKS_AS_CHANNELS,),
 }
-"""Each system with its row; where a data set has several, the first one that was trained there counts."""
+"""Names of the rows of each system. If a data set has several of them, the first one is used."""
 DATA = {
     "sarcoma": "sarcomas, fold 0",
     "sarcoma_fold_1": "sarcomas, fold 1",
@@ -27,13 +27,13 @@ DATA = {
 
 
 def overview(_: Matrix, folder: Path) -> list[str]:
-    """Mean Dice over the test cases of each data set, by one click and by ten clicks on errors.
+    """Make the table of mean Dice over the test cases of each data set, by one click and by ten clicks on errors.
 
     Args:
-        folder: Results of the matrix of the first fold; the others lie next to it.
+        folder: Folder with the results of the sarcomas' first fold. Those of the other data lie next to it.
 
     Returns:
-        Lines of a table; a dash where nothing was measured.
+        Lines of a table. A dash means that nothing was measured.
     """
     lines = head("", "clicks", *DATA.values())
     for system, rows in SYSTEMS.items():
@@ -46,20 +46,20 @@ def overview(_: Matrix, folder: Path) -> list[str]:
 
 
 def _row(folder: Path, rows: tuple[str, ...]) -> Path | None:
-    """The folder of the first row that has scores."""
+    """Return the folder of the first row that has scores, or None."""
     found = (folder / row for row in rows if (folder / row / "metrics.json").exists())
     return next(found, None)
 
 
 def _first(kept: Path | None) -> str:
-    """Mean Dice by one click: over five draws of the click where they were made, else by the one seeded click."""
+    """Return the mean Dice by one click: over five single clicks per case if they exist, else the seeded one."""
     if kept is None:
         return "-"
     return f"{one_click(kept / one_click_file(kept)):.3f}"
 
 
 def _ten(kept: Path | None) -> str:
-    """Mean Dice after ten clicks, each on the largest error of the mask so far."""
+    """Return the mean Dice after ten clicks, each on the largest error of the mask so far, or a dash."""
     if kept is None or not (kept / FOLLOWED).exists():
         return "-"
     return after_corrections(kept / FOLLOWED, (10,))[0]

@@ -1,4 +1,4 @@
-"""The best, the median and the worst test case of a row in slices, with reference and mask.
+"""Draw slices of the best, the median and the worst test case of a row, with reference and mask.
 
 python -m experiments.pictures MATRIX ROW --data FOLDER --work FOLDER
 """
@@ -21,7 +21,10 @@ REFERENCE_COLOUR, MASK_COLOUR, CLICK_COLOUR = "#ffd24d", "#4dc3ff", "#ff5c5c"
 
 
 def draw_cases(place: Place, row_name: str) -> Path:
-    """Draw three slices of three cases, through the middle of the reference, as `cases.jpg` beside the row's scores."""
+    """Draw three slices of three cases through the middle of the reference, and write them as `cases.jpg`.
+
+    The file lies in the folder of the row's scores.
+    """
     (row,) = (row for row in place.matrix.rows if row.name == row_name)
     kept = place.kept_of(row)
     cases = sorted(load_json(kept / "metrics.json")["cases"], key=lambda case: case["dice"])
@@ -54,7 +57,7 @@ def _draw_case(
     voxel = load_json(place.points)[case["case_id"]]
     click = scan.grid.ijk(scan.stored_grid.world(voxel))
     low, high = np.percentile(scan.array[reference], (0.5, 99.5)).tolist()
-    reach = high - low  # so much beyond the target's own greys is told apart
+    reach = high - low  # greys are resolved this far beyond the target's own range
     for panel, (plane, across) in zip(line, PLANES, strict=True):
         columns, rows = (axis for axis in range(3) if axis != across)
         spacing = scan.grid.spacing
@@ -75,13 +78,13 @@ def _draw_case(
                 panel.contour(cut(array).astype(float), levels=[0.5], colors=[colour], linewidths=1)
         if with_click:
             panel.plot(click[columns], click[rows], "+", color=CLICK_COLOUR, markersize=8)
-        panel.invert_xaxis()  # the patient's right, or anterior, at the left
+        panel.invert_xaxis()  # radiological view: the patient's right, or anterior, is on the left
         panel.set(xticks=[], yticks=[], title=plane)
         panel.title.set_fontsize(8)
 
 
 def main() -> None:
-    """Draw one row's cases."""
+    """Draw the cases of one row."""
     parser = parser_of("experiments.pictures", __doc__)
     parser.add_argument("row")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Where a matrix is worked on, and where what it found is kept."""
+"""The folders in which a matrix is worked on, and those in which its results are kept."""
 
 import json
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ KEPT_OF_RUN = ("config.json", "run.json", "log.csv")
 
 
 def write_json(content: Any, path: Path) -> None:
-    """Write a file whole or not at all."""
+    """Write a JSON file, completely or not at all."""
     write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def summarize(meaning: dict[str, str], cases: dict[str, dict[str, float | None]]) -> dict[str, Any]:
-    """What is kept of a measurement: what its values mean, their means over cases that have one, and all of them."""
+    """Return what is kept of a measurement: what its values mean, their means over the cases that have one, and all."""
     means = {}
     for name in meaning:
         values = [value for case in cases.values() if (value := case[name]) is not None]
@@ -40,62 +40,62 @@ class Place:
 
     matrix: Matrix
     data: Path
-    """The dataset's folder in MSD layout."""
+    """Folder of the dataset in MSD layout."""
     work: Path
-    """Grows by preprocessed cases, checkpoints and masks."""
+    """Folder for preprocessed cases, checkpoints and masks."""
     weights: Path | None = None
-    """Pretrained weights for the rows that want them."""
+    """File of pretrained weights for the rows that start from them."""
     results: Path = RESULTS
-    """Small files to commit."""
+    """Folder of the small files to commit."""
 
     @property
     def shared(self) -> Path:
-        """What all rows share."""
+        """Folder of what all rows share."""
         return self.work / self.matrix.name / "shared"
 
     @property
     def preprocessed(self) -> Path:
-        """The dataset's preprocessed folder."""
+        """Folder of the preprocessed dataset."""
         return Workspace(self.shared).preprocessed / self.matrix.dataset
 
     @property
     def plan(self) -> Plan:
-        """That of all rows."""
+        """Plan of all rows."""
         return load_record(Plan, self.preprocessed / "plans.json")
 
     @property
     def fold(self) -> Split:
-        """The cases of the fold that all rows train on."""
+        """Training, validation and test cases of all rows."""
         return load_record(Splits, self.preprocessed / "splits.json").folds[self.matrix.fold]
 
     @property
     def images(self) -> Path:
-        """The test cases' scans."""
+        """Folder of the test cases' scans."""
         return self.shared / "test"
 
     @property
     def points(self) -> Path:
-        """One click on each test case."""
+        """File with one click on each test case."""
         return self.kept / "points.json"
 
     @property
     def kept(self) -> Path:
-        """Results of the matrix."""
+        """Folder of the matrix's results."""
         return self.results / self.matrix.name
 
     def root(self, row: Row) -> Path:
-        """A row's workspace, in which its commands run with relative paths only."""
+        """Return a row's workspace. Its commands run there with relative paths only."""
         return self.work / self.matrix.name / row.name
 
     def run_of(self, row: Row) -> Path:
-        """A row's run."""
+        """Return the folder of a row's run."""
         return self.root(row) / self.run_from_root(row)
 
     def checkpoint_of(self, row: Row) -> Path:
-        """A row's network for prediction.
+        """Return the checkpoint with which a row predicts.
 
         Raises:
-            FileNotFoundError: It is not trained.
+            FileNotFoundError: The row is not trained.
         """
         path = checkpoint_of(self.run_of(row))
         if path is None:
@@ -103,21 +103,24 @@ class Place:
         return path
 
     def run_from_root(self, row: Row) -> Path:
-        """The same as the row's commands name it."""
+        """Return the folder of a row's run relative to the row's workspace, as its commands name it."""
         clicks = row.clicks if row.network else None
         request = TrainRequest(fold=self.matrix.fold, network=row.network, clicks_as_channel=clicks)
         return run_folder(Workspace(Path()).results / self.matrix.dataset, request)
 
     def precision_of(self, row: Row) -> str:
-        """In which a row was trained, to be asked in the same; `auto` may mean another one on another day."""
+        """Return the precision in which a row was trained, so that it predicts in the same one.
+
+        On another machine `auto` may mean another precision.
+        """
         return str(load_json(self.run_of(row) / "config.json")["precision"])
 
     def kept_of(self, row: Row) -> Path:
-        """Results of a row."""
+        """Return the folder of a row's results."""
         return self.kept / row.name
 
     def open_root(self, row: Row) -> Path:
-        """Make a row's workspace: links to dataset, cases, test scans, clicks and weights."""
+        """Make a row's workspace with links to dataset, cases, test scans, clicks and weights, and return it."""
         root = self.root(row)
         root.mkdir(parents=True, exist_ok=True)
         links = {

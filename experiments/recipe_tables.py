@@ -1,4 +1,4 @@
-"""Recipes of training side by side: what one click and what ten are worth, on all data that each was trained on."""
+"""Table of training recipes: Dice by one click and by clicks on errors, on all data that each was trained on."""
 
 from pathlib import Path
 from statistics import fmean
@@ -12,20 +12,22 @@ from experiments.use_tables import FOLLOWED, after_corrections
 from promise_cli.disk.records import load_json
 
 RECIPES = (NEAR, HEAD, ZERO_HEAD, BOTH, BOTH_PLAIN)
-"""From the default before to that of today, and what is left of it without maps in the head."""
+"""Recipes from the earlier default to that of today, and that of today without maps in the head."""
 ELSEWHERE = "hippocampus"
-"""Further data on which they were trained."""
+"""Further data on which the recipes were trained."""
 NUMBERS = (1, 3, 10)
 
 
 def recipes(matrix: Matrix, folder: Path) -> list[str]:
-    """Networks of the last epoch: Dice of one click (five a case where there are draws), and of clicks on errors.
+    """Make the table of networks of the last epoch: Dice by one click, and by clicks on errors.
+
+    One click is the mean over five single clicks per case if they exist, otherwise the one seeded click.
 
     Args:
-        matrix: Whose folds are shown, and the hippocampus.
-        folder: Of its results.
+        matrix: Matrix of the sarcomas. Its folds are shown, and the hippocampus.
+        folder: Folder of its results.
     """
-    names = ("one click", *(f"{number} on errors" for number in NUMBERS))
+    names = ("one click", *(f"clicks on errors: {number}" for number in NUMBERS))
     lines = head("", "epoch", "test cases of", *names)
     for row in RECIPES:
         for place in (matrix.name, *matrix.other_folds, ELSEWHERE):
@@ -36,7 +38,7 @@ def recipes(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def _line(row: Row, place: str, kept: Path) -> str:
-    """A dash where another epoch than the last was measured."""
+    """Make the line of a row, with a dash where another epoch than the last was measured."""
     last = str(load_json(kept / "config.json")["epochs"])
     is_last = epoch_of(kept) in (last, f"{last} of {last}")
     file = one_click_file(kept)
@@ -49,11 +51,11 @@ def _line(row: Row, place: str, kept: Path) -> str:
 
 
 def one_click_file(kept: Path) -> str:
-    """Name of the file with a row's Dice by one click: with five draws a case where they were made."""
+    """Return the name of the file with a row's Dice by one click, preferably one with five single clicks per case."""
     names = ("epochs.json", "draws.json", "metrics.json")
     return next(name for name in names if (kept / name).exists())
 
 
 def one_click(file: Path) -> float:
-    """Mean Dice over the test cases by one click."""
+    """Return the mean Dice over the test cases by one click."""
     return mean_dice(file) if file.name == "metrics.json" else fmean(of_cases(file).values())

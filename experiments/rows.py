@@ -1,17 +1,17 @@
-"""The trainings: one row of a table each."""
+"""The rows: each is one training and one line of a table."""
 
 import dataclasses
 
 from experiments.matrix import PROMISE, Row
 
 SMALL_HEADS = (
-    "window_size=6",  # a patch of 48^3 has 12 tokens an edge, which windows of 8 would pad to 16
+    "window_size=6",  # a patch of 48^3 has 12 tokens per edge, which windows of 8 would pad to 16
     "adapter_width=96",
     "feature_width=64",
     "prompt_mlp_width=512",
     "decoder_width=32",
 )
-"""All that is not the pretrained transformer at a quarter of the paper's width, so that two CPU cores can train it."""
+"""Options that give all parts except the pretrained transformer a quarter of the paper's width, for two CPU cores."""
 
 
 def _promise(name: str, what: str, *options: str, pretrained: bool = True) -> Row:
@@ -27,7 +27,7 @@ def _promise(name: str, what: str, *options: str, pretrained: bool = True) -> Ro
 
 
 def _again(row: Row) -> Row:
-    """The same with another seed."""
+    """Return the same row with another seed."""
     return dataclasses.replace(
         row,
         name=f"{row.name}_again",
@@ -52,7 +52,7 @@ DYNUNET = (
     ),
 )
 LAST = ("--set", "predict_with=final")
-"""The network of the last epoch, instead of that with the best validation Dice."""
+"""Option to predict with the last epoch, instead of the one with the best validation Dice."""
 DYNUNET_LAST = Row(
     name="dynunet_last",
     what="dynunet, without clicks; last epoch",
@@ -73,7 +73,7 @@ FREE = dataclasses.replace(
         *("--set", "click_map=true", "--set", "adapter_update=free"),
         *VARIED,
     ),
-    runs_at="3ec6e48",  # adapters of either sign gained nothing, and the option was removed
+    runs_at="3ec6e48",  # adapters of either sign gave no gain, and the option was removed
 )
 CENTRE_EACH = ("--set", "foreground_share=1")
 ONE = (*CENTRE_EACH, "--set", "num_foreground_clicks=1", "--set", "num_background_clicks=0")
@@ -93,50 +93,50 @@ AS_AT_TEST = (
 IN_USE = (
     *("--set", "click_map=true", "--set", "slice_embedding=average", "--set", "neck_norm=patch"),
 )
-"""What keeps the pretrained transformer in use (docs/results.md), with maps of the clicks."""
+"""Options that keep the pretrained transformer in use (docs/results.md), and maps of the clicks."""
 BLIND = ("--set", "slice_embedding=random", "--set", "neck_norm=channels")
-"""As in the paper's design, where the preset has it otherwise."""
+"""Options that undo the encoder's changes of the preset `tiny`, as in the paper's design."""
 CORRECTIONS = (*ONE, "--set", "corrections=3")
 JITTER = ("--set", "centre_jitter=0.333")
-"""So that the middle of a patch does not tell the target."""
+"""Option that moves the target away from the middle of a patch, so that the place alone does not reveal it."""
 SMALL_JITTER = ("--set", "centre_jitter=0.1")
-"""As far as in the authors' code."""
+"""Option that moves the target as far as the authors' code does."""
 CORRECTED = _promise(
     "promise_in_use_corrected",
-    "ProMISe, encoder in use; centred patches, one click and none to three corrections",
+    "ProMISe, encoder in use; centred patches, one click and up to three corrections",
     *IN_USE,
     *CORRECTIONS,
 )
 JITTERED = _promise(
     "promise_in_use_jittered",
-    "ProMISe, encoder in use; patches a third of an edge off, one click and none to three corrections",
+    "ProMISe, encoder in use; patches a third of an edge off centre, one click and up to three corrections",
     *IN_USE,
     *CORRECTIONS,
     *JITTER,
 )
 NEAR = _promise(
     "promise_in_use_near",
-    "ProMISe, encoder in use; patches a tenth of an edge off, one click and none to three corrections",
+    "ProMISe, encoder in use; patches a tenth of an edge off centre, one click and up to three corrections",
     *IN_USE,
     *CORRECTIONS,
     *SMALL_JITTER,
 )
 HEAD = _promise(
     "promise_in_use_head",
-    "ProMISe, encoder in use, click maps in the head, too; patches a tenth of an edge off, one click and none to three"
-    " corrections; last epoch",
+    "ProMISe, encoder in use, click maps also in the head; patches a tenth of an edge off centre, one click and up to"
+    " three corrections; last epoch",
     *IN_USE,
     *CORRECTIONS,
     *SMALL_JITTER,
     *("--set", "click_map_in_head=true"),
     *LAST,
 )
-"""With random weights for these maps, as they began at commit b901dbc; trained today, it would be `ZERO_HEAD`."""
+"""Row whose maps in the head started from random weights, at commit b901dbc. Trained today, it would be `ZERO_HEAD`."""
 ZERO_HEAD = dataclasses.replace(
     HEAD,
     name="promise_in_use_zero_head",
-    what="ProMISe, encoder in use, click maps in the head, too, from zero; patches a tenth of an edge off, one click"
-    " and none to three corrections; last epoch",
+    what="ProMISe, encoder in use, click maps also in the head, from zero; patches a tenth of an edge off centre, one"
+    " click and up to three corrections; last epoch",
 )
 LEARN_FROM_BOTH = ("--set", "first_answer_weight=0.5")
 BOTH = dataclasses.replace(

@@ -1,4 +1,4 @@
-"""What no network is needed for: soft tissue within a radius of the click.
+"""Score a rule that needs no network: soft tissue within a radius of the click.
 
 python -m experiments.rule MATRIX --data FOLDER --work FOLDER
 """
@@ -18,21 +18,21 @@ from promise_cli.scores.metrics import dice
 
 RADII_MM = (30.0, 36.0, 42.0, 48.0, 54.0, 60.0, 66.0, 72.0)
 RANGES = ((-30.0, 80.0), (-10.0, 60.0), (0.0, 50.0), (10.0, 50.0))
-"""HU of the scan smoothed by one voxel."""
+"""Ranges of HU in the scan smoothed by one voxel."""
 MEANING = (
     "Dice, in the windows of seen.json, of all voxels within radius_mm of the click whose HU, smoothed by one voxel,"
-    " lie between low and high; the three numbers are those that fit the training cases best"
+    " lie between low and high; these three numbers are those that fit the training cases best"
 )
 
 
 def measure_rule(place: Place) -> dict[str, object]:
-    """Choose the rule on the training cases and score it on all.
+    """Choose the rule on the training cases, and score it on all parts of the fold.
 
     Args:
-        place: Prepared, of CT scans.
+        place: Prepared folders of a dataset of CT scans.
 
     Returns:
-        The rule, and its mean Dice for each part of the fold.
+        The rule and its mean Dice on training, validation and test cases.
     """
     fold = place.fold
     train = _windows(place, fold.train)
@@ -52,7 +52,7 @@ def measure_rule(place: Place) -> dict[str, object]:
 
 
 Window = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]]
-"""HU smoothed, mm from the click, target."""
+"""Smoothed HU, distance from the click in mm, and target of one window."""
 
 
 def _windows(place: Place, case_ids: tuple[str, ...]) -> list[Window]:
@@ -78,7 +78,7 @@ def _mean_dice(windows: list[Window], radius: float, hu_range: tuple[float, floa
 
 
 def main() -> None:
-    """Measure and keep."""
+    """Measure the rule and write `rule.json`."""
     place = place_of(parser_of("experiments.rule", __doc__).parse_args())
     found = measure_rule(place)
     write_json(found, place.kept / "rule.json")

@@ -1,4 +1,4 @@
-"""Tables of scores, and of what they took."""
+"""Tables of scores, and of the time and memory that they took."""
 
 import re
 from pathlib import Path
@@ -13,21 +13,21 @@ from promise_cli.scores.statistics import describe
 from promise_cli.train.curves import load_log
 
 WAYS = ("one_window round_click", "one_window in_scan", "followed round_click", "followed in_scan")
-"""In `draws.json`."""
+"""Names of the ways in `draws.json`."""
 PROMISE_PREDICT = WAYS[-1]
-"""What promise-predict does for networks that see where their clicks are."""
+"""Way that promise-predict uses for networks that see where their clicks are."""
 
 
 def scores(matrix: Matrix, folder: Path) -> list[str]:
-    """Dice and NSD on the scans' own grids, and the paired difference to the reference row."""
+    """Table of Dice and NSD on the scans' own grids, and of the paired difference to the reference row."""
     lines = head(
         "",
         "epoch",
         "Dice",
         "95 % interval",
         *(f"NSD {mm:g} mm" for mm in matrix.tolerances_mm),
-        "in one window: Dice",
-        f"Dice less that of {matrix.reference}",
+        "Dice in one window",
+        f"Dice minus that of {matrix.reference}",
         "95 %",
         "p",
     )
@@ -48,7 +48,7 @@ def scores(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def pairs(matrix: Matrix, folder: Path) -> list[str]:
-    """Paired differences of Dice between chosen rows, from their scores with the same clicks."""
+    """Table of paired differences of Dice between chosen rows, from their scores with the same clicks."""
     found: dict[tuple[str, str], MetricComparison] = {}
     for one, other in matrix.pairs:
         files = [folder / name / "metrics.json" for name in (one, other)]
@@ -57,7 +57,7 @@ def pairs(matrix: Matrix, folder: Path) -> list[str]:
             found[one, other] = compare_pairs(list(ours.values()), [theirs[case] for case in ours])
     corrected = holm({pair: test.t_p for pair, test in found.items()})
     named = {row.name: row for row in matrix.rows}
-    lines = head("", "against", "Dice less Dice", "95 %", "p", "p, Holm", "p, Wilcoxon")
+    lines = head("", "compared with", "difference in Dice", "95 %", "p", "p, Holm", "p, Wilcoxon")
     for (one, other), test in found.items():
         lines.append(
             line(
@@ -70,11 +70,19 @@ def pairs(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def draws(matrix: Matrix, folder: Path) -> list[str]:
-    """Dice over five single clicks a case, against the network without clicks, best with best and last with last."""
+    """Table of Dice over five single clicks per case, compared with the network without clicks.
+
+    Rows of the best epoch are compared with its best epoch, rows of the last epoch with its last.
+    """
     lines = head(
-        *("", "one window round the click", "one window in the scan", "followed, round the click"),
-        *("followed, in the scan", "95 % interval", "least and largest draw"),
-        *(f"Dice less that of {WITHOUT_CLICKS}, best or last epoch as here", "95 %", "p"),
+        *(
+            "",
+            "one window around the click",
+            "one window in the scan",
+            "followed, around the click",
+        ),
+        *("followed, in the scan", "95 % interval", "lowest and highest draw"),
+        *(f"Dice minus that of {WITHOUT_CLICKS}, best or last epoch as in the row", "95 %", "p"),
     )
     for row, kept in done(matrix, folder):
         if not row.clicks:
@@ -107,10 +115,19 @@ def draws(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def cost(matrix: Matrix, folder: Path) -> list[str]:
-    """What each row took to train and to predict."""
+    """Table of the time and memory that each row took to train and to predict."""
     lines = head(
-        *("", "parameters", "trained", "GFLOP a patch", "type", "threads", "steps", "s a step"),
-        *("GiB training", "s a case", "GiB predicting"),
+        *(
+            "",
+            "parameters",
+            "trained",
+            "GFLOP per patch",
+            "precision",
+            "threads",
+            "steps",
+            "s per step",
+        ),
+        *("GiB in training", "s per case", "GiB in prediction"),
     )
     for row, kept in done(matrix, folder):
         sessions = load_json(kept / "run.json")["sessions"]
@@ -137,7 +154,10 @@ def cost(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def epoch_of(kept: Path) -> str:
-    """Which epoch's network predicted: the last, or that of the best validation Dice, the first of equals."""
+    """Return the epoch whose network predicts: the last, or that of the best validation Dice (the first of equals).
+
+    The latter is followed by the number of epochs, as in `25 of 30`.
+    """
     log = load_log(kept / "log.csv")
     if load_json(kept / "config.json").get("predict_with") == "final":
         return str(log[-1].epoch)
@@ -158,10 +178,10 @@ def _with_interval(found: dict[str, Any]) -> str:
 
 
 def mean_dice(path: Path) -> float:
-    """Over the cases of a metrics.json."""
+    """Return the mean Dice over the cases of a `metrics.json`."""
     return float(load_json(path)["summary"]["overall"]["dice"]["mean"])
 
 
 def dice_by_case(path: Path) -> dict[str, float]:
-    """Of a `metrics.json`."""
+    """Return the Dice of each case of a `metrics.json`."""
     return {case["case_id"]: float(case["dice"]) for case in load_json(path)["cases"]}

@@ -1,7 +1,6 @@
-"""How well a network does on the cases that it was trained on.
+"""Measure how well a network segments the cases that it was trained on.
 
-If it does no better there than on new ones, it has not learnt enough yet; if it does much better, it has learnt them by
-heart.
+If these are no better than new cases, the network has not learnt enough yet. If they are much better, it overfits.
 """
 
 from statistics import fmean
@@ -19,21 +18,21 @@ PER_CASE = 3
 MOST_CASES = 30
 SEED = 1
 MEANING = (
-    f"Dice in windows of the plan's grid, {PER_CASE} a case, each centred on one seeded click on the target, mean over"
-    f" the windows of the first {MOST_CASES} cases of each part; training cases without augmentation"
+    f"Dice in windows of the plan's grid, {PER_CASE} per case, each centred on one seeded click on the target, mean"
+    f" over the windows of the first {MOST_CASES} cases of each part; training cases without augmentation"
 )
 
 
 def measure_seen(place: Place, row: Row, device: str) -> dict[str, object]:
-    """Segment windows of training, validation and test cases alike.
+    """Segment windows of training, validation and test cases in the same way.
 
     Args:
-        place: Prepared.
-        row: Trained.
-        device: As of promise-predict.
+        place: Prepared folders.
+        row: A trained row.
+        device: Device as promise-predict names it.
 
     Returns:
-        What was measured, and its mean for each part of the fold.
+        A description of the values, and their mean over training, validation and test cases.
     """
     predictor = Predictor.load(place.checkpoint_of(row), device)
     fold = place.fold
@@ -46,7 +45,7 @@ def measure_seen(place: Place, row: Row, device: str) -> dict[str, object]:
 
 
 def windows(place: Place, case_ids: tuple[str, ...], edge: int) -> ValidationSamples:
-    """Windows of some cases, each centred on one seeded click on the target, in the order of the cases' names."""
+    """Make windows of some cases, in the order of their names, each centred on one seeded click on the target."""
     cases = place.preprocessed / "cases"
     return ValidationSamples(cases, tuple(sorted(case_ids)), edge, PER_CASE, SEED)
 

@@ -1,4 +1,4 @@
-"""The steps of a matrix, each done once: what is there already is not done again."""
+"""The steps of a matrix. Each is done once: a step whose files exist is not done again."""
 
 import math
 import shutil
@@ -32,11 +32,11 @@ STUDIES = {
         *("--strategies", "random", "centre", "boundary"),
     ),
 }
-"""Options of promise-evaluate, by the name of the table that is kept."""
+"""Options of promise-evaluate for each table that is kept."""
 
 
 def prepare(place: Place) -> None:
-    """Preprocess with the matrix's plan, and click the test cases."""
+    """Preprocess with the matrix's plan, and draw clicks on the test cases."""
     matrix = place.matrix
     place.shared.mkdir(parents=True, exist_ok=True)
     link = place.shared / matrix.dataset
@@ -56,21 +56,21 @@ def prepare(place: Place) -> None:
 
 
 def do_row(place: Place, row: Row, *, device: str, until: float) -> bool:
-    """Train, predict, score and keep one row.
+    """Train, predict and score one row, and keep its results.
 
     Args:
-        place: Prepared.
-        row: Of its matrix.
-        device: Of promise-train.
-        until: `time.monotonic()` at which training is left, to go on in another call.
+        place: Prepared folders.
+        row: A row of the matrix.
+        device: Device as promise-train names it.
+        until: Value of `time.monotonic()` at which training stops. Another call then continues it.
 
     Returns:
-        Whether it is done.
+        Whether the row is done.
     """
     if not (place.kept_of(row) / "metrics.json").exists():
         if row.runs_at is not None:
             say(
-                f"{row.name}: left out, one of its options was removed; commit {row.runs_at} trains it"
+                f"{row.name}: left out, since one of its options was removed; commit {row.runs_at} can train it"
             )
             return True
         if not _train(place, row, device, until):
@@ -89,7 +89,7 @@ def do_row(place: Place, row: Row, *, device: str, until: float) -> bool:
 
 
 def study_clicks(place: Place, row: Row, *, device: str) -> None:
-    """Vary number, place and seed of a row's clicks, and correct its masks, as far as its matrix asks for it."""
+    """Vary number, place and seed of a row's clicks, and correct its masks, if the matrix lists the row for it."""
     studied = row.name in place.matrix.studied
     if studied and not (place.kept_of(row) / "draws.json").exists():
         write_json(measure_draws(place, row, device), place.kept_of(row) / "draws.json")
@@ -139,7 +139,10 @@ def _weights(place: Place, row: Row) -> list[str]:
 
 
 def _score(place: Place, row: Row, device: str) -> None:
-    """Masks and scores on the scans' own grids; with clicks in one window, and with the lesion followed beyond it."""
+    """Predict and score a row on the scans' own grids, and keep the files.
+
+    With clicks this is done twice: in one window, and with the lesion followed beyond it.
+    """
     root, kept = place.open_root(row), place.kept_of(row)
     run_folder = str(place.run_from_root(row))
     ways = {
@@ -189,7 +192,9 @@ def _score(place: Place, row: Row, device: str) -> None:
     write_json(
         {"commands": [asdict(one) for one in taken], "cases": seconds}, kept / "prediction.json"
     )
-    for way in reversed(list(seconds)):  # the one that says that the row is done comes last
+    for way in reversed(
+        list(seconds)
+    ):  # metrics.json is written last, since it marks the row as done
         shutil.copyfile(root / "predictions" / way / "metrics.json", kept / _metrics(way))
 
 

@@ -1,4 +1,4 @@
-"""Blocks of docs/results.md besides its table: six sentences, and how uncertain the main result is."""
+"""Text blocks of docs/results.md: six sentences with the main results, and how uncertain the first of them is."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from promise_cli.disk.records import load_json
 from promise_cli.scores.comparison import MetricComparison, compare_pairs
 
 ELSEWHERE = ("hippocampus", "phantom")
-"""Data sets besides the sarcomas that the sentences name."""
+"""Data sets that the sentences name besides the sarcomas."""
 
 
 def in_short(matrix: Matrix, folder: Path) -> list[str]:
-    """Six sentences with one number each.
+    """Return six sentences with one number each.
 
     Args:
         matrix: Matrix of the sarcomas, which names the other folds.
@@ -36,20 +36,20 @@ def in_short(matrix: Matrix, folder: Path) -> list[str]:
     use = load_json(folder / PROMISE / "encoder_use.json")["mean"]
     lost = use["as_it_is"] - use["levels_of_another"]
     sentences = (
-        f"**One click on sarcomas:** the default scores {_test(parts).mean_difference:+.3f} Dice against dynunet"
-        " without clicks, over all test cases of three folds.",
+        f"**One click on sarcomas:** the Dice of the default differs by {_test(parts).mean_difference:+.3f} from that"
+        " of dynunet without clicks, over all test cases of three folds.",
         f"**Ten clicks on sarcomas:** with clicks on its errors the default reaches {pooled:.3f} Dice.",
         f"**One click on the hippocampus:** the default stays {below:.3f} Dice below dynunet without clicks.",
         f"**Ten clicks on the hippocampus:** the default reaches {_after_ten(hippocampus):.3f} Dice.",
         f"**Look-alikes:** on phantoms a click adds {lookalikes:.3f} to the Dice of dynunet.",
-        "**Transformer:** in the published design, the transformer features of another patient change the Dice"
-        f" by {abs(lost):.3f}; the default uses them.",
+        "**Transformer:** in the published design, using the transformer features of another patient changes the Dice"
+        f" by {abs(lost):.3f}. The default does use these features.",
     )
     return [f"> {number}. {sentence}" for number, sentence in enumerate(sentences, 1)]
 
 
 def uncertainty(matrix: Matrix, folder: Path) -> list[str]:
-    """Intervals and p of the gain by one click: all folds, and the last fold alone."""
+    """Return interval and p-value of the gain by one click, for all folds together and for the last fold alone."""
     parts = _parts(matrix, folder)
     everything, last = _test(parts), _test(parts[-1:])
     return [
@@ -65,7 +65,7 @@ def _parts(matrix: Matrix, folder: Path) -> list[Path]:
 
 
 def _one_click(part: Path) -> dict[str, float]:
-    """Dice by case of the default, the mean over five single clicks."""
+    """Return the default's Dice of each case, as the mean over five single clicks."""
     return of_cases(part / BOTH.name / "draws.json")
 
 

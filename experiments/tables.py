@@ -1,6 +1,6 @@
-"""The tables of this folder's pages and of docs/results.md, made from the files in `results/`.
+"""Make the tables of this folder's pages and of docs/results.md from the files in `results/`.
 
-`python -m experiments.tables` renews every block between `<!-- MATRIX TABLE -->` and `<!-- end -->`, so that each
+`python -m experiments.tables` rewrites every block between `<!-- MATRIX TABLE -->` and `<!-- end -->`, so that each
 figure in a table is that of a committed file. A test renders the pages and compares.
 """
 
@@ -50,7 +50,7 @@ TABLES: dict[str, Callable[[Matrix, Path], list[str]]] = {
 
 
 def render(page: str, results: Path = RESULTS) -> str:
-    """Make every table of a page anew.
+    """Make every table of a page again.
 
     Raises:
         ValueError: A block names an unknown matrix or table.

@@ -1,4 +1,4 @@
-"""Tables of what a network uses: clicks, their number, its two encoders, the cases it has seen."""
+"""Tables that show what a network uses: its clicks and their number, its two encoders, its training cases."""
 
 import csv
 from collections import defaultdict
@@ -16,12 +16,12 @@ MEASURED = (
 )
 """Columns of `click_use`, as `click_use.json` names and explains them."""
 FOLLOWED = "corrections_followed.csv"
-"""Scores after clicks on errors, of a lesion that is followed beyond its first window."""
+"""File of scores after clicks on errors, with lesions followed beyond their first window."""
 STRATEGIES = ("random", "centre", "boundary")
 
 
 def click_use(matrix: Matrix, folder: Path) -> list[str]:
-    """Dice in fixed windows with the click at other places."""
+    """Table of Dice in fixed windows with the click at other places."""
     lines = head("", *(name.replace("_", " ") for name in MEASURED))
     for row, kept in done(matrix, folder, "click_use.json"):
         mean = load_json(kept / "click_use.json")["mean"]
@@ -31,7 +31,7 @@ def click_use(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def click_numbers(matrix: Matrix, folder: Path) -> list[str]:
-    """Mean Dice over cases and seeds by number and place of the clicks, in one window."""
+    """Table of mean Dice over cases and seeds, by number and place of the clicks, in one window."""
     lines = head("", "clicks", *STRATEGIES, "standard deviation over seeds, random")
     for row, kept in done(matrix, folder, "clicks.csv"):
         values = _dice_of_trials(kept / "clicks.csv")
@@ -52,7 +52,7 @@ def click_numbers(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def corrections(matrix: Matrix, folder: Path) -> list[str]:
-    """Mean Dice where each further click corrects the largest error, in one window and with lesions followed."""
+    """Table of mean Dice when each further click corrects the largest error, in one window and followed."""
     numbers = (1, 2, 3, 5, 10)
     lines = head(
         "", "windows", *(f"{number} clicks" if number > 1 else "1 click" for number in numbers)
@@ -68,19 +68,19 @@ def corrections(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def after_corrections(path: Path, numbers: Iterable[int]) -> list[str]:
-    """Mean Dice after so many clicks on errors, the mean over trials."""
+    """Return the mean Dice over cases and trials after each of these numbers of clicks on errors, as text."""
     values = _dice_of_trials(path)
     of_trials = (values["largest-error", number].values() for number in numbers)
     return [f"{fmean(map(fmean, trials)):.3f}" for trials in of_trials]
 
 
 def numbers_of(path: Path) -> list[int]:
-    """The numbers of clicks that a table of trials holds, in ascending order."""
+    """Return the numbers of clicks in a table of trials, in ascending order."""
     return sorted({number for _, number in _dice_of_trials(path)})
 
 
 def learning(matrix: Matrix, folder: Path) -> list[str]:
-    """Dice on cases that were trained on and on others."""
+    """Table of Dice on training, validation and test cases."""
     parts = ("train", "val", "test")
     lines = head("", "training cases", "validation cases", "test cases")
     for row, kept in done(matrix, folder, "seen.json"):
@@ -91,9 +91,9 @@ def learning(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def encoder_use(matrix: Matrix, folder: Path) -> list[str]:
-    """Dice with one of the two encoders looking at another case, and how far the transformer tells cases apart."""
+    """Table of Dice when one of the two encoders sees another case, and of the distance between levels of two cases."""
     names = ("as it is", "transformer of another case", "CNN of another case")
-    lines = head("", *names, *(f"levels apart, {level}" for level in range(1, 5)))
+    lines = head("", *names, *(f"distance of level {level}" for level in range(1, 5)))
     for row, kept in done(matrix, folder, "encoder_use.json"):
         mean = load_json(kept / "encoder_use.json")["mean"]
         values = (mean[name] for name in ("as_it_is", "levels_of_another", "detail_of_another"))
@@ -108,7 +108,7 @@ def encoder_use(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def epochs(matrix: Matrix, folder: Path) -> list[str]:
-    """Dice by clicks of the network that validation chose and of that of the last epoch, in windows of test cases."""
+    """Table of Dice by number of clicks, for the network that validation chose and for that of the last epoch."""
     shown = ("1 click", "2 clicks", "3 clicks", "4 clicks", "mean")
     lines = head(
         *("", "network", "epoch", *shown, "mean, validation cases"), "five single clicks, followed"
@@ -126,7 +126,7 @@ def epochs(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def _dice_of_trials(path: Path) -> dict[tuple[str, int], dict[str, list[float]]]:
-    """Dice of the cases by strategy, number of clicks and trial."""
+    """Return the Dice of the cases by strategy, number of clicks and trial."""
     values: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with path.open(encoding="utf-8", newline="") as file:
         for record in csv.DictReader(file):
