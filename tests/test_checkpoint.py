@@ -117,7 +117,7 @@ def test_a_disk_that_is_full_leaves_the_checkpoint_before(trained: Path, tmp_pat
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert str(caught.value).startswith(f"{path}: cannot be written (")
     assert str(caught.value).endswith(
-        "); the previous checkpoint is kept: check free space and permissions, then continue with --resume"
+        "), and the previous checkpoint is kept; check free space and permissions, then continue with --resume"
     )
     assert load_checkpoint(path).epoch == 1
     assert list(tmp_path.iterdir()) == [path]

@@ -30,7 +30,7 @@ def test_the_name_tells_dataset_and_constants(
 
 @pytest.mark.parametrize("name", ["best.pth", "colon_and_pancreas.pth"])
 def test_a_name_that_does_not_tell_is_refused(name: str) -> None:
-    with pytest.raises(CheckpointError, match="Name the file so that it holds colon or pancreas"):
+    with pytest.raises(CheckpointError, match="its name contains either colon or pancreas"):
         published_plan(Path(name))
 
 

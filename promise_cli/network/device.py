@@ -15,7 +15,7 @@ weights, sums and losses in float32."""
 
 
 def choose_device(name: str) -> torch.device:
-    """The torch device that `--device` names. `auto` is CUDA if available, otherwise MPS, otherwise the CPU.
+    """Return the torch device that `--device` names. `auto` is CUDA if available, otherwise MPS, otherwise the CPU.
 
     Raises:
         CheckpointError: The name is unknown, or this machine does not have the device.
@@ -41,7 +41,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device, encoder: EncoderName | None) -> Precision:
-    """The precision that `--precision` names. `auto` is bf16 where it is measurably faster than fp32.
+    """Return the precision that `--precision` names. `auto` is bf16 if that is measurably faster than fp32.
 
     bf16 is faster on CUDA GPUs of compute capability 8 and newer, and on processors with AMX. ProMISe's tiny network is
     the exception on processors: its matrix products are too small to gain. Rivals run 1.6 to 2.6 times as fast in bf16
@@ -67,7 +67,7 @@ def choose_precision(name: str, device: torch.device, encoder: EncoderName | Non
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Context manager in which the network must be called to multiply in `precision`."""
+    """Return the context manager in which the network must be called so that it multiplies in `precision`."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
