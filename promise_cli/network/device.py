@@ -87,7 +87,7 @@ def uncached() -> Iterator[None]:
 
 
 def _has_amx() -> bool:
-    """Whether this processor has bf16 matrix units (AMX). False if this version of torch cannot say."""
+    """Return whether this processor has bf16 matrix units (AMX). False if this version of torch cannot say."""
     if not hasattr(torch.cpu, "get_capabilities"):
         return False
     return bool(torch.cpu.get_capabilities().get("amx_bf16"))

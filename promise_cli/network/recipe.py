@@ -235,7 +235,7 @@ def plain_preset(name: str, network: str, *, clicks: bool) -> TrainConfig:
     preset(name)
     if name not in PLAIN_PRESETS:
         raise PlanError(
-            f"--preset {name}: a variant of promise; with --network {network} use {' or '.join(PLAIN_PRESETS)}"
+            f"--preset {name}: is a variant of promise; with --network {network} use {' or '.join(PLAIN_PRESETS)}"
         )
     config = _train_config(name)
     return dataclasses.replace(

@@ -75,7 +75,7 @@ def build_network(name: str, config: NetworkConfig) -> Network:
 
 
 def takes_clicks(config: NetworkConfig) -> bool:
-    """Whether clicks change the masks of a network. Networks without clicks segment whole scans."""
+    """Return whether clicks change the masks of a network. Networks without clicks segment whole scans."""
     return isinstance(config, ModelConfig) or config.clicks_as_channel
 
 

@@ -116,6 +116,7 @@ def _contacts(
     is_tissue: IsTissue,
     face_mm2: tuple[float, float, float],
 ) -> Iterator[_Contact]:
+    """Yield the open part of each face of each window, unless its area is below `MIN_CONTACT_MM2`."""
     assert canvas.block is not None
     covered, corner = canvas.covered, np.array(canvas.block.origin)
     for window in canvas.windows:

@@ -200,6 +200,7 @@ class Session:
     def _back_to_scan(
         self, canvas: Canvas, fused: Volume32, located: NDArray[np.int64], *, closed: bool
     ) -> Prediction:
+        """Resample fused probabilities from the plan's grid to the scan's grid."""
         seen = np.any([window.inside(located) for window in canvas.windows], axis=0)
         began = time.monotonic()
         assert canvas.block is not None

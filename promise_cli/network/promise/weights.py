@@ -133,6 +133,7 @@ def sha256(path: Path) -> str:
 def _from_sam(
     entries: dict[str, Tensor], encoder: EncoderName, path: Path
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return the encoder's tensors from the entries of a SAM file, and the names of the entries that were used."""
     layout = official_layout(encoder)
     needed = {name for name in layout if name.startswith(_SAM_PREFIX)}
     needed = {name for name in needed if not name.startswith(f"{_SAM_PREFIX}neck.")}
@@ -154,6 +155,7 @@ def _from_sam(
 def _from_dinov2(
     entries: dict[str, Tensor], model: ProMISe, path: Path
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return the encoder's tensors from the entries of a DINOv2 file, and the names of the entries that were used."""
     shape = model.config.shape
     side = shape.position_side
     own = dict(model.image_encoder.named_parameters())

@@ -66,6 +66,7 @@ class Windows:
         return split.permute(0, 2, 4, 1, 3, 5).reshape(-1, w**3)
 
     def _find_regions(self, device: torch.device) -> Tensor | None:
+        """Return `regions`, as the docstring of the class describes them."""
         if not any(self.shift) and self.filled == self.size:
             return None
         region = torch.zeros(self.filled, dtype=torch.long, device=device)

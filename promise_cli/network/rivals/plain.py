@@ -36,7 +36,7 @@ class PlainNetwork(nn.Module):
 
     @property
     def takes_clicks(self) -> bool:
-        """Whether clicks change the answer."""
+        """Whether clicks change the logits."""
         return self.config.clicks_as_channel
 
     def forward(self, patch: Tensor, clicks: Tensor, signs: Tensor) -> Tensor:
