@@ -119,7 +119,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_as_it_was(
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert str(caught.value).startswith(f"{path}: cannot be written (")
     assert str(caught.value).endswith(
-        "); the previous checkpoint is kept: check free space and permissions, then continue with --resume"
+        "), and the previous checkpoint is kept; check free space and permissions, then continue with --resume"
     )
     assert load_checkpoint(path).epoch == 1
     assert list(tmp_path.iterdir()) == [path]

@@ -116,6 +116,7 @@ def test_an_output_that_is_not_finite_is_an_error(trained: Path, tmp_path: Path)
     network = _Everywhere(0.9)
     network.logit = float("nan")
     with pytest.raises(
-        PromiseError, match="stand-in: the network's output is not finite; are its weights damaged"
+        PromiseError,
+        match="stand-in: the network's output is not finite, so its weights may be damaged",
     ):
         _standing_in(trained, network).predict(_flat_scan(tmp_path), [Click((50, 45, 20))], "x")

@@ -30,7 +30,7 @@ def test_the_files_name_decides_dataset_and_normalisation(
 
 @pytest.mark.parametrize("name", ["best.pth", "colon_and_pancreas.pth"])
 def test_a_name_without_a_known_dataset_is_refused(name: str) -> None:
-    with pytest.raises(CheckpointError, match="Name the file so that it holds colon or pancreas"):
+    with pytest.raises(CheckpointError, match="its name contains either colon or pancreas"):
         published_plan(Path(name))
 
 

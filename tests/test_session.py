@@ -42,7 +42,7 @@ def test_clicks_add_up_and_undo_does_not_run_the_network(tmp_path: Path) -> None
     assert session.clicks == (Click(LESIONS[0]),)
     assert not session.undo().any()
     assert (network.encoded, network.decoded) == (1, 2)
-    with pytest.raises(PromptError, match="no click to take back"):
+    with pytest.raises(PromptError, match="there is no click to undo"):
         session.undo()
 
 
@@ -54,7 +54,7 @@ def test_background_clicks_are_left_out_if_the_network_was_trained_without_any(
     first = session.click(LESIONS[0])
     assert capsys.readouterr().err == ""
     np.testing.assert_array_equal(session.click((20, 12, 20), BACKGROUND), first)
-    told = "scan.nii: background clicks are left out, since stand-in was trained without any"
+    told = "scan.nii: background clicks are left out, because stand-in was trained without any"
     assert told in capsys.readouterr().err
     session.click((21, 12, 20), BACKGROUND)
     assert capsys.readouterr().err == ""
@@ -219,5 +219,5 @@ def test_an_unknown_space_is_refused(tmp_path: Path, space: str) -> None:
 
 def test_a_scan_read_with_another_orientation_is_refused(tmp_path: Path) -> None:
     scan = read_volume(_write(tmp_path, "PIR"), "as_stored")
-    with pytest.raises(ValueError, match="takes scans read with orientation 'RAS'"):
+    with pytest.raises(ValueError, match="another orientation than the plan; read it with 'RAS'"):
         predictor_of(40, PerfectWindow()).open(scan)

@@ -87,7 +87,7 @@ def test_a_click_for_a_network_without_clicks_is_refused(tmp_path: Path) -> None
     path = write_nifti(tmp_path / "scan.nii.gz", np.zeros((8, 8, 8), np.int16), np.eye(4))
     session = _predictor(Ramp()).open(read_volume(path))
     with pytest.raises(
-        PromptError, match=r"scan: stand-in takes no clicks; look at the whole scan"
+        PromptError, match=r"scan: stand-in takes no clicks; segment the whole scan"
     ):
         session.click((1, 2, 3))
     assert session.prediction is None
@@ -182,5 +182,5 @@ def test_networks_with_and_without_clicks_are_not_averaged(whole: Path, trained:
     checkpoint = load_checkpoint(theirs)
     plan = load_checkpoint(ours).plan
     save_checkpoint(dataclasses.replace(checkpoint, plan=plan), whole / "promise.pt")
-    with pytest.raises(CheckpointError, match="do not both take clicks; predict them separately"):
+    with pytest.raises(CheckpointError, match="do not both take clicks; predict with each of them"):
         Predictor.load([ours, whole / "promise.pt"], "cpu")

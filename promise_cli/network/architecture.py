@@ -28,7 +28,7 @@ class Setting:
     """Whether foreground and background clicks enter as two further channels of the image."""
 
     def shared(self, multiple: int, least: int | None = None) -> dict[str, Any]:
-        """Fields that every `PlainConfig` has.
+        """Return the values of the fields that every `PlainConfig` has.
 
         Args:
             multiple: The patch's edge is rounded up to a multiple of this, in voxels.

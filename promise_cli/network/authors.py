@@ -14,7 +14,7 @@ _DATASETS = {
 
 
 def published_plan(path: Path) -> Plan:
-    """The plan that a published checkpoint was trained with, recognised from its file name.
+    """Return the plan that a published checkpoint was trained with. It is recognised from the file name.
 
     Arrays keep the axis order of the file, because the authors' code ignores the orientation of a scan.
 
@@ -24,8 +24,8 @@ def published_plan(path: Path) -> Plan:
     fits = [name for name in _DATASETS if name in path.name.lower()]
     if len(fits) != 1:
         raise CheckpointError(
-            f"{path}: a checkpoint of the authors, but of which dataset? Name the file so that it holds"
-            f" {' or '.join(_DATASETS)}, as they published it"
+            f"{path}: a checkpoint of the paper's authors, whose file name must say the dataset; rename the file so"
+            f" that its name contains either {' or '.join(_DATASETS)}, as published"
         )
     dataset, target_label, target_name, (low, high, mean, std) = _DATASETS[fits[0]]
     return Plan(

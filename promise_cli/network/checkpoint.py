@@ -102,8 +102,8 @@ _ADDED: dict[str, tuple[type, ...]] = {
     "scaler": (dict,),
     "random_states": (dict,),
 }
-"""Entries that older files do not have. They take their defaults then: before format version 3 every network was
-ProMISe."""
+"""Entries that older files do not have. A missing entry takes its default. The default of `network` is ProMISe, because
+before format version 3 every network was ProMISe."""
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -132,7 +132,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
             else ("there is no previous checkpoint", "start again")
         )
         raise CheckpointError(
-            f"{path}: cannot be written ({reason}); {kept}: check free space and permissions, then {then}"
+            f"{path}: cannot be written ({reason}), and {kept}; check free space and permissions, then {then}"
         ) from None
 
 
@@ -140,7 +140,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint of this tool, or one that the paper's authors published, onto the CPU.
 
     Raises:
-        CheckpointError: The file is missing or truncated, contains code, or is no checkpoint of either kind.
+        CheckpointError: The file is missing or truncated, contains code, or is not a checkpoint of either kind.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; train one with promise-train --fold 0")

@@ -19,7 +19,7 @@ _FAULTY_CUDNN = (90800, 91500)
 
 
 def choose_device(name: str) -> torch.device:
-    """The torch device that `--device` names. `auto` is CUDA if available, otherwise MPS, otherwise the CPU.
+    """Return the torch device that `--device` names. `auto` is CUDA if available, otherwise MPS, otherwise the CPU.
 
     Raises:
         CheckpointError: The name is unknown, or this machine does not have the device.
@@ -45,7 +45,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device, encoder: EncoderName | None) -> Precision:
-    """The precision that `--precision` names. `auto` is a 16-bit format where it is measurably faster than fp32.
+    """Return the precision that `--precision` names. `auto` is a 16-bit format if that is measurably faster than fp32.
 
     On CUDA GPUs that is bf16 from compute capability 8 (A100, RTX 30) and fp16 from 7 (V100, T4, RTX 20). On
     processors with AMX it is bf16. ProMISe's tiny network is the exception on processors: its matrix products are too
@@ -112,7 +112,7 @@ def move_to_device(model: nn.Module, device: torch.device) -> None:
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Context manager in which the network must be called to multiply in `precision`."""
+    """Return the context manager in which the network must be called so that it multiplies in `precision`."""
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
     return torch.autocast(device.type, dtype, enabled=precision != "fp32")
 
@@ -133,7 +133,7 @@ def uncached() -> Iterator[None]:
 
 
 def _has_amx() -> bool:
-    """Whether this processor has bf16 matrix units (AMX). False if this version of torch cannot say."""
+    """Return whether this processor has bf16 matrix units (AMX). False if this version of torch cannot say."""
     if not hasattr(torch.cpu, "get_capabilities"):
         return False
     return bool(torch.cpu.get_capabilities().get("amx_bf16"))

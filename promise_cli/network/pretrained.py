@@ -91,7 +91,7 @@ def load_pretrained(model: ProMISe, weights: str | None, weights_dir: Path) -> s
 
 
 def cache_dir() -> Path:
-    """Folder of promise_cli in the user's cache."""
+    """Return the folder of promise_cli in the user's cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "promise_cli"
 
 
@@ -127,7 +127,7 @@ def _standing(encoder: str, loaded: LoadedWeights) -> str:
 
 
 def _unused_parts(loaded: LoadedWeights) -> str:
-    """Number of unused entries in each part of the file, as text. Empty if all entries are used."""
+    """Return a text with the number of unused entries in each part of the file. It is empty if all are used."""
     parts = Counter(
         ".".join(name.split(".")[: 2 if name.startswith("image_encoder.") else 1])
         for name in loaded.unused

@@ -52,7 +52,7 @@ class LossConfig:
 
     @classmethod
     def reference(cls) -> "LossConfig":
-        """The loss of the authors' code.
+        """Return the loss of the authors' code.
 
         The authors' code pools (5, 5, 1) over arrays (D, H, W), which are our axes k, j, i.
         """
@@ -138,7 +138,7 @@ class TrainConfig:
     patches without background clicks in training."""
     corrections: int = 0
     """Largest number of correcting clicks per sample. Each lies in the middle of the largest region in which the
-    current mask is wrong. Beyond the paper."""
+    current mask is wrong. This goes beyond the paper."""
     first_answer_weight: float = 0.0
     """Weight in the loss of the logits before any correcting click. The logits after all correcting clicks have the
     rest of the weight, up to 1."""
@@ -192,7 +192,7 @@ class TrainConfig:
             raise ValueError(f"learning_rate must be positive, found {self.learning_rate}")
 
     def learning_rate_at(self, epoch: int) -> float:
-        """Learning rate of one epoch (paper, section 3).
+        """Return the learning rate of one epoch (paper, section 3).
 
         Args:
             epoch: Epoch, counted from 0.
@@ -202,7 +202,7 @@ class TrainConfig:
 
 
 def preset(name: str) -> tuple[ModelConfig, TrainConfig]:
-    """The network and the recipe of a preset.
+    """Return the network's config and the recipe of a preset.
 
     Raises:
         PlanError: The preset does not exist.
@@ -219,7 +219,7 @@ TINY_PATCH = model_config("tiny").patch_size
 
 
 def plain_preset(name: str, network: str, *, clicks: bool) -> TrainConfig:
-    """The recipe of a rival: the preset's recipe with Dice and cross-entropy as the loss.
+    """Return the recipe of a rival: the preset's recipe with Dice and cross-entropy as the loss.
 
     All rivals were published with this loss. The weights of the last epoch are used for prediction, as in nnU-Net.
 
@@ -227,7 +227,7 @@ def plain_preset(name: str, network: str, *, clicks: bool) -> TrainConfig:
         name: Preset: `paper`, or `tiny` for a small network.
         network: Name of the rival, for messages.
         clicks: Whether clicks enter as channels. The number of clicks then varies from patch to patch, because the
-            network sees every click in the image and must not expect always ten.
+            network sees every click in the image and must not rely on ten clicks.
 
     Raises:
         PlanError: The preset does not exist, or is a variant of ProMISe.

@@ -53,7 +53,7 @@ def check_name(name: str) -> None:
 
 
 def config_type(name: str) -> Any:
-    """The class of the record that holds a network's sizes.
+    """Return the class of the record that holds a network's sizes.
 
     Raises:
         PlanError: No network has this name.
@@ -63,7 +63,7 @@ def config_type(name: str) -> Any:
 
 
 def plan_network(name: str, setting: Setting) -> PlainConfig:
-    """Sizes of a rival for a dataset."""
+    """Choose the sizes of a rival for a dataset."""
     return RIVALS[name].plan(setting)
 
 
@@ -75,12 +75,12 @@ def build_network(name: str, config: NetworkConfig) -> Network:
 
 
 def takes_clicks(config: NetworkConfig) -> bool:
-    """Whether clicks change the masks of a network. Networks without clicks segment whole scans."""
+    """Return whether clicks change the masks of a network. Networks without clicks segment whole scans."""
     return isinstance(config, ModelConfig) or config.clicks_as_channel
 
 
 def centres_clicks(config: NetworkConfig) -> bool:
-    """Whether the window must be centred on the click, as in the paper's test of ProMISe (section 3).
+    """Return whether the window must be centred on the click, as in the paper's test of ProMISe (section 3).
 
     Other networks see a map of the clicks, so the click need not be in the middle. Their windows are shifted to lie
     inside the scan, which shows them more of it (docs/results.md).
@@ -89,19 +89,19 @@ def centres_clicks(config: NetworkConfig) -> bool:
 
 
 def encoder_of(config: NetworkConfig) -> EncoderName | None:
-    """Name of ProMISe's pretrained image encoder. None for a rival, which has none."""
+    """Return the name of ProMISe's pretrained image encoder. A rival has no such encoder and gives None."""
     return config.encoder if isinstance(config, ModelConfig) else None
 
 
 def describe_network(name: str, config: NetworkConfig) -> str:
-    """A short description for messages, such as `promise, encoder sam_vit_b`."""
+    """Return a short description for messages, such as `promise, encoder sam_vit_b`."""
     if isinstance(config, ModelConfig):
         return f"{name}, encoder {config.encoder}"
     return f"{name}, {'clicks as a channel' if config.clicks_as_channel else 'without clicks'}"
 
 
 def count_operations(name: str, config: NetworkConfig) -> int:
-    """Floating-point operations of one forward pass with one click.
+    """Count the floating-point operations of one forward pass with one click.
 
     A multiplication and its addition count as two operations. torch counts convolutions, matrix products and
     attention, which are nearly all operations.
@@ -119,7 +119,7 @@ def count_operations(name: str, config: NetworkConfig) -> int:
 
 
 def _without_numbers(name: str, config: NetworkConfig) -> Network:
-    """The network on torch's meta device, that is, with shapes but without values.
+    """Build the network on torch's meta device, that is, with shapes but without values.
 
     A rival is built with values first, because MONAI's networks read values of tensors while they are built.
     """

@@ -18,13 +18,13 @@ def warn_of_unfinished(checkpoints: Iterable[Path]) -> None:
 
 
 def unfinished(checkpoint: Path) -> str:
-    """A sentence that says how many epochs of a checkpoint's run are done.
+    """Return a sentence that says how many epochs of a checkpoint's run are done.
 
     The run's `config.json` holds the number of epochs that were asked for, and its `log.csv` those that are done.
 
     Returns:
-        An empty string if the training is finished. It is also empty if that cannot be found out: the checkpoint has
-        another name, lies outside a run's folder, or the files are damaged.
+        The sentence, or an empty string if the training is finished. It is also empty if that cannot be found out,
+        because the checkpoint has another name, lies outside a run's folder, or the run's files are damaged.
     """
     run = checkpoint.parent
     if checkpoint.name not in (BEST, LAST) or not (run / LAST).is_file():
@@ -40,7 +40,7 @@ def unfinished(checkpoint: Path) -> str:
 
 
 def _epochs_done(log: Path) -> int:
-    """Number of finished epochs in log.csv. 0 if the file is missing, because the first epoch has not ended."""
+    """Return the number of finished epochs in log.csv. Until the first epoch ends there is no file, which means 0."""
     if not log.is_file():
         return 0
     with log.open(encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""A scan open for clicks: windows placed, encoded, followed into their neighbours, and fused into one mask.
+"""Segments one scan by clicks: places windows, runs the networks in them, follows lesions and fuses the results.
 
-Nothing is exported here: what only asks for a limit or for tissue must not load torch.
+This package exports nothing. Code that needs only a limit or the test for tissue must not import torch.
 """

@@ -1,6 +1,7 @@
-"""A scan on the plan's grid, and the networks' answers in its windows.
+"""A scan on the plan's grid, and the networks' probabilities in its windows.
 
-What the networks make of a window before any click is kept, so that a further click in it is cheap.
+The part of the networks' work that does not depend on clicks is kept for each window, so that a further click in the
+same window takes little time.
 """
 
 import time
@@ -19,21 +20,21 @@ from promise_cli.session.tissue import is_tissue
 from promise_cli.volume import Volume
 
 MIN_TISSUE = 0.01
-"""A window with a smaller share of tissue is skipped where no click says that something is there."""
+"""Smallest share of tissue in a window. Windows with less are skipped when a scan is segmented without clicks."""
 
 
 @dataclass(eq=False)
 class Answers:
-    """Answers of the networks to clicks, window by window."""
+    """Probabilities that the networks give for clicks, window by window."""
 
     networks: Networks
     plan: Plan
     scan: Volume
-    """Read with the plan's orientation."""
+    """Scan, read with the plan's orientation."""
     keep_windows: int
-    """Number of encoded windows kept for further clicks, where memory allows."""
+    """Number of encoded windows that are kept for further clicks, if memory allows."""
     seconds: Seconds
-    """Grows by what resampling and the networks take."""
+    """Time spent on the scan. The seconds of resampling and of the networks are added to it."""
     _encoded: OrderedDict[tuple[int, int, int], EncodedWindow] = field(
         default_factory=OrderedDict, init=False
     )
@@ -44,12 +45,12 @@ class Answers:
         self.seconds.resample += time.monotonic() - began
 
     def ask(self, window: Patch, clicks: NDArray[np.int64], signs: NDArray[np.int64]) -> Volume32:
-        """Foreground probability `(I, J, K)` of a window, by those of the clicks that lie in it.
+        """Return the foreground probability `(I, J, K)` in a window, given those clicks that lie in it.
 
         Args:
-            window: On the plan's grid.
-            clicks: (N, 3), voxels of the plan's grid; none, and the networks answer without a click.
-            signs: (N,), foreground or background.
+            window: Window on the plan's grid.
+            clicks: `(N, 3)`, voxels of the plan's grid. If none lies in the window, the networks run without a click.
+            signs: `(N,)`, foreground or background.
         """
         encoded = self._encoded.pop(window.origin, None) or EncodedWindow(window.crop(self._image))
         self._encoded[window.origin] = encoded
@@ -65,7 +66,7 @@ class Answers:
         return found
 
     def is_tissue(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Say which voxels `(N, 3)` of the plan's grid are tissue, by the scan's own intensities there."""
+        """Return which voxels `(N, 3)` of the plan's grid are tissue, judged by the scan's own intensities there."""
         ratio = np.array(self.scan.grid.shape) / np.array(self.grid.shape)
         nearest = np.minimum(
             ((places + 0.5) * ratio).astype(np.int64), np.array(self.scan.grid.shape) - 1
@@ -73,7 +74,10 @@ class Answers:
         return is_tissue(self.scan.array[tuple(nearest.T)], self.plan.normalisation)
 
     def holds_tissue(self, window: Patch) -> bool:
-        """Whether it is worth a look without a click; seen on every fourth voxel."""
+        """Return whether a window holds enough tissue to be segmented without clicks.
+
+        Only every fourth voxel along each axis is tested.
+        """
         lines = [
             np.arange(max(start, 0), min(start + edge, n), 4)
             for start, edge, n in zip(window.origin, window.shape, self.grid.shape, strict=True)

@@ -1,4 +1,4 @@
-"""A lesion wider than its window, followed into neighbouring windows until it is closed."""
+"""Follows a lesion that is larger than its window into neighbouring windows."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,18 @@ def follow(
     signs: NDArray[np.int64],
     max_windows: int,
 ) -> tuple[Volume32, bool]:
-    """Look into neighbouring windows until the lesion under the clicks is closed.
+    """Add neighbouring windows until the lesion under the clicks is closed, that is, ends inside the windows.
 
-    Each further window is asked with one more click, on the deepest voxel of what is known there of the lesion.
+    In each further window the networks get one more click. It lies on the deepest voxel of the part of the lesion that
+    is already known in this window.
 
     Args:
-        canvas: Holds the answers in the clicks' own windows; grows.
-        answers: Answers of the networks.
-        clicks: (N, 3), voxels of the plan's grid.
-        signs: (N,), foreground or background.
-        max_windows: Most windows, including those of the clicks.
+        canvas: Probabilities in the clicks' own windows. The further windows are added to it.
+        answers: Source of the probabilities in further windows.
+        clicks: `(N, 3)`, voxels of the plan's grid.
+        signs: `(N,)`, foreground or background.
+        max_windows: Largest number of windows, including those of the clicks. With 1 the lesion is not followed and
+            counts as closed.
 
     Returns:
         Foreground probability on the canvas' block, and whether the lesion is closed.
@@ -50,13 +52,16 @@ def follow(
         canvas.add(window, answers.ask(window, prompts, kinds))
         fused = canvas.fused()
     if len(canvas.windows) > len(own):
-        # beyond the clicks' own windows only what hangs together with the clicks counts
+        # Outside the clicks' own windows, only the part that is connected to the clicks belongs to the lesion.
         fused[(fused > 0.5) & ~lesion & ~_covered_by(own, canvas)] = 0
     return fused, window is None
 
 
 def _deepest_within(window: Patch, lesion: Mask, canvas: Canvas) -> NDArray[np.int64] | None:
-    """The voxel of the plan's grid that lies deepest in what a window holds of the lesion; None where it holds none."""
+    """Return the voxel of the plan's grid that lies deepest in the part of the lesion inside a window.
+
+    None means that no part of the lesion lies in the window.
+    """
     overlap = lesion[canvas.place_within(window)]
     if not overlap.any():
         return None
@@ -66,7 +71,7 @@ def _deepest_within(window: Patch, lesion: Mask, canvas: Canvas) -> NDArray[np.i
 
 
 def _covered_by(windows: tuple[Patch, ...], canvas: Canvas) -> Mask:
-    """Voxels of the block that lie in one of these windows."""
+    """Return which voxels of the canvas' block lie in one of these windows."""
     asked = np.zeros(canvas.covered.shape, dtype=bool)
     for window in windows:
         asked[canvas.place(window)] = True

@@ -1,4 +1,4 @@
-"""Probabilities of overlapping windows on one grid, fused with Gaussian weights as nnU-Net fuses them."""
+"""Fuses the probabilities of overlapping windows on one grid, with Gaussian weights as in nnU-Net."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -17,7 +17,7 @@ SIGMA = 1 / 8
 
 @cache
 def gaussian(shape: Shape) -> Volume32:
-    """Weights of a window's voxels: 1 in the middle, small but never 0 at the border."""
+    """Return the weights of a window's voxels. They are 1 in the middle, and small but never 0 at the border."""
     lines = [
         np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / (n * SIGMA)) ** 2).astype(np.float32)
         for n in shape
@@ -27,7 +27,7 @@ def gaussian(shape: Shape) -> Volume32:
 
 
 class Canvas:
-    """What all windows so far found, on the smallest block of the grid that holds them."""
+    """Probabilities of all windows so far, on the smallest block of the grid that contains these windows."""
 
     def __init__(self) -> None:
         self.windows: list[Patch] = []
@@ -38,7 +38,7 @@ class Canvas:
 
     @classmethod
     def holding(cls, windows: Sequence[Patch]) -> "Canvas":
-        """A canvas large enough for these windows from the start, so that it need not grow."""
+        """Create a canvas that is large enough for these windows from the start, so that it need not grow."""
         canvas = cls()
         lower = np.min([window.origin for window in windows], axis=0)
         upper = np.max([np.add(window.origin, window.shape) for window in windows], axis=0)
@@ -50,10 +50,10 @@ class Canvas:
         return canvas
 
     def add(self, window: Patch, probabilities: Volume32) -> None:
-        """Take the foreground probabilities `(I, J, K)` of a window."""
+        """Add the foreground probabilities `(I, J, K)` of a window."""
         self._widen(window)
         there = self.place(window)
-        if len(self.windows) == 0:  # a single window stays as the network gave it
+        if len(self.windows) == 0:  # a single window keeps the network's exact probabilities
             self._total[there], self._weight[there] = probabilities, 1.0
             self._first = probabilities
         else:
@@ -67,14 +67,14 @@ class Canvas:
         self.windows.append(window)
 
     def place(self, window: Patch) -> tuple[slice, slice, slice]:
-        """Where a window lies in the block."""
+        """Return the slices of the block that a window covers. The whole window must lie in the block."""
         assert self.block is not None
         starts = [a - b for a, b in zip(window.origin, self.block.origin, strict=True)]
         i, j, k = (slice(a, a + n) for a, n in zip(starts, window.shape, strict=True))
         return i, j, k
 
     def place_within(self, window: Patch) -> tuple[slice, slice, slice]:
-        """Where the part of a window that the block holds lies in it."""
+        """Return the slices of the block that a window covers. Parts of the window outside the block are left out."""
         assert self.block is not None
         starts = [a - b for a, b in zip(window.origin, self.block.origin, strict=True)]
         i, j, k = (
@@ -85,11 +85,11 @@ class Canvas:
 
     @property
     def covered(self) -> NDArray[np.bool_]:
-        """Which voxels of the block some window saw."""
+        """Voxels of the block that at least one window covers."""
         return self._weight > 0
 
     def fused(self) -> Volume32:
-        """Foreground probability of the block's voxels; 0 where no window looked."""
+        """Return the foreground probability of the block's voxels. It is 0 where there is no window."""
         return np.divide(
             self._total, self._weight, out=np.zeros_like(self._total), where=self._weight > 0
         )

@@ -1,7 +1,7 @@
-"""Where to look next: a lesion that reaches a window's border continues in the neighbouring window.
+"""Chooses the next window for a lesion that reaches the border of a window.
 
-The border is open where the mask touches it and, on the other side, the scan continues with tissue that no window has
-seen. Each further window covers at least one such voxel that was not covered before, so that the search ends.
+The border is open where the mask touches it and the scan continues on the other side with tissue that no window has
+covered. Each further window covers at least one such voxel, so the search ends.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,29 +22,31 @@ IsTissue = Callable[[NDArray[np.int64]], Mask]
 """Function that says which of the indices `(N, 3)` inside the grid are tissue."""
 
 MAX_WINDOWS = 20
-"""Most windows for one lesion. A ball of 200 mm takes 9 to 14 windows of 128 mm, depending on where it is clicked."""
+"""Largest number of windows for one lesion. A ball of 200 mm takes 9 to 14 windows of 128 mm, depending on where it is
+clicked."""
 
 MIN_CONTACT_MM2 = 25.0
-"""A smaller contact of mask and border is left alone: a few voxels at 0.51 are not a lesion that continues."""
+"""Smallest contact area of mask and border, in mm^2, at which a lesion is followed. A few voxels with probability 0.51
+at the border do not show that the lesion continues."""
 
 NEAR_CLICK = 3
-"""Voxels by which a click may miss the mask that it means."""
+"""Largest distance along each axis, in voxels, between a click and the part of the mask that it means."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Contact:
-    """Where the mask leaves one face of a window."""
+    """Open part of one face of a window, where the lesion may continue."""
 
     window: Patch
     axis: int
     side: int
-    """-1 or 1."""
+    """Face of the window along `axis`: -1 for the lower one, 1 for the upper one."""
     beyond: NDArray[np.int64]
-    """(N, 3), the voxels of the grid on the other side."""
+    """Voxels of the plan's grid on the other side of the face, `(N, 3)`."""
 
 
 def part_of_clicks(mask: Mask, clicks: NDArray[np.int64]) -> Mask:
-    """The parts of a mask that hold one of the clicks `(N, 3)`, or lie within three voxels of one."""
+    """Return the connected parts of a mask that contain a click of `(N, 3)` or lie within three voxels of one."""
     kept = np.zeros(mask.shape, dtype=bool)
     box = bounding_box(mask)
     parts, _ = ndimage.label(mask[box])
@@ -66,14 +68,14 @@ def next_window(
     is_tissue: IsTissue,
     face_mm2: tuple[float, float, float],
 ) -> Patch | None:
-    """The window that covers most of the lesion's open border, or None where it is closed.
+    """Return the window that covers most of the lesion's open border, or None if the lesion is closed.
 
     Args:
-        canvas: What was found so far.
-        lesion: On the canvas' block.
+        canvas: Probabilities in the windows so far.
+        lesion: Mask of the lesion on the canvas' block.
         grid_shape: Shape of the scan on the plan's grid.
-        is_tissue: Tells tissue from air and metal.
-        face_mm2: Area of a voxel's face across each axis.
+        is_tissue: Function that says which voxels of the plan's grid are tissue.
+        face_mm2: Area of a voxel's face perpendicular to each axis, in mm^2.
     """
     contacts = list(_contacts(canvas, lesion, grid_shape, is_tissue, face_mm2))
     if not contacts:
@@ -84,7 +86,7 @@ def next_window(
         count = int(candidate.inside(beyond).sum())
         if count > most:
             best, most = candidate, count
-    if best is None:  # shifted back into the scan, none reached beyond the border
+    if best is None:  # after being moved into the scan, no candidate covers an open voxel
         largest = max(contacts, key=lambda contact: len(contact.beyond)).beyond
         middle = largest[np.argmin(((largest - largest.mean(axis=0)) ** 2).sum(axis=1))]
         best = Patch.centred(middle.tolist(), contacts[0].window.shape).moved_into(grid_shape)
@@ -92,9 +94,10 @@ def next_window(
 
 
 def deepest_voxel(mask: Mask) -> tuple[int, int, int]:
-    """The voxel of a mask that is farthest from its surface; of several, the one nearest to the middle of the array.
+    """Return the voxel of a mask that is farthest from its surface.
 
-    The array's own border is no surface.
+    Among several such voxels, it is the one nearest to the middle of the array. The array's own border does not count
+    as a surface.
     """
     if mask.all():
         depth = np.ones(mask.shape, dtype=np.int32)
@@ -113,6 +116,7 @@ def _contacts(
     is_tissue: IsTissue,
     face_mm2: tuple[float, float, float],
 ) -> Iterator[_Contact]:
+    """Yield the open part of each face of each window, unless its area is below `MIN_CONTACT_MM2`."""
     assert canvas.block is not None
     covered, corner = canvas.covered, np.array(canvas.block.origin)
     for window in canvas.windows:
@@ -137,10 +141,12 @@ def _contacts(
 
 
 def _candidates(contacts: Sequence[_Contact], grid_shape: Shape) -> Iterator[Patch]:
-    """Yield windows half an edge further for each window with an open face.
+    """Yield candidates for the next window, for each window with an open face.
 
-    Where both faces of an axis are open, one on each side; where none is, moved to the middle of the contacts. A
-    lesion that leaves a window on all sides is thus followed along the diagonals, with the fewest windows.
+    Along an axis with an open face, a candidate lies half an edge further on that side. If both faces are open, there
+    are candidates on both sides. Along an axis without an open face, a candidate is moved to the middle of the
+    contacts. A lesion that leaves a window on all sides is thus followed along the diagonals, which takes the fewest
+    windows.
     """
     for window in dict.fromkeys(contact.window for contact in contacts):
         own = [contact for contact in contacts if contact.window == window]

@@ -1,4 +1,4 @@
-"""The networks of one or more folds on a device: a window and its clicks in, averaged probabilities out."""
+"""The networks of one or more folds on a device. They turn a window and its clicks into averaged probabilities."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,57 +22,61 @@ from promise_cli.prompts import PADDING
 Volume32 = NDArray[np.float32]
 
 MAX_STATES = 8
-"""Encoded windows kept for further clicks, over all networks and mirrorings: 0.2 GB each at the paper's size."""
+"""Largest number of encoded windows that are kept for further clicks. Each network and each mirroring counts
+separately. At the paper's size each takes 0.2 GB."""
 
 _AXES = (2, 3, 4)
 NO_FLIP: tuple[int, ...] = ()
 ALL_FLIPS = tuple(axes for count in range(4) for axes in combinations(_AXES, count))
-"""Every mirroring of a window, none included."""
+"""Axes of each possible mirroring of a window, including none."""
 
 
 @dataclass(eq=False)
 class EncodedWindow:
-    """A window's image, and what the networks made of it before any click."""
+    """Image of a window, and the encoder output that the networks computed for it before any click."""
 
     image: Volume32
-    """(I, J, K), normalised."""
+    """Normalised intensities, `(I, J, K)`."""
     states: dict[tuple[int, tuple[int, ...]], ImageState | PlainState] = field(default_factory=dict)
-    """Encoder output by network and mirroring; missing ones are computed again."""
+    """Encoder output for each pair of a network's number and mirrored axes. Missing ones are computed when needed."""
 
 
 @dataclass(eq=False)
 class Networks:
-    """Networks that share a plan; their probabilities are averaged."""
+    """Networks that share a plan. Their probabilities are averaged."""
 
     models: Sequence[Network]
     device: torch.device
-    """Becomes the CPU once the device's memory did not suffice."""
+    """Device in use. It becomes the CPU when the memory of the first device does not suffice."""
     checkpoints: tuple[Path, ...]
     """Files of the networks, for messages."""
     precision: Precision = "fp32"
     tta: bool = False
-    """Average over all mirrorings too."""
+    """Whether to average over all mirrorings of a window, too."""
     take_clicks: bool = True
-    """Whether the networks use clicks; without clicks they segment whole scans."""
+    """Whether the networks use clicks. Networks without clicks segment whole scans."""
     centre_clicks: bool = True
-    """Whether a window has its click in the middle, also where part of it then lies beyond the scan."""
+    """Whether a window must have its click in the middle, even if part of the window then lies outside the scan."""
     know_background: bool = True
-    """Whether all were trained with background clicks; to one that was not, a click is a click on the target."""
+    """Whether all networks were trained with background clicks. A network that was not takes every click for a click on
+    the target."""
 
     @property
     def states_per_window(self) -> int:
-        """How many encoded states one window needs."""
+        """Number of encoder outputs that one window needs."""
         return len(self.models) * (len(ALL_FLIPS) if self.tta else 1)
 
     def probabilities(
         self, window: EncodedWindow, clicks: NDArray[np.int64], signs: NDArray[np.int64]
     ) -> Volume32:
-        """Foreground probability `(I, J, K)` of a window.
+        """Return the foreground probability `(I, J, K)` of a window, averaged over networks and mirrorings.
+
+        If the device runs out of memory, the networks continue on the CPU.
 
         Args:
-            window: Keeps what further clicks on it can use again.
-            clicks: (N, 3), voxels of the window.
-            signs: (N,), foreground or background; without any the networks answer without a click.
+            window: Window to segment. Encoder outputs are kept in it for further clicks.
+            clicks: `(N, 3)`, voxels of the window. If there are none, the networks run without a click.
+            signs: `(N,)`, foreground or background.
 
         Raises:
             PromptError: A click lies outside the window.
@@ -100,7 +104,8 @@ class Networks:
         found: Volume32 = (total / self.states_per_window).cpu().numpy()
         if not np.isfinite(found).all():
             raise CheckpointError(
-                f"{self.checkpoints[0]}: the network's output is not finite; are its weights damaged?"
+                f"{self.checkpoints[0]}: the network's output is not finite, so its weights may be damaged; copy"
+                " the checkpoint again or train again"
             )
         return found
 
@@ -113,7 +118,10 @@ class Networks:
         clicks: NDArray[np.int64],
         signs: NDArray[np.int64],
     ) -> Tensor:
-        """The only place where a network is called: one network, one mirroring, `(I, J, K)` not mirrored."""
+        """Return the foreground probability `(I, J, K)` of one network for one mirroring, with the mirroring undone.
+
+        Networks are called nowhere else.
+        """
         model = self.models[number]
         points = clicks.astype(np.float32)
         for axis in flip:
@@ -125,7 +133,9 @@ class Networks:
                 state = model.encode(image.flip(flip) if flip else image)
             if self.states_per_window <= MAX_STATES:
                 window.states[number, flip] = state
-            decode: Callable[..., Tensor] = model.decode  # of whatever its own encode gave
+            decode: Callable[..., Tensor] = (
+                model.decode
+            )  # of the state that its own encode returned
             logits = decode(
                 state,
                 torch.from_numpy(points)[None].to(self.device),
@@ -135,7 +145,7 @@ class Networks:
         return (probabilities.flip(flip) if flip else probabilities)[0, 1]
 
     def _fall_back(self) -> None:
-        """Go on with the CPU for good."""
+        """Continue on the CPU from now on."""
         warn(
             f"{self.device}: out of memory; continuing on the CPU, which is slower (free the device's memory, or"
             " choose another with --device)"

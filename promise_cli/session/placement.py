@@ -1,4 +1,4 @@
-"""Where the first windows lie: round clicks, or over a whole scan."""
+"""Places the first windows around clicks, or over a whole scan."""
 
 from itertools import product
 
@@ -12,9 +12,13 @@ Indices = NDArray[np.int64]
 
 
 def window_round(clicks: Indices, size: int, within: Shape | None = None) -> Patch:
-    """The window of `size` voxels an edge round the middle of clicks `(N, 3)`, as the authors test.
+    """Return the window around the middle of clicks `(N, 3)`, as in the authors' test.
 
-    Where the shape of the scan is given, the window is moved into it.
+    Args:
+        clicks: Clicks on the plan's grid. The middle is that of their bounding box.
+        size: Edge of the window in voxels.
+        within: Shape of the scan on the plan's grid, into which the window is moved. None keeps the clicks in the
+            middle.
     """
     centre = (clicks.max(axis=0) + clicks.min(axis=0)) // 2
     window = Patch.centred(centre.tolist(), (size, size, size))
@@ -29,17 +33,17 @@ def windows_for(
     single: bool,
     within: Shape | None = None,
 ) -> tuple[Patch, ...]:
-    """Windows that hold all foreground clicks `(N, 3)`; those that are there already stay where they are.
+    """Return windows that contain all foreground clicks `(N, 3)`. Windows of earlier clicks stay where they are.
 
-    Clicks that fit into one window share it. A single window lies round the middle of all, also where it then holds
-    none of them; one that is there and holds all stays.
+    Clicks that fit into one window share it. If only a single window is allowed, an earlier window is kept if it
+    contains all clicks. Otherwise the window lies around the middle of all clicks, even if it then contains none.
 
     Args:
-        clicks: On the plan's grid.
+        clicks: Clicks on the plan's grid.
         size: Edge of a window in voxels.
         earlier: Windows of earlier clicks.
-        single: Whether only one is allowed.
-        within: Shape of the scan on the plan's grid, to move windows into it; None leaves the clicks in their middle.
+        single: Whether only one window is allowed.
+        within: Shape of the scan on the plan's grid, into which windows are moved. None keeps the clicks in the middle.
     """
     if single:
         if earlier and earlier[0].inside(clicks).all():
@@ -60,7 +64,7 @@ def windows_for(
 
 
 def windows_over(grid_shape: Shape, size: int) -> list[Patch]:
-    """Windows that overlap by at least half and cover a grid."""
+    """Return windows of edge `size` that cover a grid and overlap by at least half."""
     starts = []
     for n in grid_shape:
         last = n - size

@@ -1,4 +1,4 @@
-"""What the network found in one scan for one lesion."""
+"""The result of segmenting one lesion in one scan."""
 
 from dataclasses import dataclass
 
@@ -11,28 +11,30 @@ from promise_cli.geometry.patch import Patch
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What was found in one scan for one lesion."""
+    """Probabilities and mask of one lesion in one scan."""
 
     probabilities: NDArray[np.float32]
-    """Foreground probabilities, (I, J, K) float32, on the part of the scan's grid that the windows covered."""
+    """Foreground probabilities, `(I, J, K)` float32, on the part of the scan's grid that the windows cover."""
     place: tuple[slice, slice, slice]
-    """Slices of the scan's array that `probabilities` cover; outside, the probability is 0."""
+    """Slices of the scan's array that `probabilities` covers. Outside of them the probability is 0."""
     scan_shape: Shape
+    """Shape of the scan in the plan's orientation."""
     windows: tuple[Patch, ...]
     """Windows on the plan's grid, in the order in which the network saw them."""
     clicks_outside_window: int = 0
     """Number of clicks that lie in no window and were not used."""
     closed: bool = True
-    """Whether the mask ends inside the windows; False where no further windows were allowed."""
+    """Whether the mask ends inside the windows. False if it continues but no further windows were allowed. If only
+    one window was allowed, this is not examined and always true."""
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """(I, J, K) on the scan's grid in the plan's orientation."""
+        """Mask `(I, J, K)` on the scan's grid, in the plan's orientation."""
         mask = np.zeros(self.scan_shape, dtype=bool)
         mask[self.place] = self.probabilities > 0.5
         return mask
 
     @property
     def window(self) -> Patch:
-        """The first window."""
+        """First window that the networks saw."""
         return self.windows[0]

@@ -1,10 +1,11 @@
-"""Trained networks ready for scans: from Python, and for `promise-predict`.
+"""Segments scans with trained networks, from Python and for `promise-predict`.
 
-predictor = Predictor.load("results/Task07_Pancreas/fold_0/checkpoint_final.pt")
-session = predictor.open("scan.nii.gz")
-mask = session.click((256, 301, 42))
-mask = session.click((270, 301, 42), sign=0)
-mask = session.undo()
+Example:
+    predictor = Predictor.load("results/Task07_Pancreas/fold_0/checkpoint_final.pt")
+    session = predictor.open("scan.nii.gz")
+    mask = session.click((256, 301, 42))
+    mask = session.click((270, 301, 42), sign=0)
+    mask = session.undo()
 """
 
 import time
@@ -45,26 +46,26 @@ __all__ = ["MAX_WINDOWS", "Prediction", "Predictor", "Seconds", "Session"]
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """Networks of one or more folds that share a plan; their probabilities are averaged."""
+    """Networks of one or more folds that share a plan. Their probabilities are averaged."""
 
     plan: Plan
     models: tuple[Network, ...]
     device: torch.device
-    """Device that was asked for; `networks.device` is the one in use."""
+    """Device that was chosen. `networks.device` is the device in use, which becomes the CPU if memory runs out."""
     checkpoints: tuple[Path, ...]
     precision: Precision = "fp32"
     presets: tuple[str, ...] = ()
     """Preset that each network was trained with."""
     tta: bool = False
-    """Average over all mirrorings of a window too: eight times the work."""
+    """Whether to average over all mirrorings of a window, too. This takes eight times as long."""
     described: tuple[str, ...] = ()
-    """Each network in a few words."""
+    """Short description of each network."""
     takes_clicks: bool = True
-    """Whether the networks use clicks; otherwise they segment whole scans: `open(scan).slide()`."""
+    """Whether the networks use clicks. Networks without clicks segment whole scans with `open(scan).slide()`."""
     centres_clicks: bool = True
-    """Whether the click must lie in the middle of its window; otherwise windows are moved into the scan."""
+    """Whether the click must lie in the middle of its window. If not, windows are moved into the scan."""
     knows_background: bool = True
-    """Whether all networks were trained with background clicks; otherwise these are left out."""
+    """Whether all networks were trained with background clicks. If not, background clicks are left out."""
 
     @classmethod
     def load(
@@ -75,16 +76,17 @@ class Predictor:
         *,
         tta: bool = False,
     ) -> "Predictor":
-        """Rebuild the networks from one or more checkpoints.
+        """Build the networks of one or more checkpoints.
 
         Args:
-            checkpoints: Files of promise-train, or those that the paper's authors published.
+            checkpoints: Checkpoints of promise-train, or those that the paper's authors published.
             device: auto, cpu, cuda or mps.
-            precision: fp32, bf16, fp16 or auto, which takes fp32 for the authors' checkpoints.
-            tta: Average over mirrorings.
+            precision: fp32, bf16, fp16 or auto. If a checkpoint has preset `reference`, as the authors' checkpoints
+                do, auto means fp32.
+            tta: Whether to average over all mirrorings of a window, too.
 
         Raises:
-            CheckpointError: A checkpoint is unusable, or the plans differ.
+            CheckpointError: A checkpoint is unusable, the plans differ, or only some of the networks take clicks.
         """
         given = [checkpoints] if isinstance(checkpoints, Path | str) else checkpoints
         loaded = [(Path(path), load_checkpoint(Path(path))) for path in given]
@@ -92,17 +94,18 @@ class Predictor:
         for path, checkpoint in loaded[1:]:
             if checkpoint.plan != plan:
                 raise CheckpointError(
-                    f"{path}: made with another plan than {loaded[0][0]}; predict them separately"
+                    f"{path}: has another plan than {loaded[0][0]}; predict with each of them separately"
                 )
             if takes_clicks(checkpoint.model_config) != takes_clicks(loaded[0][1].model_config):
                 raise CheckpointError(
-                    f"{path}: {loaded[0][0]} and it do not both take clicks; predict them separately"
+                    f"{path}: this checkpoint and {loaded[0][0]} do not both take clicks; predict with each of"
+                    " them separately"
                 )
         chosen = choose_device(device)
         models = tuple(build_model(checkpoint, path) for path, checkpoint in loaded)
         presets = tuple(checkpoint.preset for _, checkpoint in loaded)
         if precision == "auto" and "reference" in presets:
-            precision = "fp32"  # to score the authors' weights as they did
+            precision = "fp32"  # as in the authors' code, so that their weights score the same
         multiplied = choose_precision(precision, chosen, encoder_of(loaded[0][1].model_config))
         set_up_device(chosen, multiplied)
         for model in models:
@@ -127,7 +130,7 @@ class Predictor:
 
     @cached_property
     def networks(self) -> Networks:
-        """The networks where they are now."""
+        """Networks on the device in use. They are shared by all sessions of this predictor."""
         return Networks(
             self.models,
             self.device,
@@ -148,18 +151,18 @@ class Predictor:
         where: str | None = None,
         seconds: Seconds | None = None,
     ) -> Session:
-        """Read a scan and make it ready for clicks.
+        """Read a scan and prepare it for clicks.
 
         Args:
-            scan: A file, or a scan that was read with the plan's orientation.
-            max_windows: Most windows for one lesion; 1 is the paper's single window.
-            keep_windows: Encoded windows that are kept for further clicks.
-            where: Names the scan in errors; its path where left out.
-            seconds: Already spent on the scan.
+            scan: Path of a scan, or a scan that was read with the plan's orientation.
+            max_windows: Largest number of windows for one lesion. 1 gives the paper's single window.
+            keep_windows: Number of encoded windows that are kept for further clicks, if memory allows.
+            where: Name of the scan in messages. None means its path, or `scan` if it was already read.
+            seconds: Time already spent on the scan. None means none.
 
         Raises:
             VolumeError: The scan cannot be read.
-            ValueError: It was read with another orientation than the plan's.
+            ValueError: The scan was read with another orientation than the plan's.
         """
         seconds = seconds or Seconds()
         if not isinstance(scan, Volume):
@@ -169,7 +172,7 @@ class Predictor:
             seconds.read = time.monotonic() - began
         if not is_oriented(scan, self.plan.orientation):
             raise ValueError(
-                f"the plan takes scans read with orientation {self.plan.orientation!r}"
+                f"the scan has another orientation than the plan; read it with {self.plan.orientation!r}"
             )
         name = where or "scan"
         return Session(
@@ -179,16 +182,16 @@ class Predictor:
     def predict(
         self, scan: Volume, clicks: Sequence[Click], where: str, *, max_windows: int = 1
     ) -> Prediction:
-        """Segment what the clicks mean; by default in one window round them (paper, section 3: testing).
+        """Segment the lesion under the clicks, by default in one window around them (paper, section 3: testing).
 
         Args:
-            scan: Read with the plan's orientation.
-            clicks: At least one in the foreground.
-            where: Names the case in errors.
-            max_windows: More than 1 follows a lesion beyond the window.
+            scan: Scan that was read with the plan's orientation.
+            clicks: Clicks, at least one of them in the foreground.
+            where: Name of the case in messages.
+            max_windows: Largest number of windows. With more than 1, a lesion is followed beyond its window.
 
         Raises:
-            PromptError: A click lies outside the scan.
+            PromptError: A click lies outside the scan, no click is in the foreground, or the networks take no clicks.
         """
         session = self.open(scan, max_windows=max_windows, keep_windows=1, where=where)
         return session.prompt(clicks)

@@ -1,4 +1,4 @@
-"""One scan that is open for clicks: click, look, click again, take back."""
+"""A session on one scan, in which clicks are added and undone, and each change gives a new mask."""
 
 import time
 from collections.abc import Sequence
@@ -32,31 +32,35 @@ from promise_cli.volume import Volume, as_stored
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """What one click led to."""
+    """Clicks, windows and prediction after one more click."""
 
     clicks: tuple[Click, ...]
     clicked_windows: tuple[Patch, ...]
+    """Windows that were placed around the clicks, without those into which a lesion was followed."""
     prediction: Prediction
 
 
 @dataclass(eq=False)
 class Session:
-    """A scan, the clicks on it so far, and what they mean.
+    """A scan, the clicks on it so far, and the prediction from these clicks.
 
-    Made by `Predictor.open`. Masks are given as the file stores the scan, in which a click's voxel is `mask[i, j, k]`.
+    `Predictor.open` creates a session. Masks have the shape and the axes of the stored file, so the voxel (i, j, k) of
+    a click is `mask[i, j, k]`.
     """
 
     networks: Networks
     plan: Plan
     scan: Volume
-    """Read with the plan's orientation."""
+    """Scan, read with the plan's orientation."""
     where: str = "scan"
-    """Names the case in errors."""
+    """Name of the case in messages."""
     max_windows: int = MAX_WINDOWS
-    """Most windows for one lesion; 1 is the paper's single window."""
+    """Largest number of windows for one lesion. 1 gives the paper's single window."""
     seconds: Seconds = field(default_factory=Seconds)
+    """Time spent on the scan. The session adds to it."""
     keep_windows: int = MAX_STATES
-    """Number of encoded windows kept for further clicks, where memory allows; read when the scan is opened."""
+    """Number of encoded windows that are kept for further clicks, if memory allows. Later changes of this field have no
+    effect."""
     _steps: list[_Step] = field(default_factory=list, init=False)
     _told: bool = field(default=False, init=False)
 
@@ -67,17 +71,17 @@ class Session:
 
     @property
     def clicks(self) -> tuple[Click, ...]:
-        """All that count now."""
+        """Clicks so far, without those that were undone."""
         return self._steps[-1].clicks if self._steps else ()
 
     @property
     def prediction(self) -> Prediction | None:
-        """What the clicks so far mean; None without any."""
+        """Prediction from the clicks so far. None without clicks."""
         return self._steps[-1].prediction if self._steps else None
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """(I, J, K) as the file stores the scan; empty without clicks."""
+        """Mask `(I, J, K)` in the axes of the stored file. Without clicks all of it is background."""
         if self.prediction is None:
             return np.zeros(self.scan.stored_grid.shape, dtype=bool)
         return as_stored(self.prediction.mask, self.scan)
@@ -92,22 +96,21 @@ class Session:
     ) -> NDArray[np.bool_]:
         """Add a click and return the mask of all clicks so far.
 
-        A click inside the window of an earlier click reuses it; another click opens a window around itself.
+        A click inside the window of an earlier click uses that window. Any other click opens a window around itself.
 
         Args:
-            point: Three numbers; voxel (i, j, k) of the file, unless `space` says otherwise.
+            point: Three numbers. They are the voxel (i, j, k) of the stored file unless `space` says otherwise.
             sign: 1 for a click on the lesion (foreground), 0 for a click outside it (background).
             space: `voxel`, `voxel_zyx`, `LPS` or `RAS`.
-            label: The earlier name of `sign`, which it overrules.
+            label: Former name of `sign`. If given, it replaces `sign`.
 
         Raises:
-            PromptError: The click lies outside the scan, the first one is in the background, or the networks take no
-                clicks.
+            PromptError: The click lies outside the scan, no click is in the foreground, or the networks take no clicks.
             ValueError: The sign or the space is none of these.
         """
         sign = sign if label is None else label
         if sign not in (FOREGROUND, BACKGROUND):
-            raise ValueError(f"sign {sign}; 1 is foreground, 0 background")
+            raise ValueError(f"sign {sign} is unknown; use 1 for foreground or 0 for background")
         x, y, z = (float(value) for value in point)
         new = Click((x, y, z), FOREGROUND if sign else BACKGROUND, space)
         earlier = self._steps[-1].clicked_windows if self._steps else ()
@@ -115,36 +118,37 @@ class Session:
         return self.mask
 
     def undo(self) -> NDArray[np.bool_]:
-        """Undo the last click and return the mask of those before it; nothing is computed.
+        """Undo the last click and return the mask of the clicks before it. Nothing is computed.
 
         Raises:
             PromptError: There is no click.
         """
         if not self._steps:
-            raise PromptError(f"{self.where}: no click to take back")
+            raise PromptError(f"{self.where}: there is no click to undo")
         self._steps.pop()
         return self.mask
 
     def reset(self) -> None:
-        """Forget all clicks; encoded windows are kept for those to come."""
+        """Remove all clicks. Encoded windows are kept for further clicks."""
         self._steps.clear()
 
     def prompt(self, clicks: Sequence[Click]) -> Prediction:
-        """Predict from these clicks, all at once, in place of any earlier ones.
+        """Predict from these clicks, all at once, in place of any earlier clicks.
 
-        The window lies round the middle of the foreground clicks, as the authors test; clicks that do not fit into one
-        window get several, unless only one is allowed.
+        The window lies around the middle of the foreground clicks, as in the authors' test. Clicks that do not fit into
+        one window get several windows, unless only one is allowed.
 
         Raises:
-            PromptError: A click lies outside the scan, or none is in the foreground.
+            PromptError: A click lies outside the scan, no click is in the foreground, or the networks take no clicks.
         """
         self.reset()
         return self._predict(tuple(clicks), ())
 
     def slide(self) -> Prediction:
-        """Look at the whole scan without a click, in windows that overlap by half.
+        """Segment the whole scan without a click, in windows that overlap by at least half.
 
-        So are networks asked that take no clicks; with ProMISe the paper does not do so.
+        This is how networks that take no clicks are used. The paper does not do this with ProMISe. Windows with hardly
+        any tissue are skipped.
         """
         nowhere, no_labels = np.zeros((0, 3), np.int64), np.zeros(0, np.int64)
         answers = self._answers
@@ -158,8 +162,8 @@ class Session:
     def _predict(self, clicks: tuple[Click, ...], earlier: tuple[Patch, ...]) -> Prediction:
         if not self.networks.take_clicks:
             raise PromptError(
-                f"{self.where}: {self.networks.checkpoints[0]} takes no clicks; look at the whole scan with slide(), or"
-                " train with --clicks-as-channel"
+                f"{self.where}: {self.networks.checkpoints[0]} takes no clicks; segment the whole scan with slide(),"
+                " or train with --clicks-as-channel"
             )
         located = locate_clicks(clicks, self.scan.stored_grid, self._answers.grid, self.where)
         signs = np.array([click.sign for click in clicks])
@@ -185,10 +189,10 @@ class Session:
         return prediction
 
     def _tell_of_background(self) -> None:
-        """Once a scan: to such a network each click is one on the target."""
+        """Warn once for each scan. To a network without background clicks in training, every click is on the target."""
         if not self._told:
             warn(
-                f"{self.where}: background clicks are left out, since {self.networks.checkpoints[0]} was trained"
+                f"{self.where}: background clicks are left out, because {self.networks.checkpoints[0]} was trained"
                 " without any; train with --set num_background_clicks=10"
             )
         self._told = True
@@ -196,6 +200,7 @@ class Session:
     def _back_to_scan(
         self, canvas: Canvas, fused: Volume32, located: NDArray[np.int64], *, closed: bool
     ) -> Prediction:
+        """Resample fused probabilities from the plan's grid to the scan's grid."""
         seen = np.any([window.inside(located) for window in canvas.windows], axis=0)
         began = time.monotonic()
         assert canvas.block is not None

@@ -1,4 +1,4 @@
-"""Which intensities can be tissue, by what the plan knows of the target's: neither air nor metal."""
+"""Separates tissue from air and metal by intensity, based on the range of the target's intensities in the plan."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,11 +6,12 @@ from numpy.typing import NDArray
 from promise_cli.dataset.plan import Normalisation
 
 MIN_MARGIN = 200.0
-"""HU beyond the target's own range that still are tissue; a wide range has a margin as wide."""
+"""Smallest margin, in HU, by which tissue may lie outside the target's range. If the range is wider than this, the
+margin is as wide as the range."""
 
 
 def tissue_range(normalisation: Normalisation) -> tuple[float, float]:
-    """The lowest and the highest intensity of tissue; without limits where units mean nothing (MR)."""
+    """Return the lowest and the highest intensity of tissue. There are no limits if intensities have no unit (MR)."""
     if normalisation.scheme == "case":
         return -np.inf, np.inf
     margin = max(normalisation.high - normalisation.low, MIN_MARGIN)
@@ -20,7 +21,7 @@ def tissue_range(normalisation: Normalisation) -> tuple[float, float]:
 def is_tissue(
     intensities: NDArray[np.generic] | float, normalisation: Normalisation
 ) -> NDArray[np.bool_]:
-    """Where intensities as the scan stores them, HU for CT, can be tissue."""
+    """Return which intensities can be tissue. They must be as stored in the scan, in HU for CT."""
     low, high = tissue_range(normalisation)
     values = np.asarray(intensities)
     return (values >= low) & (values <= high)

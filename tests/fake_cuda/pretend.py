@@ -67,9 +67,7 @@ class Watch(TorchDispatchMode):
         """Tensors that are made on the CPU."""
         self.kernels = 0
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Note one operation; a value that the host asks for is made up."""
         kwargs = kwargs or {}
         if func.name() in ("aten::_local_scalar_dense", "aten::item", "aten::is_nonzero"):
@@ -90,7 +88,9 @@ class Watch(TorchDispatchMode):
         on_device = tensor.device.type == "cuda"
         if on_device:
             self.waits[_line()] += 1
-        if tensor.dtype == torch.bool:  # on the device: is all finite? On the CPU: is a click outside?
+        if (
+            tensor.dtype == torch.bool
+        ):  # on the device: is all finite? On the CPU: is a click outside?
             return on_device
         return float(on_device) if tensor.dtype.is_floating_point else int(on_device)
 

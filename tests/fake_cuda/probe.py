@@ -1,6 +1,6 @@
 """Train, validate and predict on a pretended GPU; print what each network does wrong there, as JSON.
 
-    FAKE_CUDA_GUARD=guard.so python -m tests.fake_cuda.probe promise
+FAKE_CUDA_GUARD=guard.so python -m tests.fake_cuda.probe promise
 """
 
 from tests.fake_cuda.pretend import CUDA, Watch, pretended, to_cuda  # isort: skip -- before torch
@@ -53,7 +53,9 @@ def _cases(group: str) -> Iterator[tuple[str, str, Any, TrainConfig]]:
         return
     for name in RIVALS:
         for clicks in (False, True):
-            sizes = plan_network(name, Setting(96, (1.0, 1.0, 1.0), small=True, clicks_as_channel=clicks))
+            sizes = plan_network(
+                name, Setting(96, (1.0, 1.0, 1.0), small=True, clicks_as_channel=clicks)
+            )
             recipe = plain_preset("tiny", name, clicks=clicks)
             yield f"{name} clicks={clicks}", name, sizes, _with_precision(recipe, "bf16")
 

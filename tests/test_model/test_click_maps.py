@@ -61,5 +61,5 @@ def test_the_image_comes_first_then_foreground_then_background() -> None:
 def test_a_click_outside_the_patch_is_refused() -> None:
     with pytest.raises(PromptError, match=r"click \(8, 0, 0\) lies outside the patch of 8 x 8 x 8"):
         click_maps(torch.tensor([[[8.0, 0, 0]]]), torch.tensor([[1]]), 8, 2.0)
-    with pytest.raises(ValueError, match=r"clicks \(1, 2\) and signs \(1, 2\)"):
+    with pytest.raises(ValueError, match=r"clicks have shape \(1, 2\) and signs \(1, 2\)"):
         click_maps(torch.zeros(1, 2), torch.zeros(1, 2), 8, 2.0)

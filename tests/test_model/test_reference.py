@@ -136,17 +136,23 @@ def damage(content, how):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("missing", r"1 entries are missing: image_encoder.blocks.3.adapter1.conv.bias"),
-        ("unknown", r"1 entries are unknown: decoder_dict.extra.weight"),
-        ("shape", r"mask_decoder.head2.weight is \(3, 128, 3, 3, 3\)"),
+        ("missing", r"1 entries are missing, such as image_encoder.blocks.3.adapter1.conv.bias"),
+        ("unknown", r"1 entries are unknown, such as decoder_dict.extra.weight"),
+        ("shape", r"mask_decoder.head2.weight has shape \(3, 128, 3, 3, 3\)"),
         ("section", r"not in the authors' layout"),
         (
             "twice",
-            r"decoder_dict holds cls_hao.0.weight under two names; keep one of head and cls_hao",
+            r"decoder_dict contains cls_hao.0.weight under two names; keep only one of head and cls_hao",
         ),
-        ("number", r"encoder_dict holds more than tensors by name; copy it again"),
-        ("nothing", r"feature_dict holds more than tensors by name; copy it again"),
-        ("prompts", r"feature_dict is not a list of 4"),
+        (
+            "number",
+            r"encoder_dict must contain only named tensors, but has other values; copy the file",
+        ),
+        (
+            "nothing",
+            r"feature_dict must contain only named tensors, but has other values; copy the file",
+        ),
+        ("prompts", r"feature_dict is not a list of 4 prompt encoders"),
     ],
 )
 def test_a_damaged_checkpoint_is_refused_with_the_reason(tmp_path, how, message):

@@ -100,7 +100,7 @@ def test_an_incomplete_file_is_refused_with_the_missing_names(sam, tmp_path):
     entries = official()
     del entries["image_encoder.blocks.7.attn.rel_pos_w"]
     before = sam.image_encoder.pos_embed.clone()
-    with pytest.raises(CheckpointError, match=r"missing image_encoder.blocks.7.attn.rel_pos_w$"):
+    with pytest.raises(CheckpointError, match=r"missing: image_encoder.blocks.7.attn.rel_pos_w\)"):
         load_encoder_weights(sam, save(entries, tmp_path / "sam.pth"))
     assert torch.equal(sam.image_encoder.pos_embed, before)
 
@@ -113,7 +113,7 @@ def test_a_file_of_a_larger_sam_is_refused(sam, tmp_path):
 
 def test_a_file_with_entries_that_no_sam_has_is_refused(sam, tmp_path):
     entries = {**official(), "image_encoder.blocks.0.adapter.weight": torch.zeros(1)}
-    with pytest.raises(CheckpointError, match=r"blocks.0.adapter.weight, which no sam_vit_b has"):
+    with pytest.raises(CheckpointError, match=r"blocks.0.adapter.weight, which sam_vit_b does not"):
         load_encoder_weights(sam, save(entries, tmp_path / "other.pth"))
 
 
@@ -184,9 +184,9 @@ def test_layer_scales_are_folded_into_the_layers_before_them(dinov2):
 
 @needs_dinov2
 def test_a_dinov2_file_is_no_sam_file_and_the_other_way_round(sam, dinov2, tmp_path):
-    with pytest.raises(CheckpointError, match=r"not a complete file of sam_vit_b; missing"):
+    with pytest.raises(CheckpointError, match=r"not a complete file of sam_vit_b \(missing: "):
         load_encoder_weights(sam, DINOV2)
-    with pytest.raises(CheckpointError, match=r"not a complete file of dinov2_s; missing"):
+    with pytest.raises(CheckpointError, match=r"not a complete file of dinov2_s \(missing: "):
         load_encoder_weights(dinov2, save(official(), tmp_path / "sam.pth"))
 
 
@@ -207,7 +207,7 @@ def test_weights_that_are_nan_or_integers_are_refused(sam, tmp_path, tensor, wha
     name = "image_encoder.blocks.3.attn.qkv.weight"
     entries[name] = tensor.expand(entries[name].shape)
     path = save(entries, tmp_path / f"{what}.pth")
-    with pytest.raises(CheckpointError, match=f"{name} holds no floating-point numbers, or some"):
+    with pytest.raises(CheckpointError, match=f"{name} has values that are not finite"):
         load_encoder_weights(sam, path)
 
 
@@ -216,7 +216,7 @@ def test_a_dinov2_file_with_registers_is_refused(dinov2, tmp_path):
     entries = load_file(DINOV2) | {"register_tokens": torch.zeros(1, 4, 384)}
     path = tmp_path / "dinov2.safetensors"
     save_file(entries, path)
-    with pytest.raises(CheckpointError, match="a DINOv2 with registers, another network"):
+    with pytest.raises(CheckpointError, match="DINOv2 with registers, which is another network"):
         load_encoder_weights(dinov2, path)
 
 
@@ -228,5 +228,5 @@ def test_a_safetensors_file_is_recognised_by_its_content(dinov2, tmp_path):
 
 
 def test_a_folder_instead_of_a_file_of_weights_is_refused(sam, tmp_path):
-    with pytest.raises(CheckpointError, match="a folder; give the file of weights in it"):
+    with pytest.raises(CheckpointError, match="is a folder; give the file of weights in it"):
         load_encoder_weights(sam, tmp_path)

@@ -154,7 +154,7 @@ def test_an_old_checkpoint_without_a_network_is_promises(trained: Path, tmp_path
         ({"network": "segresnet", "fields": ("patch_size=1024",)}, PlanError, "--set patch_size=1024: use 8 to 512"),
         ({"network": "promise", "fields": ("patch_size=4",)}, PlanError, "--set patch_size=4: use 8 to 512"),
         ({"network": "dynunet", "checkpoint_activations": True}, CheckpointError,
-         "--checkpoint-activations: this network keeps all of its activations"),
+         "--checkpoint-activations: this network cannot recompute activations"),
     ],
 )  # fmt: skip
 def test_contradicting_options_are_refused_and_nothing_is_written(

@@ -1,6 +1,7 @@
-"""The network: a patch and clicks in, logits out. It knows nothing of files, spacing or plans.
+"""ProMISe as a torch module, which turns an image patch and clicks into logits.
 
-`ModelConfig` comes without torch; `ProMISe` and what needs torch are imported when first asked for.
+Nothing in this package knows about files of a dataset, spacing or plans. `ModelConfig` can be imported without torch.
+`ProMISe` and `ImageState` need torch and are imported when they are first used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,15 @@ if TYPE_CHECKING:
     from promise_cli.network.promise.promise import ImageState, ProMISe
 
 NEVER_CALLED = "token_to_image"
-"""Names parameters that exist for the published count alone, and so never have a gradient."""
+"""Part of the names of parameters that exist only to match the published number of parameters. The network never uses
+them, so they never have a gradient."""
 
 __all__ = ["NEVER_CALLED", "PRESETS", "ImageState", "ModelConfig", "ProMISe", "model_config"]
 
 
 def __getattr__(name: str) -> Any:
     if name in ("ImageState", "ProMISe"):
-        from promise_cli.network.promise import promise  # noqa: PLC0415 -- torch only where it is used
+        from promise_cli.network.promise import promise  # noqa: PLC0415 -- imports torch
 
         return getattr(promise, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

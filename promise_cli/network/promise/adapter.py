@@ -1,4 +1,4 @@
-"""The adapter that gives a frozen 2D block its view of the third axis (paper, section 2)."""
+"""The adapter, through which a frozen 2D block also uses the third axis (paper, section 2)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,10 +8,11 @@ from promise_cli.network.promise.convolution import DepthwiseConv3d
 
 
 class Adapter(nn.Module):
-    """Bottleneck with a depth-wise 3D convolution, whose rectified output is added to its input.
+    """A bottleneck with a depth-wise 3D convolution. Its output passes a ReLU and is added to its input.
 
-    So an update is never negative, as in the authors' code. Pretrained tokens share more than
-    distinguishes them, so about half of the rectifiers are zero on every token of a patch and get no gradient there.
+    Because of this ReLU, an update is never negative, as in the authors' code. What pretrained tokens have in common is
+    larger than what distinguishes them. Therefore about half of the ReLUs are zero for all tokens of a patch and pass
+    no gradient.
     """
 
     def __init__(self, width: int, bottleneck: int) -> None:
@@ -21,8 +22,8 @@ class Adapter(nn.Module):
         self.linear2 = nn.Linear(bottleneck, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens `(B, H, W, D, C)` to the same shape, residual included."""
-        # The permuted views are channels-last in memory, where a depth-wise convolution is fastest.
+        """Return the tokens `(B, H, W, D, C)` plus the adapter's update, in the same shape."""
+        # The permuted views are channels-last in memory, the layout of the fastest depth-wise convolution.
         hidden = F.relu(self.linear1(tokens)).permute(0, 4, 1, 2, 3)
         hidden = F.relu(self.conv(hidden)).permute(0, 2, 3, 4, 1)
         widened = in_chunks(self._widen, tokens.flatten(0, 2), hidden.flatten(0, 2))

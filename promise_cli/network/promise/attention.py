@@ -1,7 +1,7 @@
-"""Windowed attention with decomposed relative positions, without logits or mask buffers.
+"""Attention within windows, with decomposed relative positions. No logits and no masks are stored.
 
-Relative positions and region masks are inner products, so they travel as further channels of
-queries and keys through `scaled_dot_product_attention`; `docs/method.md` has the identity.
+Relative positions and region masks can be written as inner products. Therefore they are appended to queries and keys as
+further channels, and `scaled_dot_product_attention` adds them to the logits (docs/method.md).
 """
 
 import torch
@@ -11,17 +11,19 @@ from torch import Tensor, nn
 from promise_cli.network.promise.frozen import FrozenResult
 
 _REGION = 11.0
-"""Tokens of one region gain 11 * 11 in their logits. Swin takes 100 off all others, which is the
-same but for weights of e^-100: as float32 they are subnormal, not zero, and slow the CPU down."""
+"""Value of a region's channel. It adds 11 * 11 = 121 to the logits between tokens of the same region.
+
+Swin instead subtracts 100 from all other logits. The only difference in the result is that Swin's other tokens keep
+weights of e^-100. In float32 such weights are subnormal instead of zero, and they slow the CPU down."""
 
 
 def resize_table(table: Tensor, window: int, crop: bool) -> Tensor:
-    """Pretrained relative positions for a window of another size.
+    """Fit a pretrained table of relative positions to a window of another size.
 
     Args:
-        table: `(rows, head_width)`, one row per offset, the middle row for offset zero.
+        table: `(rows, head_width)`, one row for each offset between two tokens. The middle row is offset zero.
         window: Edge of the window in tokens.
-        crop: Take the central rows instead of interpolating between all of them.
+        crop: Whether to take the central rows instead of interpolating between all of them.
 
     Returns:
         `(2 * window - 1, head_width)`.
@@ -36,9 +38,9 @@ def resize_table(table: Tensor, window: int, crop: bool) -> Tensor:
 
 
 class RelativePositions(nn.Module):
-    """SAM's relative positions along H and W, and ours along D, as channels of queries and keys.
+    """SAM's relative positions along H and W, and new ones along D, as channels of queries and keys.
 
-    It owns no parameters, so that the tables keep SAM's names within the attention.
+    This module has no parameters of its own. The attention holds the tables, so that they keep SAM's names.
     """
 
     def __init__(self, window: int, *, crop: bool) -> None:
@@ -48,12 +50,12 @@ class RelativePositions(nn.Module):
         self._spread = tuple(FrozenResult() for _ in range(3))
 
     def of_queries(self, query: Tensor, tables: tuple[Tensor, ...], scale: Tensor) -> Tensor:
-        """What each query has to say to each place along H, W and D.
+        """Compute the logit that each query adds for each place along H, W and D.
 
         Args:
             query: `(N, heads, window^3, head_width)`.
-            tables: One pretrained table per axis.
-            scale: Multiplies the tables.
+            tables: Tables of relative positions along H, W and D.
+            scale: Factor by which the tables are multiplied.
 
         Returns:
             `(N, heads, window^3, 3 * window)`.
@@ -72,32 +74,36 @@ class RelativePositions(nn.Module):
         return torch.cat(parts, dim=-1).reshape(*query.shape[:-1], 3 * w)
 
     def of_keys(self, like: Tensor) -> Tensor:
-        """The place of each key along H, W and D, one-hot: `(window^3, 3 * window)`."""
+        """Return the place of each key along H, W and D as one-hot codes, `(window^3, 3 * window)`.
+
+        Args:
+            like: Tensor whose dtype and device the codes get.
+        """
         w = self.window
         eye = torch.eye(w, dtype=like.dtype, device=like.device)
         axes = (eye[:, None, None], eye[None, :, None], eye[None, None, :])
         return torch.cat([axis.expand(w, w, w, w) for axis in axes], dim=-1).flatten(0, 2)
 
     def _by_place(self, table: Tensor) -> Tensor:
-        """`(window, window, head_width)`, by place of query and key."""
+        """Expand a table to `(window, window, head_width)`, indexed by the places of query and key."""
         place = torch.arange(self.window, device=table.device)
         offset = place[:, None] - place + self.window - 1
         return resize_table(table, self.window, self.crop)[offset]
 
 
 class WindowAttention(nn.Module):
-    """Multi-head self-attention within 3D windows, with relative positions where SAM has them."""
+    """Multi-head self-attention within 3D windows, with relative positions if the pretrained transformer has them."""
 
     def __init__(
         self, *, width: int, num_heads: int, window: int, table_rows: int | None, crop: bool
     ) -> None:
-        """Random weights.
+        """Create the attention with random weights.
 
         Args:
             width: Channels of a token.
-            num_heads: Heads that share them.
+            num_heads: Number of heads, which share the channels evenly.
             window: Edge of a window in tokens.
-            table_rows: Rows of the pretrained tables; None for a transformer without any.
+            table_rows: Rows of the pretrained tables of relative positions. None for a transformer without them.
             crop: See `resize_table`.
         """
         super().__init__()
@@ -117,8 +123,8 @@ class WindowAttention(nn.Module):
         """Attend within windows.
 
         Args:
-            rows: `(N, window^3, C)`, tokens by window.
-            regions: `(N, window^3, R)` booleans as in `Windows`, or None where all may meet.
+            rows: `(N, window^3, C)`, tokens grouped by window.
+            regions: `(N, window^3, R)` booleans as in `Windows`. None if all tokens of a window attend to each other.
 
         Returns:
             `(N, window^3, C)`.
@@ -128,7 +134,7 @@ class WindowAttention(nn.Module):
         of_query, of_key = self._further_channels(query, regions)
         query = torch.cat([query, *of_query], dim=-1)
         key = torch.cat([key, *of_key], dim=-1)
-        # Fused attention wants queries, keys and values of one width.
+        # The fused kernel needs queries, keys and values of the same width.
         value = F.pad(value, (0, query.shape[-1] - self.head_width))
         scale = self.head_width**-0.5
         attended = F.scaled_dot_product_attention(query, key, value, scale=scale)
@@ -138,7 +144,10 @@ class WindowAttention(nn.Module):
     def _further_channels(
         self, query: Tensor, regions: Tensor | None
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Channels whose inner products, once scaled, are relative positions and region mask."""
+        """Return further channels of queries and of keys.
+
+        Their inner products, after scaling, are the relative positions and the region mask.
+        """
         scale, leading = self.head_width**-0.5, query.shape[:-1]
         of_query, of_key = [], []
         if self.positions is not None:
@@ -150,7 +159,7 @@ class WindowAttention(nn.Module):
             of_query.append(mask)
             of_key.append(mask)
         width = self.head_width + sum(part.shape[-1] for part in of_query)
-        if width % 8:  # fused attention wants a multiple of eight
+        if width % 8:  # the fused kernel needs a multiple of eight
             fill = query.new_zeros(()).expand(*leading, -width % 8)
             of_query.append(fill)
             of_key.append(fill)

@@ -1,4 +1,4 @@
-"""Work on many rows, a few at a time, where that saves memory and time."""
+"""Computes many rows in chunks if that saves memory and time."""
 
 from collections.abc import Callable
 
@@ -6,17 +6,17 @@ import torch
 from torch import Tensor
 
 _TOKENS = 2048
-"""At once: what the widest layer makes of them stays in the processor's cache, and is small enough
-for the allocator to hand out again instead of asking the system for fresh pages."""
+"""Tokens of one chunk. The widest layer's output for so many tokens stays in the processor's cache. It is also small
+enough for the allocator to reuse memory instead of requesting new pages from the system."""
 
 
 def in_chunks(function: Callable[..., Tensor], rows: Tensor, *others: Tensor | None) -> Tensor:
-    """`function(rows, *others)`, in chunks of rows on the CPU where no gradient is recorded.
+    """Compute `function(rows, *others)`, in chunks of rows on the CPU if no gradient is recorded.
 
     Args:
-        function: Treats rows independently and keeps their number.
+        function: Function that treats rows independently and returns a tensor of the shape of `rows`.
         rows: `(N, L, C)`, N rows of L tokens.
-        others: Further tensors of N rows, or None; they are cut like `rows`.
+        others: Further tensors of N rows, which are cut like `rows`. None is passed on unchanged.
     """
     whole = rows.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling()
     step = max(1, _TOKENS // rows.shape[1])

@@ -1,7 +1,7 @@
-"""What the network is: the `ModelConfig` of each preset, plain enough to be a JSON file.
+"""Config of ProMISe, and the config of each preset. Configs hold only plain types, so they can be stored as JSON.
 
-Where the paper and the authors' code differ, the default is the paper's and the field's docstring
-names the other choice; `docs/method.md` has the table. Nothing here needs torch.
+Where the paper and the authors' code differ, the default is the paper's choice, and the field's docstring names the
+other one. `docs/method.md` has a table of all differences. Nothing here imports torch.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Literal, get_args
 EncoderName = Literal["sam_vit_b", "sam_vit_l", "sam_vit_h", "dinov2_s", "tiny"]
 
 TOKEN_SIZE = 4
-"""Edge of one token in voxels: the paper scales a patch by 4 and embeds squares of 16 pixels."""
+"""Edge of one token in voxels. The paper scales a patch up by 4 and embeds squares of 16 pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,22 +18,26 @@ class EncoderShape:
     """Sizes of a pretrained 2D image transformer."""
 
     family: Literal["sam", "dinov2"]
-    """`sam` has decomposed relative positions; `dinov2` is a plain ViT."""
+    """Kind of transformer: `sam` has decomposed relative positions, and `dinov2` is a plain ViT."""
     width: int
     """Channels of a token."""
     depth: int
     """Number of blocks, a multiple of four."""
     num_heads: int
-    """Attention heads; they share `width` evenly."""
+    """Number of attention heads, which share the `width` channels evenly."""
     vit_patch: int
     """Edge of the pretrained patch embedding, in pixels."""
     position_side: int
     """Edge of the pretrained grid of absolute positions, in tokens."""
     long_tables: tuple[int, ...] = ()
-    """Blocks whose relative positions span the whole SAM image (its global attention); 0-based."""
+    """Blocks, counted from 0, in which SAM attends globally. Their relative positions span SAM's whole image."""
 
     def table_rows(self, block: int) -> int:
-        """Rows of a block's pretrained relative positions: SAM's window of 14 tokens, or its 64."""
+        """Return the number of rows in a block's pretrained tables of relative positions.
+
+        There is one row for each offset between two tokens, within SAM's window of 14 tokens or, in blocks of
+        `long_tables`, within its image of 64 tokens.
+        """
         return 2 * (64 if block in self.long_tables else 14) - 1
 
 
@@ -61,10 +65,10 @@ ENCODERS: dict[EncoderName, EncoderShape] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """Everything that decides the network's parameters and what it computes.
+    """Sizes and options that determine the network's parameters and what it computes.
 
     Raises:
-        ValueError: A size that does not fit the others; the message names the field.
+        ValueError: A size does not fit the others. The message names the field.
     """
 
     encoder: EncoderName = "sam_vit_b"
@@ -72,43 +76,52 @@ class ModelConfig:
     patch_size: int = 128
     """Edge of the cubic patch in voxels (section 3)."""
     window_size: int = 8
-    """Edge of an attention window in tokens; every other block shifts its windows by half of it."""
+    """Edge of an attention window in tokens, an even number. Every other block shifts its windows by half of it."""
     adapters: Literal[1, 2] = 2
-    """Adapters per block: before the attention, and also before the block's output (section 2)."""
+    """Number of adapters in each block: 1 has one before the attention, 2 has another before the block's output
+    (section 2)."""
     adapter_width: int = 384
     """Channels of the adapters' bottleneck."""
     adapter2_residual: Literal["single", "double"] = "single"
-    """`double` adds the block's output a second time, as the authors' code does: x <- 2x + f(x)."""
+    """Residual connection of the second adapter f: `single` computes x + f(x), and `double` computes 2x + f(x), as the
+    authors' code does."""
     relative_position: Literal["interpolate", "crop"] = "interpolate"
-    """How pretrained tables fit a window: all rows resized, or the central ones cut out."""
+    """How pretrained tables of relative positions are fitted to a window: `interpolate` resizes all rows, and `crop`
+    takes the central rows."""
     depth_position: Literal["zeros", "ones"] = "zeros"
-    """Start of the depth positions; the authors' code takes ones."""
+    """Initial values of the positions along depth (the authors' code: ones)."""
     slice_embedding: Literal["random", "average"] = "random"
-    """Start of the embedding along depth: random, as in the authors' code, which mixes the slices of a token with
-    either sign, or, beyond the paper, their average, whose tokens are the pretrained ones of the mean slice."""
+    """Initial weights of the embedding along depth. `random`, as in the authors' code, mixes the slices of a token with
+    weights of either sign. `average` takes their mean, so that a token is the pretrained token of the mean slice. This
+    goes beyond the paper."""
     neck_norm: Literal["channels", "patch"] = "channels"
-    """What the necks' norms go over: a token's channels, as in SAM, or, beyond the paper, a channel's patch."""
+    """Values over which the norms of the necks are computed. `channels` means all channels of one token, as in SAM.
+    `patch` means all tokens of one channel, which goes beyond the paper."""
     feature_width: int = 256
     """Channels of the four feature levels and of the prompt encoder."""
     num_global_queries: int = 10
-    """Learnt queries of each prompt layer (Fig. 3)."""
+    """Number of learnt queries in each prompt layer (Fig. 3)."""
     prompt_mlp_width: int = 2048
     """Hidden channels of the prompt encoder's MLP."""
     prompt_heads: int = 8
     """Attention heads of the prompt encoder."""
     token_attention: Literal["absent", "idle"] = "absent"
-    """`idle` keeps an attention that the authors' code holds and never calls, for equal counts."""
+    """Whether prompt layers have the attention that the authors' code creates but never calls. `idle` creates it, so
+    that the number of parameters equals theirs."""
     decoder_width: int = 128
     """Channels of the decoder's branches and of the CNN encoder."""
     upsampling: Literal["convolution", "trilinear"] = "convolution"
-    """Upsampling from tokens to half the patch's resolution: transposed convolution (section 2) or trilinear."""
+    """Method that upsamples from tokens to half the patch's resolution: a transposed `convolution` (section 2), or
+    `trilinear` interpolation."""
     fusion: Literal["concat", "residual", "none"] = "concat"
-    """How CNN features enter the decoder (Table 2: -C, -R); `residual` is our reading of -R."""
+    """How features of the CNN encoder enter the decoder. `concat` is -C of Table 2, and `residual` is our reading of
+    -R. `none` leaves the CNN encoder out."""
     click_map: bool = False
-    """Beyond the paper: Gaussians round the clicks, of three widths, join the deepest features."""
+    """Whether maps of the clicks are added to the deepest features. A map has a Gaussian around each click, and there
+    are maps of three widths. This goes beyond the paper."""
     click_map_in_head: bool = False
-    """Beyond the paper: the same Gaussians join the decoder's head, too: a short way, on which training finds them
-    early."""
+    """Whether the same maps also enter the decoder's head. On this short path, training learns early to use them. This
+    goes beyond the paper."""
 
     def __post_init__(self) -> None:
         shape = self.shape
@@ -125,10 +138,13 @@ class ModelConfig:
             raise ValueError("adapter_width, decoder_width and num_global_queries must be positive")
         if self.click_map_in_head and not self.click_map:
             raise ValueError(
-                "click_map_in_head needs click_map; set click_map=true, or click_map_in_head=false, too"
+                "click_map_in_head=true needs click_map=true; set both, or set click_map_in_head=false"
             )
         if self.relative_position == "crop" and 2 * self.window_size - 1 > shape.table_rows(0):
-            raise ValueError(f"window_size {self.window_size} exceeds the tables that are cropped")
+            raise ValueError(
+                f"window_size {self.window_size} needs more rows than the pretrained tables have; choose a smaller"
+                " one, or relative_position=interpolate"
+            )
 
     @property
     def shape(self) -> EncoderShape:
@@ -151,9 +167,9 @@ _TINY = ModelConfig(
     prompt_mlp_width=128,
     prompt_heads=4,
     decoder_width=16,
-    click_map=True,  # without it the click does nothing but place the window (docs/results.md)
+    click_map=True,  # otherwise a click only decides where the window lies (docs/results.md)
     slice_embedding="average",
-    neck_norm="patch",  # otherwise the transformer soon says the same of every image
+    neck_norm="patch",  # otherwise features soon become the same for every image (see `Neck`)
 )
 
 _PAPER = ModelConfig()
@@ -178,22 +194,23 @@ _PRESETS: dict[str, ModelConfig] = {
 }
 
 RECOMMENDED = "recommended"
-"""The preset of ProMISe where none is named: the paper's network with what it was measured to lack."""
+"""Preset of ProMISe that is used if none is named: the paper's network with changes that improved it in our
+measurements (docs/results.md)."""
 
 ALIASES = {"promise-c-b": "paper"}
-"""The last row of Table 2 is the paper's network and recipe."""
+"""Other names of presets. The last row of Table 2 is the paper's network and recipe."""
 
 PRESETS: tuple[str, ...] = (*_PRESETS, *ALIASES)
-"""Names that `model_config` knows. Presets that differ in the loss alone share one network."""
+"""Names that `model_config` accepts. Presets that differ only in the loss share one network."""
 
 ENCODER_NAMES: tuple[EncoderName, ...] = get_args(EncoderName)
 
 
 def model_config(preset: str) -> ModelConfig:
-    """The network of a preset.
+    """Return the network's config of a preset.
 
     Raises:
-        ValueError: No such preset.
+        ValueError: The preset does not exist.
     """
     if preset not in PRESETS:
         raise ValueError(f"no preset '{preset}'; use one of {', '.join(PRESETS)}")

@@ -1,4 +1,4 @@
-"""3D convolution of one volume, kept on torch's fast path, and where autocast must not reach."""
+"""3D convolutions that avoid slow kernels of torch, and a context manager that switches autocast off."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
@@ -18,19 +18,23 @@ Depth-wise convolutions are given channels last, dense ones contiguous. Which is
 `experiments/gpu` measures all."""
 
 _FAST_FROM = 20480
-"""torch takes oneDNN for a single volume only above this product of its channels, H and W."""
+"""Product of channels, H and W above which torch convolves a single volume with oneDNN."""
 
 
 def convolve(features: Tensor, weight: Tensor, padding: int) -> Tensor:
-    """`F.conv3d` with stride 1 and zero padding, equal to it.
+    """Convolve with stride 1 and zero padding. The result equals that of `F.conv3d`.
 
-    On the CPU, torch leaves small single volumes to an unthreaded kernel that is tens of times
-    slower, so their two halves go as a batch of two, each with the margin that the kernel reaches.
+    On the CPU, torch convolves a small single volume in one thread, which is tens of times slower. Therefore such a
+    volume is cut in two halves, which are convolved as a batch of two. Each half includes the margin that the kernel
+    reaches.
 
     Args:
         features: `(B, in, H, W, D)`.
         weight: `(out, in, k, k, k)`.
-        padding: Voxels of zeros on every face.
+        padding: Number of zero voxels that are added on every face.
+
+    Returns:
+        `(B, out, H', W', D')`, where each edge changes by `2 * padding - k + 1`.
     """
     batch, channels, height, width, _ = features.shape
     out = height + 2 * padding - weight.shape[2] + 1
@@ -62,25 +66,29 @@ def arranged(features: Tensor, kind: Literal["dense", "depthwise"]) -> Tensor:
 
 
 def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
-    """Keep autocast out of a block that works on `tensor`'s device; the meta device has none."""
+    """Return a context manager that switches autocast off on the device of `tensor`.
+
+    It does nothing on the meta device, which has no autocast.
+    """
     if tensor.is_meta:
         return nullcontext()
     return torch.autocast(tensor.device.type, enabled=False)
 
 
 class DepthwiseConv3d(nn.Conv3d):
-    """Each channel with a kernel of its own; an odd edge, stride 1, padded so that the size stays.
+    """A convolution in which each channel has its own kernel. It has an odd edge and stride 1 and keeps the size.
 
-    In training on the CPU it leaves autocast: oneDNN's gradient in bf16 is three times slower than in fp32
-    (docs/benchmarks.md), and where the volume is smaller than the kernel, that of the weights adds up memory which
-    nobody has set (torch 2.13 with channels last), from which one training in some became NaN.
+    In training on the CPU it runs without autocast, for two reasons. The gradient of oneDNN is three times slower in
+    bf16 than in fp32 (docs/benchmarks.md). If the volume is smaller than the kernel, the bf16 gradient of the weights
+    also sums memory that was never initialised (torch 2.13 with channels last). Because of that, some trainings became
+    NaN.
     """
 
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__(channels, channels, kernel, padding=kernel // 2, groups=channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        """`(B, C, I, J, K)` to the same, in fp32 where a CPU trains and in autocast's type elsewhere."""
+        """Convolve `(B, C, I, J, K)` to the same shape, in fp32 if a CPU trains, otherwise in autocast's type."""
         if features.device.type != "cpu" or not torch.is_grad_enabled():
             return super().forward(arranged(features, "depthwise"))
         with full_precision(features):

@@ -1,4 +1,4 @@
-"""Neighbouring linear maps as one small convolution: the same result for a fraction of the work."""
+"""Folds consecutive linear maps into one small convolution, which gives the same result with a fraction of the work."""
 
 import torch
 import torch.nn.functional as F
@@ -8,15 +8,19 @@ from torch import Tensor
 def upsampling_matrix(
     vit_patch: int, token_size: int, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Linear interpolation of one token's pixels from its voxels and one neighbour on each side.
+    """Return the matrix that interpolates a token's pixels from its voxels and one neighbour on each side.
 
-    The voxels of a token scale to exactly one pretrained patch, so every token sees the same
-    matrix, whether `vit_patch / token_size` is whole (16 / 4) or not (14 / 4). Pixel r lies at
-    voxel (r + 1/2) * token_size / vit_patch - 1/2 of its token (`align_corners=False`), and linear
-    interpolation is a hat function of that place.
+    The voxels of a token are scaled up to exactly one pretrained patch. Therefore the matrix is the same for every
+    token, whether `vit_patch / token_size` is whole (16 / 4) or not (14 / 4). Pixel r lies at voxel
+    (r + 1/2) * token_size / vit_patch - 1/2 of its token (`align_corners=False`). Linear interpolation weighs each
+    voxel with a hat function around this place.
+
+    Args:
+        vit_patch: Edge of the pretrained patch in pixels.
+        token_size: Edge of a token in voxels.
 
     Returns:
-        `(vit_patch, token_size + 2)` in float64, on MPS in float32; every row sums to one.
+        `(vit_patch, token_size + 2)` in float64, on MPS in float32. Every row sums to one.
     """
     dtype = torch.float32 if torch.device(device).type == "mps" else torch.float64
     pixels = torch.arange(vit_patch, dtype=dtype, device=device)
@@ -32,20 +36,20 @@ def fold_patch_embedding(
     slice_bias: Tensor,
     token_size: int,
 ) -> tuple[Tensor, Tensor]:
-    """Trilinear upsampling, 2D patch embedding and depth embedding as one 3D convolution.
+    """Fold trilinear upsampling, 2D patch embedding and depth embedding into one 3D convolution.
 
-    The channels of the 2D image are copies of one another, so their weights add up.
+    The three channels of the 2D image are copies of each other, so their weights are added up.
 
     Args:
-        patch_weight: `(C, 3, p, p)` of the 2D patch embedding, stride p.
-        patch_bias: `(C,)`.
-        slice_weight: `(C, 1, 1, 1, p)`, depth-wise, stride p.
-        slice_bias: `(C,)`.
-        token_size: Voxels per token; the stride of the result.
+        patch_weight: Weight of the 2D patch embedding, `(C, 3, p, p)`, with stride p.
+        patch_bias: Bias of the 2D patch embedding, `(C,)`.
+        slice_weight: Weight of the depth embedding, `(C, 1, 1, 1, p)`, depth-wise, with stride p.
+        slice_bias: Bias of the depth embedding, `(C,)`.
+        token_size: Edge of a token in voxels, which is the stride of the result.
 
     Returns:
-        Kernel `(C, 1, t, t, t)` with t = `token_size + 2`, and bias `(C,)`, for a volume padded by
-        one voxel with copies of its border, which is what interpolation does there.
+        Kernel `(C, 1, t, t, t)` with t = `token_size + 2`, and bias `(C,)`. The volume must be padded by one voxel
+        with copies of its border, because interpolation extends the border in the same way.
     """
     edge = patch_weight.shape[-1]
     up = upsampling_matrix(edge, token_size, patch_weight.device).to(patch_weight.dtype)
@@ -56,19 +60,18 @@ def fold_patch_embedding(
 
 
 def fold_upsampled_conv(up_weight: Tensor, up_bias: Tensor, conv_weight: Tensor) -> Tensor:
-    """A transposed convolution (kernel 2, stride 2) and the 3x3x3 convolution after it, as one.
+    """Fold a transposed convolution (kernel 2, stride 2) and the 3x3x3 convolution after it into one.
 
-    The result is a transposed convolution with kernel 4, which has 64 taps where the two have
-    8 + 8 * 27. The bias becomes a further input channel that holds ones, so that the second
-    convolution's zero padding stays exact.
+    The result is a transposed convolution with kernel 4. It has 64 taps, while the two have 8 + 8 * 27. Its last input
+    channel stands for the bias and must hold ones. In this way the zero padding of the second convolution stays exact.
 
     Args:
-        up_weight: `(in, mid, 2, 2, 2)`.
-        up_bias: `(mid,)`.
-        conv_weight: `(out, mid, 3, 3, 3)`, zero padding of 1, no bias.
+        up_weight: Weight of the transposed convolution, `(in, mid, 2, 2, 2)`.
+        up_bias: Bias of the transposed convolution, `(mid,)`.
+        conv_weight: Weight of the 3x3x3 convolution, `(out, mid, 3, 3, 3)`. It has zero padding of 1 and no bias.
 
     Returns:
-        `(in + 1, out, 4, 4, 4)`, for stride 2 and padding 1.
+        Weight `(in + 1, out, 4, 4, 4)`, for stride 2 and padding 1.
     """
     bias = up_bias.reshape(1, -1, 1, 1, 1).expand(1, -1, 2, 2, 2)
     return F.conv3d(torch.cat([up_weight, bias]), conv_weight, padding=2)

@@ -1,4 +1,4 @@
-"""Results that depend on a frozen parameter alone, computed once."""
+"""A cache for a result that depends only on a frozen parameter."""
 
 from collections.abc import Callable
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 class FrozenResult:
-    """The last result of a function of one parameter, valid until that parameter changes.
+    """Last result of a function of one parameter, which is used again until that parameter changes.
 
-    A parameter that trains is never cached. Loading weights raises the parameter's version, moving
-    it replaces its storage, and a copy of this object starts empty.
+    Results are cached only if the parameter is frozen. A change is recognised because loading weights raises the
+    parameter's version, and moving it to a device replaces its storage. A copy of this object starts empty.
     """
 
     def __init__(self) -> None:
@@ -22,11 +22,11 @@ class FrozenResult:
         return FrozenResult, ()
 
     def __call__(self, function: Callable[[Tensor], Tensor], parameter: Tensor) -> Tensor:
-        """`function(parameter)`, from the cache where the parameter is frozen and unchanged."""
+        """Return `function(parameter)`, from the cache if the parameter is frozen and unchanged."""
         if parameter.requires_grad or torch.compiler.is_compiling():
             return function(parameter)
         if self._result is None or not self._is_current(parameter):
-            # The alias keeps the storage alive, so that no other parameter can take its address.
+            # This reference keeps the storage allocated, so that no other parameter can get its address.
             with torch.inference_mode(False), torch.no_grad():
                 self._source = parameter.detach()
                 self._version = parameter._version

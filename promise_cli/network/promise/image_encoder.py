@@ -1,4 +1,4 @@
-"""A pretrained 2D image transformer made 3D: four levels of features (paper, section 2)."""
+"""The image encoder: a pretrained 2D image transformer, extended to 3D, with four feature levels (paper, section 2)."""
 
 from typing import Literal, cast
 
@@ -22,7 +22,7 @@ NUM_LEVELS = 4
 
 
 class Block(nn.Module):
-    """A pretrained transformer block with attention in windows and one or two adapters."""
+    """A pretrained transformer block that attends within windows and has one or two adapters."""
 
     def __init__(self, config: ModelConfig, index: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Block(nn.Module):
         self.adapter2 = Adapter(shape.width, config.adapter_width) if config.adapters == 2 else None
 
     def forward(self, tokens: Tensor, windows: Windows) -> Tensor:
-        """`(B, H, W, D, C)` to the same shape."""
+        """Transform tokens `(B, H, W, D, C)`. The result has the same shape."""
         rows = windows.partition(self.adapter1(tokens))
         regions = windows.regions
         if regions is not None:
@@ -54,18 +54,18 @@ class Block(nn.Module):
         return tokens + adapted if self.double_residual else adapted
 
     def _transform(self, rows: Tensor, regions: Tensor | None) -> Tensor:
-        """The pretrained block itself, on tokens by window: `(N, window^3, C)`."""
+        """Apply the pretrained block itself to tokens that are grouped by window, `(N, window^3, C)`."""
         rows = rows + self.attn(self.norm1(rows), regions)
         return rows + self.mlp(self.norm2(rows))
 
 
 class Neck(nn.Module):
-    """Tokens of one level to a feature map of fewer channels.
+    """Layer that converts the tokens of one level to a feature map with fewer channels.
 
-    With norms over the channels, as SAM has them, a neck that is trained from random weights soon answers every image
-    alike: its weights grow along what all tokens have in common, which the padded convolution turns to a pattern of the
-    patch's border, until the norms leave nothing of what distinguishes tokens. Norms over the patch remove what is in
-    common instead.
+    SAM's necks have norms over the channels. With such norms, a neck that is trained from random weights soon gives the
+    same features for every image. Its weights grow along what all tokens have in common, and the padded convolution
+    turns that part into a pattern of the patch's border. In the end the norms leave nothing of what distinguishes the
+    tokens. Norms over the patch remove the common part instead.
     """
 
     def __init__(self, in_width: int, width: int, norm: Literal["channels", "patch"]) -> None:
@@ -76,7 +76,7 @@ class Neck(nn.Module):
         self.norm2 = PatchNorm() if norm == "patch" else nn.LayerNorm(width, eps=1e-6)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """`(B, H, W, D, C)` to `(B, width, H, W, D)`."""
+        """Convert tokens `(B, H, W, D, C)` to features `(B, width, H, W, D)`."""
         features = self.norm1(self.linear(tokens)).permute(0, 4, 1, 2, 3)
         features = self.norm2(
             convolve(features, self.conv.weight, padding=1).permute(0, 2, 3, 4, 1)
@@ -85,7 +85,10 @@ class Neck(nn.Module):
 
 
 class PatchEmbed(nn.Module):
-    """The pretrained patch embedding, under SAM's names."""
+    """Weights of the pretrained patch embedding, under SAM's names.
+
+    There is no `forward`, because `ImageEncoder.embed` folds this embedding with other linear maps.
+    """
 
     def __init__(self, width: int, vit_patch: int) -> None:
         super().__init__()
@@ -93,7 +96,7 @@ class PatchEmbed(nn.Module):
 
 
 class ImageEncoder(nn.Module):
-    """Patch and depth embedding, adapted blocks, and a neck after every quarter of them."""
+    """Patch and depth embedding, blocks with adapters, and a neck after each quarter of the blocks."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -124,7 +127,10 @@ class ImageEncoder(nn.Module):
         self._plane_positions = FrozenResult()
 
     def pretrained_parameters(self) -> dict[str, nn.Parameter]:
-        """What comes from the pretrained transformer and stays as it is; its norms train."""
+        """Return the parameters, by name, that come from the pretrained transformer and can be frozen.
+
+        The norms of its blocks are not among them, because they are always trained.
+        """
         return {
             name: parameter
             for name, parameter in self.named_parameters()
@@ -135,13 +141,13 @@ class ImageEncoder(nn.Module):
         }
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Four feature maps, shallow to deep.
+        """Compute four feature levels, from shallow to deep.
 
         Args:
-            image: `(B, 1, H, W, D)` in voxels.
+            image: `(B, 1, H, W, D)`, normalised intensities, with H, W and D in voxels.
 
         Returns:
-            Four times `(B, feature_width, H/4, W/4, D/4)`.
+            Four tensors `(B, feature_width, H/4, W/4, D/4)`.
         """
         tokens = self.embed(image)
         height, width, depth = tokens.shape[1:4]
@@ -162,7 +168,7 @@ class ImageEncoder(nn.Module):
         return levels
 
     def embed(self, image: Tensor) -> Tensor:
-        """`(B, 1, H, W, D)` in voxels to tokens with their positions, `(B, H/4, W/4, D/4, C)`."""
+        """Convert voxels `(B, 1, H, W, D)` to tokens plus their positions, `(B, H/4, W/4, D/4, C)`."""
         patch_layer, slice_layer = self.patch_embed.proj, self.slice_embed
         with full_precision(image):
             kernel, bias = fold_patch_embedding(
@@ -178,7 +184,7 @@ class ImageEncoder(nn.Module):
         return (tokens + plane[:, :, :, None] + self.depth_embed[:, None, None]).contiguous()
 
     def _resize_positions(self, positions: Tensor) -> Tensor:
-        """Pretrained plane positions on our token grid: `(1, H, W, C)`."""
+        """Resize the pretrained plane positions to the token grid, `(1, H, W, C)`."""
         side = self.depth_embed.shape[1]
         if positions.shape[1] == side:
             return positions

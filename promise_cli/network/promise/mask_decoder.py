@@ -1,4 +1,4 @@
-"""Four feature levels, the CNN's detail and the image itself to logits (paper, Fig. 2b)."""
+"""The mask decoder, which turns four feature levels, the CNN's features and the image into logits (paper, Fig. 2b)."""
 
 from typing import cast
 
@@ -14,7 +14,7 @@ from promise_cli.network.promise.folding import fold_upsampled_conv
 
 
 class Branch(nn.Module):
-    """One feature level on its way to half the patch's resolution."""
+    """The layers that bring one feature level to half the patch's resolution."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -27,11 +27,11 @@ class Branch(nn.Module):
         )
 
     def share(self, features: Tensor, head_weight: Tensor) -> Tensor:
-        """This level's share of the head's first convolution.
+        """Compute this level's share of the head's first convolution.
 
         Args:
             features: `(B, feature_width, H, W, D)`.
-            head_weight: `(width, width, 3, 3, 3)`, the head's columns for this level.
+            head_weight: `(width, width, 3, 3, 3)`, the head's weights for the inputs from this level.
 
         Returns:
             `(B, width, 2H, 2W, 2D)`.
@@ -47,9 +47,10 @@ class Branch(nn.Module):
 
 
 class MaskDecoder(nn.Module):
-    """The head over all levels, split so that a new click repeats only what depends on it.
+    """The decoder's head over all levels, split in two steps so that a new click repeats only what depends on it.
 
-    The head's first convolution is linear: its sum over levels, CNN, image and maps of the clicks is taken by terms.
+    The head's first convolution is linear in its inputs, which are the feature levels, the CNN's features, the image
+    and the maps of the clicks. It is therefore computed as a sum with one term for each input.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -63,17 +64,17 @@ class MaskDecoder(nn.Module):
         head2 = nn.Conv3d(width, 2, 3, padding=1, bias=False)
         self.click_head = None
         if config.click_map_in_head:
-            # Zero, and drawn last: the network starts as the very one without these maps, and takes from them what
-            # helps. It keeps its place before `head2`, by which earlier runs know the optimiser's moments.
+            # The weights start at zero and are created last. Thus a new network equals the one without these maps.
+            # `head2` is assigned after this layer, because optimizer states of earlier runs rely on this order.
             self.click_head = nn.Conv3d(2 * len(MAP_SIGMAS), width, 3, padding=1, bias=False)
             nn.init.zeros_(self.click_head.weight)
         self.head2 = head2
 
     def encode(self, levels: list[Tensor], image: Tensor) -> Tensor:
-        """The part of the head's first convolution that no click changes.
+        """Compute the part of the head's first convolution that no click changes.
 
         Args:
-            levels: The three shallow levels, each `(B, feature_width, H, W, D)`.
+            levels: The three shallow feature levels, each `(B, feature_width, H, W, D)`.
             image: `(B, 1, 4H, 4W, 4D)`.
 
         Returns:
@@ -93,13 +94,13 @@ class MaskDecoder(nn.Module):
         return partial
 
     def decode(self, partial: Tensor, prompted: Tensor, maps: Tensor | None) -> Tensor:
-        """Logits of background and foreground.
+        """Compute the logits of background and foreground.
 
         Args:
-            partial: `encode`'s result.
-            prompted: `(B, feature_width, H, W, D)`, the prompt encoder's result.
-            maps: `(B, 2 * widths, 2H, 2W, 2D)` of the clicks, further inputs of the first convolution of a head that
-                takes them; None for one that does not.
+            partial: Result of `encode`.
+            prompted: Result of the prompt encoder, `(B, feature_width, H, W, D)`.
+            maps: Maps of the clicks, `(B, 2 * len(MAP_SIGMAS), 2H, 2W, 2D)`, which are further inputs of the head's
+                first convolution. None if the head takes no maps.
 
         Returns:
             `(B, 2, 4H, 4W, 4D)`.
@@ -116,6 +117,9 @@ class MaskDecoder(nn.Module):
         return branch.share(features, self._columns(level, level + 1))
 
     def _columns(self, start: int, stop: int) -> Tensor:
-        """The head's weights for some inputs: four levels, then CNN (if joined) and image."""
+        """Return the head's weights for the inputs from `start` to `stop`.
+
+        The inputs are the four levels, then the CNN's features if they are concatenated, then the image.
+        """
         first, last = sum(self.widths[:start]), sum(self.widths[:stop])
         return self.head1.weight[:, first:last]

@@ -1,4 +1,4 @@
-"""Tokens without what they all have in common."""
+"""A norm that removes what all tokens of a patch have in common."""
 
 import torch
 from torch import Tensor, nn
@@ -7,13 +7,14 @@ from promise_cli.network.promise.convolution import full_precision
 
 
 class PatchNorm(nn.Module):
-    """Instance norm of tokens: each channel gets mean 0 and deviation 1 over its patch; nothing to train.
+    """Instance norm of tokens. Each channel gets mean 0 and standard deviation 1 over the patch.
 
-    Pretrained tokens have more in common than what distinguishes them.
+    It has no parameters. It is useful because what pretrained tokens have in common is larger than what distinguishes
+    them.
     """
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """`(B, H, W, D, C)` to the same shape, at least in float32."""
+        """Normalise tokens `(B, H, W, D, C)`. The result has the same shape, in float32 or a wider type."""
         with full_precision(tokens):
             found = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
             variance, mean = torch.var_mean(found, dim=(1, 2, 3), correction=0, keepdim=True)

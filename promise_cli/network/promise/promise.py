@@ -1,4 +1,4 @@
-"""ProMISe: one patch and its clicks to logits, in the order of Fig. 1."""
+"""The ProMISe network, which turns one patch and its clicks into logits, in the order of the paper's Fig. 1."""
 
 from typing import NamedTuple
 
@@ -13,19 +13,20 @@ from promise_cli.network.promise.prompt_encoder import PromptEncoder
 
 
 class ImageState(NamedTuple):
-    """Everything of a patch that does not depend on the clicks."""
+    """Result of the part of the network that does not depend on the clicks."""
 
     features: Tensor
-    """`(B, feature_width, H, W, D)`, the deepest level on the token grid."""
+    """Deepest feature level, `(B, feature_width, H, W, D)`, with H, W and D in tokens."""
     partial: Tensor
-    """`(B, decoder_width, 2H, 2W, 2D)`, the decoder's sum over all that no click changes."""
+    """Decoder's sum over all of its inputs that no click changes, `(B, decoder_width, 2H, 2W, 2D)`."""
 
 
 class ProMISe(nn.Module):
-    """A pretrained image transformer that outlines the tumour under a click in 3D.
+    """A pretrained 2D image transformer, extended to outline the tumour under a click in 3D.
 
-    Tensors are (B, C, I, J, K), clicks ijk voxels of the patch. Inside, the axes are
-    (H, W, D) = (J, I, K): the planes of the 2D transformer lie across K. Only this class converts.
+    Tensors are `(B, C, I, J, K)`, and clicks are ijk in voxels of the patch. Inside the network the axes are
+    (H, W, D) = (J, I, K), so the planes that the 2D transformer sees are perpendicular to K. Only this class converts
+    between the two orders.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -36,39 +37,43 @@ class ProMISe(nn.Module):
         self.mask_decoder = MaskDecoder(config)
 
     def forward(self, patch: Tensor, clicks: Tensor, signs: Tensor) -> Tensor:
-        """Logits of background and foreground; `decode(encode(patch), clicks, signs)`.
+        """Compute the logits of background and foreground. This is `decode(encode(patch), clicks, signs)`.
 
         Args:
             patch: `(B, 1, I, J, K)`, normalised intensities.
-            clicks: `(B, N, 3)` ijk in voxels of the patch, fractions allowed.
-            signs: `(B, N)` integers: 1 foreground, 0 background, -1 padding, ignored entirely.
+            clicks: `(B, N, 3)`, ijk in voxels of the patch. Fractions are allowed.
+            signs: `(B, N)` integers: 1 foreground, 0 background, -1 padding. Padding clicks are ignored.
 
         Returns:
             `(B, 2, I, J, K)`.
 
         Raises:
-            ValueError: The patch is not of the configured size, or clicks and signs do not fit.
+            ValueError: The patch does not have the configured size, or the shapes of clicks and signs do not fit.
             PromptError: A click lies outside the patch.
         """
         return self.decode(self.encode(patch), clicks, signs)
 
     def encode(self, patch: Tensor) -> ImageState:
-        """What every click on `(B, 1, I, J, K)` shares."""
+        """Compute what all clicks on a patch `(B, 1, I, J, K)` share.
+
+        Raises:
+            ValueError: The patch does not have the configured size.
+        """
         edge = self.config.patch_size
         if patch.ndim != 5 or tuple(patch.shape[1:]) != (1, edge, edge, edge):
             raise ValueError(
-                f"a patch of shape {tuple(patch.shape)};"
-                f" this network takes (B, 1, {edge}, {edge}, {edge})"
+                f"the patch has shape {tuple(patch.shape)},"
+                f" but this network takes (B, 1, {edge}, {edge}, {edge})"
             )
         image = _to_hwd(patch)
         *levels, deepest = self.image_encoder(image)
         return ImageState(deepest, self.mask_decoder.encode(levels, image))
 
     def decode(self, state: ImageState, clicks: Tensor, signs: Tensor) -> Tensor:
-        """Logits for clicks on an encoded patch; arguments, result and errors as in `forward`."""
+        """Compute the logits for clicks on an encoded patch. Arguments, result and errors are those of `forward`."""
         if clicks.shape != (state.features.shape[0], signs.shape[-1], 3) or signs.ndim != 2:
             raise ValueError(
-                f"clicks {tuple(clicks.shape)} and signs {tuple(signs.shape)} for a batch of"
+                f"clicks {tuple(clicks.shape)} and signs {tuple(signs.shape)} do not fit a batch of"
                 f" {state.features.shape[0]}; they must be (B, N, 3) and (B, N)"
             )
         check_clicks(clicks, signs, self.config.patch_size)
@@ -80,18 +85,19 @@ class ProMISe(nn.Module):
             stride = TOKEN_SIZE // 2
             edge = self.config.patch_size // stride
             maps = coarse_maps(hwd, signs, edge, stride).to(state.partial.dtype)
-        return _to_hwd(self.mask_decoder.decode(state.partial, prompted, maps))  # its own inverse
+        # The conversion swaps two axes, so it also converts back.
+        return _to_hwd(self.mask_decoder.decode(state.partial, prompted, maps))
 
     def freeze_encoder(self) -> None:
-        """Keep the pretrained part as it is; adapters, norms and all that follows train."""
+        """Exclude the pretrained parameters from training. Adapters, norms and all other parts are still trained."""
         for parameter in self.image_encoder.pretrained_parameters().values():
             parameter.requires_grad_(False)
 
     def checkpoint_activations(self, enabled: bool = True) -> None:
-        """Recompute each block in the backward pass: less memory for a third more time."""
+        """Recompute each encoder block in the backward pass. This saves memory and takes a third more time."""
         self.image_encoder.checkpointing = enabled
 
 
 def _to_hwd(tensor: Tensor) -> Tensor:
-    """(B, C, I, J, K) to (B, C, H, W, D) = (B, C, J, I, K), and back."""
+    """Convert `(B, C, I, J, K)` to `(B, C, H, W, D)` = `(B, C, J, I, K)`, or back."""
     return tensor.transpose(2, 3)

@@ -1,4 +1,7 @@
-"""Clicks to features that answer them: sampling, global queries, cross-attention (Fig. 3)."""
+"""The prompt encoder, which updates image features by the clicks (paper, Fig. 3).
+
+It samples features at the clicks, collects them in global queries, and passes them to all tokens by cross-attention.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +14,7 @@ from promise_cli.network.promise.sam import mlp_block
 
 
 class Attention(nn.Module):
-    """Multi-head attention with an inner width of its own, under SAM's names."""
+    """Multi-head attention whose inner width can differ from the width of tokens. Parameters have SAM's names."""
 
     def __init__(self, width: int, inner_width: int, num_heads: int) -> None:
         super().__init__()
@@ -22,7 +25,17 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(inner_width, width)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        """Query `(B, Q, C)`, key and value `(B, K, C)`; `(B, 1, 1, K)` true where a key counts."""
+        """Attend from queries to keys.
+
+        Args:
+            query: `(B, Q, C)`.
+            key: `(B, K, C)`.
+            value: `(B, K, C)`.
+            mask: `(B, 1, 1, K)` booleans, true for each key that counts. None if all keys count.
+
+        Returns:
+            `(B, Q, C)`.
+        """
         attended = F.scaled_dot_product_attention(
             self._heads(self.q_proj(query)),
             self._heads(self.k_proj(key)),
@@ -36,7 +49,7 @@ class Attention(nn.Module):
 
 
 class PromptLayer(nn.Module):
-    """Global queries gather what the clicks show, then every image token asks them."""
+    """A layer in which global queries attend to the clicks, and all image tokens then attend to the queries."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -53,15 +66,15 @@ class PromptLayer(nn.Module):
         self.cross_attn_image_to_token = Attention(width, width // 2, heads)
 
     def forward(self, points: Tensor, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """One layer.
+        """Run the layer.
 
         Args:
-            points: `(B, N, C)` point tokens.
-            image: `(B, H * W * D, C)` image tokens.
-            mask: `(B, 1, 1, queries + N)`, false for points that are padding.
+            points: Tokens of the clicks, `(B, N, C)`.
+            image: Tokens of the image, `(B, H * W * D, C)`.
+            mask: `(B, 1, 1, num_global_queries + N)` booleans, false for padding clicks.
 
         Returns:
-            Point tokens and image tokens, of the same shapes.
+            Tokens of the clicks and tokens of the image, in the same shapes.
         """
         queries = torch.cat([self.global_query.expand(points.shape[0], -1, -1), points], dim=1)
         attended = self.norm1(self.self_attn(queries, queries, queries, mask))
@@ -74,7 +87,7 @@ class PromptLayer(nn.Module):
 
 
 class PromptEncoder(nn.Module):
-    """Two prompt layers on the deepest features, fed by the features at the clicks."""
+    """Two prompt layers that update the deepest features. Their prompts are the features at the clicks."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -86,12 +99,12 @@ class PromptEncoder(nn.Module):
         )
 
     def forward(self, features: Tensor, clicks: Tensor, signs: Tensor) -> Tensor:
-        """Features of the patch, informed by its clicks.
+        """Update the features of a patch by its clicks.
 
         Args:
-            features: `(B, C, H, W, D)`, the deepest level.
-            clicks: `(B, N, 3)` in hwd voxels of the patch.
-            signs: `(B, N)`, 1 foreground, 0 background, -1 padding.
+            features: Deepest feature level, `(B, C, H, W, D)`.
+            clicks: `(B, N, 3)`, hwd in voxels of the patch.
+            signs: `(B, N)`: 1 foreground, 0 background, -1 padding.
 
         Returns:
             `(B, C, H, W, D)`.
@@ -109,20 +122,20 @@ class PromptEncoder(nn.Module):
 
 
 def sample_features(features: Tensor, clicks: Tensor) -> Tensor:
-    """Features at the clicks, interpolated between token centres and towards zero outside.
+    """Interpolate features at the clicks between token centres. Beyond the outermost centres they fall towards zero.
 
     Args:
         features: `(B, C, H, W, D)`.
-        clicks: `(B, N, 3)` in hwd voxels; voxel p lies at token (p + 1/2) / 4 - 1/2.
+        clicks: `(B, N, 3)`, hwd in voxels of the patch. Voxel p lies at token (p + 1/2) / 4 - 1/2.
 
     Returns:
         `(B, N, C)`.
     """
-    with full_precision(features):  # bfloat16 would move the clicks
+    with full_precision(features):  # bfloat16 would round the places of the clicks
         features = features.to(torch.promote_types(features.dtype, torch.float32))
         place = (clicks.to(features) + 0.5) * 2
-        # A tensor of sizes would be copied to the device, which makes the host wait. grid_sample counts axes from the
-        # last one.
+        # A tensor of sizes would have to be copied to the device, and the host would wait for it. grid_sample expects
+        # the last axis first.
         axes = [
             place[..., axis] / (TOKEN_SIZE * features.shape[2 + axis]) - 1 for axis in (2, 1, 0)
         ]

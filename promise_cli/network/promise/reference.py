@@ -1,4 +1,4 @@
-"""The authors' published checkpoints: their layout to ours."""
+"""Converts the checkpoints that the paper's authors published to the layout of this package."""
 
 import re
 from collections import defaultdict
@@ -15,7 +15,7 @@ from promise_cli.network.promise.promise import ProMISe
 from promise_cli.network.promise.weights import read_checkpoint
 
 _SECTIONS = ("encoder_dict", "feature_dict", "decoder_dict")
-_NUM_PROMPT_ENCODERS = 4  # only the last one, on the deepest features, was ever used
+_NUM_PROMPT_ENCODERS = 4  # the authors' code uses only the last one, on the deepest features
 _RENAMED = (
     (r"^encoder_dict\.neck_3d\.(\d)\.0\.", r"image_encoder.necks.\1.linear."),
     (r"^encoder_dict\.neck_3d\.(\d)\.1\.", r"image_encoder.necks.\1.norm1."),
@@ -44,7 +44,7 @@ _NOT_WEIGHTS = (".attn_mask", ".positional_encoding_gaussian_matrix")
 
 
 def is_reference_checkpoint(path: Path) -> bool:
-    """Whether a file is a checkpoint with the authors' sections.
+    """Return whether a file is a checkpoint with the authors' sections.
 
     Raises:
         CheckpointError: The file cannot be read safely.
@@ -55,25 +55,25 @@ def is_reference_checkpoint(path: Path) -> bool:
 def import_reference_checkpoint(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     """Read a checkpoint in the authors' layout.
 
-    Shift masks and the unused positional encoding are left out, and so are the three prompt
-    encoders that were never called. Both names of the head (`head`, in released files `cls_hao`)
-    are understood.
+    Shift masks, the unused positional encoding, and the three prompt encoders that were never called are left out. The
+    head may be named `head` or, as in released files, `cls_hao`.
 
     Returns:
-        The `reference` configuration, and a state dict for it that is complete.
+        The config of preset `reference`, and a complete state dict for it.
 
     Raises:
-        CheckpointError: The file cannot be read safely, or entries are missing, unknown or of
-            another shape.
+        CheckpointError: The file cannot be read safely, or an entry is missing, unknown or of another shape.
     """
     content = _read(path)
     if not _has_sections(content):
         raise CheckpointError(
-            f"{path}: not in the authors' layout; expected the sections {', '.join(_SECTIONS)}"
+            f"{path}: not in the authors' layout; give a file with the sections {', '.join(_SECTIONS)}"
         )
     features = content["feature_dict"]
     if not isinstance(features, list | tuple) or len(features) != _NUM_PROMPT_ENCODERS:
-        raise CheckpointError(f"{path}: feature_dict is not a list of {_NUM_PROMPT_ENCODERS}")
+        raise CheckpointError(
+            f"{path}: feature_dict is not a list of {_NUM_PROMPT_ENCODERS} prompt encoders; copy the file again"
+        )
     sections = {**content, "feature_dict": features[-1]}
     state: dict[str, Tensor] = {}
     for section in _SECTIONS:
@@ -83,7 +83,7 @@ def import_reference_checkpoint(path: Path) -> tuple[ModelConfig, dict[str, Tens
                 continue
             if renamed in state:
                 raise CheckpointError(
-                    f"{path}: {section} holds {name} under two names; keep one of head and cls_hao"
+                    f"{path}: {section} contains {name} under two names; keep only one of head and cls_hao"
                 )
             state[renamed] = tensor
     config = model_config("reference")
@@ -94,12 +94,14 @@ def _tensors(section: Any, name: str, path: Path) -> dict[str, Tensor]:
     if not isinstance(section, dict) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in section.items()
     ):
-        raise CheckpointError(f"{path}: {name} holds more than tensors by name; copy it again")
+        raise CheckpointError(
+            f"{path}: {name} must contain only named tensors, but has other values; copy the file again"
+        )
     return section
 
 
 def _read(path: Path) -> Any:
-    """Read tensors, plain types, and numpy's scalars and arrays, which the authors stored as losses."""
+    """Read a file of tensors, plain types, and numpy scalars and arrays, in which the authors stored losses."""
     scalar: Any = np.float64(0).__reduce__()[0]
     array: Any = np.zeros(0).__reduce__()[0]
     allowed: list[Any] = [
@@ -126,7 +128,10 @@ def _rename(name: str) -> str:
 
 
 def _fit(state: dict[str, Tensor], config: ModelConfig, path: Path) -> dict[str, Tensor]:
-    """Check names and shapes against the network; 1x1x1 convolutions become linear layers."""
+    """Check names and shapes against the network, and convert weights to float32.
+
+    Weights of 1x1x1 convolutions get the shape of linear layers.
+    """
     with torch.device("meta"):
         expected = ProMISe(config).state_dict()
     for kind, names in (
@@ -135,14 +140,16 @@ def _fit(state: dict[str, Tensor], config: ModelConfig, path: Path) -> dict[str,
     ):
         if names:
             first = ", ".join(sorted(names)[:4])
-            raise CheckpointError(f"{path}: {len(names)} entries are {kind}: {first}")
+            raise CheckpointError(
+                f"{path}: {len(names)} entries are {kind}, such as {first}; give the file as the authors published it"
+            )
     fitted = {}
     for name, tensor in state.items():
         shape = expected[name].shape
         squeezed = tensor.flatten(1) if name.endswith(".linear.weight") else tensor
         if squeezed.shape != shape:
             raise CheckpointError(
-                f"{path}: {name} is {tuple(tensor.shape)}, expected {tuple(shape)}"
+                f"{path}: {name} has shape {tuple(tensor.shape)} instead of {tuple(shape)}; copy the file again"
             )
         fitted[name] = squeezed.float()
     return fitted

@@ -1,7 +1,6 @@
-"""What comes from Segment Anything (Apache-2.0, github.com/facebookresearch/segment-anything).
+"""Parts that are taken from Segment Anything (Apache-2.0, github.com/facebookresearch/segment-anything).
 
-Only its `modeling` subpackage is loaded: the package itself imports torchvision, which nothing
-here needs.
+Only its subpackage `modeling` is loaded, because the package itself imports torchvision, which nothing here needs.
 """
 
 import importlib.util
@@ -21,7 +20,7 @@ _MODELING = "segment_anything_modeling"
 
 @cache
 def _modeling() -> ModuleType:
-    """`segment_anything.modeling` under a name of our own, so that its parent stays unloaded."""
+    """Import `segment_anything.modeling` under another module name, so that its parent package is not imported."""
     package = importlib.util.find_spec("segment_anything")
     if package is None or package.origin is None:
         raise ImportError("segment-anything is not installed")
@@ -30,15 +29,17 @@ def _modeling() -> ModuleType:
         _MODELING, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
     if spec is None or spec.loader is None:
-        raise ImportError(f"{folder}: no package of SAM's network")
+        raise ImportError(f"{folder}: does not contain SAM's network as a Python package")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[_MODELING] = module  # first: its modules import each other by this name
+    sys.modules[_MODELING] = (
+        module  # before it runs, because its files import each other by this name
+    )
     spec.loader.exec_module(module)
     return module
 
 
 def mlp_block(width: int, hidden: int, activation: type[nn.Module]) -> nn.Module:
-    """SAM's two-layer perceptron: `lin1`, activation, `lin2`."""
+    """Build SAM's two-layer perceptron, with `width` channels in and out: `lin1`, activation, `lin2`."""
     _modeling()
     block: nn.Module = sys.modules[f"{_MODELING}.common"].MLPBlock(width, hidden, activation)
     return block
@@ -46,7 +47,7 @@ def mlp_block(width: int, hidden: int, activation: type[nn.Module]) -> nn.Module
 
 @cache
 def official_layout(encoder: EncoderName) -> dict[str, torch.Size]:
-    """Names and shapes of every entry of an official SAM file, from SAM's own classes.
+    """Return the name and shape of every entry of an official SAM file, as SAM's own classes define them.
 
     Args:
         encoder: `sam_vit_b`, `sam_vit_l` or `sam_vit_h`.

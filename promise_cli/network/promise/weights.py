@@ -1,4 +1,4 @@
-"""Pretrained image transformers from their official files into our encoder, name by name."""
+"""Loads pretrained image transformers from their official files into the image encoder, entry by entry."""
 
 import hashlib
 import warnings
@@ -24,37 +24,40 @@ _SHOWN = 4
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedWeights:
-    """What became of a file of pretrained weights."""
+    """Which entries of a file of pretrained weights were loaded."""
 
     path: str
-    """The file."""
+    """Path of the file."""
     sha256: str
     """SHA-256 of the file, in hexadecimal."""
     used: tuple[str, ...]
-    """Entries that went into the encoder, as the file names them."""
+    """Names in the file of the entries that were loaded into the encoder."""
     unused: tuple[str, ...]
-    """Entries that this network has no place for."""
+    """Names in the file of the entries that this network does not use."""
 
 
 def load_encoder_weights(model: ProMISe, path: Path) -> LoadedWeights:
     """Fill the image encoder of `model` from an official file.
 
-    SAM's files (and MedSAM's, which share their names) hold the whole of SAM, of which the neck,
-    the prompt encoder and the mask decoder stay unused; the relative positions along depth start as
-    the mean of those along height and width. DINOv2's layer scales are folded into the layers
-    before them.
+    SAM's files contain all of SAM, and so do MedSAM's files, which have the same names. SAM's neck, prompt encoder and
+    mask decoder are not used. The relative positions along depth start as the mean of those along height and width.
+    DINOv2's layer scales are folded into the layers before them.
 
     Args:
-        model: Its `config.encoder` says which transformer is expected. Changed only if all is well.
+        model: Network whose `config.encoder` says which transformer is expected. It is changed only if the file is
+            valid.
         path: A `.pth` or `.safetensors` file.
 
     Raises:
-        CheckpointError: The file cannot be read, or lacks entries of this encoder, which are named.
+        CheckpointError: The file cannot be read, or its entries are not those of this encoder. The message names the
+            first entries that are missing, unknown or of another shape.
     """
     entries = read_tensors(path)
     encoder = model.config.encoder
     if encoder == "tiny":
-        raise CheckpointError(f"{path}: the tiny encoder has no pretrained weights; use none")
+        raise CheckpointError(
+            f"{path}: the tiny encoder has no pretrained weights; use --weights none"
+        )
     if model.config.shape.family == "sam":
         state, used = _from_sam(entries, encoder, path)
     else:
@@ -70,10 +73,10 @@ def load_encoder_weights(model: ProMISe, path: Path) -> LoadedWeights:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a flat file of weights, on the CPU; pickled code is never run.
+    """Read all tensors of a flat file of weights onto the CPU. Pickled code is never run.
 
     Raises:
-        CheckpointError: The file is missing, damaged, or holds more than tensors by name.
+        CheckpointError: The file is missing or damaged, or contains anything other than named tensors.
     """
     entries = read_checkpoint(path)
     if not isinstance(entries, Mapping) or not all(
@@ -84,36 +87,38 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_checkpoint(path: Path) -> Any:
-    """What a `.safetensors` or torch file holds, if that is tensors and plain types.
+    """Read a `.safetensors` or torch file that contains only tensors and plain types.
 
     Raises:
-        CheckpointError: The file is missing or damaged, or would run code.
+        CheckpointError: The file is missing or damaged, or contains code.
     """
     if path.is_dir():
-        raise CheckpointError(f"{path}: a folder; give the file of weights in it")
+        raise CheckpointError(f"{path}: is a folder; give the file of weights in it")
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
         if path.suffix == ".safetensors" or _is_safetensors(path):
             return load_file(path)
-        mapped = is_zipfile(path)  # torch's own format, of which only what is used is then read
-        with warnings.catch_warnings(action="ignore"):  # torch's advice to its own developers
+        mapped = is_zipfile(
+            path
+        )  # torch's own format can be mapped, so that only used entries are read
+        with warnings.catch_warnings(action="ignore"):  # meant for developers of torch
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except OSError as error:
         raise CheckpointError(
             f"{path}: not readable ({error.strerror or error}); check its permissions and the disk"
         ) from None
     except SafetensorError as error:
-        raise CheckpointError(f"{path}: damaged ({error}); fetch it again") from None
-    except Exception as error:  # torch.load raises a dozen kinds for damaged or hostile files
-        raise CheckpointError(  # torch's own text advises to switch the safety off
+        raise CheckpointError(f"{path}: damaged ({error}); download it again") from None
+    except Exception as error:  # torch.load raises many kinds for damaged or hostile files
+        raise CheckpointError(  # torch's own message advises to set weights_only=False
             f"{path}: not readable as tensors and plain types ({type(error).__name__}); it is truncated or"
-            " holds pickled code: copy it again, from a source you trust"
+            " holds pickled code; copy it again from a source that you trust"
         ) from None
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Recognise a safetensors file by its start: the length of a JSON object, and the object."""
+    """Return whether the file starts like a safetensors file, with the length of a JSON object and the object."""
     with path.open("rb") as file:
         start = file.read(9)
     return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < 2**27
@@ -128,6 +133,7 @@ def sha256(path: Path) -> str:
 def _from_sam(
     entries: dict[str, Tensor], encoder: EncoderName, path: Path
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return the encoder's tensors from the entries of a SAM file, and the names of the entries that were used."""
     layout = official_layout(encoder)
     needed = {name for name in layout if name.startswith(_SAM_PREFIX)}
     needed = {name for name in needed if not name.startswith(f"{_SAM_PREFIX}neck.")}
@@ -135,7 +141,7 @@ def _from_sam(
     _check({name: layout[name] for name in needed}, entries, encoder, path)
     if unknown:
         raise CheckpointError(
-            f"{path}: holds {_some(unknown)}, which no {encoder} has; give the official file"
+            f"{path}: holds {_some(unknown)}, which {encoder} does not have; give the official file"
         )
     state = {name.removeprefix(_SAM_PREFIX): entries[name].float() for name in needed}
     for index in range(ENCODERS[encoder].depth):
@@ -149,6 +155,7 @@ def _from_sam(
 def _from_dinov2(
     entries: dict[str, Tensor], model: ProMISe, path: Path
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return the encoder's tensors from the entries of a DINOv2 file, and the names of the entries that were used."""
     shape = model.config.shape
     side = shape.position_side
     own = dict(model.image_encoder.named_parameters())
@@ -162,11 +169,11 @@ def _from_dinov2(
     _check(layout, entries, model.config.encoder, path)
     if "register_tokens" in entries:
         raise CheckpointError(
-            f"{path}: holds register_tokens, so it is a DINOv2 with registers, another network; give the plain"
-            " dinov2_vits14"
+            f"{path}: holds register_tokens, so it belongs to DINOv2 with registers, which is another network;"
+            " give the plain dinov2_vits14"
         )
     state = {name: entries[_dinov2_name(name)].float() for name in names}
-    positions = state["pos_embed"][:, 1:]  # the class token stands first
+    positions = state["pos_embed"][:, 1:]  # without the class token, which comes first
     state["pos_embed"] = positions.reshape(1, side, side, shape.width)
     for index in range(shape.depth):
         for scale, layer in (("ls1", "attn.proj"), ("ls2", "mlp.lin2")):
@@ -184,20 +191,23 @@ def _dinov2_name(name: str) -> str:
 def _check(
     layout: Mapping[str, torch.Size], entries: dict[str, Tensor], encoder: EncoderName, path: Path
 ) -> None:
-    """Refuse a file that lacks an entry of `layout` or has one of another shape."""
+    """Refuse a file in which an entry of `layout` is missing, has another shape, or is not finite."""
     missing = sorted(set(layout) - set(entries))
     if missing:
-        raise CheckpointError(f"{path}: not a complete file of {encoder}; missing {_some(missing)}")
+        raise CheckpointError(
+            f"{path}: not a complete file of {encoder} (missing: {_some(missing)}); download it again, or"
+            " choose the --encoder that the file was made for"
+        )
     for name in sorted(layout):
         found = tuple(entries[name].shape)
         if found != tuple(layout[name]):
             raise CheckpointError(
-                f"{path}: {name} is {found}, {encoder} has {tuple(layout[name])};"
+                f"{path}: {name} has shape {found}, but {encoder} has {tuple(layout[name])};"
                 " choose the --encoder that the file was made for"
             )
         if not (entries[name].is_floating_point() and torch.isfinite(entries[name]).all()):
             raise CheckpointError(
-                f"{path}: {name} holds no floating-point numbers, or some that are not finite; fetch it again"
+                f"{path}: {name} has values that are not finite floating-point numbers; download the file again"
             )
 
 

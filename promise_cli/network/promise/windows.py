@@ -1,4 +1,4 @@
-"""Cutting a token grid into attention windows and back again (Swin's scheme in 3D)."""
+"""Cuts a grid of tokens into attention windows and joins them again (Swin's scheme in 3D)."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ Size = tuple[int, int, int]
 
 
 class Windows:
-    """How a grid of tokens falls into cubic windows, filled up at the far faces where need be.
+    """Division of a grid of tokens into cubic windows. If needed, the grid is padded at its far faces.
 
     Attributes:
-        regions: `(num_windows, window^3, R)` booleans, the region of each token, one-hot; tokens of
-            one region may see each other. A shifted window at a far face holds tokens from both
-            ends of an axis, which are no neighbours; padding tokens are a region of their own.
-            None where every window is one region.
+        regions: `(num_windows, window^3, R)` booleans, the region of each token as a one-hot code. Only tokens of the
+            same region may attend to each other. A shifted window at a far face contains tokens from both ends of an
+            axis. These are not neighbours, so they belong to different regions. Padding tokens are a region of their
+            own. None if every window is a single region.
     """
 
     def __init__(
@@ -25,9 +25,10 @@ class Windows:
         """Plan the windows.
 
         Args:
-            size: Tokens along H, W, D.
+            size: Tokens along H, W and D.
             window: Edge of a window in tokens.
-            shifted: Move the windows by half their edge; an axis of one window stays.
+            shifted: Whether to shift the windows by half their edge. There is no shift along an axis that has only one
+                window.
             device: Device of the tokens.
         """
         self.size = size
@@ -41,7 +42,7 @@ class Windows:
         self.regions = self._find_regions(places.device)
 
     def partition(self, tokens: Tensor) -> Tensor:
-        """`(B, H, W, D, C)` to `(B * num_windows, window^3, C)`; padding tokens are zero."""
+        """Convert `(B, H, W, D, C)` to `(B * num_windows, window^3, C)`. Padding tokens are zero."""
         if self.filled != self.size:
             height, width, depth = (f - n for f, n in zip(self.filled, self.size, strict=True))
             tokens = F.pad(tokens, (0, 0, 0, depth, 0, width, 0, height))
@@ -49,7 +50,7 @@ class Windows:
         return rows.reshape(-1, self.window**3, rows.shape[-1])
 
     def merge(self, windows: Tensor) -> Tensor:
-        """Undo `partition`: `(B * num_windows, window^3, C)` to `(B, H, W, D, C)`."""
+        """Undo `partition` by converting `(B * num_windows, window^3, C)` to `(B, H, W, D, C)`."""
         rows = windows.reshape(-1, len(self._order), windows.shape[-1])
         rows = _reorder(rows, self._inverse, self._order)
         tokens = rows.reshape(rows.shape[0], *self.filled, rows.shape[-1])
@@ -57,7 +58,7 @@ class Windows:
         return tokens[:, :height, :width, :depth]
 
     def _cut(self, grid: Tensor) -> Tensor:
-        """Values on the filled grid, `(H, W, D)`, by window: `(num_windows, window^3)`."""
+        """Group the values of the padded grid `(H, W, D)` by window, as `(num_windows, window^3)`."""
         w = self.window
         height, width, depth = (n // w for n in self.filled)
         rolled = grid.roll([-s for s in self.shift], dims=(0, 1, 2))
@@ -65,6 +66,7 @@ class Windows:
         return split.permute(0, 2, 4, 1, 3, 5).reshape(-1, w**3)
 
     def _find_regions(self, device: torch.device) -> Tensor | None:
+        """Return `regions`, as the docstring of the class describes them."""
         if not any(self.shift) and self.filled == self.size:
             return None
         region = torch.zeros(self.filled, dtype=torch.long, device=device)
@@ -79,7 +81,7 @@ class Windows:
 
 
 class _Reorder(torch.autograd.Function):
-    """Rows `(B, N, C)` in another order, with a gradient that needs no scatter."""
+    """Function that puts rows `(B, N, C)` into another order, with a gradient that needs no scatter."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, order: Tensor, inverse: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""The networks that the paper's Table 1 compares ProMISe with; each file names one, or a part that several share."""
+"""The networks with which the paper's Table 1 compares ProMISe. Each file has one of them or a shared part."""

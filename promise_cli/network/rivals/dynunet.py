@@ -1,4 +1,4 @@
-"""nnU-Net's plain U-Net: MONAI's `DynUNet` with the stages that nnU-Net plans."""
+"""nnU-Net's plain U-Net, built as MONAI's `DynUNet` with the stages that nnU-Net plans."""
 
 import math
 from dataclasses import dataclass
@@ -11,26 +11,30 @@ from promise_cli.network.plain_config import PlainConfig
 from promise_cli.network.rivals.unet_plan import Triple, plan_unet
 
 MAX_WIDTH = 320
+"""Largest number of channels of a stage."""
 MIN_STAGES = 3
-"""MONAI's network has no fewer."""
+"""Smallest number of stages of MONAI's network."""
 LEAST_PATCH = 24
-"""Has that many stages at any spacing: an axis alone, 24 > 12 > 6."""
+"""Smallest edge of the patch, in voxels. It gives `MIN_STAGES` stages at any spacing, because even a single axis is
+halved twice: 24 > 12 > 6."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DynUNetConfig(PlainConfig):
-    """Sizes of the U-Net, one entry a stage."""
+    """Sizes of the U-Net, with one entry for each stage."""
 
     strides: tuple[Triple, ...]
+    """Stride of each stage's first convolution along i, j and k. The first stage has (1, 1, 1)."""
     kernels: tuple[Triple, ...]
+    """Edges of each stage's kernels along i, j and k, in voxels."""
     widths: tuple[int, ...]
-    """Channels: 32, doubled at each stage up to 320."""
+    """Channels of each stage: 32 in the first one, doubled at each further stage, at most 320."""
 
     def __post_init__(self) -> None:
         if not len(self.strides) == len(self.kernels) == len(self.widths) >= MIN_STAGES:
             raise ValueError(
-                f"{len(self.strides)} strides, {len(self.kernels)} kernels and {len(self.widths)} widths; give as many"
-                f" of each, {MIN_STAGES} at least"
+                f"{len(self.strides)} strides, {len(self.kernels)} kernels and {len(self.widths)} widths; give the"
+                f" same number of each, at least {MIN_STAGES}"
             )
         self.check_counts(widths=self.widths, strides=sum(self.strides, ()))
         if self.strides[0] != (1, 1, 1):
@@ -41,12 +45,12 @@ class DynUNetConfig(PlainConfig):
 
     @property
     def multiple(self) -> int:
-        """Product of all strides along each axis; the patch's edges are multiples of it."""
+        """The patch's edge must be a multiple of this, in voxels: of 4 and of the total stride along each axis."""
         return math.lcm(4, *self._shrunk)
 
     @property
     def least(self) -> int:
-        """Instance norm needs two voxels at the bottom."""
+        """Smallest edge of the patch, in voxels. Instance norm needs two voxels in the last stage."""
         return max(self.multiple, 2 * min(self._shrunk))
 
     @property
@@ -56,7 +60,7 @@ class DynUNetConfig(PlainConfig):
 
 
 def plan(setting: Setting) -> DynUNetConfig:
-    """Stages by nnU-Net's rules, on a patch that can be halved so often."""
+    """Plan stages by nnU-Net's rules, and round the patch up to an edge that can be halved often enough."""
     first = 8 if setting.small else 32
     edge = max(setting.patch_size, LEAST_PATCH)
     planned = plan_unet((edge, edge, edge), setting.spacing)
@@ -70,7 +74,7 @@ def plan(setting: Setting) -> DynUNetConfig:
 
 
 def build(config: DynUNetConfig) -> nn.Module:
-    """Instance norm and leaky ReLU, two convolutions a stage, no deep supervision."""
+    """Build the U-Net: two convolutions in each stage, instance norm, leaky ReLU, no deep supervision."""
     return DynUNet(
         spatial_dims=3,
         in_channels=config.in_channels,

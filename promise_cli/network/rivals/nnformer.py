@@ -1,8 +1,9 @@
-"""nnFormer (Zhou et al., arXiv 2109.03201): local attention above, global below, skip attention between.
+"""nnFormer (Zhou et al., arXiv 2109.03201): a U-shaped transformer with local, global and skip attention.
 
-Written from the paper: convolutions embed 4^3 voxels in a token; four levels of two transformer blocks each, the upper
-two within volumes of 4^3 tokens (every other block shifted), the lower two over the whole patch; strided convolutions
-between levels; on the way up, the first block of each level attends from the decoder to the encoder.
+Written from the paper. Convolutions embed 4^3 voxels in a token. There are four levels of two transformer blocks each.
+The upper two levels attend within volumes of 4^3 tokens, and every other block shifts its volumes. The lower two levels
+attend over the whole patch. Strided convolutions lie between the levels. On the way up, the first block of each level
+attends from the decoder to the encoder.
 """
 
 from collections.abc import Iterable
@@ -30,12 +31,13 @@ class NNFormerConfig(PlainConfig):
     MULTIPLE: ClassVar[int] = 32
 
     width: int = 192
-    """Channels of the finest tokens; doubled at each level."""
+    """Channels of the finest tokens. They double at each further level."""
     depth: int = 2
-    """Blocks of each level."""
+    """Transformer blocks in each level, in the encoder and in the decoder."""
     num_heads: tuple[int, int, int, int] = (6, 12, 24, 48)
+    """Attention heads of each level, the finest level first."""
     local_window: int = 4
-    """Edge of a volume in tokens, at the upper two levels."""
+    """Edge of an attention volume at the upper two levels, in tokens."""
 
     def __post_init__(self) -> None:
         self.check_counts(
@@ -49,19 +51,19 @@ class NNFormerConfig(PlainConfig):
         for level, heads in enumerate(self.num_heads):
             if (self.width << level) % heads:
                 raise ValueError(
-                    f"num_heads {self.num_heads}: {heads} do not share the {self.width << level} channels of level"
-                    f" {level} evenly"
+                    f"num_heads {self.num_heads}: {heads} heads cannot share the {self.width << level} channels of"
+                    f" level {level} evenly"
                 )
         super().__post_init__()
 
     def windows(self) -> tuple[int, int, int, int]:
-        """Edge of the volumes at each level; at the lower two it is the whole patch."""
+        """Return the edge of the attention volumes at each level, in tokens. At the lower two it is the whole patch."""
         tokens = self.patch_size // TOKEN
         return (self.local_window, self.local_window, tokens // 4, tokens // 8)
 
 
 class Embedding(nn.Module):
-    """A token for each 4^3 voxels, by four convolutions of which two halve."""
+    """Embedding of 4^3 voxels in each token, with four convolutions. Two of them halve the resolution."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -74,12 +76,12 @@ class Embedding(nn.Module):
         )  # fmt: skip
 
     def forward(self, image: Tensor) -> Tensor:
-        """`(B, C, I, J, K)` to `(B, I/4, J/4, K/4, width)`."""
+        """Convert `(B, C, I, J, K)` to `(B, I/4, J/4, K/4, width)`."""
         return self.layers(image).movedim(1, -1)
 
 
 class Down(nn.Module):
-    """Half the tokens along each axis, of twice the width."""
+    """Layer that halves the number of tokens along each axis and doubles their channels."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -87,12 +89,12 @@ class Down(nn.Module):
         self.conv = nn.Conv3d(width, 2 * width, 3, stride=2, padding=1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """`(B, I, J, K, C)` to `(B, I/2, J/2, K/2, 2C)`."""
+        """Convert `(B, I, J, K, C)` to `(B, I/2, J/2, K/2, 2C)`."""
         return self.conv(self.norm(F.gelu(tokens)).movedim(-1, 1)).movedim(1, -1)
 
 
 class Up(nn.Module):
-    """Twice the tokens along each axis, of half the width."""
+    """Layer that doubles the number of tokens along each axis and halves their channels."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -100,12 +102,12 @@ class Up(nn.Module):
         self.conv = nn.ConvTranspose3d(width, width // 2, 2, stride=2)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """`(B, I, J, K, C)` to `(B, 2I, 2J, 2K, C/2)`."""
+        """Convert `(B, I, J, K, C)` to `(B, 2I, 2J, 2K, C/2)`."""
         return self.conv(self.norm(tokens).movedim(-1, 1)).movedim(1, -1)
 
 
 class NNFormer(nn.Module):
-    """Encoder and decoder."""
+    """Encoder and decoder of nnFormer, from an image to logits."""
 
     def __init__(self, config: NNFormerConfig) -> None:
         super().__init__()
@@ -132,7 +134,7 @@ class NNFormer(nn.Module):
         self.use_checkpoint = False
 
     def forward(self, image: Tensor) -> Tensor:
-        """`(B, C, I, J, K)` to logits `(B, 2, I, J, K)`."""
+        """Convert an image `(B, C, I, J, K)` to logits `(B, 2, I, J, K)`."""
         tokens, levels = self.embedding(image), []
         for level, (blocks, norm) in enumerate(zip(self.encoder, self.norms, strict=True)):
             if level:
@@ -158,7 +160,7 @@ class NNFormer(nn.Module):
 
 
 def plan(setting: Setting) -> NNFormerConfig:
-    """The paper's widths and heads."""
+    """Return the paper's widths and heads, or smaller ones for the small network."""
     shared = setting.shared(NNFormerConfig.MULTIPLE)
     if setting.small:
         return NNFormerConfig(**shared, width=24, depth=2, num_heads=(2, 4, 8, 16))

@@ -1,4 +1,4 @@
-"""Swin UNETR (Hatamizadeh et al., arXiv 2201.01266), MONAI's."""
+"""Swin UNETR (Hatamizadeh et al., arXiv 2201.01266), as implemented by MONAI."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +16,7 @@ class SwinUNETRConfig(PlainConfig):
 
     MULTIPLE: ClassVar[int] = 32
     LEAST: ClassVar[int] = 64
-    """Instance norm needs more than one voxel at 1/32."""
+    """Smallest edge of the patch, in voxels. Instance norm needs more than one voxel at 1/32 of the resolution."""
 
     feature_size: int = 48
     """Channels at half resolution, a multiple of 12."""
@@ -31,7 +31,7 @@ class SwinUNETRConfig(PlainConfig):
 
 
 def plan(setting: Setting) -> SwinUNETRConfig:
-    """48 channels and windows of 7^3 tokens, as published."""
+    """Return the published 48 channels and windows of 7^3 tokens, or smaller ones for the small network."""
     shared = setting.shared(SwinUNETRConfig.MULTIPLE, SwinUNETRConfig.LEAST)
     if setting.small:
         return SwinUNETRConfig(**shared, feature_size=12, window_size=4)
@@ -39,7 +39,7 @@ def plan(setting: Setting) -> SwinUNETRConfig:
 
 
 def build(config: SwinUNETRConfig) -> nn.Module:
-    """All else as MONAI has it."""
+    """Build MONAI's network. All other options keep MONAI's defaults."""
     return SwinUNETR(
         in_channels=config.in_channels,
         out_channels=NUM_CLASSES,

@@ -1,7 +1,8 @@
-"""3D UX-Net (Lee et al., ICLR 2023, arXiv 2209.15076): Swin UNETR's shape, with depth-wise convolutions for attention.
+"""3D UX-Net (Lee et al., ICLR 2023, arXiv 2209.15076): like Swin UNETR, but with depth-wise convolutions.
 
-Written from the paper: a stem of stride 2, four stages of blocks with 7^3 depth-wise convolutions, and between them
-convolutions of stride 2; the decoder is UNETR's residual blocks, MONAI's here.
+Written from the paper. The encoder has a stem of stride 2 and four stages of blocks with 7^3 depth-wise convolutions
+instead of attention. Convolutions of stride 2 lie between the stages. The decoder consists of UNETR's residual blocks,
+which are taken from MONAI.
 """
 
 from dataclasses import dataclass
@@ -27,16 +28,16 @@ class UXNetConfig(PlainConfig):
 
     MULTIPLE: ClassVar[int] = 16
     LEAST: ClassVar[int] = 32
-    """Instance norm needs more than one voxel at 1/16."""
+    """Smallest edge of the patch, in voxels. Instance norm needs more than one voxel at 1/16 of the resolution."""
 
     widths: tuple[int, int, int, int] = (48, 96, 192, 384)
-    """Channels of the stages, at 1/2 to 1/16 of the resolution."""
+    """Channels of the stages, which work at 1/2, 1/4, 1/8 and 1/16 of the resolution."""
     depths: tuple[int, int, int, int] = (2, 2, 2, 2)
     """Blocks of each stage."""
     kernel: int = 7
     """Edge of the depth-wise convolutions, in voxels."""
     layer_scale: float = 1e-6
-    """First value of the learnt weight of each block's branch next to its skip."""
+    """Initial value of the learnt weight with which each block's branch is added to its skip connection."""
 
     def __post_init__(self) -> None:
         self.check_counts(widths=self.widths, depths=self.depths, kernel=self.kernel)
@@ -46,10 +47,10 @@ class UXNetConfig(PlainConfig):
 
 
 class UXBlock(nn.Module):
-    """x + scale * DCS(norm(depth-wise convolution(x))).
+    """Block that computes x + scale * DCS(norm(depth-wise convolution(x))).
 
-    DCS, the paper's depth-wise convolutional scaling, stands for the Swin block's MLP: each channel is widened to four
-    and narrowed again on its own, in groups, so that channels do not mix.
+    DCS is the paper's depth-wise convolutional scaling. It replaces the MLP of a Swin block. Each channel is widened to
+    four channels and narrowed again by grouped convolutions, so that different channels do not mix.
     """
 
     def __init__(self, width: int, kernel: int, layer_scale: float) -> None:
@@ -62,7 +63,7 @@ class UXBlock(nn.Module):
         self.use_checkpoint = False
 
     def forward(self, features: Tensor) -> Tensor:
-        """`(B, C, I, J, K)` to the same."""
+        """Transform `(B, C, I, J, K)`. The result has the same shape."""
         if self.use_checkpoint and torch.is_grad_enabled():
             return cast(Tensor, checkpoint(self._forward, features, use_reentrant=False))
         return self._forward(features)
@@ -73,7 +74,7 @@ class UXBlock(nn.Module):
 
 
 class UXEncoder(nn.Module):
-    """Features at 1/2, 1/4, 1/8 and 1/16 of the resolution."""
+    """Encoder that computes features at 1/2, 1/4, 1/8 and 1/16 of the resolution."""
 
     def __init__(self, config: UXNetConfig) -> None:
         super().__init__()
@@ -96,7 +97,7 @@ class UXEncoder(nn.Module):
         self.norms = nn.ModuleList(ChannelNorm(width, EPSILON) for width in widths)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """`(B, C, I, J, K)` to four levels, the finest first."""
+        """Convert an image `(B, C, I, J, K)` to four feature levels, the finest first."""
         levels, features = [], image
         for down, stage, norm in zip(self.down, self.stages, self.norms, strict=True):
             features = stage(down(features))
@@ -105,7 +106,7 @@ class UXEncoder(nn.Module):
 
 
 class UXNet(nn.Module):
-    """Encoder and decoder."""
+    """Encoder and decoder of 3D UX-Net, from an image to logits."""
 
     def __init__(self, config: UXNetConfig) -> None:
         super().__init__()
@@ -133,7 +134,7 @@ class UXNet(nn.Module):
         self.head = nn.Conv3d(first, NUM_CLASSES, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """`(B, C, I, J, K)` to logits `(B, 2, I, J, K)`."""
+        """Convert an image `(B, C, I, J, K)` to logits `(B, 2, I, J, K)`."""
         levels = [image, *self.encoder(image)]
         *skips, features = [skip(level) for skip, level in zip(self.skips, levels, strict=True)]
         for up in self.ups:
@@ -154,7 +155,7 @@ def _residual(before: int, after: int) -> nn.Module:
 
 
 def plan(setting: Setting) -> UXNetConfig:
-    """The paper's widths and depths."""
+    """Return the paper's widths and depths, or smaller ones for the small network."""
     shared = setting.shared(UXNetConfig.MULTIPLE, UXNetConfig.LEAST)
     if setting.small:
         return UXNetConfig(**shared, widths=(8, 16, 32, 64), depths=(1, 1, 1, 1))

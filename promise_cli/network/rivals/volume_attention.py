@@ -12,20 +12,20 @@ MLP_RATIO = 4
 class VolumeAttention(nn.Module):
     """Multi-head attention within cubic volumes of tokens, with a learnt bias for each relative position.
 
-    Alone, queries, keys and values come from the same tokens. With `between`, the decoder's tokens are the queries as
-    they are, and keys and values come from the encoder's.
+    In self-attention, queries, keys and values are projected from the same tokens. In skip attention (`between`), the
+    decoder's tokens are the queries without a projection, and keys and values are projected from the encoder's tokens.
     """
 
     position_index: Tensor
 
     def __init__(self, width: int, num_heads: int, window: int, *, between: bool = False) -> None:
-        """Random weights.
+        """Create the attention with random weights.
 
         Args:
             width: Channels of a token.
-            num_heads: Heads that share them.
+            num_heads: Number of heads, which share the channels evenly.
             window: Edge of a volume in tokens.
-            between: Skip attention.
+            between: Whether this is skip attention instead of self-attention.
         """
         super().__init__()
         self.num_heads = num_heads
@@ -41,11 +41,12 @@ class VolumeAttention(nn.Module):
 
         Args:
             tokens: `(B * num_windows, window^3, C)`.
-            skip: The encoder's, of the same shape, where attention is `between`.
-            regions: `(num_windows, window^3, R)` booleans as in `Windows`; None where all may meet.
+            skip: Tokens of the encoder in the same shape, for skip attention. None for self-attention.
+            regions: `(num_windows, window^3, R)` booleans as in `Windows`. None if every volume is a
+                single region.
 
         Returns:
-            As `tokens`.
+            Attended tokens, in the shape of `tokens`.
         """
         source = skip if self.between else tokens
         assert source is not None
@@ -66,7 +67,7 @@ class VolumeAttention(nn.Module):
 
 
 def _position_index(window: int) -> Tensor:
-    """`(window^3, window^3)`: row of the bias that the offset between two tokens has."""
+    """Return `(window^3, window^3)`: for each pair of tokens, the row of the bias table for their offset."""
     axes = [torch.arange(window)] * 3
     places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 3)
     offsets = places[:, None] - places + window - 1
@@ -75,7 +76,7 @@ def _position_index(window: int) -> Tensor:
 
 
 class VolumeBlock(nn.Module):
-    """Tokens plus attention within volumes, plus an MLP, each after a layer norm."""
+    """Transformer block of attention within volumes and an MLP, each with a layer norm and a skip connection."""
 
     def __init__(
         self, width: int, num_heads: int, window: int, *, shifted: bool, between: bool = False
@@ -92,14 +93,15 @@ class VolumeBlock(nn.Module):
         )
 
     def forward(self, tokens: Tensor, skip: Tensor | None = None) -> Tensor:
-        """One block.
+        """Run the block.
 
         Args:
             tokens: `(B, I, J, K, C)`.
-            skip: The encoder's tokens, where attention is between the two; they are added besides.
+            skip: Tokens of the encoder in the same shape, for skip attention. They are also added to the result. None
+                for self-attention.
 
         Returns:
-            As `tokens`.
+            Transformed tokens, in the shape of `tokens`.
         """
         i, j, k = tokens.shape[1:4]
         windows = Windows((i, j, k), self.window, shifted=self.shifted, device=tokens.device)
