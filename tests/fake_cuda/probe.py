@@ -8,7 +8,6 @@ from tests.fake_cuda.pretend import CUDA, Watch, pretended, to_cuda  # isort: sk
 import dataclasses
 import json
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +18,7 @@ import torch
 
 from promise_cli.network.architecture import Setting
 from promise_cli.network.promise import PRESETS, ProMISe
-from promise_cli.network.recipe import TrainConfig, plain_preset, preset
+from promise_cli.network.recipe import RECOMMENDED, TrainConfig, plain_preset, preset
 from promise_cli.network.registry import PROMISE, RIVALS, build_network, plan_network
 from promise_cli.session.networks import EncodedWindow, Networks
 from promise_cli.train.corrections import Answering
@@ -29,6 +28,8 @@ from promise_cli.train.schedule import Batch
 from promise_cli.train.start import make_optimizer, make_scaler
 from promise_cli.train.step import take_step, validate
 
+FULL = (RECOMMENDED, "paper", "tiny")
+"""Presets that are tried at their full size; the others are rows of ablations."""
 MAY_UPLOAD = ("train/samples.py", "session/networks.py")
 """Files that move samples and windows to the device."""
 SUMS = SimpleNamespace(item=lambda: 0.0, tolist=lambda: [0.0, 0.0, 1.0, 0.0])
@@ -42,22 +43,26 @@ def _cases(group: str) -> Iterator[tuple[str, str, Any, TrainConfig]]:
     if group == "promise":
         for name in PRESETS:
             sizes, recipe = preset(name)
+            if name not in FULL:  # their blocks are those of the full encoder, with fewer of them
+                sizes = dataclasses.replace(sizes, encoder="tiny", window_size=8)
             yield name, PROMISE, sizes, _with_precision(recipe, "bf16")
-        sizes, recipe = preset("recommended")
-        yield "recommended fp32", PROMISE, sizes, _with_precision(recipe, "fp32")
-        yield "recommended fp16", PROMISE, sizes, _with_precision(recipe, "fp16")
-        small = dataclasses.replace(sizes, encoder="dinov2_vits14", click_map_in_head=True)
-        yield "recommended dinov2 in head", PROMISE, small, _with_precision(recipe, "bf16")
+        sizes, recipe = preset(RECOMMENDED)
+        small = dataclasses.replace(sizes, encoder="dinov2_s")
+        yield "dinov2", PROMISE, small, _with_precision(recipe, "bf16")
+        in_head = dataclasses.replace(sizes, encoder="tiny", click_map_in_head=True)
+        for precision in ("fp32", "fp16"):
+            yield precision, PROMISE, in_head, _with_precision(recipe, precision)
         kept = dataclasses.replace(recipe, checkpoint_activations=True)
-        yield "recommended checkpointed", PROMISE, sizes, _with_precision(kept, "bf16")
+        yield "checkpointed", PROMISE, in_head, _with_precision(kept, "bf16")
         return
     for name in RIVALS:
         for clicks in (False, True):
-            sizes = plan_network(
-                name, Setting(96, (1.0, 1.0, 1.0), small=True, clicks_as_channel=clicks)
+            setting = Setting(
+                patch_size=96, spacing=(1.0, 1.0, 1.0), small=True, clicks_as_channel=clicks
             )
             recipe = plain_preset("tiny", name, clicks=clicks)
-            yield f"{name} clicks={clicks}", name, sizes, _with_precision(recipe, "bf16")
+            shown = f"{name} with clicks" if clicks else name
+            yield shown, name, plan_network(name, setting), _with_precision(recipe, "bf16")
 
 
 def _with_precision(recipe: TrainConfig, precision: Any) -> TrainConfig:
@@ -66,7 +71,7 @@ def _with_precision(recipe: TrainConfig, precision: Any) -> TrainConfig:
 
 def probe(network: str, sizes: Any, recipe: TrainConfig) -> dict[str, Any]:
     """One step of two batches, one validation and two clicks of a prediction."""
-    with torch.device("meta"):
+    with torch.device("meta" if network == PROMISE else "cpu"):
         model = build_network(network, sizes)
     model.checkpoint_activations(recipe.checkpoint_activations)
     with pretended() as mode:
@@ -159,9 +164,7 @@ def main() -> None:
     found: dict[str, Any] = {}
     if group in ("promise", "rivals"):
         for name, *case in _cases(group):
-            began = time.monotonic()
             found[name] = probe(*case)
-            print(f"{name}: {time.monotonic() - began:.1f} s", file=sys.stderr)
     else:
         plant(group)
         sizes, recipe = preset("tiny")
@@ -169,7 +172,7 @@ def main() -> None:
             found = probe(PROMISE, sizes, _with_precision(recipe, "bf16"))
         except (RuntimeError, TypeError) as error:
             found = {"error": str(error)}
-    print(json.dumps(found))
+    json.dump(found, sys.stdout)
 
 
 if __name__ == "__main__":

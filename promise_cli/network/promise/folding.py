@@ -18,6 +18,7 @@ def upsampling_matrix(
     Args:
         vit_patch: Edge of the pretrained patch in pixels.
         token_size: Edge of a token in voxels.
+        device: Where the matrix is made.
 
     Returns:
         `(vit_patch, token_size + 2)` in float64, on MPS in float32. Every row sums to one.

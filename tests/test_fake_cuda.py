@@ -1,0 +1,81 @@
+"""Training and prediction on a GPU that does not exist: what would be on the wrong device, or would make a GPU wait.
+
+Tensors have no values here (torch's FakeTensorMode); results are those of `test_gpu.py`, which needs a GPU.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def guard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compile the library that lets a CPU build of torch have tensors on a GPU."""
+    from torch.utils import cpp_extension
+
+    compiler = shutil.which("g++")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("the pretended GPU needs Linux and g++")
+    library = tmp_path_factory.mktemp("guard") / "guard.so"
+    headers = [f"-I{path}" for path in cpp_extension.include_paths()]
+    source = HERE / "fake_cuda" / "guard.cpp"
+    flags = ["-O0", "-shared", "-fPIC", "-std=c++20"]
+    built = subprocess.run(
+        [compiler, *flags, *headers, str(source), "-o", str(library)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if built.returncode:
+        pytest.skip(f"the pretended GPU does not compile with this torch: {built.stderr[:300]}")
+    return library
+
+
+def probe(guard: Path, what: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fake_cuda.probe", what],
+        env=os.environ | {"FAKE_CUDA_GUARD": str(guard)},
+        cwd=HERE.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("group", "count"), [("promise", 15), ("rivals", 10)])
+def test_every_network_runs_on_one_device_and_waits_once_per_step(
+    guard: Path, group: str, count: int
+) -> None:
+    found = probe(guard, group)
+    assert len(found) == count
+    for name, seen in found.items():
+        waits, asked = seen["step waits"], seen["prediction waits"]
+        assert list(waits.values()) == [1], f"{name}: {waits}"
+        assert next(iter(waits)).startswith("train/step.py:"), f"{name}: {waits}"
+        assert sum(asked.values()) == 2, f"{name}, two clicks: {asked}"
+        assert seen["uploads"] == [], name
+        assert seen["made on the CPU"] == [], name
+        assert seen["kernels of a step"] > 300, name
+
+
+@pytest.mark.parametrize(
+    ("fault", "place"),
+    [("zeros", "made on the CPU"), ("item", "step waits"), ("numpy", "error"), ("mixed", "error")],
+)
+@pytest.mark.slow
+def test_a_planted_mistake_is_found(guard: Path, fault: str, place: str) -> None:
+    found = probe(guard, fault)
+    shown = str(found[place])
+    said = {"numpy": "can't convert cuda:0", "mixed": "same device"}
+    assert said.get(fault, "train/corrections.py:") in shown
