@@ -99,7 +99,8 @@ def test_a_place_that_is_no_folder_is_found_before_the_network_works(
     with pytest.raises(PromptError) as caught:
         predict(images, points, root=root, output=root / "file" / "x", device="cpu")
     assert str(caught.value) == (
-        f"{root}/file/x: masks cannot be written there ({root}/file is no folder to write in); give another -o"
+        f"{root}/file/x: masks cannot be written there, because {root}/file is not a writable folder; give another"
+        " folder with -o"
     )
 
 

@@ -158,7 +158,7 @@ def test_ctrl_c_is_one_line_and_the_next_run_goes_on(fresh: Path, expected: Path
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to all processes
     output = finish(process, status=1)
-    assert output.splitlines()[-1] == "error: stopped; what was finished is kept"
+    assert output.splitlines()[-1] == "error: stopped by the user; finished work is kept"
     assert "Traceback" not in output, output
     finish(start(fresh, "--workers", "0"))
     assert tree(fresh) == tree(expected)
