@@ -42,11 +42,12 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
 def share_cores() -> None:
     """Set environment variables that torch reads when it is loaded. They must be set before the first import of torch.
 
-    The first one decides how threads wait for each other. By default they spin for a long time. Next to any other busy
-    process, a step then takes many times as long. Threads that sleep at once would make a step half as long again on
-    an idle machine, so they spin for a short time and then sleep (`docs/benchmarks.md`).
+    `GOMP_SPINCOUNT` decides how long threads spin before they sleep while they wait for each other. By default they
+    spin for a long time. Next to any other busy process, a step then takes many times as long. If they slept at once,
+    a step on an otherwise idle machine would take half as long again (`docs/benchmarks.md`). A short spin avoids both.
+    It is not set if the user has set `OMP_WAIT_POLICY`.
 
-    The second one lets the CPU do the operations that MPS does not support.
+    `PYTORCH_ENABLE_MPS_FALLBACK` lets the CPU do the operations that MPS does not support.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")

@@ -38,7 +38,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "--metrics": tuple(FurtherMetric),
     "--strategies": tuple(Strategy),
 }
-"""Words that several times may follow an option, besides numbers, by the option's name."""
+"""Words that may follow an option, by the option's name. Several of them may follow, like numbers."""
 
 
 class SeveralValues(TyperCommand):

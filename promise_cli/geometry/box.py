@@ -52,7 +52,7 @@ def bounding_box(array: NDArray[Any]) -> Box:
 
 
 def joint_box(a: NDArray[Any], b: NDArray[Any]) -> Box:
-    """Find the box of all voxels that are nonzero in one of two arrays of the same shape.
+    """Find the box of all voxels that are nonzero in either of two arrays of the same shape.
 
     The box is never empty. If all voxels are 0, it holds the first one.
     """

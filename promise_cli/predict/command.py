@@ -142,7 +142,7 @@ def _work(
     keys: dict[str, str],
     listed: tuple[PredictedCase, ...],
 ) -> tuple[list[PredictedCase], dict[str, "Slices"]]:
-    """Predict the cases in order. A case is on disk and listed before the case after the next one begins."""
+    """Predict the cases in order. While one is predicted, all earlier ones but the last are on disk and listed."""
     from promise_cli.session.predictor import Predictor  # noqa: PLC0415  torch loads slowly, so checks come first
 
     predictor = Predictor.load(checkpoints, request.device, request.precision, tta=request.tta)

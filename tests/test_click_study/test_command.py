@@ -208,12 +208,13 @@ def test_a_lesion_wider_than_the_window_is_followed_where_that_is_asked_for(ball
         ),
         (
             ("--clicks", 1, "--no-report", "--workers", 0, "--empty", "nan", "--missing", "error"),
-            "--clicks makes its own predictions of a fold's test cases; leave out --empty, --missing, --report/--no-report and"
-            " --workers",
+            "--clicks makes its own predictions of a fold's test cases; leave out --empty, --missing,"
+            " --report/--no-report and --workers",
         ),
         (
             ("masks", "labels", "--format", "nnunet", "--metrics", "all", "--clicks", 1),
-            "--clicks makes its own predictions of a fold's test cases; leave out PREDICTIONS, LABELS, --metrics and --format",
+            "--clicks makes its own predictions of a fold's test cases; leave out PREDICTIONS, LABELS,"
+            " --metrics and --format",
         ),
         (
             ("--clicks", 1, "--protocol", "msd"),
