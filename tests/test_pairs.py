@@ -70,7 +70,7 @@ def test_with_labels_given_only_the_listed_cases_are_scored_and_a_note_says_so(r
     folder = root / "predictions" / "test"
     report = evaluate(folder, root / "Task10_Colon", root=root, workers=0)
     assert [case.case_id for case in report.cases] == ["c_1", "c_2"]
-    assert "scored are the 2 cases" in report.notes[0]
+    assert "only the 2 cases" in report.notes[0]
     assert "holds 3 labels" in report.notes[0]
 
 
@@ -165,7 +165,11 @@ def refuse_other_file(root):
 
 def refuse_labels_unknown(root):
     write_nifti(root / "mine" / "c_1.nii.gz", mask(), AFFINE)
-    return (root / "mine", None), EvaluationError, "mine: no predictions.json says which labels"
+    return (
+        (root / "mine", None),
+        EvaluationError,
+        "mine: there is no predictions.json that names its labels",
+    )
 
 
 def refuse_labels_null(root):
@@ -180,13 +184,13 @@ def refuse_labels_moved(root):
 
 def refuse_unlabelled(root):
     (root / "Task10_Colon" / "labelsTr" / "c_2.nii.gz").unlink()
-    return (None, None), EvaluationError, r"c_2.nii.gz: a prediction without a label in .*labelsTr"
+    return (None, None), EvaluationError, r"c_2.nii.gz: this prediction has no label in .*labelsTr"
 
 
 def refuse_stranger(root):
     write_nifti(root / "mine" / "stranger.nii.gz", mask(), AFFINE)
     labels = root / "Task10_Colon"
-    return (root / "mine", labels), EvaluationError, "stranger.nii.gz: a prediction without a label"
+    return (root / "mine", labels), EvaluationError, "stranger.nii.gz: this prediction has no label"
 
 
 def refuse_fewer(root):
@@ -207,17 +211,17 @@ def refuse_double(root):
 
 def refuse_field(root):
     edit_json(root / "predictions/test/predictions.json", lambda it: it.pop("target_label"))
-    return (None, None), EvaluationError, "predictions.json: needs dataset, target_label"
+    return (None, None), EvaluationError, "predictions.json: needs the fields dataset"
 
 
 def refuse_no_cases(root):
     edit_json(root / "predictions/test/predictions.json", lambda it: it.update(cases=[]))
-    return (None, None), EvaluationError, "predictions.json: needs dataset, target_label"
+    return (None, None), EvaluationError, "predictions.json: needs the fields dataset"
 
 
 def refuse_created(root):
     edit_json(root / "predictions/test/predictions.json", lambda it: it.update(created="today"))
-    return (None, None), EvaluationError, "predictions.json: 'created' is no ISO time"
+    return (None, None), EvaluationError, "predictions.json: 'created' is not an ISO time"
 
 
 def refuse_json(root):
@@ -229,7 +233,7 @@ def refuse_names(root):
     edit_json(root / "Task10_Colon" / "dataset.json", lambda it: it.update(labels={"a": "b"}))
     write_nifti(root / "mine" / "c_1.nii.gz", mask(), AFFINE)
     pair = root / "mine" / "c_1.nii.gz", root / "Task10_Colon"
-    return pair, EvaluationError, "dataset.json: label 'a': 'b' names no whole number"
+    return pair, EvaluationError, "dataset.json: label 'a': 'b' needs whole numbers as values"
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,8 @@ def test_an_output_that_cannot_be_a_folder_is_refused_before_predicting(
     with pytest.raises(PromptError) as caught:
         predict(images, points, root=root, output=root / "file" / "x", device="cpu")
     assert str(caught.value) == (
-        f"{root}/file/x: masks cannot be written there ({root}/file is no folder to write in); give another -o"
+        f"{root}/file/x: masks cannot be written there, because {root}/file is not a writable folder; give another"
+        " folder with -o"
     )
 
 

@@ -75,9 +75,9 @@ def test_points_on_the_command_line_may_be_voxels_or_millimetres() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["--point", "1", "2", "3"], 1, "--point: means one scan, imgs holds 6; give one scan"),
-        (["--point", "1", "2"], 2, "a click has three numbers, found 2"),
-        ([], 2, "give clicks with -p or --point, or --auto"),
+        (["--point", "1", "2", "3"], 1, "--point: needs a single scan, but imgs holds 6; give one"),
+        (["--point", "1", "2"], 2, "each click needs three numbers, found 2"),
+        ([], 2, "no clicks; give them with -p or --point, or give"),
         (["-p", "points.json", "--point", "1", "2", "3"], 1, "-p and --point both give clicks"),
         (["-p", "points.json", "--space", "world"], 1, "--space world: unknown; use one of voxel,"),
         (["-p", "points.json", "--single-window", "--max-windows", "3"], 2, "contradicts"),
@@ -112,7 +112,9 @@ def test_a_click_on_air_or_metal_warns_about_the_coordinate_system() -> None:
             if "coordinate system" in line
         ]
         shown = f"({point[0]}, {point[1]}, {point[2]})"
-        assert warning.startswith(f"warning: ball_001: the click {shown} voxel lies on {kind}")
+        assert warning.startswith(
+            f"warning: ball_001: the click {shown} voxel lies on intensity {kind}"
+        )
         assert "is the coordinate system right? (as voxel_zyx it would be voxel" in warning
     Path("points.json").write_text(json.dumps({"ball_001": centre(1)}))
     assert "coordinate system" not in predict("-p", "points.json").stderr

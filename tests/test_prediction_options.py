@@ -32,7 +32,7 @@ def test_balls_are_found_and_a_second_call_repeats_only_what_changed() -> None:
     Path("predictions/imgs/metrics.csv").write_text("mine")
     again = predict("-p", "points.json")
     assert again.exit_code == 0
-    assert "6 cases were finished before, with the same clicks, and stay" in again.stdout
+    assert "6 cases were finished before with the same clicks and are kept" in again.stdout
     assert Path("predictions/imgs/metrics.json").exists()
     assert {path: path.stat().st_mtime_ns for path in first} == first
     clicks = json.loads(Path("points.json").read_text()) | {"ball_002": [1, 1, 1]}
@@ -187,7 +187,7 @@ def test_two_clicks_outside_a_single_window_between_them_are_refused(balls: Path
     done = CliRunner().invoke(predict_app, [*line, "--single-window"])
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1] == (
-        "error: --point: case a: its 2 clicks lie outside the single window between them; leave out"
+        "error: --point: case a: all 2 clicks lie outside the single window, which is placed between them; leave out"
         " --single-window, or give one click"
     )
     assert CliRunner().invoke(predict_app, line).exit_code == 0

@@ -162,7 +162,7 @@ def test_ctrl_c_ends_in_one_line_and_the_next_run_continues(fresh: Path, expecte
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all processes too
     output = finish(process, status=1)
-    assert output.splitlines()[-1] == "error: stopped; what was finished is kept"
+    assert output.splitlines()[-1] == "error: stopped by the user; finished work is kept"
     assert "Traceback" not in output, output
     finish(start(fresh, "--workers", "0"))
     assert tree(fresh) == tree(expected)

@@ -144,11 +144,11 @@ def test_scans_are_predicted_without_clicks_and_masks_lie_on_the_balls() -> None
     ("arguments", "message"),
     [
         (["-p", "points.json"], "-p: results/Task98_Balls/fold_0/checkpoint_best.pt (bright, without clicks) takes"
-         " none; leave -p out, or train with --clicks-as-channel"),
+         " no clicks; leave -p out, or train with --clicks-as-channel"),
         (["--single-window"], "--single-window: results/Task98_Balls/fold_0/checkpoint_best.pt (bright, without clicks)"
-         " looks at the whole scan; leave it out"),
+         " segments the whole scan; leave out this option"),
         (["--max-windows", "5"], "--max-windows: results/Task98_Balls/fold_0/checkpoint_best.pt (bright, without"
-         " clicks) looks at the whole scan; leave it out"),
+         " clicks) segments the whole scan; leave out this option"),
         (["-m", "none"], "none: no such run or checkpoint"),
     ],
 )  # fmt: skip
@@ -165,7 +165,7 @@ def test_options_for_clicks_are_refused_in_one_line_and_nothing_is_written(
 @pytest.mark.usefixtures("balls")
 def test_promise_without_clicks_asks_for_them() -> None:
     with pytest.raises(
-        PromptError, match="no clicks: give a file with -p, a voxel with --point, or"
+        PromptError, match="no clicks; give a click file with -p, a click with --point, or"
     ):
         predict_from_python(Path("imgs"), device="cpu")
     assert not Path("predictions").exists()

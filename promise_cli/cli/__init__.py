@@ -1,6 +1,6 @@
-"""The four commands: read the arguments, call the stage, explain what a user can fix.
+"""The four commands. Each reads its arguments, calls the code that does the work, and explains errors to the user.
 
-One file a command. Heavy imports live inside the commands, so that `--help` answers at once.
+Each command has a file of its own. Heavy imports lie inside the functions, so that `--help` answers at once.
 """
 
 from promise_cli.cli.evaluate import evaluate_app

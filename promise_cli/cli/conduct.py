@@ -1,4 +1,4 @@
-"""What all commands share: an error that a user can fix is one line, and cores are shared with other processes."""
+"""Behaviour that the commands share: errors in one line, and settings that let torch share the cores."""
 
 import functools
 import os
@@ -13,7 +13,7 @@ P = ParamSpec("P")
 
 
 def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Show errors that a user can fix as one line, and exit with status 1."""
+    """Make a command show errors that a user can fix as one line, and exit with status 1."""
 
     @functools.wraps(command)
     def explained(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -33,18 +33,21 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             from promise_cli.console import fail
 
-            fail("stopped; what was finished is kept")
+            fail("stopped by the user; finished work is kept")
             raise typer.Exit(1) from None
 
     return explained
 
 
 def share_cores() -> None:
-    """Set what torch reads when it is loaded: how its threads wait, and that MPS leaves to the CPU what it lacks.
+    """Set environment variables that torch reads when it is loaded. They must be set before the first import of torch.
 
-    Threads should sleep soon while they wait for each other. By default they spin for long: next to any other busy
-    process a step then takes many times as long. Sleeping at once would cost half as much again on a machine of one's
-    own (`docs/benchmarks.md`).
+    `GOMP_SPINCOUNT` decides how long threads spin before they sleep while they wait for each other. By default they
+    spin for a long time. Next to any other busy process, a step then takes many times as long. If they slept at once,
+    a step on an otherwise idle machine would take half as long again (`docs/benchmarks.md`). A short spin avoids both.
+    It is not set if the user has set `OMP_WAIT_POLICY`.
+
+    `PYTORCH_ENABLE_MPS_FALLBACK` lets the CPU do the operations that MPS does not support.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")

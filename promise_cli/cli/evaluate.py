@@ -1,4 +1,4 @@
-"""`promise-evaluate`: its arguments."""
+"""Arguments of `promise-evaluate`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ NOT_WITH_CLICKS = {
     "page": "--report/--no-report",
     "workers": "--workers",
 }
-"""Options that a study of clicks does not use, by parameter name."""
+"""Options that a click study (`--clicks`) does not use, by parameter name."""
 ONLY_WITH_CLICKS = {
     "fold": "--fold",
     "trials": "--trials",
@@ -45,7 +45,7 @@ ONLY_WITH_CLICKS = {
     "model": "--model",
     "device": "--device",
 }
-"""Options that only a study of clicks uses, by parameter name."""
+"""Options that only a click study (`--clicks`) uses, by parameter name."""
 
 
 @evaluate_app.command(cls=SeveralValues)
@@ -55,84 +55,126 @@ def evaluate(
     predictions: Annotated[
         Path | None,
         typer.Argument(
-            help="Masks: a folder or a file.", show_default="the last under predictions/"
+            help="Predicted masks: a folder or a file.",
+            show_default="the newest folder in predictions/",
         ),
     ] = None,
     labels: Annotated[
         Path | None,
         typer.Argument(
-            help="Labels: a folder, a file or an MSD folder.", show_default="the dataset's"
+            help="Reference labels: a folder, a file, or a dataset's folder that holds labelsTr.",
+            show_default="the labels of the predictions' dataset",
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="Folder for the results.", show_default="the predictions'"
+            "-o",
+            "--output",
+            help="Folder for the results.",
+            show_default="the folder of the predictions; with --clicks: clicks/ next to the checkpoint",
         ),
     ] = None,
     tolerance: Annotated[
         list[float] | None,
         typer.Option(
             metavar="MM ...",
-            help="Of NSD, in mm; one or several.",
-            show_default="5, or the protocol's",
+            help="Tolerance of NSD in mm: how far apart two surfaces may lie and still count as matching. Several"
+            " values give several scores.",
+            show_default="5, or the value that --protocol sets",
         ),
     ] = None,
     protocol: Annotated[
-        Protocol, typer.Option(help="promise: 5 mm; msd: the task's own tolerance.")
+        Protocol,
+        typer.Option(
+            help="Standard that sets the tolerance of NSD. promise: 5 mm; msd: the tolerance of the Medical"
+            " Segmentation Decathlon for this task."
+        ),
     ] = Protocol.PROMISE,
     metrics: Annotated[
         list[FurtherMetric] | None,
-        typer.Option("--metrics", metavar="METRIC ...", help=f"Also: {', '.join(FurtherMetric)}."),
+        typer.Option(
+            "--metrics",
+            metavar="METRIC ...",
+            help=f"Metrics to compute besides Dice and NSD, one or several of: {', '.join(FurtherMetric)}.",
+        ),
     ] = None,
     empty: Annotated[
-        EmptyPolicy, typer.Option(help="What a metric is where both masks are empty.")
+        EmptyPolicy,
+        typer.Option(
+            help="Score of a case in which prediction and label are both empty. nan: no score, the case is left out of"
+            " the statistics; one: 1; zero: 0."
+        ),
     ] = EmptyPolicy.NAN,
     missing: Annotated[
-        MissingPolicy, typer.Option(help="What becomes of a case without prediction.")
+        MissingPolicy,
+        typer.Option(
+            help="What to do with a case that has no prediction. error: stop; zero: score it as 0; skip: leave it out"
+            " of the statistics."
+        ),
     ] = MissingPolicy.ERROR,
     compare: Annotated[
         Path | None,
         typer.Option(
-            metavar="OTHER", help="Test against another set: its masks, or its metrics.json."
+            metavar="OTHER",
+            help="Second set of predictions of the same cases: its folder of masks, or its metrics.json. Paired tests"
+            " compare the two.",
         ),
     ] = None,
     formats: Annotated[
         list[Format] | None,
         typer.Option(
-            "--format", metavar="FORMAT", help="nnunet: also write nnU-Net's summary.json."
+            "--format",
+            metavar="FORMAT",
+            help="Further format of the results. nnunet: also write summary.json as nnU-Net does.",
         ),
     ] = None,
     page: Annotated[
         bool,
-        typer.Option("--report/--no-report", help="Write report.html with pictures of all cases."),
+        typer.Option(
+            "--report/--no-report",
+            help="Write report.html, a page with scores and pictures of cases.",
+        ),
     ] = True,
     clicks: Annotated[
         list[int] | None,
         typer.Option(
             metavar="N ...",
-            help="Predict a fold's test cases with so many simulated clicks and score them.",
+            help="Test a network with simulated clicks on the test cases of its fold. The masks are predicted and"
+            " scored for each of these numbers of clicks, such as 1 2 5 10.",
         ),
     ] = None,
     fold: Annotated[
-        int | None, typer.Option("-f", "--fold", help="Of the run, with --clicks.")
+        int | None,
+        typer.Option(
+            "-f",
+            "--fold",
+            help="With --clicks: fold of the cross-validation whose network is tested. Not needed if there is a single"
+            " run.",
+        ),
     ] = None,
-    trials: Annotated[int, typer.Option(help="Draws of clicks a case, with --clicks.")] = 1,
+    trials: Annotated[
+        int, typer.Option(help="With --clicks: how often clicks are drawn for each case.")
+    ] = 1,
     strategies: Annotated[
         list[Strategy] | None,
         typer.Option(
             "--strategies",
             metavar="STRATEGY ...",
-            help=f"Where to click: {', '.join(Strategy)}.",
+            help="With --clicks: where on the target to click, one or several of:"
+            f" {', '.join(Strategy)}. With largest-error, each further click corrects the mask so far.",
             show_default="random",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the clicks.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="With --clicks: seed of the random draws of clicks.")
+    ] = 0,
     max_windows: Annotated[
         int,
         typer.Option(
             min=1,
-            help="How far a lesion wider than the window is followed, with --clicks; 1 as in the paper.",
+            help="With --clicks: largest number of windows for one lesion. The network sees one window (a cube) at a"
+            " time; 1 is the paper's setting.",
         ),
     ] = 1,
     model: Annotated[
@@ -140,7 +182,7 @@ def evaluate(
         typer.Option(
             "-m",
             "--model",
-            help="A run's folder or a checkpoint, with --clicks.",
+            help="With --clicks: trained network, given as the folder of a training run or as a checkpoint file (.pt).",
             show_default="the only run",
         ),
     ] = None,
@@ -148,11 +190,18 @@ def evaluate(
     workers: Workers = None,
     root: Root = None,
 ) -> None:
-    """Score masks against labels: Dice and NSD per case and in summary."""
+    """Score predicted masks against reference labels: Dice and normalised surface Dice (NSD).
+
+    Without arguments, the newest predictions of promise-predict are scored against the labels of their dataset. The
+    scores of each case and a summary are shown, and written to metrics.json, metrics.csv, metrics.md and report.html.
+
+    With --clicks, the command needs no predictions: it clicks on the test cases of a fold like a simulated user,
+    predicts masks from the clicks, and scores these masks.
+    """
     if clicks:
         if unused := _given(ctx, NOT_WITH_CLICKS):
             raise EvaluationError(
-                f"--clicks predicts a fold's test cases itself; leave out {unused}"
+                f"--clicks makes its own predictions of a fold's test cases; leave out {unused}"
             )
         _study(
             clicks=tuple(clicks),
@@ -170,8 +219,8 @@ def evaluate(
         )
         return
     if unused := _given(ctx, ONLY_WITH_CLICKS):
-        verb = "go" if " and " in unused else "goes"
-        raise EvaluationError(f"{unused} {verb} with --clicks N; add it")
+        verb = "work" if " and " in unused else "works"
+        raise EvaluationError(f"{unused} {verb} only together with --clicks; add --clicks N")
     from promise_cli.evaluate.command import evaluate as run
     from promise_cli.evaluate.command import show_report
 
@@ -194,7 +243,7 @@ def evaluate(
 
 
 def _given(ctx: typer.Context, names: Mapping[str, str]) -> str:
-    """Those of some arguments that the user gave, as a list in words; empty where none was given."""
+    """List in words those arguments that the user gave; an empty text if none was given."""
     given = [
         shown
         for name, shown in names.items()
@@ -204,7 +253,7 @@ def _given(ctx: typer.Context, names: Mapping[str, str]) -> str:
 
 
 def _study(**options: Any) -> None:
-    """Simulated clicks need the network, which nothing else here loads."""
+    """Run a click study. It is the only use of the command that loads torch."""
     share_cores()
     from promise_cli.evaluate.clicks import StudyRequest, show_study, study_clicks
 

@@ -1,4 +1,4 @@
-"""What the commands' arguments have in common, and how several numbers follow one option."""
+"""Options that several commands share, and the parsing of options that take several values."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -9,12 +9,12 @@ from typer.core import TyperCommand
 
 
 def make_app() -> typer.Typer:
-    """One command's application: plain help, and tracebacks as Python writes them."""
+    """Make the application of one command, with plain help and Python's own tracebacks."""
     return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 class FurtherMetric(StrEnum):
-    """Metrics that may be computed besides Dice and NSD."""
+    """Metrics that can be computed besides Dice and NSD."""
 
     HD95 = "hd95"
     ASSD = "assd"
@@ -25,7 +25,7 @@ class FurtherMetric(StrEnum):
 
 
 class Strategy(StrEnum):
-    """Where a simulated person clicks."""
+    """Places where a simulated user clicks."""
 
     RANDOM = "random"
     CENTRE = "centre"
@@ -38,11 +38,11 @@ WORDS: dict[str, tuple[str, ...]] = {
     "--metrics": tuple(FurtherMetric),
     "--strategies": tuple(Strategy),
 }
-"""Words that may follow an option more than once, besides numbers."""
+"""Words that may follow an option, by the option's name. Several of them may follow, like numbers."""
 
 
 class SeveralValues(TyperCommand):
-    """Lets an option that may be repeated take several numbers or choices: `-f 0 1 2` means `-f 0 -f 1 -f 2`."""
+    """Command whose repeatable options take several numbers or choices: `-f 0 1 2` means `-f 0 -f 1 -f 2`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Write the option's name before each further number, or each further word of its choices."""
@@ -68,9 +68,9 @@ class SeveralValues(TyperCommand):
 
 
 class SeveralLabels(TyperCommand):
-    """Lets words follow `--target-label`: names or numbers of labels, up to the next option.
+    """Command in which several labels may follow `--target-label`, by name or number, up to the next option.
 
-    The command's own argument may stand behind them: where it stands nowhere else, it is the last of the words.
+    The command's own argument may come after the labels. If it is given nowhere else, the last word is the argument.
     """
 
     OPTION = "--target-label"
@@ -113,20 +113,20 @@ def _is_number(argument: str) -> bool:
 
 
 class Protocol(StrEnum):
-    """Which tolerance a surface may deviate."""
+    """Protocols that set the tolerance of NSD."""
 
     PROMISE = "promise"
     MSD = "msd"
 
 
 class Format(StrEnum):
-    """Format of another tool in which results may be written, too."""
+    """Formats of other tools in which results can be written, too."""
 
     NNUNET = "nnunet"
 
 
 class EmptyPolicy(StrEnum):
-    """What a metric is where both masks are empty."""
+    """Values of a metric if both masks are empty."""
 
     NAN = "nan"
     ONE = "one"
@@ -134,7 +134,7 @@ class EmptyPolicy(StrEnum):
 
 
 class MissingPolicy(StrEnum):
-    """What becomes of a case without prediction."""
+    """Treatments of a case without a prediction."""
 
     ERROR = "error"
     ZERO = "zero"
@@ -144,22 +144,31 @@ class MissingPolicy(StrEnum):
 Root = Annotated[
     Path | None,
     typer.Option(
-        "--root", help="Workspace; otherwise $PROMISE_ROOT, otherwise the current folder."
+        "--root",
+        help="Folder of the workspace. If not given: $PROMISE_ROOT, or else the current folder.",
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", help="Where the network runs: cpu, cuda, mps, or auto (a GPU if there is one)."
+    ),
+]
 Precision = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        help="fp32, bf16, fp16 (CUDA alone) or auto.",
-        show_default="auto: bf16, or fp16 on older GPUs, where it is faster",
+        help="Number format in which the network computes: fp32, bf16, fp16 (CUDA GPUs only) or auto.",
+        show_default="auto: bf16, or fp16 on older GPUs, if the device is faster with it",
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", min=0, help="Processes; 0 works in this one.", show_default="by cores"
+        "--workers",
+        min=0,
+        help="Number of parallel processes; 0: work in the main process only.",
+        show_default="by the number of cores",
     ),
 ]

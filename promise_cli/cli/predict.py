@@ -1,4 +1,4 @@
-"""`promise-predict`: its arguments."""
+"""Arguments of `promise-predict`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,12 @@ predict_app = make_app()
 def predict(
     images: Annotated[
         Path,
-        typer.Option("-i", "--images", metavar="SCAN|FOLDER", help="A scan or a folder of scans."),
+        typer.Option(
+            "-i",
+            "--images",
+            metavar="SCAN|FOLDER",
+            help="A scan (NIfTI, NRRD, MetaImage, or a folder of DICOM slices), or a folder of scans.",
+        ),
     ],
     prompts: Annotated[
         Path | None,
@@ -24,76 +29,112 @@ def predict(
             "-p",
             "--prompts",
             metavar="CLICKS",
-            help='Clicks: our JSON ({"case": [i, j, k]}), .mrk.json, .fcsv, .mps, .csv, or a folder of such files.',
+            help="Click file: from 3D Slicer (.mrk.json, .fcsv) or MITK (.mps), a table (.csv, .tsv), or our JSON"
+            ' ({"case": [i, j, k]}); or a folder of such files.',
         ),
     ] = None,
     point: Annotated[
         list[float] | None,
         typer.Option(
             metavar="I J K",
-            help="A click on the only scan, instead of -p; three numbers more for each further one.",
+            help="Click on the target in a single scan, instead of -p. By default the numbers are voxel indices"
+            " counted from 0 (see --space). Three more numbers are a second click, and so on.",
         ),
     ] = None,
     space: Annotated[
         str | None,
         typer.Option(
             metavar="SPACE",
-            help="voxel (i, j, k), voxel_zyx (k, j, i), LPS or RAS (mm): of clicks whose file does not say it.",
+            help="Coordinate system of --point, and of click files that do not name one: voxel (i, j, k), voxel_zyx"
+            " (k, j, i), LPS or RAS (both in mm).",
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", show_default="predictions/<images>")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Folder for the masks.", show_default="predictions/<images>"
+        ),
     ] = None,
     model: Annotated[
         Path | None,
         typer.Option(
-            "-m", "--model", help="A run's folder or a checkpoint.", show_default="the only run"
+            "-m",
+            "--model",
+            help="Trained network, given as the folder of a training run or as a checkpoint file (.pt).",
+            show_default="the only run",
         ),
     ] = None,
     fold: Annotated[
         list[int] | None,
         typer.Option(
-            "-f", "--fold", metavar="N ...", help="Fold to use; several (-f 0 1 2) are averaged."
+            "-f",
+            "--fold",
+            metavar="N ...",
+            help="Fold of the cross-validation whose network is used. The networks of several folds (-f 0 1 2) are"
+            " averaged.",
         ),
     ] = None,
     max_windows: Annotated[
         int | None,
         typer.Option(
-            min=1, help="How far a lesion wider than the window is followed.", show_default="20"
+            min=1,
+            help="Largest number of windows for one lesion. The network sees one window (a cube) at a time. A lesion"
+            " that reaches the window's border is followed into further windows.",
+            show_default="20",
         ),
     ] = None,
     single_window: Annotated[
-        bool, typer.Option("--single-window", help="One window a lesion, as in the paper.")
+        bool,
+        typer.Option(
+            "--single-window",
+            help="Use only one window for each lesion, as in the paper. The same as --max-windows 1.",
+        ),
     ] = False,
     auto: Annotated[
         bool,
         typer.Option(
-            "--auto", help="Look at the whole of scans without a click; not in the paper."
+            "--auto",
+            help="Also segment scans that have no click, by looking at the whole scan. The network is not trained for"
+            " this, and the paper does not do it.",
         ),
     ] = False,
     tta: Annotated[
-        bool, typer.Option("--tta", help="Average over mirrorings: eight times the work.")
+        bool,
+        typer.Option(
+            "--tta",
+            help="Average over all eight mirrorings of the image (test-time augmentation). Takes eight times as long.",
+        ),
     ] = False,
     save_prob: Annotated[
-        bool, typer.Option("--save-prob", help="Write probabilities/<case>.nii.gz too.")
+        bool,
+        typer.Option(
+            "--save-prob",
+            help="Also write the probability of the target in each voxel, to probabilities/<case>.nii.gz.",
+        ),
     ] = False,
     same_format: Annotated[
-        bool, typer.Option("--same-format", help="Write masks as the scan's file is, not .nii.gz.")
+        bool,
+        typer.Option(
+            "--same-format", help="Write masks in the file format of the scan instead of .nii.gz."
+        ),
     ] = False,
     report: Annotated[
-        bool, typer.Option("--report", help="Write report.html with a picture of each case.")
+        bool,
+        typer.Option("--report", help="Write report.html, a page with a picture of each case."),
     ] = False,
     write_points: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE|FOLDER",
-            help="Write the clicks as understood: .json (ours), .mrk.json (3D Slicer), or a folder of .mrk.json.",
+            help="Write the clicks as they were understood: to our JSON (.json), to a file for 3D Slicer (.mrk.json,"
+            " one case), or to a folder of .mrk.json files.",
         ),
     ] = None,
     shard: Annotated[
         str | None,
         typer.Option(
-            metavar="I/N", help="Do this part of the cases, such as 3/16; parts may run at once."
+            metavar="I/N",
+            help="Predict only part I of N of the cases, such as 3/16. Several parts may run at the same time.",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -101,16 +142,21 @@ def predict(
     device: Device = "auto",
     root: Root = None,
 ) -> None:
-    """Segment what the clicks mean: scans + clicks -> a mask on each scan's own grid.
+    """Segment the lesions that you click on. Scans are given with -i, clicks with -p or --point.
 
-    A network that was trained to take no clicks looks at whole scans and needs no -p.
+    The command writes a mask for each scan, on the voxel grid of the scan. The file predictions.json next to the masks
+    lists how each click was understood.
+
+    A network that was trained without clicks segments whole scans, and takes neither -p nor --point.
     """
     if point and len(point) % 3:
         raise typer.BadParameter(
-            f"a click has three numbers, found {len(point)}", param_hint="'--point'"
+            f"each click needs three numbers, found {len(point)} numbers", param_hint="'--point'"
         )
     if single_window and max_windows not in (None, 1):
-        raise typer.BadParameter("contradicts --max-windows", param_hint="'--single-window'")
+        raise typer.BadParameter(
+            "contradicts --max-windows; leave out one of them", param_hint="'--single-window'"
+        )
     share_cores()
     from promise_cli.jobs import read_shard
     from promise_cli.predict import needs_clicks, run
@@ -139,6 +185,8 @@ def predict(
         root=root,
     )
     if not (request.has_clicks or request.auto) and needs_clicks(request):
-        raise typer.BadParameter("give clicks with -p or --point, or --auto", param_hint="'-p'")
+        raise typer.BadParameter(
+            "no clicks; give them with -p or --point, or give --auto", param_hint="'-p'"
+        )
     if not run(request):
         raise typer.Exit(1)

@@ -1,1 +1,1 @@
-"""Where voxels lie: grids, boxes, patches, and resampling between grids."""
+"""Geometry of voxels: grids, bounding boxes, patches, and resampling between grids."""

@@ -1,4 +1,4 @@
-"""The smallest box around all nonzero voxels of an array, found in little more than one pass over the memory."""
+"""Find the smallest box around all nonzero voxels of an array, in little more than one pass over its memory."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,24 +15,24 @@ class Crop:
     """A mask without the empty space around it."""
 
     inside: NDArray[np.bool_]
-    """(I, J, K), a view of the mask where that is bool; 0 x 0 x 0 for an empty mask."""
+    """Voxels within the bounding box, (I, J, K); a view of a bool mask. An empty mask gives 0 x 0 x 0 voxels."""
     start: Index
-    """Where its first voxel lies in the array."""
+    """Index in the array of the first voxel of `inside`."""
 
     @property
     def stop(self) -> Index:
-        """One past its last voxel."""
+        """Index in the array, along each axis, just after the last voxel of `inside`."""
         i, j, k = (first + n for first, n in zip(self.start, self.inside.shape, strict=True))
         return i, j, k
 
     @property
     def voxels(self) -> int:
-        """How many are inside."""
+        """Number of voxels of the mask."""
         return int(np.count_nonzero(self.inside))
 
 
 def memory_order(array: NDArray[Any]) -> list[int]:
-    """The axes from the farthest to the nearest steps in memory; nibabel has axis 0 nearest."""
+    """Sort the axes by the step between neighbours in memory, the largest first; nibabel's axis 0 has the smallest."""
     return np.argsort([-abs(stride) for stride in array.strides], kind="stable").tolist()
 
 
@@ -44,7 +44,7 @@ def crop_mask(mask: NDArray[Any]) -> Crop:
 
 
 def bounding_box(array: NDArray[Any]) -> Box:
-    """The box of all that is not 0 in an (I, J, K) array; empty, at voxel 0, where all is 0."""
+    """Find the box of all nonzero voxels of an (I, J, K) array. If all are 0, the box is empty and lies at voxel 0."""
     axes = memory_order(array)
     spans = _spans(array.transpose(axes))
     i, j, k = (spans[axes.index(axis)] for axis in range(3))
@@ -52,13 +52,16 @@ def bounding_box(array: NDArray[Any]) -> Box:
 
 
 def joint_box(a: NDArray[Any], b: NDArray[Any]) -> Box:
-    """The box that holds all that is not 0 in either of two arrays of one shape; never empty."""
+    """Find the box of all voxels that are nonzero in either of two arrays of the same shape.
+
+    The box is never empty. If all voxels are 0, it holds the first one.
+    """
     i, j, k = (_join(*pair) for pair in zip(bounding_box(a), bounding_box(b), strict=True))
     return i, j, k
 
 
 def count_common(a: Crop, b: Crop) -> int:
-    """How many voxels two masks of the same array share."""
+    """Count the voxels that two masks on the same grid share."""
     start = tuple(max(pair) for pair in zip(a.start, b.start, strict=True))
     stop = tuple(min(pair) for pair in zip(a.stop, b.stop, strict=True))
     if any(first >= last for first, last in zip(start, stop, strict=True)):
@@ -76,15 +79,15 @@ def count_common(a: Crop, b: Crop) -> int:
 
 
 def _join(a: slice, b: slice) -> slice:
-    """Span from the start of the first to the end of the last of two spans; either may be empty."""
+    """Join two spans into one that covers both. An empty span is ignored; if both are empty, the result is 0 to 1."""
     filled = [span for span in (a, b) if span.stop > span.start] or [slice(0, 1)]
     return slice(min(span.start for span in filled), max(span.stop for span in filled))
 
 
 def _spans(array: NDArray[Any]) -> Box:
-    """`bounding_box` of an array whose last axis is nearest in memory."""
+    """Find the bounding box of an array whose last axis has the smallest step in memory."""
     words = _view_words(array)
-    # As words and with `max` this runs at the speed of the memory; numpy's `any` of bool does not.
+    # `max` over words of 8 bytes is limited only by the speed of the memory; numpy's `any` over bool is slower.
     span = _span(words.max(axis=1) != 0)
     shadow = np.bitwise_or.reduce(words[span], axis=0)
     kind = np.uint8 if array.dtype == bool else array.dtype
@@ -94,12 +97,12 @@ def _spans(array: NDArray[Any]) -> Box:
 
 
 def _view_words(array: NDArray[Any]) -> NDArray[Any]:
-    """(I, words): what each step along the first axis holds, as words of 8 bytes where they fit."""
+    """View an array as (I, words), with words of 8 bytes where the length allows it and single bytes otherwise."""
     octets = np.ascontiguousarray(array).reshape(array.shape[0], -1).view(np.uint8)
     return octets if octets.shape[1] % 8 else octets.view(np.uint64)
 
 
 def _span(found: NDArray[np.bool_]) -> slice:
-    """Span from the first to the last true value; 0 to 0 where there is none."""
+    """Find the span from the first to the last true value; 0 to 0 if there is none."""
     indices = np.flatnonzero(found)
     return slice(int(indices[0]), int(indices[-1]) + 1) if indices.size else slice(0, 0)

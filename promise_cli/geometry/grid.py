@@ -1,4 +1,4 @@
-"""Where voxels lie: shape and affine of a volume, and the way between voxel indices and millimetres."""
+"""Grid of a volume: its shape and affine, and the conversion between voxel indices and millimetres."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,24 +12,31 @@ Shape = tuple[int, int, int]
 Spacing = tuple[float, float, float]
 
 LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
-"""ITK, DICOM and 3D Slicer's files count left and posterior as positive, NIfTI right and anterior."""
+"""Factors that convert RAS to LPS coordinates and back.
+
+ITK, DICOM and 3D Slicer's files use LPS: left and posterior are positive. NIfTI uses RAS: right and anterior are
+positive.
+"""
 
 GRID_TOLERANCE = 0.1
-"""How far corners of one grid in two files may lie apart, as a share of the smallest spacing: headers round."""
+"""Largest distance between the corners of two grids that count as equal, as a share of the smallest spacing.
+
+It allows for rounded numbers in file headers.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """A lattice of voxels in the world.
+    """Regular grid of voxels in world space.
 
     Raises:
-        ValueError: The affine is not finite or not invertible, or an axis is empty.
+        ValueError: The affine is not finite or not invertible, or an axis has no voxel.
     """
 
     shape: Shape
-    """Voxels along i, j, k."""
+    """Number of voxels along each axis, (I, J, K)."""
     affine: Affine
-    """(4, 4), voxel index (i, j, k, 1) to RAS millimetres (x, y, z, 1)."""
+    """Matrix (4, 4) that converts a voxel index (i, j, k, 1) to RAS millimetres (x, y, z, 1)."""
 
     def __post_init__(self) -> None:
         if min(self.shape) < 1:
@@ -39,13 +46,13 @@ class Grid:
 
     @cached_property
     def spacing(self) -> Spacing:
-        """Millimetres from one voxel to the next along i, j, k."""
+        """Distance between neighbouring voxels in mm along i, j, k."""
         i, j, k = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0)).tolist()
         return i, j, k
 
     @property
     def voxel_ml(self) -> float:
-        """Millilitres of one voxel, which leaning axes make less than the product of its edges."""
+        """Volume of one voxel in ml. If the axes are sheared, it is less than the product of the spacings."""
         return abs(float(np.linalg.det(self.affine[:3, :3]))) / 1000
 
     @cached_property
@@ -56,26 +63,26 @@ class Grid:
         return float(np.degrees(np.arcsin(min(1.0, cosines.max()))))
 
     def world(self, ijk: ArrayLike) -> NDArray[np.float64]:
-        """Voxel indices `(..., 3)` to RAS millimetres."""
+        """Convert voxel indices `(..., 3)` to RAS millimetres `(..., 3)`."""
         return np.asarray(ijk, dtype=np.float64) @ self.affine[:3, :3].T + self.affine[:3, 3]
 
     def ijk(self, world: ArrayLike) -> NDArray[np.float64]:
-        """RAS millimetres `(..., 3)` to (fractional) voxel indices."""
+        """Convert RAS millimetres `(..., 3)` to fractional voxel indices `(..., 3)`."""
         return (np.asarray(world, dtype=np.float64) - self.affine[:3, 3]) @ np.linalg.inv(
             self.affine[:3, :3]
         ).T
 
     def contains(self, ijk: ArrayLike) -> bool:
-        """Whether the voxel nearest to `ijk` (3 numbers) is one of this grid's."""
+        """Whether the voxel nearest to the index `ijk` (3 numbers) lies in this grid."""
         index = np.asarray(ijk, dtype=np.float64)
         return bool(np.all(index >= -0.5) and np.all(index < np.array(self.shape) - 0.5))
 
     def is_that_of(self, other: "Grid") -> bool:
-        """Whether two grids are one but for the rounding of headers."""
+        """Whether two grids are equal, apart from rounded numbers in file headers (see `GRID_TOLERANCE`)."""
         return self.distance_mm(other) <= GRID_TOLERANCE * min(other.spacing)
 
     def distance_mm(self, other: "Grid") -> float:
-        """The largest distance between the same corners of two grids; infinite where their shapes differ."""
+        """Measure the largest distance in mm between corresponding corners; infinite if the shapes differ."""
         if self.shape != other.shape:
             return float("inf")
         corners = (
@@ -85,10 +92,10 @@ class Grid:
 
 
 def format_shape(shape: Sequence[int]) -> str:
-    """`512 x 512 x 110`, as messages say it."""
+    """Format a shape for messages, such as `512 x 512 x 110`."""
     return " x ".join(str(int(n)) for n in shape)
 
 
 def format_spacing(spacing: Sequence[float] | NDArray[np.float64]) -> str:
-    """`0.8 x 0.8 x 2.5 mm`, as messages say it."""
+    """Format a spacing for messages, such as `0.8 x 0.8 x 2.5 mm`."""
     return " x ".join(f"{value:g}" for value in np.round(spacing, 4)) + " mm"

@@ -1,4 +1,4 @@
-"""A cube of voxels somewhere in a case, possibly reaching beyond its edge."""
+"""Block of voxels in a case. It may reach beyond the edge of the case."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,26 +12,29 @@ from promise_cli.geometry.grid import Shape
 
 @dataclass(frozen=True)
 class Patch:
-    """Where a block lies."""
+    """Place and size of a block of voxels in a case."""
 
     origin: tuple[int, int, int]
-    """Index of its first voxel in the case; may be negative."""
+    """Index in the case of the block's first voxel; may be negative."""
     shape: Shape
 
     @classmethod
     def centred(cls, ijk: Sequence[int], shape: Shape) -> "Patch":
-        """The block whose voxel `shape // 2` is `ijk`, as the paper's single window."""
+        """Return the block whose voxel `shape // 2` is `ijk`, like the paper's single window."""
         i, j, k = (int(centre) - n // 2 for centre, n in zip(ijk, shape, strict=True))
         return cls((i, j, k), shape)
 
     def widened(self, margin: Sequence[int]) -> "Patch":
-        """The block with `margin` voxels more on both sides of each axis."""
+        """Return the block with `margin` more voxels on both sides of each axis."""
         i, j, k = (start - more for start, more in zip(self.origin, margin, strict=True))
         p, q, r = (n + 2 * more for n, more in zip(self.shape, margin, strict=True))
         return Patch((i, j, k), (p, q, r))
 
     def moved_into(self, shape: Shape) -> "Patch":
-        """The block moved so that none of it lies beyond a case, or, where the case is smaller, holds all of it."""
+        """Return the block moved so that it lies inside a case of this shape.
+
+        Along an axis on which the case is smaller than the block, the moved block covers all of the case.
+        """
         i, j, k = (
             min(max(start, min(0, n - edge)), max(0, n - edge))
             for start, edge, n in zip(self.origin, self.shape, shape, strict=True)
@@ -39,24 +42,24 @@ class Patch:
         return Patch((i, j, k), self.shape)
 
     def crop(self, array: NDArray[Any], fill: float = 0.0) -> NDArray[Any]:
-        """Copy the block out of `array` (I, J, K); what lies beyond its edge is `fill`."""
+        """Copy the block out of `array` (I, J, K). Voxels beyond the edge of `array` get the value `fill`."""
         block = np.full(self.shape, fill, dtype=array.dtype)
         inside, there = self._overlap(array.shape)
         block[there] = array[inside]
         return block
 
     def paste(self, block: NDArray[Any], array: NDArray[Any]) -> None:
-        """Write the block into `array` (I, J, K), in place; what lies beyond its edge is dropped."""
+        """Write `block` into `array` (I, J, K) in place. Voxels beyond the edge of `array` are dropped."""
         inside, there = self._overlap(array.shape)
         array[inside] = block[there]
 
     def inside(self, ijk: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of the indices `(N, 3)` of the case lie in the block."""
+        """Find which voxel indices `(N, 3)` of the case lie in the block; (N,) of bool."""
         local = ijk - np.array(self.origin)
         return np.all((local >= 0) & (local < np.array(self.shape)), axis=1)
 
     def _overlap(self, shape: Sequence[int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-        """Slices of the case, and slices of the block, that are the same voxels."""
+        """Find the slices of a case of this shape, and those of the block, that cover their common voxels."""
         inside, there = [], []
         for start, size, n in zip(self.origin, self.shape, shape, strict=True):
             lower, upper = min(max(start, 0), n), min(max(start + size, 0), n)

@@ -1,12 +1,12 @@
-"""Resampling from a scan's grid to the plan's spacing and back: trilinear and without drift.
+"""Trilinear resampling from a scan's grid to the plan's spacing and back, without drift.
 
-The target grid covers exactly the scan's extent: its shape is rounded once, and both ways use the same two shapes, so
-that index x of one axis with n voxels means index (x + 0.5) N / n - 0.5 of the same axis with N voxels. (The authors'
-code rounds each way on its own and loses up to a voxel at the far edge.)
+The target grid covers exactly the extent of the scan. Its shape is rounded once, and both directions use the same two
+shapes. Index x of an axis with n voxels therefore means index (x + 0.5) N / n - 0.5 of the same axis with N voxels.
+The authors' code rounds in each direction separately and loses up to a voxel at the far edge.
 
-Trilinear interpolation is three linear ones. They are done plane by plane in the order of the memory, so that besides
-the array and the result there are only two planes; SimpleITK's filter takes several times as long and two more copies
-of the scan (docs/benchmarks.md).
+Trilinear interpolation consists of three linear interpolations. They are done plane by plane in memory order, so that
+only two planes are held in memory besides the array and the result. SimpleITK's filter takes several times as long and
+needs two more copies of the scan (docs/benchmarks.md).
 """
 
 from collections.abc import Callable, Iterator
@@ -21,11 +21,14 @@ from promise_cli.geometry.grid import Grid, Shape, Spacing
 
 Volume32 = NDArray[np.float32]
 Finish = Callable[[Volume32], Volume32]
-"""What is done to each plane of the result before it is stored; may work in place."""
+"""Function that is applied to each plane of the result before it is stored. It may work in place."""
 
 
 def target_grid(grid: Grid, spacing: Spacing) -> Grid:
-    """The grid nearest to `spacing` (mm) that covers the same extent as `grid`; at least one voxel an axis."""
+    """Make the grid that covers the extent of `grid` with a spacing as close as possible to `spacing` (mm).
+
+    Each axis has at least one voxel.
+    """
     pairs = zip(grid.shape, grid.spacing, spacing, strict=True)
     i, j, k = (max(1, round(n * old / new)) for n, old, new in pairs)
     ratio = np.array(grid.shape) / np.array((i, j, k))
@@ -38,16 +41,18 @@ def target_grid(grid: Grid, spacing: Spacing) -> Grid:
 def resample(
     array: NDArray[Any], shape: Shape, finish: Finish | None = None, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
-    """Sample `array` (I, J, K) on `shape` voxels over the same extent, trilinear, edges repeated.
+    """Resample an array to another shape over the same extent, with trilinear interpolation.
+
+    Samples beyond the centres of the outermost voxels get the values of these voxels.
 
     Args:
-        array: Intensities of any type; they are interpolated as float32.
+        array: Intensities of any type, (I, J, K). They are interpolated as float32.
         shape: Shape of the result.
-        finish: Applied to each plane of the result.
+        finish: Function that is applied to each plane of the result; None: the planes stay as they are.
         dtype: Type of the result.
 
     Returns:
-        (I, J, K), in the array's own memory order.
+        Array of `shape`, in the memory order of `array`. It is `array` itself if nothing has to be done.
     """
     if array.shape == shape and finish is None and array.dtype == dtype:
         return array
@@ -56,9 +61,10 @@ def resample(
 
 
 def resample_mask(mask: NDArray[np.bool_], shape: Shape) -> NDArray[np.bool_]:
-    """Sample a mask on `shape` voxels: where the trilinear share exceeds one half.
+    """Resample a mask (I, J, K) to another shape over the same extent.
 
-    A mask that is thinner than the new voxels and would vanish keeps the voxels that hold its own voxels' centres.
+    A voxel belongs to the result if its trilinearly interpolated value exceeds one half. A mask that is thinner than
+    the new voxels could vanish this way. It gets the new voxels that contain the centres of its old voxels instead.
     """
     resampled = np.zeros(shape, dtype=bool)
     box = bounding_box(mask)
@@ -67,7 +73,7 @@ def resample_mask(mask: NDArray[np.bool_], shape: Shape) -> NDArray[np.bool_]:
     if mask.shape == shape:
         resampled[...] = mask
         return resampled
-    # Only where the mask is, with one voxel of background round it: elsewhere every share is 0.
+    # Only the box around the mask, widened by one voxel, is resampled: outside of it all values are 0.
     lower = np.array([max(span.start - 1, 0) for span in box])
     upper = np.array([min(span.stop + 1, n) for span, n in zip(box, mask.shape, strict=True)])
     step = np.array(mask.shape) / np.array(shape)
@@ -88,17 +94,17 @@ def resample_mask(mask: NDArray[np.bool_], shape: Shape) -> NDArray[np.bool_]:
 def resample_window(
     window: Volume32, origin: tuple[int, int, int], grid_shape: Shape, scan_shape: Shape
 ) -> tuple[Volume32, tuple[slice, slice, slice]]:
-    """Bring a window of the target grid back to the scan's grid, touching no voxel outside the window.
+    """Resample a window of the target grid to the scan's grid. Only voxels inside the window are computed.
 
     Args:
-        window: (I, J, K), its voxel (0, 0, 0) at `origin` of the target grid; may reach beyond the grid.
-        origin: Index in the target grid.
-        grid_shape: Shape of the grid at the plan's spacing.
+        window: Values in the window, (I, J, K). The window may reach beyond the target grid.
+        origin: Index in the target grid of the window's first voxel; may be negative.
+        grid_shape: Shape of the target grid, which has the plan's spacing.
         scan_shape: Shape of the scan.
 
     Returns:
-        The values of the scan's voxels whose centres lie in the window, and where they lie in the scan; empty
-        where there are none.
+        Values of the scan's voxels whose centres lie in the window, and the slices of the scan that these voxels fill.
+        Both are empty if there is no such voxel.
     """
     step = np.array(grid_shape) / np.array(scan_shape)
     lower = np.ceil(np.array(origin) / step - 0.5 - 1e-9).astype(int)
@@ -114,17 +120,18 @@ def resample_window(
 
 @dataclass(frozen=True)
 class _Line:
-    """Linear interpolation along one axis."""
+    """Indices and weights of a linear interpolation along one axis."""
 
     before: NDArray[np.intp]
-    """The index at or below each sample."""
+    """Index at or below each sample."""
     after: NDArray[np.intp]
+    """Index after `before`, or the last one of the axis."""
     share: NDArray[np.float32]
-    """Weight of the next index, 0 to 1; the index itself has the rest."""
+    """Weight of `after`, from 0 to 1. The weight of `before` is 1 minus this."""
 
     @classmethod
     def along(cls, voxels: int, start: float, step: float, samples: int) -> "_Line":
-        """Samples at `start + step * n`; beyond the edge the nearest voxel counts."""
+        """Prepare samples at `start + step * n`, n from 0. A sample beyond the edge gets the nearest voxel's value."""
         place = np.clip(start + step * np.arange(samples), 0, voxels - 1)
         before = np.minimum(place.astype(np.intp), max(voxels - 2, 0))
         after = np.minimum(before + 1, voxels - 1)
@@ -139,7 +146,7 @@ def _sample(
     finish: Finish | None = None,
     dtype: DTypeLike = np.float32,
 ) -> NDArray[Any]:
-    """Values at the indices `start + step * n` for n below `shape`, edges repeated."""
+    """Interpolate `array` at the indices `start + step * n` for n from 0 to `shape` - 1, with its edges repeated."""
     axes = memory_order(array)
     starts, steps = np.asarray(start)[axes], np.asarray(step)[axes]
     source = array.transpose(axes)
@@ -154,7 +161,7 @@ def _sample(
 
 
 def _planes(source: NDArray[Any], planes: _Line, rows: _Line, columns: _Line) -> Iterator[Volume32]:
-    """The result's planes in order; no plane of the source is sampled twice."""
+    """Yield the planes of the result in order. Each plane of the source is interpolated at most once."""
     kept: dict[int, Volume32] = {}
     for before, after, share in zip(
         planes.before.tolist(), planes.after.tolist(), planes.share, strict=True

@@ -1,4 +1,4 @@
-"""COMMAND promise-predict: scans + clicks -> masks on each scan's own grid, and what was understood."""
+"""The command promise-predict: segment the scans from clicks, and write masks and predictions.json."""
 
 from promise_cli.predict.command import needs_clicks, predict, run
 

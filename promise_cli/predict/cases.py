@@ -1,4 +1,4 @@
-"""One case of promise-predict: read, asked of the networks, written and read back."""
+"""The steps of promise-predict for one case: read the scan, segment it, write the mask and check it."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -39,28 +39,28 @@ if TYPE_CHECKING:
     from promise_cli.session.session import Session
 
 MEMORY_MARGIN = 2.0
-"""Free memory that reading ahead needs, as a multiple of the scan's size."""
+"""Free memory that is required to read the next scan ahead, as a multiple of that scan's size."""
 PROBABILITIES = "probabilities"
-"""Folder of `--save-prob`, below that of the masks."""
+"""Folder for the files of `--save-prob`, inside the folder of the masks."""
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What the networks found in one case; the scan's voxels are given up by now."""
+    """Result of the networks for one case. It no longer holds the scan's voxels."""
 
     like: Volume
-    """The scan without its voxels."""
+    """The scan without its voxels; the mask is written on its grid."""
     mask: NDArray[np.uint8]
-    """(I, J, K) on the scan's grid, with the lesions' values."""
+    """Mask with the lesions' values, (I, J, K), on the scan's grid."""
     predictions: dict[Lesion, Prediction]
     clicks: tuple[ClickRecord, ...]
     seconds: SecondsRecord
     pictures: "tuple[SlicePicture, ...] | None"
-    """Slices for the page; None where it is not asked for, or they are drawn later from the files."""
+    """Slices for report.html. None if no page is wanted, or if the slices are drawn later from the files."""
 
 
 class CaseWork:
-    """The three steps of every case."""
+    """The three steps of each case: `read`, `segment` and `write`."""
 
     def __init__(
         self,
@@ -74,19 +74,19 @@ class CaseWork:
         self.keys, self.record, self.folder = keys, record, record.folder
         self.pictures: dict[str, tuple[SlicePicture, ...]] = {}
         self.odd: dict[str, str] = {}
-        """Case -> what its user should be asked."""
+        """Question to the user about a click on air or metal, by case id."""
         self.notes: dict[str, tuple[str, ...]] = {}
-        """Case -> what is odd about its scan's geometry."""
+        """Oddities in the geometry of the scan, by case id."""
 
     def has_room(self, case: str) -> bool:
-        """Whether the memory suffices to read a case while another is being predicted."""
+        """Whether there is enough free memory to read a case while another one is predicted."""
         grid, spacing = self.inputs.grids[case], self.predictor.plan.spacing
         voxels = np.prod(grid.shape, dtype=float)
         on_plan = voxels * np.prod(grid.spacing) / np.prod(spacing)
         return bool(4 * (voxels + on_plan) * MEMORY_MARGIN < free_memory())
 
     def read(self, case: str) -> "Session":
-        """Read a scan and bring it to the networks' grid."""
+        """Read the scan of a case and make it ready for clicks."""
         from promise_cli.session.predictor import Seconds  # noqa: PLC0415  torch is slow to import
 
         began = time.monotonic()
@@ -104,10 +104,10 @@ class CaseWork:
         )
 
     def segment(self, case: str, session: "Session") -> Found:
-        """Ask the networks for each lesion of a case.
+        """Segment each lesion of a case, or the whole scan if the case has no click.
 
         Raises:
-            PromptError: No click lies in the single window that was asked for.
+            PromptError: All clicks of a lesion lie outside the single window that was asked for.
         """
         clicks, scan = self.inputs.clicks[case], session.scan
         predictions: dict[Lesion, Prediction] = {}
@@ -116,8 +116,8 @@ class CaseWork:
             unseen = predictions[lesion].clicks_outside_window
             if unseen == len(its):
                 raise PromptError(
-                    f"{session.where}: its {unseen} clicks lie outside the single window between them; leave out"
-                    " --single-window, or give one click"
+                    f"{session.where}: all {unseen} clicks lie outside the single window, which is placed between them;"
+                    " leave out --single-window, or give one click"
                 )
         if not clicks:
             predictions[ONE_LESION] = session.slide()
@@ -126,7 +126,7 @@ class CaseWork:
         self._ask(case, clicks, records, scan)
         pictures = None
         if self.request.report and self.predictor.plan.orientation == "RAS":
-            from promise_cli.report import draw_prediction  # noqa: PLC0415  only where a page is asked for
+            from promise_cli.report import draw_prediction  # noqa: PLC0415  only needed for a page
 
             pictures = draw_prediction(scan, mask, records)
         spent = session.seconds
@@ -145,10 +145,10 @@ class CaseWork:
         )
 
     def write(self, case: str, found: Found) -> PredictedCase:
-        """Write a case's mask, read it back, write what else was asked for, and list the case.
+        """Write the mask of a case and check it, write the probabilities if wanted, and list the case.
 
         Raises:
-            VolumeError: What was read back is not what was written.
+            VolumeError: The mask that was read back differs from the one that was written.
         """
         began = time.monotonic()
         name = mask_name(case, self.inputs.scans[case], self.request.same_format)
@@ -211,7 +211,7 @@ class CaseWork:
     def _ask(
         self, case: str, clicks: Sequence[Click], records: Sequence[ClickRecord], scan: Volume
     ) -> None:
-        """Note where a foreground click lies on air or metal, and what it would lie on otherwise."""
+        """Note a question to the user about the first foreground click that lies on air or metal."""
         from promise_cli.predict.doubt import doubt_click  # noqa: PLC0415
 
         limits = tissue_range(self.predictor.plan.normalisation)
@@ -221,10 +221,10 @@ class CaseWork:
 
 
 def _merge(predictions: dict[Lesion, Prediction], scan: Volume) -> NDArray[np.uint8]:
-    """One mask of all lesions; where two claim a voxel, the surer one has it."""
+    """Merge the lesions into one mask. A voxel that several lesions claim goes to the most probable one."""
     mask = np.zeros_like(
         scan.array, dtype=np.uint8
-    )  # in the scan's order of memory, as it is written
+    )  # in the scan's memory order, in which the mask is written
     surest = np.zeros_like(mask, dtype=np.float32) if len(predictions) > 1 else None
     for lesion, prediction in predictions.items():
         claimed = prediction.probabilities > 0.5
@@ -239,7 +239,9 @@ def _merge(predictions: dict[Lesion, Prediction], scan: Volume) -> NDArray[np.ui
 def _check_written(mask: NDArray[np.uint8], like: Volume, path: Path) -> None:
     back = read_label(path, like=like)
     if not back.grid.is_that_of(like.grid) or not np.array_equal(back.array, mask):
-        raise VolumeError(f"{path}: reads back differently than it was written; check the disk")
+        raise VolumeError(
+            f"{path}: the mask that was read back differs from the one that was written; check the disk"
+        )
 
 
 def _millilitres(num_voxels: int, voxel_ml: float) -> float:

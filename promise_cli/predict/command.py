@@ -1,4 +1,4 @@
-"""COMMAND promise-predict: scans + clicks -> a mask on each scan's own grid, and what was understood."""
+"""The command promise-predict: segment each scan from its clicks, and write a mask on the scan's own grid."""
 
 import dataclasses
 import traceback
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def predict(images: Path, prompts: Path | None = None, **options: object) -> bool:
-    """Segment what the clicks on each scan mean; a case that cannot be done does not stop the others.
+    """Segment the lesions that were clicked in each scan. A case that fails does not stop the others.
 
     Args:
         images: A scan or a folder of scans.
@@ -51,20 +51,22 @@ def predict(images: Path, prompts: Path | None = None, **options: object) -> boo
         options: The other fields of `PredictRequest`.
 
     Returns:
-        Whether all cases of the prompt file were done.
+        Whether every case that was asked for has a mask.
 
     Raises:
-        PromiseError: Nothing can be done at all; nothing was written then.
+        PromiseError: No case can be predicted. No mask was written then.
     """
     return run(PredictRequest(images=images, prompts=prompts, **options))  # type: ignore[arg-type]
 
 
 def run(request: PredictRequest) -> bool:
-    """Predict what a request asks for; see `predict`."""
+    """Predict the cases of a request. `predict` describes the result and the errors."""
     workspace = open_workspace(request.root)
     if not request.has_clicks and not request.auto:
         if needs_clicks(request):
-            raise PromptError("no clicks: give a file with -p, a voxel with --point, or --auto")
+            raise PromptError(
+                "no clicks; give a click file with -p, a click with --point, or --auto"
+            )
         request = dataclasses.replace(request, auto=True)
     inputs = gather_inputs(request)
     folder = request.output or workspace.predictions / inputs.name
@@ -140,8 +142,8 @@ def _work(
     keys: dict[str, str],
     listed: tuple[PredictedCase, ...],
 ) -> tuple[list[PredictedCase], dict[str, "Slices"]]:
-    """Predict case by case; every finished one is on disk and listed before the one after the next begins."""
-    from promise_cli.session.predictor import Predictor  # noqa: PLC0415  the cheap checks come first
+    """Predict the cases in order. While one is predicted, all earlier ones but the last are on disk and listed."""
+    from promise_cli.session.predictor import Predictor  # noqa: PLC0415  torch loads slowly, so checks come first
 
     predictor = Predictor.load(checkpoints, request.device, request.precision, tta=request.tta)
     if not predictor.takes_clicks:
@@ -171,14 +173,14 @@ def _record(
     listed: tuple[PredictedCase, ...],
     without_click: tuple[str, ...],
 ) -> Predictions:
-    """The record before its first new case."""
+    """Make the record without any new case, and show which networks and settings are used."""
     plan, paths = predictor.plan, tuple(str(path) for path in predictor.checkpoints)
     most = describe_windows(request.max_windows)
     size = f"{plan.patch_size} voxels"
     windows = (
-        f"{most} of {size} a lesion"
+        f"{most} of {size} for each lesion"
         if predictor.takes_clicks
-        else f"all of it in windows of {size}"
+        else f"the whole scan in windows of {size}"
     )
     presets = ", ".join(dict.fromkeys(predictor.presets))
     described = "; ".join(dict.fromkeys(predictor.described))
@@ -187,7 +189,7 @@ def _record(
         f" preset {presets}; {plan.dataset}, target {plan.label} ({plan.target_name})"
     )
     say(
-        f"scans: brought to {format_spacing(plan.spacing)}, orientation {plan.orientation}; {windows}"
+        f"scans: resampled to {format_spacing(plan.spacing)}, orientation {plan.orientation}; {windows}"
     )
     values = {lesion.value for case in listed for lesion in case.lesions}
     return Predictions(
@@ -210,10 +212,10 @@ def _record(
 
 
 def needs_clicks(request: PredictRequest) -> bool:
-    """Whether the networks that a call means take clicks, so that it must give some.
+    """Whether a call must give clicks, because its networks take clicks.
 
     Raises:
-        WorkspaceError: Several runs fit, or those that were named do not.
+        WorkspaceError: Several runs fit, or the run or fold that was named does not exist.
         CheckpointError: A checkpoint is unusable.
     """
     from promise_cli.network.checkpoint import load_checkpoint  # noqa: PLC0415
@@ -224,25 +226,29 @@ def needs_clicks(request: PredictRequest) -> bool:
         checkpoints = workspace.find_runs(request.run_dir, request.folds)
     except WorkspaceError:
         if request.run_dir is not None or any(workspace.results.rglob("checkpoint_*.pt")):
-            raise  # of several runs, some may need none
-        return True  # nothing is trained yet: clicks are what is missing first
+            raise  # several runs fit, and some of them may take no clicks
+        return True  # nothing is trained yet, so the missing clicks are reported first
     return any(takes_clicks(load_checkpoint(path).model_config) for path in checkpoints)
 
 
 def _refuse_clicks(request: PredictRequest, predictor: "Predictor") -> None:
-    """What means nothing to a network that looks at the whole scan."""
+    """Refuse options that have no meaning for a network that takes no clicks.
+
+    Raises:
+        PromptError: The call gives clicks, or says how many windows to use.
+    """
     path = predictor.checkpoints[0]
     given = {"-p": request.prompts is not None, "--point": bool(request.points)}
     for option, there in given.items():
         if there:
             raise PromptError(
-                f"{option}: {path} ({predictor.described[0]}) takes none; leave {option} out, or train with"
+                f"{option}: {path} ({predictor.described[0]}) takes no clicks; leave {option} out, or train with"
                 " --clicks-as-channel"
             )
     if request.max_windows != MAX_WINDOWS:
         option = "--single-window" if request.max_windows == 1 else "--max-windows"
         raise PromptError(
-            f"{option}: {path} ({predictor.described[0]}) looks at the whole scan; leave it out"
+            f"{option}: {path} ({predictor.described[0]}) segments the whole scan; leave out this option"
         )
 
 
@@ -255,7 +261,7 @@ def _without_click(inputs: Inputs, listed: set[str]) -> list[Failure]:
 
 
 def _reason(error: Exception) -> str:
-    """One line for an error; a bug is reported with its place and does not stop the other cases."""
+    """Describe an error in one line. An unexpected error is described with its place in the code."""
     if isinstance(error, OSError) and not isinstance(error, PromiseError) and error.filename:
         return f"{error.filename}: {error.strerror or error}; check permissions and free space"
     if isinstance(error, PromiseError | OSError | MemoryError) or "memory" in str(error).lower():
@@ -268,8 +274,8 @@ def _reason(error: Exception) -> str:
 
 
 def _all_failed(request: PredictRequest, folder: Path, inputs: Inputs) -> PromiseError:
-    """All but the last reason are shown at once; the last becomes the error that ends the command."""
-    if request.shard or folder.is_dir():  # who looks there, or does another shard, should know
+    """Show all reasons except the last one, and return that one as the error that ends the command."""
+    if request.shard or folder.is_dir():  # other shards, and users who look there, need the reasons
         save_failures(folder, inputs.failures, inputs.attempted if request.shard else None)
     for failure in inputs.failures[:-1]:
         fail(failure.reason)

@@ -1,4 +1,4 @@
-"""A click on air or metal: what to ask its user."""
+"""Word a question to the user about a click that lies on air or metal."""
 
 from promise_cli.predictions.record import ClickRecord
 from promise_cli.prompts import Click, format_point, locate_clicks, other_readings
@@ -8,7 +8,7 @@ from promise_cli.volume import Volume
 def doubt_click(
     click: Click, record: ClickRecord, scan: Volume, limits: tuple[float, float]
 ) -> str:
-    """A question about the coordinate system, with the voxels and intensities of its other readings.
+    """Ask whether the click's coordinate system is right, and list the voxels that it would mean in the other ones.
 
     Args:
         click: The click as given.
@@ -25,10 +25,10 @@ def doubt_click(
             value = float(scan.array[there])
             fits = "tissue" if low <= value <= high else "no tissue"
             others.append(
-                f"as {space} it would be voxel {format_point(voxel)} of {value:g}, {fits}"
+                f"as {space} it would be voxel {format_point(voxel)} with intensity {value:g}, {fits}"
             )
     readings = f" ({'; '.join(others)})" if others else ""
     return (
-        f"the click {format_point(click.point)} {click.space} lies on {record.intensity:g}, which looks like {kind}"
-        f" (targets' surroundings have {low:g} to {high:g}); is the coordinate system right?{readings}"
+        f"the click {format_point(click.point)} {click.space} lies on intensity {record.intensity:g}, which looks like"
+        f" {kind} (tissue has {low:g} to {high:g}); is the coordinate system right?{readings}"
     )

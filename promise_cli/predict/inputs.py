@@ -1,4 +1,4 @@
-"""Which scans there are, what was clicked on them, and what of it cannot be: seen from headers alone."""
+"""Find the scans and clicks of a call, and the cases that cannot be predicted. Only the scans' headers are read."""
 
 import os
 from collections.abc import Collection
@@ -23,30 +23,31 @@ from promise_cli.prompts import (
 from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, read_grid
 
 MOST_HINTS = 20
-"""Number of cases without a scan for which similar names are suggested."""
+"""Largest number of cases without a scan for which similar names are suggested."""
 
 
 @dataclass
 class Inputs:
-    """Scans and clicks by case."""
+    """Scans and clicks of a call, by case id."""
 
     name: str
-    """Name of the set of predictions."""
+    """Name of the folder under `predictions/` where the masks go by default."""
     where: str
-    """Names the clicks in messages."""
+    """Name of the clicks in messages: the click file or folder, `--point` or `--auto`."""
     scans: dict[str, Path]
     clicks: dict[str, tuple[Click, ...]]
     """Clicks of each case to predict; empty for a case that is segmented as a whole."""
     attempted: set[str]
-    """All cases of this call, those that cannot be done included."""
+    """All cases of this call, including those that cannot be predicted."""
     without_click: tuple[str, ...]
+    """Scans that have no click and are not segmented as a whole."""
     failures: list[Failure] = field(default_factory=list)
     grids: dict[str, Grid] = field(default_factory=dict)
     """Grids of the scans' files that could be read."""
 
 
 def gather_inputs(request: PredictRequest) -> Inputs:
-    """Find scans and clicks, and note what cannot be done.
+    """Find the scans and clicks of a call, and note the cases that cannot be predicted.
 
     Raises:
         PromptError: There is no scan, or no clicks can be read.
@@ -54,7 +55,7 @@ def gather_inputs(request: PredictRequest) -> Inputs:
     scans, single = _find_scans(request.images)
     where, gathered = _gather_clicks(request, scans)
     if single and any(case in scans for case in (*gathered.clicks, *gathered.broken)):
-        # One prompt file may serve many scans.
+        # A click file for many scans may be used with one of them. Its other cases are then ignored.
         for found in (gathered.clicks, gathered.broken):
             for case in [case for case in found if case not in scans]:
                 del found[case]
@@ -80,20 +81,26 @@ def gather_inputs(request: PredictRequest) -> Inputs:
 
 
 def mask_name(case: str, scan: Path, same_format: bool) -> str:
-    """Name of a case's mask: `.nii.gz`, or what the scan's file is where a single file can hold a mask."""
+    """Make the name of a case's mask file.
+
+    It ends in `.nii.gz`. With `same_format` it ends like the scan's file instead, if a single file of that format can
+    hold a mask.
+    """
     suffix = next((end for end in SUFFIXES if scan.name.lower().endswith(end)), ".nii.gz")
     suffix = {".mhd": ".mha", ".seg.nrrd": ".nrrd"}.get(suffix, suffix)
     return f"{case}{suffix}" if same_format and scan.is_file() else f"{case}.nii.gz"
 
 
 def check_output(folder: Path, images: Path, scans: dict[str, Path], same_format: bool) -> None:
-    """Refuse a folder in which a mask would replace a scan.
+    """Check that the masks can be written to a folder without replacing scans or masks of another origin.
 
     Raises:
-        PromptError: It would, or the folder is a file or holds masks of another origin.
+        PromptError: They would replace one, or the folder is a file or cannot be written to.
     """
     if folder.exists() and not folder.is_dir():
-        raise PromptError(f"{folder}: masks need a folder, found a file; give another -o")
+        raise PromptError(
+            f"{folder}: masks need a folder, found a file; give another folder with -o"
+        )
     _check_writable(folder)
     if images.is_dir() and folder.resolve() == images.resolve():
         shown = next(iter(scans.values()))
@@ -115,21 +122,25 @@ def check_output(folder: Path, images: Path, scans: dict[str, Path], same_format
 
 
 def _check_writable(folder: Path) -> None:
-    """Before the networks work for nothing."""
+    """Check that a folder can be written to, before time is spent on predictions."""
     there = folder
     while not there.exists() and there != there.parent:
         there = there.parent
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise PromptError(
-            f"{folder}: masks cannot be written there ({there} is no folder to write in); give another -o"
+            f"{folder}: masks cannot be written there, because {there} is not a writable folder; give another folder"
+            " with -o"
         )
 
 
 def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
-    """Write the clicks of all cases that can be done: to our JSON, a `.mrk.json`, or a folder of these.
+    """Write the clicks of all cases that can be predicted to the path of `--write-points`.
+
+    A name that ends in `.mrk.json` means a file for 3D Slicer, any other `.json` means our own JSON, and any other
+    name means a folder with a `.mrk.json` for each case.
 
     Raises:
-        PromptError: The file exists already, or one `.mrk.json` is asked for several cases.
+        PromptError: There is no click, a file exists already, or one `.mrk.json` is asked for several cases.
     """
     path = request.write_points
     assert path is not None
@@ -142,7 +153,7 @@ def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
     if path.name.lower().endswith(".mrk.json"):
         if len(clicks) != 1:
             raise PromptError(
-                f"{path}: one .mrk.json holds one case, found {len(clicks)}; give a folder or a .json"
+                f"{path}: a .mrk.json holds one case, found {len(clicks)} cases; give a folder or a .json"
             )
         files = {path: next(iter(clicks))}
     elif path.suffix.lower() != ".json":
@@ -150,7 +161,7 @@ def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
     for file in files:
         same = request.prompts is not None and file.resolve() == request.prompts.resolve()
         if same or (file.exists() and not request.overwrite):
-            raise PromptError(f"{file}: exists already; name another, or give --overwrite")
+            raise PromptError(f"{file}: exists already; give another name, or --overwrite")
     for file, case in files.items():
         if case is None:
             write_points(file, clicks, inputs.grids, note)
@@ -160,8 +171,8 @@ def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
     valued = [case for case in files.values() if case and not _are_numbered(clicks[case])]
     if valued:
         warn(
-            f"{path}: Slicer's files hold no output values; read back, the lesions of {len(valued)} cases, such as"
-            f" {valued[0]}, get 1, 2, ... in order: write .json to keep their own"
+            f"{path}: 3D Slicer's files cannot store mask values, so the lesions of {len(valued)} cases, such as"
+            f" {valued[0]}, get the values 1, 2, ... when they are read; write a .json to keep their own values"
         )
 
 
@@ -178,7 +189,8 @@ def _gather_clicks(request: PredictRequest, scans: dict[str, Path]) -> tuple[str
     if request.points:
         if len(scans) != 1:
             raise PromptError(
-                f"--point: means one scan, {request.images} holds {len(scans)}; give one scan, or a file with -p"
+                f"--point: needs a single scan, but {request.images} holds {len(scans)}; give one scan with -i, or a"
+                " click file with -p"
             )
         space = request.space or "voxel"
         gathered.add(
@@ -196,7 +208,7 @@ def _check(
             continue
         path = inputs.scans.get(case)
         if path is None:
-            # Looking for near names takes long where no name fits, and then the first few are enough.
+            # The search for similar names is slow. If many names are wrong, suggestions for the first few suffice.
             known = inputs.scans if len(inputs.failures) < MOST_HINTS else ()
             reason = unknown_case(Path(inputs.where), case, known, request.images)
             inputs.failures.append(Failure(case_id=case, reason=reason))
@@ -210,7 +222,7 @@ def _check(
 
 
 def _find_scans(images: Path) -> tuple[dict[str, Path], bool]:
-    """Scans by case, and whether a single one was named."""
+    """Find the scans by case id, and whether the path is that of a single scan."""
     if not images.exists():
         raise PromptError(f"{images}: no such scan or folder")
     if not images.is_dir():
@@ -222,5 +234,5 @@ def _find_scans(images: Path) -> tuple[dict[str, Path], bool]:
 
 
 def _name(images: Path) -> str:
-    """Name for the predictions of a folder or scan; a link keeps its own name."""
+    """Derive the name of the predictions from a folder or scan. A link to a folder gives its own name."""
     return images.absolute().name if images.is_dir() else case_id(images)

@@ -1,4 +1,4 @@
-"""What a call of promise-predict asks for."""
+"""The options of a call of promise-predict."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,62 +11,66 @@ from promise_cli.session.neighbours import MAX_WINDOWS
 
 @dataclass(frozen=True, kw_only=True)
 class PredictRequest:
-    """One call."""
+    """Options of a call of promise-predict.
+
+    Raises:
+        PromptError: Two options contradict each other, or `max_windows` is below 1.
+    """
 
     images: Path
     """A scan or a folder of scans."""
     prompts: Path | None = None
     """A file or folder of clicks."""
     points: tuple[tuple[float, float, float], ...] = ()
-    """Foreground clicks on the only scan, instead of a file."""
+    """Foreground clicks on a single scan, instead of a click file."""
     space: Space | None = None
-    """Coordinate system of points whose file does not say it."""
+    """Coordinate system of `points`, and of click files that do not name one."""
     output: Path | None = None
-    """Where masks go; `predictions/<name of images>` where left out."""
+    """Folder of the masks; None: `predictions/<name of images>`."""
     run_dir: Path | None = None
-    """A checkpoint, a run's folder or a dataset's results; the only run where left out."""
+    """A checkpoint, a run's folder or a dataset's results; None: the only run."""
     folds: tuple[int, ...] = ()
-    """Whose networks are averaged."""
+    """Folds whose networks are averaged."""
     device: str = "auto"
     precision: str = "auto"
     max_windows: int = MAX_WINDOWS
-    """Most windows for one lesion; 1 is the paper's single window."""
+    """Largest number of windows for one lesion; 1 is the paper's single window."""
     tta: bool = False
-    """Average over mirrorings."""
+    """Whether to average over mirrorings."""
     auto: bool = False
-    """Look at the whole of scans without a click."""
+    """Whether to segment scans without a click as a whole."""
     save_prob: bool = False
-    """Write the foreground's probability too."""
+    """Whether to write the foreground probability, too."""
     same_format: bool = False
-    """Write masks in the scan's own format instead of .nii.gz."""
+    """Whether to write masks in the scan's own format instead of .nii.gz."""
     report: bool = False
-    """Write report.html."""
+    """Whether to write report.html."""
     write_points: Path | None = None
-    """Where to write the clicks as they were understood."""
+    """File or folder to which the clicks are written as they were understood."""
     overwrite: bool = False
-    """Do finished cases again."""
+    """Whether to predict finished cases again."""
     shard: Shard | None = None
-    """The part of the cases to do; None for all."""
+    """Part of the cases to predict; None: all."""
     root: Path | None = None
-    """The workspace."""
+    """Folder of the workspace."""
 
     @property
     def has_clicks(self) -> bool:
-        """Whether any were given; without, networks that take none and `auto` look at whole scans."""
+        """Whether clicks were given. Without clicks, only `auto` and networks that take none can be used."""
         return self.prompts is not None or bool(self.points)
 
     def __post_init__(self) -> None:
         if sum((self.prompts is not None, bool(self.points))) > 1:
-            raise PromptError("-p and --point both give clicks; leave out one")
+            raise PromptError("-p and --point both give clicks; leave out one of them")
         if self.max_windows < 1:
             raise PromptError(f"--max-windows {self.max_windows}: use 1 or more")
 
 
 def parse_space(text: str) -> Space:
-    """A coordinate system, in any case.
+    """Parse the name of a coordinate system, in upper or lower case.
 
     Raises:
-        PromptError: It is unknown.
+        PromptError: The name is unknown.
     """
     for space in SPACES:
         if space.lower() == text.strip().lower():

@@ -1,4 +1,4 @@
-"""predictions.json and failures.json as they grow: several calls and shards add to them, one after the other."""
+"""Update predictions.json and failures.json. Several calls and shards may add to them, one at a time."""
 
 import dataclasses
 import hashlib
@@ -30,21 +30,21 @@ from promise_cli.volume import file_stamps, volume_files
 
 _PAGE = re.compile('<meta name="generator" content="promise-')
 STALE = {**MARKS, "report.html": _PAGE, "prediction.html": _PAGE}
-"""Files that were made from masks and are wrong once these change, each with the mark by which it is recognised."""
+"""Files that are made from masks and become wrong when the masks change, with the text that identifies each of them."""
 
 
 class RecordFile:
-    """predictions.json of a folder."""
+    """The predictions.json of a folder, to which this call adds its cases."""
 
     def __init__(self, folder: Path, result: Predictions) -> None:
         self.folder, self.result = folder, result
         self._written: tuple[int, int] | None = None
 
     def begin(self, attempted: Set[str], checkpoints: Sequence[Path]) -> None:
-        """Before masks change: drop what was made from the old ones, and list only those that stay.
+        """Delete files that were made from masks about to change, and list only the masks that stay.
 
         Args:
-            attempted: Cases of this call; others that came meanwhile, from another shard, stay.
+            attempted: Cases of this call. Cases that another shard has listed in the meantime stay.
             checkpoints: Checkpoints of this call's networks.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -55,10 +55,10 @@ class RecordFile:
                 mine = attempted | {case.case_id for case in self.result.cases}
                 others = tuple(case for case in there.cases if case.case_id not in mine)
                 self.result = dataclasses.replace(self.result, cases=(*others, *self.result.cases))
-            self._save()  # first of all, so that what a kill leaves is known to be ours
+            self._save()  # before any mask, so that masks left by a kill are known to be ours
 
     def add(self, case: PredictedCase, *, device: str, precision: str) -> None:
-        """List a finished case after those that this call or another process listed before."""
+        """List a finished case after the cases that this call or another process listed before."""
         with claim(_lock(self.folder)):
             there = self.result if self._is_ours() else _load(self.folder) or self.result
             others = tuple(other for other in there.cases if other.case_id != case.case_id)
@@ -78,7 +78,7 @@ class RecordFile:
         self._written = self._state()
 
     def _is_ours(self) -> bool:
-        """Whether the file is as this process left it, so that it need not be read again."""
+        """Whether the file is unchanged since this process wrote it, so that it need not be read again."""
         return self._written is not None and self._written == self._state()
 
     def _state(self) -> tuple[int, int] | None:
@@ -89,9 +89,9 @@ class RecordFile:
 def earlier_cases(
     folder: Path, checkpoints: Sequence[Path], attempted: Set[str]
 ) -> tuple[PredictedCase, ...]:
-    """What a folder lists from an earlier call with the same networks, as far as its masks are still there.
+    """Read the cases that an earlier call with the same networks listed in a folder, and whose masks still exist.
 
-    Cases of other networks are forgotten, with a warning where they are not attempted now.
+    Cases of other networks are dropped. A warning counts those that this call does not predict again.
     """
     there = _load(folder)
     if there is None:
@@ -103,13 +103,13 @@ def earlier_cases(
     if left:
         warn(
             f"{folder}: {len(left)} masks of another network, such as {left[0].mask}, stay there but are no"
-            " longer listed; use -o to keep predictions apart"
+            " longer listed in predictions.json; use -o to keep predictions apart"
         )
     return ()
 
 
 def renew(folder: Path, listed: tuple[PredictedCase, ...]) -> None:
-    """Mark a set in which nothing was left to do as the newest, and list these cases in it."""
+    """Make finished predictions the newest ones by updating their time, and list these cases."""
     with claim(_lock(folder)):
         there = _load(folder)
         if there is not None:
@@ -117,12 +117,13 @@ def renew(folder: Path, listed: tuple[PredictedCase, ...]) -> None:
 
 
 def save_failures(folder: Path, failures: Sequence[Failure], attempted: Set[str] | None) -> None:
-    """Write failures.json, or delete it where nothing failed.
+    """Write failures.json, or delete it if nothing failed.
 
     Args:
         folder: Folder of the masks.
         failures: Failures of this call.
-        attempted: All cases of this call, where others do the rest; their failures stay. None: there are no others.
+        attempted: Cases of this call if it is one of several shards. The file's failures of other cases are then kept.
+            None: the file's earlier failures are dropped.
     """
     path = folder / FAILURES
     with claim(_lock(folder)):
@@ -141,7 +142,7 @@ def save_failures(folder: Path, failures: Sequence[Failure], attempted: Set[str]
 
 
 def _is_of(record: Predictions, checkpoints: Sequence[Path]) -> bool:
-    """Whether a record was made with these networks as they are now."""
+    """Whether a record was made with these checkpoints, and after they were written."""
     created = datetime.fromisoformat(record.created).timestamp()
     theirs = tuple(Path(path).resolve() for path in record.checkpoints)
     same = theirs == tuple(path.resolve() for path in checkpoints)
@@ -149,7 +150,7 @@ def _is_of(record: Predictions, checkpoints: Sequence[Path]) -> bool:
 
 
 def _load(folder: Path) -> Predictions | None:
-    """The record of a folder, or None where there is none or it is unusable."""
+    """Read the record of a folder. Return None if there is none, or, with a warning, if it is unusable."""
     path = folder / RECORD
     if not path.exists():
         return None
@@ -163,7 +164,7 @@ def _load(folder: Path) -> Predictions | None:
 
 
 def _lock(folder: Path) -> Path:
-    """Path of the lock, next to the folder: the folder holds only what a user should see."""
+    """Return the path of the lock. It lies next to the folder, which holds only files that a user should see."""
     place = folder.absolute()
     return place.with_name(f".{place.name}.lock")
 
@@ -171,7 +172,7 @@ def _lock(folder: Path) -> Path:
 def prediction_key(
     request: PredictRequest, checkpoints: Sequence[Path], scan: Path, clicks: Sequence[Click]
 ) -> str:
-    """Changes whenever the case's mask might: with the scan's files, its clicks, the networks and the settings."""
+    """Hash all on which the mask of a case depends: the scan's files, its clicks, the networks and the settings."""
     stats = file_stamps([*volume_files(scan), *checkpoints])
     settings = [request.max_windows, request.tta, request.precision]
     content = json.dumps([stats, settings, [_as_keyed(click) for click in clicks]])
@@ -179,7 +180,7 @@ def prediction_key(
 
 
 def _as_keyed(click: Click) -> dict[str, Any]:
-    """A click under the names that keys were made from before a click's label was called its sign."""
+    """Convert a click to JSON for its key. The field `sign` keeps its former name `label`, so that old keys match."""
     fields: dict[str, Any] = record_to_json(click)
     return {"label" if name == "sign" else name: value for name, value in fields.items()}
 
@@ -187,7 +188,7 @@ def _as_keyed(click: Click) -> dict[str, Any]:
 def is_finished(
     record: PredictedCase | None, key: str, scan: Path, folder: Path, request: PredictRequest
 ) -> bool:
-    """Whether a case need not be done again."""
+    """Whether the earlier result of a case is complete and up to date, so that the case can be skipped."""
     if record is None or record.key != key or not (folder / record.mask).is_file():
         return False
     if (folder / record.mask).stat().st_size != record.mask_bytes:

@@ -1,4 +1,4 @@
-"""Three things at once: the next case is read and the last one written while the networks work on this one."""
+"""Overlap of three steps: the next case is read and the last one is written while the networks work on this one."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,11 +18,21 @@ def relay(
     write: Callable[[Item, Found], Written],
     room: Callable[[Item], bool] = lambda _: True,
 ) -> Iterator[tuple[Item, Written | Exception]]:
-    """Take every item through three steps, and yield it with what came of it, in order.
+    """Take each item through three steps, and yield it with its result, in order.
 
-    Reading is one item ahead, where there is room next to the current one, and writing one behind, each in a thread
-    of its own; the work is done in the caller's. So at most two items are in memory as they were read. Where a step
-    raised, what it raised is yielded, and the other items go on.
+    While `work` runs on an item in the caller's thread, a second thread reads the next item and a third one writes the
+    previous item. At most two items are therefore in memory as they were read.
+
+    Args:
+        items: Items to work on.
+        read: First step, from an item to its content.
+        work: Second step, from an item and its content to a result.
+        write: Third step, from an item and its result to what is yielded.
+        room: Whether the next item may be read before the work on the current one has ended.
+
+    Yields:
+        Each item with the value of `write`, or with the exception that one of its steps raised. The other items
+        continue after an exception.
     """
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         behind: tuple[Item, Future[Written]] | None = None

@@ -1,4 +1,4 @@
-"""The summary that promise-predict shows at the end: how clicks were understood, what looks odd, what is missing."""
+"""The summary at the end of promise-predict: how clicks were understood, what looks odd, and what is missing."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,15 @@ def show_new(
     notes: Mapping[str, Sequence[str]],
     failures: Sequence[Failure],
 ) -> None:
-    """A row for each case, and a warning for each that looks odd."""
+    """Show a table of the cases, and a warning for each case that looks odd.
+
+    Args:
+        folder: Folder of the masks.
+        cases: Cases that this call predicted.
+        odd: Question about a click on air or metal, by case id.
+        notes: Oddities in the geometry of the scan, by case id.
+        failures: Cases without a mask.
+    """
     rows = []
     for case in cases:
         click = case.clicks[0] if case.clicks else None
@@ -49,15 +57,15 @@ def _warn(case: PredictedCase, question: str | None) -> None:
         question = "; is the click where it should be?" if case.clicks else ""
         warn(f"{case.case_id}: the mask is empty{question}")
     elif not case.holds_its_clicks:
-        warn(f"{case.case_id}: the click lies outside the mask; is it where it should be?")
+        warn(f"{case.case_id}: a foreground click lies outside the mask; is it where it should be?")
     if case.clicks_outside_window:
         warn(
             f"{case.case_id}: {case.clicks_outside_window} clicks lie outside the window and were not used"
         )
     if not case.closed:
         warn(
-            f"{case.case_id}: after {len(case.windows)} windows the mask still goes on beyond; look at it, and"
-            " raise --max-windows where the lesion is so wide"
+            f"{case.case_id}: after {len(case.windows)} windows the mask still reaches their border; look at it, and"
+            " raise --max-windows if the lesion is really that wide"
         )
 
 
@@ -68,7 +76,7 @@ def show_rest(
     num_finished: int,
     without_click: Sequence[Failure],
 ) -> None:
-    """What was left as it is."""
+    """Say which lesions took several windows, which earlier masks were kept, and which scans have no click."""
     wide = [
         case.case_id
         for case in cases
@@ -76,11 +84,12 @@ def show_rest(
     ]
     if wide:
         say(
-            f"followed beyond one window: {_names(wide)}; the paper's protocol takes one (--single-window)"
+            f"followed beyond one window: {_names(wide)}; the paper uses one window (--single-window)"
         )
     if num_finished:
         say(
-            f"{num_finished} cases were finished before, with the same clicks, and stay; --overwrite does them again"
+            f"{num_finished} cases were finished before with the same clicks and are kept; --overwrite predicts them"
+            " again"
         )
     if num_kept:
         say(
@@ -91,7 +100,7 @@ def show_rest(
 
 
 def show_failures(failures: Sequence[Failure]) -> None:
-    """One line for each case without a mask, and how many there are."""
+    """Show one error line for each case without a mask."""
     for failure in failures:
         fail(failure.reason)
 

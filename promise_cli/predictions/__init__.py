@@ -1,1 +1,1 @@
-"""What prediction leaves in a folder, and how masks and labels are paired."""
+"""Files that prediction writes, and the pairing of predicted masks with label files."""

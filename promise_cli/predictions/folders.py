@@ -1,4 +1,4 @@
-"""Which folder or file of masks is meant: the predictions, and the labels that belong to them."""
+"""Find the folder or file of masks that a path means: the predictions, or the labels that belong to them."""
 
 import dataclasses
 from pathlib import Path
@@ -14,10 +14,11 @@ _EXPECTED = "expected a folder of .nii.gz masks, one such file, or an MSD folder
 
 
 def newest_predictions(workspace: Workspace) -> Path:
-    """The folder that promise-predict wrote last.
+    """Find the folder of the newest predictions.
 
     Raises:
-        WorkspaceError: There is none.
+        WorkspaceError: There are no predictions.
+        PromiseError: All their predictions.json are broken.
     """
     found = sorted(workspace.predictions.glob(f"*/{RECORD}"))
     if not found:
@@ -29,11 +30,11 @@ def newest_predictions(workspace: Workspace) -> Path:
 
 
 def masks_of(path: Path) -> Path:
-    """The folder or file that is meant: the one named, or the `labelsTr` of a dataset.
+    """Find the folder or file of masks that a path means: the path itself, or the `labelsTr` of a dataset.
 
     Raises:
-        WorkspaceError: It does not exist.
-        EvaluationError: There is no mask in it, or it is no mask.
+        WorkspaceError: The path does not exist.
+        EvaluationError: The folder holds no mask, or the file is not a mask.
     """
     if not path.exists():
         raise WorkspaceError(f"{path}: no such file or folder; {_EXPECTED}")
@@ -49,7 +50,7 @@ def masks_of(path: Path) -> Path:
 
 
 def is_bare(path: Path) -> bool:
-    """Whether a folder is there and holds nothing that could be meant."""
+    """Whether a path is a folder without any mask, predictions.json or `labelsTr`."""
     return (
         path.is_dir()
         and not find_volumes(path)
@@ -59,10 +60,10 @@ def is_bare(path: Path) -> bool:
 
 
 def refuse_swapped(predictions: Path, labels: Path) -> None:
-    """Refuse what can only be the labels' folder in the place of the predictions.
+    """Refuse a dataset's labels in the place of the predictions.
 
     Raises:
-        EvaluationError: The first is named as datasets name their labels, or is a dataset; the second is not.
+        EvaluationError: The first path is a dataset or is named like a dataset's labels, and the second is not.
     """
     if _holds_labels(predictions) and not _holds_labels(labels):
         raise EvaluationError(
@@ -77,10 +78,12 @@ def _holds_labels(path: Path) -> bool:
 
 
 def manifest_of(predictions: Path) -> Manifest | None:
-    """The predictions.json that lists these masks; of one file, its case alone; None where none does.
+    """Read the predictions.json that lists these masks. Return None if there is none.
+
+    If `predictions` is a single mask, only its case is kept.
 
     Raises:
-        EvaluationError: It is damaged.
+        EvaluationError: The predictions.json is damaged.
     """
     if predictions.is_dir():
         path = predictions / RECORD
@@ -96,14 +99,14 @@ def manifest_of(predictions: Path) -> Manifest | None:
 
 
 def labels_of(predictions: Path, manifest: Manifest | None, workspace: Workspace) -> Path:
-    """The labels that predictions.json names.
+    """Find the labels that predictions.json names.
 
     Raises:
-        EvaluationError: Nothing names them, or they are not there.
+        EvaluationError: There is no predictions.json, it names no labels, or they do not exist.
     """
     if manifest is None:
         raise EvaluationError(
-            f"{predictions}: no {RECORD} says which labels belong to it; give PREDICTIONS LABELS"
+            f"{predictions}: there is no {RECORD} that names its labels; give PREDICTIONS LABELS"
         )
     if manifest.labels is None:
         raise EvaluationError(

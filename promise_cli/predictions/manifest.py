@@ -12,23 +12,24 @@ from promise_cli.predictions.targets import Target, written_label
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `promise-predict` wrote down about its masks."""
+    """The fields of a predictions.json that evaluation needs."""
 
     path: Path
     dataset: str
     target: Target
     labels: str | None
+    """Folder of the labels, relative to the root if it lies below it; None if it is unknown."""
     masks: dict[str, str]
-    """Case id -> name of the mask, next to predictions.json."""
+    """Name of the mask, relative to the folder of predictions.json, by case id."""
     scans: dict[str, Path]
-    """Case id -> the scan as it was named then; it may be gone."""
+    """Path of the scan at the time of prediction, by case id. The file may no longer exist."""
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read what evaluation needs of predictions.json; other fields are not looked at.
+    """Read the fields of predictions.json that evaluation needs. Other fields are ignored.
 
     Raises:
-        EvaluationError: A field is missing or mistyped.
+        EvaluationError: A field is missing or has a wrong value, or a case is listed twice.
     """
     listed = load_listing(path)
     masks: dict[str, str] = {}
@@ -51,7 +52,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def newest_manifest(found: Sequence[Path]) -> Path:
-    """The newest of some predictions.json by its `created`; broken ones are skipped with a warning.
+    """Find the newest of several predictions.json by the field `created`. Broken ones are skipped with a warning.
 
     Raises:
         PromiseError: All are broken.

@@ -1,4 +1,4 @@
-"""Which prediction belongs to which label."""
+"""Match predictions with label files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,42 +27,42 @@ from promise_cli.volume import SUFFIXES, case_id, find_volumes
 
 @dataclass(frozen=True)
 class Pair:
-    """One case: what was predicted and what is true."""
+    """Predicted mask and label file of a case."""
 
     case_id: str
     prediction: Path | None
-    """None where there is no such file."""
+    """Predicted mask; None if there is none."""
     label: Path
     scan: Path | None = None
-    """What was segmented, where it is known; it is only shown."""
+    """Scan of the case; None if it is unknown. It is needed only for pictures."""
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """All that is to be scored."""
+    """Cases to score, and the targets for which they are scored."""
 
     predictions: Path
-    """Folder or file."""
+    """Folder or file of the predicted masks."""
     labels: Path
-    """Folder or file."""
+    """Folder or file of the labels."""
     pairs: tuple[Pair, ...]
-    """Sorted by case id."""
+    """All cases, sorted by case id."""
     targets: tuple[Target, ...] | None
-    """None: whatever values the labels hold."""
+    """Targets to score; None: every value that the label files hold."""
     whole_label: bool
-    """Whether the targets are all that a label file may hold."""
+    """Whether a label file may hold no other values than those of the targets."""
     dataset: str | None
-    """Name of the dataset where it is known, such as `Task07_Pancreas`."""
+    """Name of the dataset, such as `Task07_Pancreas`; None if it is unknown."""
     notes: tuple[str, ...] = ()
-    """What the user should know about the choice of cases."""
+    """Notes for the user about the choice of cases."""
     ignored: int | None = None
-    """Value of a label's voxels that nobody judged."""
+    """Value of voxels that are not scored because nobody annotated them; None if there is none."""
     is_named: bool = True
     """Whether a dataset.json next to the labels names the targets' values."""
 
     @property
     def folder(self) -> Path:
-        """Where the predictions lie."""
+        """Folder that holds the predictions."""
         return self.predictions if self.predictions.is_dir() else self.predictions.parent
 
 
@@ -72,10 +72,11 @@ def pair_cases(
     """Match predictions with labels by case id.
 
     Args:
-        predictions: A folder of masks, one mask, or an MSD folder; None: the newest.
-        labels: A folder of labels, one label, or an MSD folder; None: those of the dataset that predictions.json names.
-        workspace: Where predictions and labels are looked for when they are left out.
-        may_lack: Take a folder of predictions without any mask for one in which all are missing.
+        predictions: A folder of masks, one mask, or an MSD folder; None: the newest predictions of the workspace.
+        labels: A folder of label files, one such file, or an MSD folder; None: the labels that predictions.json names.
+        workspace: Workspace in which predictions and labels are searched if they are None.
+        may_lack: Whether predictions may be missing. A folder without any mask is then accepted as one in which all
+            predictions are missing.
 
     Raises:
         EvaluationError: A prediction has no label, the folders are swapped, or predictions.json is
@@ -106,7 +107,7 @@ def pair_cases(
 
 
 def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing:
-    """The cases of predictions.json."""
+    """Pair the cases that predictions.json lists."""
     folder = manifest.path.parent
     single = labels.is_file() and len(manifest.masks) == 1
     there = dict.fromkeys(manifest.masks, labels) if single else _files(labels)
@@ -120,12 +121,14 @@ def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing
     notes = []
     if len(there) > len(pairs):
         notes.append(
-            f"scored are the {len(pairs)} cases of {manifest.path}; {labels} holds {len(there)}"
+            f"only the {len(pairs)} cases of {manifest.path} are scored, but {labels} holds {len(there)}"
             " labels"
         )
     extra = {path.name for path in find_volumes(folder).values()} - set(manifest.masks.values())
     if extra and predictions.is_dir():
-        notes.append(f"not scored, as {RECORD} does not list them: {_name_some(sorted(extra))}")
+        notes.append(
+            f"not scored, because {RECORD} does not list them: {_name_some(sorted(extra))}"
+        )
     if (folder / FAILURES).exists():
         notes.append(f"not scored: the scans that {folder / FAILURES} lists as failed")
     described = find_dataset_json(labels if labels.is_dir() else labels.parent)
@@ -145,7 +148,7 @@ def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing
 
 
 def _pair_folders(predictions: Path, labels: Path) -> Pairing:
-    """Every label, and every prediction."""
+    """Pair all predictions and labels of two folders or files."""
     predicted, there = _files(predictions), _files(labels)
     if predictions.is_file():
         case = next(iter(predicted))
@@ -189,19 +192,19 @@ def _files(path: Path) -> dict[str, Path]:
 
 def _without_label(prediction: Path, labels: Path) -> EvaluationError:
     return EvaluationError(
-        f"{prediction}: a prediction without a label in {labels}; add the label or"
+        f"{prediction}: this prediction has no label in {labels}; add the label or"
         " remove the prediction"
     )
 
 
 def _name_some(names: list[str], most: int = 5) -> str:
-    """The first names, and how many more there are."""
+    """List the first names, and say how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 def missing_error(pairing: Pairing) -> EvaluationError | None:
-    """What to say where cases have no prediction; None where all have."""
+    """Word the error for cases without a prediction. Return None if all cases have one."""
     missing = [pair.case_id for pair in pairing.pairs if pair.prediction is None]
     if not missing:
         return None

@@ -1,4 +1,4 @@
-"""What prediction writes next to its masks: predictions.json and, where something failed, failures.json."""
+"""Files that prediction writes next to its masks: predictions.json, and failures.json if a case failed."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,15 +20,15 @@ from promise_cli.volume import Volume
 FORMAT_VERSION = 2
 RECORD, FAILURES = "predictions.json", "failures.json"
 NO_CLICKS = "none: the network takes no clicks"
-"""Stands in place of the prompt file's name."""
+"""Value of `Predictions.prompts` for a network that takes no clicks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClickRecord:
-    """One click of a case, as it was understood."""
+    """Click of a case, as it was understood."""
 
     given: tuple[float, float, float]
-    """Coordinates as written in the prompt file."""
+    """Coordinates as they were given, for example in a click file."""
     space: Space
     """Coordinate system of `given`."""
     label: int
@@ -38,16 +38,18 @@ class ClickRecord:
     voxel: tuple[int, int, int]
     """Index (i, j, k) in the scan's file."""
     ras_mm: tuple[float, float, float]
+    """Centre of `voxel` in RAS millimetres, as NIfTI uses them."""
     lps_mm: tuple[float, float, float]
-    """Position in LPS millimetres, as 3D Slicer's files and ITK use them."""
+    """Centre of `voxel` in LPS millimetres, as ITK and 3D Slicer's files use them."""
     intensity: float
     """Intensity of the scan at this voxel; HU for CT."""
     in_mask: bool
+    """Whether the mask has the lesion's value at this voxel."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LesionRecord:
-    """One lesion in a mask."""
+    """Lesion of a case, and its size in the mask."""
 
     value: int
     name: str
@@ -58,7 +60,7 @@ class LesionRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class SecondsRecord:
-    """Where the time of a case went."""
+    """Seconds that each stage of a finished case took."""
 
     read: float
     resample: float
@@ -68,23 +70,24 @@ class SecondsRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictedCase:
-    """One finished case."""
+    """Finished case, with its mask."""
 
     case_id: str
     scan: str
+    """Path of the scan at the time of prediction."""
     mask: str
     """Name of the mask, next to predictions.json."""
     mask_bytes: int = 0
-    """Size of the mask's file; a mask whose size changed is made again."""
+    """Size of the mask's file in bytes. If it has changed, the case is predicted again."""
     probabilities: tuple[str, ...]
     """Names of probability files next to predictions.json, one for each lesion; empty unless they were asked for."""
     key: str
-    """Hash of scan, clicks, networks and settings; a case with the same key is not repeated."""
+    """Hash of scan, clicks, networks and settings; a case with the same key is not predicted again."""
     clicks: tuple[ClickRecord, ...]
-    """Clicks of the case; empty where the network segmented the whole scan."""
+    """Clicks of the case; empty if the network segmented the whole scan."""
     lesions: tuple[LesionRecord, ...]
     windows: tuple[tuple[int, int, int], ...]
-    """First voxel of each window of the network on the plan's grid, in order."""
+    """First voxel of each window on the plan's grid, in the order of prediction."""
     closed: bool
     """Whether the mask ends inside the windows, or no further windows were allowed."""
     num_voxels: int
@@ -100,7 +103,7 @@ class PredictedCase:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """One case without a mask, and why."""
+    """Case without a mask, and the reason."""
 
     case_id: str
     reason: str
@@ -108,7 +111,7 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """`predictions.json`."""
+    """Contents of `predictions.json`."""
 
     format_version: int = FORMAT_VERSION
     promise_cli: str = __version__
@@ -116,28 +119,28 @@ class Predictions:
     dataset: str
     target_label: int
     target_labels: tuple[int, ...] = ()
-    """Where several labels of the dataset are one target: all of them; its mask is still one value."""
+    """All label values of a target that consists of several labels. Its mask has a single value nevertheless."""
     target_name: str
     labels: str | None
-    """Folder of the dataset's labels, relative to the root where it lies below; None where it is not known."""
+    """Folder of the dataset's labels, relative to the root if it lies below it; None if it is unknown."""
     checkpoints: tuple[str, ...]
     prompts: str
-    """Where the clicks come from: a file or folder, `--point`, `--auto`, or `NO_CLICKS`."""
+    """Source of the clicks: a file or folder, `--point`, `--auto`, or `NO_CLICKS`."""
     device: str
     precision: str
     max_windows: int
-    """Most windows for one lesion; 1 is the paper's single window."""
+    """Largest number of windows for one lesion; 1 is the paper's single window."""
     tta: bool
     values: tuple[int, ...]
-    """Values that a mask may hold for the target; several where lesions have values of their own."""
+    """Values that a mask may hold for the target; several if lesions have values of their own."""
     cases: tuple[PredictedCase, ...]
     without_click: tuple[str, ...]
-    """Scans that the prompt file does not name."""
+    """Scans that the click file does not name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failures:
-    """`failures.json`; only there when something failed, and then it names every case without a mask."""
+    """Contents of `failures.json`. The file exists only if a case failed. It then names every case without a mask."""
 
     failures: tuple[Failure, ...]
 
@@ -156,19 +159,19 @@ _UNKNOWN_CASE: dict[str, Any] = {
 
 
 def load_listing(path: Path) -> Predictions:
-    """Read which masks predictions.json lists, and for which target; all its other fields are left blank.
+    """Read which masks predictions.json lists, and for which target. All its other fields are left blank.
 
-    So masks of another version of this tool, or listed by hand, can be scored: only dataset, target_label, target_name
-    and cases with case_id and mask must be there.
+    Masks of another version of this tool, or masks that were listed by hand, can therefore be scored. Only the fields
+    dataset, target_label, target_name and cases, each with case_id and mask, are required.
 
     Raises:
-        EvaluationError: One of these fields is missing or mistyped.
+        EvaluationError: One of these fields is missing or has a wrong type.
     """
     content = load_json(path)
     needed = {"dataset", "target_label", "target_name", "cases"}
     if not isinstance(content, dict) or not needed <= content.keys() or not content["cases"]:
         raise EvaluationError(
-            f"{path}: needs dataset, target_label, target_name, labels, and cases with case_id and"
+            f"{path}: needs the fields dataset, target_label, target_name, labels, and cases with case_id and"
             " mask; predict again or fix it"
         )
     listing = _UNKNOWN | _only(content, _LISTING)
@@ -185,7 +188,7 @@ def load_listing(path: Path) -> Predictions:
 
 
 def read_record(folder: Path) -> Predictions | None:
-    """Read the predictions.json of a folder whole; None where there is none, or it is of another version or damaged."""
+    """Read all of a folder's predictions.json. Return None if there is none, or it is damaged or of another version."""
     try:
         return load_record(Predictions, folder / RECORD)
     except PlanError:
@@ -193,7 +196,7 @@ def read_record(folder: Path) -> Predictions | None:
 
 
 def _only(content: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """The named fields; a scan that is null counts as not named."""
+    """Keep only the named fields. A field `scan` that is null is dropped."""
     return {
         name: value
         for name, value in content.items()
@@ -202,37 +205,37 @@ def _only(content: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def created_timestamp(path: Path) -> float:
-    """When predictions.json was written, in seconds since 1970; a time without a zone counts as UTC.
+    """Read when predictions.json was written, in seconds since 1970. A time without a zone counts as UTC.
 
     Raises:
-        EvaluationError: It does not say when.
+        EvaluationError: The field `created` is missing or is not an ISO time.
     """
     try:
         created = datetime.fromisoformat(load_json(path)["created"])
     except (KeyError, TypeError, ValueError):
         raise EvaluationError(
-            f"{path}: 'created' is no ISO time; fix it or name the predictions to score"
+            f"{path}: 'created' is not an ISO time; fix it or name the predictions to score"
         ) from None
     return (created if created.tzinfo else created.replace(tzinfo=UTC)).timestamp()
 
 
 def now() -> str:
-    """The time as records have it."""
+    """Return the current time in UTC, in ISO format, as records store it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def describe_windows(most: int) -> str:
-    """How far a lesion is followed, in words."""
+    """Say in words how many windows a lesion may take."""
     return "one window" if most == 1 else f"up to {most} windows"
 
 
 def describe_click(click: Click, scan: Volume, mask: NDArray[np.uint8]) -> ClickRecord:
-    """Describe how a click was understood: voxel, millimetres, intensity, and whether the mask holds it.
+    """Describe how a click was understood: voxel, millimetres, intensity, and whether it lies in the mask.
 
     Args:
-        click: Inside the scan.
+        click: Click inside the scan.
         scan: The scan, in any orientation.
-        mask: (I, J, K) on `scan.grid`, with the lesions' values.
+        mask: Mask with the lesions' values, (I, J, K), on `scan.grid`.
     """
     voxel = nearest_voxel(click.point, click.space, scan.stored_grid)
     assert voxel is not None
@@ -253,7 +256,7 @@ def describe_click(click: Click, scan: Volume, mask: NDArray[np.uint8]) -> Click
 
 
 def labels_dir(workspace: Workspace, dataset: str) -> str | None:
-    """The folder of a dataset's labels, relative to the root where it lies below; None where it is not known."""
+    """Find the folder of a dataset's labels, relative to the root if it lies below it; None if it is unknown."""
     path = workspace.preprocessed / dataset / "fingerprint.json"
     if not path.exists():
         return None
@@ -263,7 +266,7 @@ def labels_dir(workspace: Workspace, dataset: str) -> str | None:
 
 @dataclass
 class Seconds:
-    """Seconds that each stage of a case took."""
+    """Seconds that each stage of a case has taken so far."""
 
     read: float = 0.0
     resample: float = 0.0

@@ -1,4 +1,4 @@
-"""What the values in labels mean, by their dataset.json."""
+"""Read from dataset.json what the values in label files mean."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from promise_cli.disk.records import load_json
 from promise_cli.errors import EvaluationError
 
 IGNORE = "ignore"
-"""nnU-Net's name for the value of voxels that nobody judged."""
+"""nnU-Net's name for the label of voxels that nobody annotated."""
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _TASK = re.compile(r"(?:Task|Dataset)[0-9]+_.+", re.IGNORECASE)
 LABEL_FOLDERS = {"labelsTr", "labelsTs", "gt_segmentations"}
@@ -17,21 +17,24 @@ LABEL_FOLDERS = {"labelsTr", "labelsTs", "gt_segmentations"}
 
 @dataclass(frozen=True)
 class Target:
-    """One label to score."""
+    """Target to score: a label, or a region of several labels."""
 
     label: int | str
-    """Its value; `1+2` for a region."""
+    """Value of the label; `1+2` for a region."""
     name: str
     reference_values: tuple[int, ...]
-    """Values that the label file holds inside the target; several for a region of nnU-Net."""
+    """Values of the target's voxels in the label file; several for a region of nnU-Net."""
     prediction_values: tuple[int, ...]
-    """Values that the prediction's file holds inside the target."""
+    """Values of the target's voxels in the predicted mask."""
 
 
 def read_targets(path: Path) -> tuple[Target, ...]:
-    """The labels that dataset.json names, background and what is to be ignored left out.
+    """Read the targets that dataset.json names, without background and nnU-Net's `ignore`.
 
     MSD writes {"1": "pancreas"}, nnU-Net {"pancreas": 1} or {"whole": [1, 2]} for a region.
+
+    Raises:
+        EvaluationError: A label has no whole number or is named twice, or there is no target.
     """
     content = load_json(path)
     found = content.get("labels") if isinstance(content, dict) else None
@@ -40,23 +43,25 @@ def read_targets(path: Path) -> tuple[Target, ...]:
         values, name = ([key], item) if _NUMBER.fullmatch(key) else (item, key)
         values = values if isinstance(values, list) else [values]
         if not values or not all(_NUMBER.fullmatch(str(value)) for value in values):
-            raise EvaluationError(f"{path}: label {key!r}: {item!r} names no whole number; fix it")
+            raise EvaluationError(
+                f"{path}: label {key!r}: {item!r} needs whole numbers as values; fix it"
+            )
         numbers = tuple(int(value) for value in values)
         if 0 not in numbers and str(name).lower() != IGNORE:
             targets.append(Target(written_label(numbers), str(name), numbers, numbers))
     _refuse_named_twice(path, targets)
     if not targets:
-        raise EvaluationError(f"{path}: labels names nothing but background; fix it")
+        raise EvaluationError(f"{path}: the field labels names only background; add the target")
     return tuple(sorted(targets, key=lambda target: target.reference_values))
 
 
 def written_label(values: tuple[int, ...]) -> int | str:
-    """A target's value as tables show it: `2`, or `1+2` for a region."""
+    """Format a target's values for tables: `2`, or `1+2` for a region."""
     return values[0] if len(values) == 1 else "+".join(map(str, values))
 
 
 def read_ignored(path: Path) -> int | None:
-    """The value of voxels that count neither for nor against a mask, if dataset.json names one."""
+    """Read the value of voxels that are not scored. Return None if dataset.json names no such value."""
     content = load_json(path)
     found = content.get("labels") if isinstance(content, dict) else None
     named = found.items() if isinstance(found, dict) else ()
@@ -78,9 +83,10 @@ def _refuse_named_twice(path: Path, targets: list[Target]) -> None:
 
 
 def find_dataset_json(folder: Path) -> Path | None:
-    """Find the dataset.json of a folder of labels: in it, or next to it for `labelsTr` or nnU-Net's `gt_segmentations`.
+    """Find the dataset.json of a folder of label files. Return None if there is none.
 
-    A link counts by its own place and name first, then by those of what it leads to.
+    It lies in the folder. For folders such as `labelsTr` or nnU-Net's `gt_segmentations` it may also lie next to them.
+    For a link to a folder, the link's own place is searched first, then that of the folder to which it leads.
     """
     beside = [
         place.parent
@@ -92,7 +98,11 @@ def find_dataset_json(folder: Path) -> Path | None:
 
 
 def dataset_name(described: Path) -> str:
-    """The name of the dataset whose dataset.json this is: of its folder, whether or not links lead there."""
+    """Find the name of the dataset to which a dataset.json belongs.
+
+    It is the name of the folder of dataset.json. If links lead there, the first name on the way that looks like a
+    task's, such as `Task07_Pancreas`, is taken; if none does, the name of the folder as given.
+    """
     names = []
     for place in (
         described.parent.absolute(),

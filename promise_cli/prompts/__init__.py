@@ -1,4 +1,4 @@
-"""Clicks: reading them from the files of several tools, converting them to voxels, writing and drawing them."""
+"""Clicks: read them from the files of several tools, convert them to voxels, write them, and draw them at random."""
 
 from promise_cli.prompts.click import (
     BACKGROUND,

@@ -1,4 +1,4 @@
-"""The click: a point in one of four coordinate systems, its sign, and the lesion that it belongs to."""
+"""A click: a point in one of four coordinate systems, its sign, and the lesion that it belongs to."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -17,7 +17,7 @@ MAX_VALUE = 255
 
 @dataclass(frozen=True)
 class Lesion:
-    """One object to outline in a scan."""
+    """Object that the user wants outlined in a scan."""
 
     value: int = 1
     """Value of this lesion's voxels in the mask. Two lesions may share a value."""
@@ -32,10 +32,10 @@ ONE_LESION = Lesion()
 
 @dataclass(frozen=True)
 class Click:
-    """One point that a person placed in a scan."""
+    """Point that a person placed in a scan."""
 
     point: tuple[float, float, float]
-    """Three coordinates in `space`, as given. Voxel indices count from 0 along the axes of the stored file."""
+    """Three coordinates in `space`, as given. Voxel indices are counted from 0 along the axes of the stored file."""
     sign: int = FOREGROUND
     space: Space = "voxel"
     lesion: Lesion = ONE_LESION

@@ -1,4 +1,4 @@
-"""The next click of a simulated user: in the middle of the largest error of a mask."""
+"""Place the next click of a simulated user in the middle of the largest error of a mask."""
 
 from typing import NamedTuple
 
@@ -12,11 +12,11 @@ Mask = NDArray[np.bool_]
 
 
 class Correction(NamedTuple):
-    """A corrective click."""
+    """Corrective click: its voxel and its sign."""
 
     voxel: tuple[int, int, int]
     foreground: bool
-    """True if the mask misses the target here (foreground click), False if it covers background."""
+    """True if the mask misses the target at this voxel (foreground click), False if it covers background there."""
 
 
 def largest_error(
@@ -28,7 +28,7 @@ def largest_error(
         target: True mask, (I, J, K).
         prediction: Predicted mask, (I, J, K); all False before the first click.
         spacing: Voxel size in mm along i, j, k.
-        rng: Random generator that chooses among equally deep voxels.
+        rng: Random generator that chooses among voxels that are equally far from the surface.
 
     Returns:
         The voxel and the sign of the click; None if the two masks are equal.
@@ -46,7 +46,11 @@ def largest_error(
 
 
 def _largest_part(mask: Mask) -> tuple[Mask, NDArray[np.int64]] | None:
-    """Find the largest 26-connected part of a mask: its voxels within their bounding box, and the box's first voxel."""
+    """Find the largest 26-connected part of a mask.
+
+    Returns:
+        The part's voxels within a box, and the index of the box's first voxel; None if the mask is empty.
+    """
     from scipy import ndimage  # noqa: PLC0415
 
     if not mask.any():
@@ -63,7 +67,7 @@ def _size(part: tuple[Mask, NDArray[np.int64]] | None) -> int:
 
 
 def _deepest(part: Mask, spacing: Spacing, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Find the voxel of a part that is farthest (in mm) from its surface. The array's border is surface too."""
+    """Find the voxel of a part that is farthest (in mm) from its surface. The array's border counts as surface, too."""
     from scipy import ndimage  # noqa: PLC0415
 
     depth = ndimage.distance_transform_edt(np.pad(part, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]

@@ -1,4 +1,4 @@
-"""Clicks drawn from a target, for training."""
+"""Draw clicks at random from a target, for training."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +18,17 @@ def draw_clicks(
     """Draw clicks uniformly from the target and from its background (paper, section 3).
 
     Args:
-        target: Label of the patch after augmentation, (I, J, K), 0 or 1.
+        target: Mask of the target in the patch, after augmentation, (I, J, K), values 0 or 1.
         rng: Random generator of this patch.
-        num_foreground: Number of foreground clicks. They lie on different voxels if the target has enough. An empty
-            target gets none.
+        num_foreground: Number of foreground clicks. They lie on different voxels if the target has enough. If the
+            target is empty, none is drawn.
         num_background: Number of background clicks, drawn from the background in the same way.
         anywhere: Whether background clicks may lie on the target too, as in the authors' code.
         repeat: Whether a voxel may be drawn more than once, as in the authors' code.
 
     Returns:
-        Clicks `(N, 3)` in voxels of the patch, and their signs `(N,)`. N is always `num_foreground + num_background`;
-        padding clicks fill the rest.
+        Clicks `(N, 3)` in voxels of the patch, and their signs `(N,)`. N is always `num_foreground + num_background`.
+        Padding clicks take the place of clicks that could not be drawn.
     """
     clicks = np.zeros((num_foreground + num_background, 3), dtype=np.float32)
     signs = np.full(num_foreground + num_background, PADDING, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Clicks by case. A case whose clicks are unusable is noted with its error and does not affect the others."""
+"""Gather clicks by case. A case whose clicks are unusable is noted with its error and does not affect the others."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,12 +29,12 @@ class Gathered:
         if case in self.clicks or case in self.broken:
             raise PromptError(f"{where} is listed twice; give its clicks as one list")
         if not clicks:
-            raise PromptError(f"{where}: holds no click")
+            raise PromptError(f"{where}: holds no click; add one on the target")
         for lesion, its in lesions(clicks).items():
             if not any(click.sign == FOREGROUND for click in its):
                 name = f" of {shorten(lesion.name)}" if lesion.name else ""
                 raise PromptError(
-                    f"{where}: all clicks{name} are background; add one on the target"
+                    f"{where}: all clicks{name} are background; add a foreground click on the target"
                 )
         self.clicks[case] = clicks
 

@@ -1,7 +1,7 @@
 """Reader of MITK's point sets (`.mps`), in LPS millimetres.
 
-Each time step may have a geometry. Its points are then indices, which the geometry's matrix and offset convert to
-world coordinates, as in MITK's own reader (`mitkPointSetReaderService`).
+Each time step may have a geometry. The points of such a time step are indices. The geometry's matrix and offset
+convert them to world coordinates, as in MITK's own reader (`mitkPointSetReaderService`).
 """
 
 from xml.etree import ElementTree as ET
@@ -15,7 +15,7 @@ from promise_cli.prompts.values import LIMIT, parse_coordinate, shorten, shown
 
 
 def parse_point_set(content: bytes, where: str, space: Space | None) -> tuple[Click, ...]:
-    """Read the points of the only time step that has any, as foreground clicks.
+    """Read the points of a point set as foreground clicks. Only one of its time steps may hold points.
 
     Args:
         content: Bytes of the file.
@@ -23,8 +23,8 @@ def parse_point_set(content: bytes, where: str, space: Space | None) -> tuple[Cl
         space: Coordinate system that the user asked for, or None.
 
     Raises:
-        PromptError: The file is no point set, has no point, has points in several time steps or has a damaged number,
-            or `space` is not LPS.
+        PromptError: The file is not a point set, has no point, has points in several time steps or has a damaged
+            number, or `space` is neither None nor LPS.
     """
     if space not in (None, "LPS"):
         raise PromptError(
@@ -36,7 +36,7 @@ def parse_point_set(content: bytes, where: str, space: Space | None) -> tuple[Cl
     steps = [place for place in places if place.find("point") is not None]
     if len(steps) != 1:
         found = f"{len(steps)} sets of points" if steps else "no point"
-        raise PromptError(f"{where}: holds {found}; expected one point set of one time step")
+        raise PromptError(f"{where}: holds {found}; expected one point set with one time step")
     matrix, offset = _geometry(steps[0], where)
     clicks = []
     for number, point in enumerate(steps[0].findall("point"), 1):
@@ -52,17 +52,19 @@ def parse_point_set(content: bytes, where: str, space: Space | None) -> tuple[Cl
 
 
 def _root(content: bytes, where: str) -> ET.Element:
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # entities could expand without end
-        raise PromptError(f"{where}: has a DOCTYPE, which MITK never writes; save the points again")
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # entities could fill the memory
+        raise PromptError(
+            f"{where}: has a DOCTYPE, which MITK never writes; save the points again in MITK"
+        )
     try:
         root = ET.fromstring(content.strip())
     except (ET.ParseError, ValueError, LookupError) as error:
         raise PromptError(
-            f"{where}: not readable as XML ({error}); save the points again"
+            f"{where}: not readable as XML ({error}); save the points again in MITK"
         ) from None
     if root.tag != "point_set_file":
         raise PromptError(
-            f"{where}: no MITK point set; expected <point_set_file>, found <{shorten(root.tag)}>"
+            f"{where}: not a point set of MITK; expected <point_set_file>, found <{shorten(root.tag)}>"
         )
     return root
 

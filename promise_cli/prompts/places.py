@@ -1,4 +1,4 @@
-"""Conversion of clicks to voxels, and the error messages of clicks outside their scan."""
+"""Convert clicks to voxels, and word the errors for clicks outside their scan and for cases without a scan."""
 
 import difflib
 from collections.abc import Iterable
@@ -13,7 +13,10 @@ from promise_cli.prompts.click import SPACES, Click, Space
 from promise_cli.prompts.values import shorten
 
 _TIE = 1e-6
-"""Tolerance in voxels: a click on the border of two voxels belongs to the upper one despite rounded millimetres."""
+"""Tolerance in voxels for clicks on the border of two voxels.
+
+Such a click belongs to the upper voxel, even if rounded millimetres put it slightly below the border.
+"""
 
 
 def voxel_of(point: ArrayLike, space: Space, stored: Grid) -> NDArray[np.float64]:
@@ -28,7 +31,7 @@ def voxel_of(point: ArrayLike, space: Space, stored: Grid) -> NDArray[np.float64
         ValueError: The coordinate system is unknown.
     """
     if space not in SPACES:
-        raise ValueError(f"space {space!r}; use one of {', '.join(SPACES)}")
+        raise ValueError(f"unknown space {space!r}; use one of {', '.join(SPACES)}")
     given = np.asarray(point, dtype=np.float64)
     if space == "voxel":
         return given
@@ -61,13 +64,16 @@ def nearest_voxel(point: ArrayLike, space: Space, stored: Grid) -> tuple[int, in
 def locate_clicks(
     clicks: Iterable[Click], stored: Grid, grid: Grid, where: str
 ) -> NDArray[np.int64]:
-    """Voxel indices `(N, 3)` on `grid` of clicks on a scan.
+    """Convert clicks on a scan to voxel indices on a grid.
 
     Args:
-        clicks: Each in its own coordinate system.
-        stored: The grid of the scan's file.
-        grid: Any grid over the same extent.
-        where: Names the case in errors.
+        clicks: At least one click. Each has its own coordinate system.
+        stored: Grid of the scan's file.
+        grid: Grid of the result. It must cover the same extent as `stored`.
+        where: Name of the case in error messages.
+
+    Returns:
+        Indices of the nearest voxels of `grid`, (N, 3).
 
     Raises:
         PromptError: A click lies outside the scan.
@@ -83,35 +89,40 @@ def locate_clicks(
 
 
 def other_readings(click: Click, stored: Grid) -> dict[Space, tuple[int, int, int] | None]:
-    """The voxel that the same three numbers would mean in each other coordinate system; None is outside."""
+    """Find the voxels that a click's three numbers would mean in each other coordinate system.
+
+    Returns:
+        The voxel (i, j, k) of the scan's file by coordinate system; None where it lies outside the scan.
+    """
     return {
         space: nearest_voxel(click.point, space, stored) for space in SPACES if space != click.space
     }
 
 
 def format_point(point: Iterable[float]) -> str:
-    """`(12, 40.5, 7)`, as messages say it."""
+    """Format coordinates for messages, such as `(12, 40.5, 7)`."""
     return f"({', '.join(f'{value:g}' for value in point)})"
 
 
 def unknown_case(path: Path, case: str, known: Iterable[str], folder: Path) -> str:
-    """Message about a case of the prompt file that has no scan."""
+    """Word the error for a case of the click file that has no scan."""
     hint = near_names(case, known)
     return f"{path}: case {shorten(case)} has no scan in {folder}{hint}; correct the name or add the scan"
 
 
 def near_names(case: str, known: Iterable[str]) -> str:
-    """`; nearest names: ...`, or nothing where none is near."""
+    """Suggest similar case ids as `; nearest names: ...`. Return an empty string if none is similar."""
     near = difflib.get_close_matches(case, list(known), n=3, cutoff=0.3)
     return f"; nearest names: {', '.join(near)}" if near else ""
 
 
 def _nearest(ijk: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A half rounds up, as people do."""
+    """Round to whole voxels. A half is rounded up, as people expect; numpy would round it to the even number."""
     return np.floor(ijk + (0.5 + _TIE))
 
 
 def _outside(click: Click, stored: Grid) -> str:
+    """Word the error for a click outside its scan, with the voxels that it would mean in other coordinate systems."""
     given = format_point(click.point)
     if click.space == "voxel":
         place = f"click {given} lies outside"

@@ -1,6 +1,6 @@
-"""`promise-points`: the project's own click file, in its short form and its full one.
+"""Reader of `promise-points`, the project's own click file, in its short and its full form.
 
-`points.schema.json` next to this file says the same as a JSON Schema; a test keeps the two in agreement.
+`points.schema.json` next to this file describes the same format as a JSON Schema. A test checks that the two agree.
 """
 
 import difflib
@@ -38,12 +38,15 @@ _OBJECT = ("name", "value", "points", "note")
 _POINT = ("xyz", "label", "note")
 
 ReadFile = Callable[[str, str], tuple[Click, ...]]
-"""Function from a case and the name of a click file next to this one to its clicks."""
+"""Function that reads the clicks of a case from another click file, to which the case refers.
+
+Its arguments are the case id and the name of that file, relative to the folder of the file that refers to it.
+"""
 
 
 @dataclass(frozen=True)
 class _Case:
-    """Where in the file we are."""
+    """Case or object that is being read: its coordinate system, and its name in error messages."""
 
     space: Space
     where: str
@@ -53,16 +56,16 @@ class _Case:
 
 
 def parse_points(content: Any, where: str, space: Space | None, read_file: ReadFile) -> Gathered:
-    """The clicks of a parsed JSON file, by case.
+    """Read the clicks of a parsed JSON file, by case. Errors within a case are noted for that case.
 
     Args:
-        content: What the file holds.
-        where: Names the file in errors.
+        content: Parsed content of the file.
+        where: Name of the file in error messages.
         space: Coordinate system of points for which the file names none; None: `voxel`.
-        read_file: Reads the click file that a case refers to.
+        read_file: Function that reads the click file to which a case refers.
 
     Raises:
-        PromptError: The file as a whole is not in either form.
+        PromptError: The file as a whole is in neither form, or its coordinate system contradicts `space`.
     """
     if not isinstance(content, dict) or not content:
         raise PromptError(
@@ -84,7 +87,7 @@ def parse_points(content: Any, where: str, space: Space | None, read_file: ReadF
     chosen = _space(content, None, where)
     if chosen and space and chosen != space:
         raise PromptError(
-            f"{where}: says space {chosen}, --space says {space}; leave out --space or correct the file"
+            f"{where}: the file says space {chosen}, but --space says {space}; leave out --space or correct the file"
         )
     cases = content.get("cases")
     if not isinstance(cases, dict) or not cases:
@@ -114,7 +117,9 @@ def _gather(
 
 def _short_case(value: Any, case: _Case, name: str) -> tuple[Click, ...]:
     if name == "markups":
-        raise case.refuse("this name belongs to 3D Slicer's files; use the full form")
+        raise case.refuse(
+            "files of 3D Slicer have a field of this name; give the case in the full form"
+        )
     return _points(value, case, ONE_LESION)
 
 
@@ -126,20 +131,22 @@ def _full_case(value: Any, case: _Case, name: str, read_file: ReadFile) -> tuple
     given = [key for key in ("points", "objects", "file") if key in value]
     if len(given) != 1:
         raise case.refuse(
-            f"needs one of points, objects and file, found {' and '.join(given) or 'none'}"
+            f"needs exactly one of points, objects and file, found {' and '.join(given) or 'none'}"
         )
     case = _Case(_space(value, case.space, case.where) or case.space, case.where)
     if "file" in value:
         if not isinstance(value["file"], str) or not value["file"]:
-            raise case.refuse(f"file must be a name, found {shown(value['file'])}")
+            raise case.refuse(f"file must be the name of a file, found {shown(value['file'])}")
         if "space" in value:
-            raise case.refuse("space goes with points; a file says its own")
+            raise case.refuse(
+                "has both file and space, but the file names its own coordinate system; leave out space"
+            )
         return read_file(name, value["file"])
     if "points" in value:
         return _points(value["points"], case, ONE_LESION)
     found = value["objects"]
     if not isinstance(found, list) or not found:
-        raise case.refuse(f"objects must be a list, found {shown(found)}")
+        raise case.refuse(f"objects must be a list of at least one object, found {shown(found)}")
     return tuple(
         click for number, item in enumerate(found, 1) for click in _object(item, number, case)
     )
@@ -166,7 +173,7 @@ def _points(value: Any, case: _Case, lesion: Lesion) -> tuple[Click, ...]:
     several = isinstance(value, list) and value and isinstance(value[0], list | dict)
     clicks = tuple(_point(point, case, lesion) for point in (value if several else [value]))
     if not any(click.sign == FOREGROUND for click in clicks):
-        raise case.refuse("all clicks are background; add one on the target")
+        raise case.refuse("all clicks are background; add a foreground click on the target")
     return clicks
 
 

@@ -1,6 +1,6 @@
-"""A click file of any kind, or a folder of them, to clicks by case.
+"""Read clicks by case from a click file of any kind, or from a folder of click files.
 
-The coordinate system comes from the file or from the caller; it is never guessed.
+The coordinate system comes from the file or from the caller. It is never guessed.
 """
 
 from collections.abc import Collection
@@ -30,11 +30,12 @@ def read_prompts(
     Args:
         path: Our JSON, a file of 3D Slicer (`.mrk.json`, `.fcsv`) or MITK (`.mps`), a table (`.csv`, `.tsv`), or a
             folder of such files.
-        space: Coordinate system of points whose file does not say it.
-        scans: Case ids that exist. A file that names no scan belongs to the scan of its own name, or to the only one.
+        space: Coordinate system of points whose file does not name one.
+        scans: Case ids of the scans. A click file that names no case belongs to the scan of the same name. A single
+            click file may also belong to the only scan. If no scans are given, the file's name is the case id.
 
     Raises:
-        PromptError: A file is missing, damaged or of another kind, or something in it is no click.
+        PromptError: A file does not exist, is damaged or is of another kind, or an entry is not a click.
     """
     gathered = gather_prompts(path, space=space, scans=scans)
     for reason in gathered.broken.values():
@@ -45,10 +46,10 @@ def read_prompts(
 def gather_prompts(
     path: Path, *, space: Space | None = None, scans: Collection[str] = ()
 ) -> Gathered:
-    """Read prompts as `read_prompts` does, but list cases whose clicks cannot be used instead of raising.
+    """Read clicks like `read_prompts`, but note the cases with unusable clicks instead of raising.
 
     Raises:
-        PromptError: There is nothing to read, or a single file cannot be read at all.
+        PromptError: The folder holds no click file, or `path` is a file that cannot be read at all.
     """
     if not path.is_dir():
         return _read_file(path, space, scans, alone=True)
@@ -95,7 +96,7 @@ def _read_file(path: Path, space: Space | None, scans: Collection[str], *, alone
 
 
 def _read_clicks(path: Path, case: str, space: Space | None) -> tuple[Click, ...]:
-    """The clicks of one case from a file that holds no other."""
+    """Read the clicks of a case from a file that may hold no other case."""
     kind, where = _kind(path), str(path)
     if kind == ".fcsv":
         return parse_fcsv(_text(path), where, space)
@@ -106,19 +107,21 @@ def _read_clicks(path: Path, case: str, space: Space | None) -> tuple[Click, ...
         for reason in gathered.broken.values():
             raise PromptError(reason)
         if set(gathered.clicks) != {case}:
-            raise PromptError(f"{where}: holds clicks of other cases than {shorten(case)}")
+            raise PromptError(
+                f"{where}: holds clicks of cases other than {shorten(case)}; leave only its own"
+            )
         return gathered.clicks[case]
     if kind in (".json", ".mrk.json"):
         content = _json(path)
         if is_markups(content):
             return parse_markups(content, where, space)
     raise PromptError(
-        f"{where}: cannot hold the clicks of one case; use .mrk.json, .fcsv, .mps or .csv"
+        f"{where}: not a click file for a single case; use .mrk.json, .fcsv, .mps or .csv"
     )
 
 
 def _only_case(path: Path, scans: Collection[str], *, alone: bool) -> str | None:
-    """The case of a file that names none: that of its name, or the only one; None where neither fits."""
+    """Find the case of a click file that names none: the file's own name, or the only scan; None if neither applies."""
     stem = _stem(path)
     if stem in scans or not scans:
         return stem
@@ -132,7 +135,7 @@ def _kind(path: Path) -> str | None:
 
 
 def _stem(path: Path) -> str:
-    """The case that a file's name means: `liver_3.nii.gz.mrk.json` -> `liver_3`."""
+    """Derive the case id from the name of a click file: `liver_3.nii.gz.mrk.json` -> `liver_3`."""
     return case_id(Path(path.name[: -len(_kind(path) or "") or None]))
 
 
@@ -147,7 +150,9 @@ def _text(path: Path) -> str:
     try:
         return _bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise PromptError(f"{path}: not UTF-8 text ({error.reason}); save it again") from None
+        raise PromptError(
+            f"{path}: not UTF-8 text ({error.reason}); save it again as UTF-8"
+        ) from None
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,7 +1,8 @@
-"""Point lists of 3D Slicer: `.mrk.json`, and `.fcsv` of all its versions.
+"""Readers of 3D Slicer's point lists: `.mrk.json`, and `.fcsv` of all versions.
 
-Formats: Slicer's markups-schema-v1.0.0 to v1.0.3 and `vtkMRMLMarkupsFiducialStorageNode`. Neither file names a scan,
-and transforms above the point list are not in it. The window shows RAS, files count LPS unless they say otherwise.
+The formats are those of Slicer's markups-schema-v1.0.0 to v1.0.3 and of `vtkMRMLMarkupsFiducialStorageNode`. The files
+name no scan. They do not hold the transforms that are applied to a point list in Slicer's scene. Slicer's window shows
+RAS coordinates. A `.mrk.json` that names no coordinate system is in LPS.
 """
 
 import csv
@@ -21,21 +22,29 @@ _MM = {"mm": 1.0, "um": 1e-3, "cm": 10.0, "m": 1000.0}
 _SPACES: dict[str, Space] = {"0": "RAS", "RAS": "RAS", "1": "LPS", "LPS": "LPS"}
 _FCSV_COLUMNS = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 _DEFINED = "2"
-"""Slicer 5 writes each point's status behind the columns that the header names; 2 is a point that was set."""
+"""Status of a point that was placed. Slicer 5 writes the status after the columns that the header names."""
 
 
 def is_markups(content: Any) -> bool:
-    """Whether a parsed JSON file is one of Slicer's."""
+    """Whether parsed JSON comes from a `.mrk.json` file of 3D Slicer."""
     if not isinstance(content, dict) or not isinstance(content.get("markups"), list):
         return False
     return "@schema" in content or all(isinstance(item, dict) for item in content["markups"])
 
 
 def parse_markups(content: dict[str, Any], where: str, space: Space | None) -> tuple[Click, ...]:
-    """The points of a `.mrk.json`: each point list is a lesion; a list named as background serves all of them.
+    """Read the clicks of a `.mrk.json`.
+
+    Each point list is a lesion. The points of a list that is named as background are background clicks of every lesion.
+
+    Args:
+        content: Parsed JSON for which `is_markups` is true.
+        where: Name of the file in error messages.
+        space: Coordinate system that the user asked for, or None.
 
     Raises:
-        PromptError: It holds no point that was set, or something else than point lists, or contradicts `space`.
+        PromptError: The file holds no point list or no point that was placed, a point is damaged, or the file
+            contradicts `space`.
     """
     lists = [item for item in content["markups"] if isinstance(item, dict)]
     fiducials = [item for item in lists if item.get("type", "Fiducial") == "Fiducial"]
@@ -53,7 +62,7 @@ def parse_markups(content: dict[str, Any], where: str, space: Space | None) -> t
         for other in (item for item, sign in named if not sign):
             clicks += _control_points(other, where, space, lesion, sign_of_name("background"))
     if not clicks:
-        raise PromptError(f"{where}: holds no point that was set; place one on the target")
+        raise PromptError(f"{where}: holds no point that was placed; place one on the target")
     return tuple(clicks)
 
 
@@ -77,7 +86,9 @@ def _control_points(
     clicks = []
     for number, point in enumerate(points, 1):
         if not isinstance(point, dict):
-            raise PromptError(f"{where}: point {number} is no object: {shown(point)}")
+            raise PromptError(
+                f"{where}: point {number} must be a JSON object, found {shown(point)}"
+            )
         if point.get("positionStatus", "defined") != "defined":
             continue
         xyz = point.get("position")
@@ -92,40 +103,52 @@ def _control_points(
 
 
 def parse_fcsv(text: str, where: str, space: Space | None) -> tuple[Click, ...]:
-    """The points of a `.fcsv`; older versions count in RAS and write 0 for it, newer ones write LPS.
+    """Read the clicks of a `.fcsv`.
+
+    Older versions of Slicer store RAS coordinates and write `CoordinateSystem = 0`. Newer versions store LPS and
+    write `CoordinateSystem = LPS`.
+
+    Args:
+        text: Content of the file.
+        where: Name of the file in error messages.
+        space: Coordinate system that the user asked for, or None.
 
     Raises:
-        PromptError: A line is damaged, no point is set, or the coordinate system is neither in the file nor given.
+        PromptError: A line is damaged, no point was placed, the file contradicts `space`, or neither of them names
+            the coordinate system.
     """
     header = _fcsv_header(text)
     system = header.get("coordinatesystem")
     if system is not None and system.upper() not in _SPACES:
         raise PromptError(
-            f"{where}: CoordinateSystem = {shorten(system)} is not known; LPS and RAS (or 1 and 0) are"
+            f"{where}: unknown CoordinateSystem {shorten(system)}; it must be LPS (or 1) or RAS (or 0)"
         )
     found = _SPACES[system.upper()] if system is not None else space
     if found is None:
         raise PromptError(
-            f"{where}: no line '# CoordinateSystem = LPS' says how it counts; give --space LPS or RAS"
+            f"{where}: the coordinate system is unknown, because there is no line '# CoordinateSystem = LPS'; give"
+            " --space LPS or --space RAS"
         )
     _agree(found, space, where)
     columns = [name.strip() for name in header.get("columns", _FCSV_COLUMNS).split(",")]
     if not {"x", "y", "z"} <= set(columns):
-        raise PromptError(f"{where}: its columns {shorten(', '.join(columns))} lack x, y or z")
+        raise PromptError(
+            f"{where}: the line '# columns =' must name x, y and z, found {shorten(', '.join(columns))}"
+        )
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     try:
         rows = list(csv.reader(lines))
     except csv.Error as error:
-        raise PromptError(f"{where}: not readable as a table ({error})") from None
+        raise PromptError(f"{where}: not readable as a table ({error}); save it again") from None
     clicks = [_fcsv_point(row, columns, where, found) for row in rows]
     kept = tuple(click for click in clicks if click is not None)
     if not kept:
-        raise PromptError(f"{where}: holds no point that was set; place one on the target")
+        raise PromptError(f"{where}: holds no point that was placed; place one on the target")
     return kept
 
 
 def _fcsv_header(text: str) -> dict[str, str]:
-    """`# name = value` lines, names in small letters."""
+    """Read the header lines `# name = value`. Names are converted to lower case."""
     header = {}
     for line in text.splitlines():
         if line.startswith("#") and "=" in line:
@@ -135,14 +158,16 @@ def _fcsv_header(text: str) -> dict[str, str]:
 
 
 def _fcsv_point(row: list[str], columns: list[str], where: str, space: Space) -> Click | None:
-    """One line, or None for a point that was never set."""
+    """Read the click of one line; None for a point that was never placed."""
     named = dict(zip(columns, row, strict=False))
     status = row[len(columns) :]
     if status and "associatedNodeID" in columns and status[0].strip() not in ("", _DEFINED):
         return None
     numbers = [parse_coordinate(named.get(axis, "")) for axis in ("x", "y", "z")]
     if None in numbers:
-        raise PromptError(f"{where}: no coordinates in the line {shown(','.join(row))}")
+        raise PromptError(
+            f"{where}: x, y and z must be numbers, found the line {shown(','.join(row))}"
+        )
     x, y, z = (float(value) for value in numbers if value is not None)
     return Click((x, y, z), sign_of_name(named.get("label"), named.get("desc")), space)
 
@@ -150,5 +175,5 @@ def _fcsv_point(row: list[str], columns: list[str], where: str, space: Space) ->
 def _agree(found: Space, asked: Space | None, where: str) -> None:
     if asked is not None and asked != found:
         raise PromptError(
-            f"{where}: counts in {found}, but --space says {asked}; leave out --space"
+            f"{where}: the file's coordinates are {found}, but --space says {asked}; leave out --space"
         )

@@ -1,7 +1,7 @@
-"""Tables of clicks (`.csv`, `.tsv`): napari's points, 3D Slicer's control points, and plain ones.
+"""Reader of tables of clicks (`.csv`, `.tsv`): napari's points, 3D Slicer's control points, and tables made by hand.
 
-The names of the columns say what the numbers mean: `l,p,s` and `r,a,s` are millimetres, `i,j,k` a voxel; of `x,y,z` and
-napari's `axis-0,axis-1,axis-2` a column `space` or the option `--space` must say it.
+The names of the columns say what the numbers mean. `l,p,s` and `r,a,s` are millimetres, `i,j,k` is a voxel index. For
+`x,y,z` and napari's `axis-0,axis-1,axis-2`, a column `space` or the option `--space` must name the coordinate system.
 """
 
 import csv
@@ -37,7 +37,7 @@ _SLICER = ("l", "p", "s"), ("r", "a", "s")
 
 @dataclass(frozen=True)
 class _Columns:
-    """What the first line says."""
+    """Columns of a table, as its first line names them."""
 
     names: list[str]
     axes: tuple[str, str, str]
@@ -47,26 +47,35 @@ class _Columns:
 
     @property
     def from_slicer(self) -> bool:
-        """Slicer's `label` is a name, and its `defined` says whether a point was set."""
+        """Whether 3D Slicer wrote the table. Its `label` is then a name, and `defined` says if a point was placed."""
         return self.axes in _SLICER and "case" not in self.names
 
 
 def parse_table(text: str, where: str, space: Space | None, only_case: str | None) -> Gathered:
-    """The clicks of a table, by its column `case`, or all for `only_case` where it has none.
+    """Read the clicks of a table, by case. Errors in a row are noted for its case.
+
+    Args:
+        text: Content of the file.
+        where: Name of the file in error messages.
+        space: Coordinate system that the user asked for, or None.
+        only_case: Case of all clicks if the table has no column `case`; None if it is unknown.
 
     Raises:
-        PromptError: The first line does not name the columns, or no column and no name says which scan is meant.
+        PromptError: The first line does not name the columns, the columns contradict `space`, the case of the clicks
+            is unknown, or there is no click.
     """
     rows, delimiter = _rows(text, where)
     columns = _columns(rows[0] if rows else [], where, delimiter == ";")
     if columns.space and space and columns.space != space:
         raise PromptError(
-            f"{where}: its columns {', '.join(columns.axes)} count in {columns.space}, but --space says"
+            f"{where}: the columns {', '.join(columns.axes)} mean space {columns.space}, but --space says"
             f" {space}; leave out --space"
         )
     gathered = Gathered(where)
     if "case" not in columns.names and only_case is None:
-        raise PromptError(f"{where}: no column 'case' says which scan each click belongs to")
+        raise PromptError(
+            f"{where}: there is no column 'case', so it is unknown to which scan each click belongs; add the column"
+        )
     by_case: dict[str, list[Click]] = {}
     for number, row in enumerate(rows[1:], 2):
         cells = dict(zip(columns.names, (cell.strip() for cell in row), strict=False))
@@ -79,7 +88,9 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
                     " point, or separate the cells by semicolons"
                 )
             if not name:
-                raise PromptError(f"{where}: row {number}: the column 'case' is empty")
+                raise PromptError(
+                    f"{where}: row {number}: the column 'case' is empty; name the case"
+                )
             click = _click(cells, columns, f"{where}: row {number}", space, by_case.get(name, []))
             by_case.setdefault(name, []).extend([click] if click else [])
     for name, clicks in by_case.items():
@@ -87,20 +98,20 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
             with gathered.case(name):
                 gathered.add(name, tuple(clicks))
     if not gathered.clicks and not gathered.broken:
-        raise PromptError(f"{where}: holds no click")
+        raise PromptError(f"{where}: holds no click; add one on the target")
     return gathered
 
 
 def _rows(text: str, where: str) -> tuple[list[list[str]], str]:
-    """Those that are not empty, and what parts their cells."""
-    if text[:4].lower() == "sep=":  # Excel's own first line
+    """Split a table into rows without the empty ones. Also return the delimiter that separates the cells."""
+    if text[:4].lower() == "sep=":  # Excel may name its delimiter in a line before the columns
         text = text.partition("\n")[2]
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
     try:
         reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
         return [row for row in reader if any(row)], delimiter
     except csv.Error as error:
-        raise PromptError(f"{where}: not readable as a table ({error})") from None
+        raise PromptError(f"{where}: not readable as a table ({error}); save it again") from None
 
 
 def _columns(first: Sequence[str], where: str, decimal_comma: bool) -> _Columns:
@@ -117,16 +128,14 @@ def _columns(first: Sequence[str], where: str, decimal_comma: bool) -> _Columns:
     for name in names:
         near = difflib.get_close_matches(name, _OWN, n=1, cutoff=0.75)
         if near and name not in _OWN:
-            raise PromptError(
-                f"{where}: column {shown(name)} is not known; did you mean {near[0]!r}?"
-            )
+            raise PromptError(f"{where}: unknown column {shown(name)}; did you mean {near[0]!r}?")
     return _Columns(names, axes[0], _AXES[axes[0]], decimal_comma)
 
 
 def _click(
     cells: dict[str, str], columns: _Columns, where: str, asked: Space | None, before: list[Click]
 ) -> Click | None:
-    """One row, or None for a point of Slicer's that was never set."""
+    """Read the click of one row; None for a point of 3D Slicer that was never placed."""
     if columns.from_slicer and cells.get("defined", "1") == "0":
         return None
     numbers = [
@@ -135,7 +144,9 @@ def _click(
     ]
     if None in numbers:
         found = shown([cells.get(axis) for axis in columns.axes])
-        raise PromptError(f"{where}: expected numbers as {', '.join(columns.axes)}, found {found}")
+        raise PromptError(
+            f"{where}: expected numbers in the columns {', '.join(columns.axes)}, found {found}"
+        )
     x, y, z = (value for value in numbers if value is not None)
     space = _space(cells, columns, where, asked)
     sign = _sign(cells, columns, where)
@@ -149,10 +160,12 @@ def _space(cells: dict[str, str], columns: _Columns, where: str, asked: Space | 
         raise PromptError(f"{where}: unknown space {shown(given)}; use one of {', '.join(SPACES)}")
     chosen = {space for space in (named, columns.space, asked) if space is not None}
     if len(chosen) > 1:
-        raise PromptError(f"{where}: {' and '.join(sorted(chosen))} contradict each other")
+        raise PromptError(
+            f"{where}: the coordinate systems {' and '.join(sorted(chosen))} contradict each other; give one of them"
+        )
     if not chosen:
         raise PromptError(
-            f"{where}: nothing says what {', '.join(columns.axes)} count; add a column 'space' or give"
+            f"{where}: the coordinate system of {', '.join(columns.axes)} is unknown; add a column 'space' or give"
             f" --space with one of {', '.join(SPACES)}"
         )
     return chosen.pop()
@@ -185,6 +198,7 @@ def _lesion(cells: dict[str, str], where: str, before: list[Click]) -> Lesion:
         )
     if same and same[0].value != int(text):
         raise PromptError(
-            f"{where}: object {shown(name)} has value {text} here and {same[0].value} before; give it one"
+            f"{where}: object {shown(name)} has value {text} here, but {same[0].value} in an earlier row; give it"
+            " one value"
         )
     return Lesion(int(text), name or value, number)

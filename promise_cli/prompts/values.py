@@ -1,4 +1,4 @@
-"""Numbers and words in click files: what counts as a coordinate, and what says foreground or background."""
+"""Parse numbers and words of click files: coordinates, and the signs of clicks."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from typing import Any
 from promise_cli.prompts.click import BACKGROUND, FOREGROUND
 
 LIMIT = 1e12
-"""No coordinate is larger."""
+"""Largest absolute value of a coordinate; anything larger is an error."""
 
 FOREGROUND_WORDS = ("foreground", "fg", "positive")
 BACKGROUND_WORDS = ("background", "bg", "negative")
@@ -20,23 +20,23 @@ _BACKGROUND_NAME = re.compile(r"\s*(neg|negative|bg|background|-)(?![a-z])", re.
 
 
 def shown(value: Any) -> str:
-    """What was found, as messages quote it: on one line and never long."""
+    """Quote a value from a file for a message, on one line and shortened."""
     return _repr.repr(value)
 
 
 def shorten(name: str) -> str:
-    """A name as messages say it: on one line, and whole unless it is absurdly long."""
+    """Put a name on one line for a message. A name of more than 200 characters is cut."""
     line = " ".join(name.split())
     return line if len(line) <= 200 else f"{line[:100]}..."
 
 
 def is_coordinate(value: Any) -> bool:
-    """Whether a JSON value is a finite number of moderate size."""
+    """Whether a JSON value is a number whose absolute value is at most `LIMIT`."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LIMIT
 
 
 def parse_coordinate(text: str, *, decimal_comma: bool = False) -> float | None:
-    """A coordinate from text, or None where it is none."""
+    """Parse a coordinate. Return None if the text is not a number whose absolute value is at most `LIMIT`."""
     text = text.strip().replace(",", ".") if decimal_comma else text.strip()
     try:
         value = float(text)
@@ -46,7 +46,7 @@ def parse_coordinate(text: str, *, decimal_comma: bool = False) -> float | None:
 
 
 def parse_sign(value: Any) -> int | None:
-    """`FOREGROUND` or `BACKGROUND` from 1, 0, true, false or a word, or None where it is neither."""
+    """Parse `FOREGROUND` or `BACKGROUND` from 1, 0, true, false or a word. Return None if it is neither."""
     if isinstance(value, str):
         word = value.strip().lower()
         if word in (*FOREGROUND_WORDS, "1", "true"):
@@ -58,7 +58,11 @@ def parse_sign(value: Any) -> int | None:
 
 
 def sign_of_name(*names: Any) -> int:
-    """What a name in 3D Slicer says: `neg...`, `bg`, `background` or `-` at its beginning is background."""
+    """Derive the sign of a click from names in 3D Slicer, such as its label and its description.
+
+    The sign is background if a name begins with `neg`, `negative`, `bg`, `background` or `-`, not followed by a letter.
+    Otherwise it is foreground.
+    """
     for name in names:
         if isinstance(name, str) and _BACKGROUND_NAME.match(name):
             return BACKGROUND

@@ -1,4 +1,4 @@
-"""Clicks back to files: our own JSON in voxels, and `.mrk.json` to look at in 3D Slicer."""
+"""Write clicks to files: our own JSON in voxels, or `.mrk.json` for 3D Slicer."""
 
 import json
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ def write_points(
     """Write the clicks of all cases as `promise-points`, full form, in voxels of each scan's file.
 
     Args:
-        path: Appears whole or not at all.
+        path: File to write. It appears whole or not at all.
         clicks: Clicks of each case, in any coordinate system.
-        stored: The grid of each case's file.
-        note: Kept in the file.
+        stored: Grid of each case's scan file.
+        note: Remark that is stored in the file; an empty one is left out.
     """
     content: dict[str, Any] = {"format": FORMAT, "version": VERSION, "space": "voxel"}
     if note:
@@ -44,7 +44,7 @@ def write_points(
 def write_markups(path: Path, clicks: tuple[Click, ...], stored: Grid) -> None:
     """Write one case's clicks as point lists of 3D Slicer, one for each lesion, in LPS millimetres.
 
-    Slicer's files hold no output values: read back, the lesions of a case get 1, 2, ... in order.
+    Slicer's files cannot store the lesions' mask values. When they are read, the lesions get 1, 2, ... in order.
     """
     markups = [
         _point_list(lesion, its, stored, number)
@@ -76,7 +76,7 @@ def _points(clicks: tuple[Click, ...], stored: Grid) -> list[Any]:
 
 
 def _plain(value: float) -> int | float:
-    """A whole number where it is one but for rounding."""
+    """Round to six decimals, or to a whole number if the value differs from one only by rounding."""
     return round(value) if abs(value - round(value)) < 1e-5 else round(float(value), 6)
 
 
@@ -84,7 +84,7 @@ def _point_list(
     lesion: Lesion, clicks: tuple[Click, ...], stored: Grid, number: int
 ) -> dict[str, Any]:
     name = lesion.name or ("clicks" if lesion == ONE_LESION else f"clicks {number}")
-    if sign_of_name(name) == BACKGROUND:  # read back, the list would mean the opposite
+    if sign_of_name(name) == BACKGROUND:  # such a list would be read as background clicks
         name = f"lesion {name}"
     space: Space = "LPS"
     points = []

@@ -80,13 +80,13 @@ def test_a_case_may_refer_to_a_file_of_another_tool(tmp_path: Path) -> None:
     gathered = gather_prompts(_write(tmp_path, content))
     assert list(gathered.clicks) == ["c"]
     assert "none.fcsv: not readable (No such file or directory)" in gathered.broken["a"]
-    assert "cannot hold the clicks of one case; use .mrk.json" in gathered.broken["b"]
+    assert "not a click file for a single case; use .mrk.json" in gathered.broken["b"]
 
 
 def test_the_space_option_completes_a_file_and_must_not_contradict_it(tmp_path: Path) -> None:
     path = _write(tmp_path, {"a": [1, 2, 3]})
     assert read_prompts(path, space="LPS") == {"a": (Click((1, 2, 3), space="LPS"),)}
-    with pytest.raises(PromptError, match="says space voxel, --space says RAS; leave out --space"):
+    with pytest.raises(PromptError, match="says space voxel, but --space says RAS; leave out"):
         read_prompts(_write(tmp_path, FULL), space="RAS")
 
 
@@ -99,21 +99,33 @@ def test_the_space_option_completes_a_file_and_must_not_contradict_it(tmp_path: 
         (("cases",), {}, "cases must name at least one case, found {}"),
         (("case",), {}, "unknown field 'case'; did you mean 'cases'?"),
         (("cases", "a", "poins"), [1, 2, 3], "case a: unknown field 'poins'; did you mean"),
-        (("cases", "a", "objects"), [], "needs one of points, objects and file, found points and"),
-        (("cases", "a"), {}, "case a: needs one of points, objects and file, found none"),
+        (
+            ("cases", "a", "objects"),
+            [],
+            "needs exactly one of points, objects and file, found points and",
+        ),
+        (("cases", "a"), {}, "case a: needs exactly one of points, objects and file, found none"),
         (
             ("cases", "a", "points"),
             [],
             r"expected a click \[i, j, k\] of three numbers, found \[\]",
         ),
-        (("cases", "a"), {"file": ""}, "case a: file must be a name, found ''"),
-        (("cases", "a"), {"file": "x", "space": "LPS"}, "space goes with points; a file says its"),
+        (("cases", "a"), {"file": ""}, "case a: file must be the name of a file, found ''"),
+        (
+            ("cases", "a"),
+            {"file": "x", "space": "LPS"},
+            "has both file and space, but the file names its own",
+        ),
         (("cases", "b", "points", 1, "label"), 2, "label must be 1, 0, true, false or one of"),
         (("cases", "b", "points", 0), {"xyz": [1, 2, 3], "label": 0}, "all clicks are background"),
         (("cases", "c", "objects", 1, "value"), 256, "object 2: value must be a whole number from"),
         (("cases", "c", "objects", 0, "name"), 5, "object 1: name must be text, found 5"),
         (("cases", "c", "objects", 0), 5, 'object 1: expected {"value": 1, "points":'),
-        (("cases", "c", "objects"), {}, "case c: objects must be a list, found {}"),
+        (
+            ("cases", "c", "objects"),
+            {},
+            "case c: objects must be a list of at least one object, found {}",
+        ),
         (("note",), 5, "note must be text, found 5"),
         (("cases", "a", "points"), [[1, 2, 1e300]], r"of three numbers, found \[1, 2, 1e\+300\]"),
     ],

@@ -81,10 +81,14 @@ def test_a_damaged_file_in_a_folder_costs_only_its_own_case(tmp_path: Path) -> N
         ("p.json", b"[" * 100_000, "not readable as JSON"),
         ("p.json", b'{"a": [1, 2, ' + b"9" * 5000 + b"]}", "not readable as JSON"),
         ("p.json", b'{"a": [1, 2, 1e400]}', "of three numbers, found [1, 2, inf]"),
-        ("p.fcsv", b"# CoordinateSystem = LPS\n1,2\n", "no coordinates in the line '1,2'"),
-        ("p.fcsv", b"# CoordinateSystem = 2\n1,2,3,4\n", "CoordinateSystem = 2 is not known"),
-        ("p.fcsv", b"# CoordinateSystem = LPS\n", "holds no point that was set"),
-        ("p.fcsv", b"# CoordinateSystem = LPS\n# columns = a,b\n1,2\n", "columns a, b lack x, y"),
+        ("p.fcsv", b"# CoordinateSystem = LPS\n1,2\n", "must be numbers, found the line '1,2'"),
+        ("p.fcsv", b"# CoordinateSystem = 2\n1,2,3,4\n", "unknown CoordinateSystem 2; it must"),
+        ("p.fcsv", b"# CoordinateSystem = LPS\n", "holds no point that was placed"),
+        (
+            "p.fcsv",
+            b"# CoordinateSystem = LPS\n# columns = a,b\n1,2\n",
+            "must name x, y and z, found a, b",
+        ),
         ("p.csv", b'case,i,j,k\na,1,2,"' + b"x" * 200_000, "not readable as a table"),
     ],
 )

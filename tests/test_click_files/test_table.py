@@ -52,7 +52,9 @@ def test_a_german_spreadsheet_is_read_too(tmp_path: Path) -> None:
 
 def test_a_table_without_cases_belongs_to_the_scan_of_its_name(tmp_path: Path) -> None:
     assert _read(tmp_path, "i,j,k\n1,2,3\n", scans=("a", "b")) == {"a": (Click((1, 2, 3)),)}
-    with pytest.raises(PromptError, match="no column 'case' says which scan each click belongs to"):
+    with pytest.raises(
+        PromptError, match="there is no column 'case', so it is unknown to which scan"
+    ):
         _read(tmp_path, "i,j,k\n1,2,3\n", scans=("b", "c"))
 
 
@@ -62,7 +64,7 @@ def test_a_damaged_row_costs_only_its_own_case(tmp_path: Path) -> None:
     gathered = gather_prompts(path)
     assert list(gathered.clicks) == ["a", "c"]
     assert gathered.broken == {
-        "b": f"{path}: row 3: expected numbers as i, j, k, found ['1', '', '3']"
+        "b": f"{path}: row 3: expected numbers in the columns i, j, k, found ['1', '', '3']"
     }
 
 
@@ -74,21 +76,27 @@ def test_a_damaged_row_costs_only_its_own_case(tmp_path: Path) -> None:
         ("case,x,y\na,1,2\n", "the first line must name the columns"),
         ("index,axis-0,axis-1\n0,1,2\n", "the first line must name the columns"),
         ("index,axis-0,axis-1,axis-2,axis-3\n0,1,2,3,4\n", "the first line must name the columns"),
-        ("case,i,j,k,lable\na,1,2,3,0\n", "column 'lable' is not known; did you mean 'label'?"),
+        ("case,i,j,k,lable\na,1,2,3,0\n", "unknown column 'lable'; did you mean 'label'?"),
         ("case,i,j,k,i\na,1,2,3,4\n", "two columns are named 'i'; keep one"),
         ("case,i,j,k\n", "holds no click"),
         ("case,i,j,k\n ,1,2,3\n", "row 2: the column 'case' is empty"),
         ("case,i,j,k,label\na,1,2,3,0\n", "case a: all clicks are background"),
         ("case,i,j,k,label\na,1,2,3,lesion\n", "row 2: label must be 1 or 0, foreground or"),
         ("case,i,j,k,space\na,1,2,3,world\n", "row 2: unknown space 'world'; use one of voxel,"),
-        ("case,i,j,k,space\na,1,2,3,LPS\n", "row 2: LPS and voxel contradict each other"),
-        ("case,x,y,z\na,1,2,3\n", "row 2: nothing says what x, y, z count; add a column 'space'"),
+        (
+            "case,i,j,k,space\na,1,2,3,LPS\n",
+            "row 2: the coordinate systems LPS and voxel contradict each other",
+        ),
+        (
+            "case,x,y,z\na,1,2,3\n",
+            "row 2: the coordinate system of x, y, z is unknown; add a column",
+        ),
         ("case,i,j,k,value\na,1,2,3,256\n", "row 2: value must be a whole number from 1 to 255"),
-        ("case,i,j,k\na,1,2,nan\n", "row 2: expected numbers as i, j, k"),
-        ("case,i,j,k\na,1_0,2,3\n", "row 2: expected numbers as i, j, k"),
+        ("case,i,j,k\na,1,2,nan\n", "row 2: expected numbers in the columns i, j, k"),
+        ("case,i,j,k\na,1_0,2,3\n", "row 2: expected numbers in the columns i, j, k"),
         (
             "case,i,j,k,object,value\na,1,2,3,x,1\na,1,2,3,x,2\n",
-            "row 3: object 'x' has value 2 here and 1 before; give it one",
+            "row 3: object 'x' has value 2 here, but 1 in an earlier row; give it one value",
         ),
     ],
 )

@@ -34,7 +34,7 @@ def test_files_of_slicer_before_4_11_are_in_ras() -> None:
 def test_files_of_slicer_3_name_no_coordinate_system_and_need_the_option() -> None:
     with pytest.raises(
         PromptError,
-        match="no line '# CoordinateSystem = LPS' says how it counts; give --space LPS or RAS",
+        match="unknown, because there is no line '# CoordinateSystem = LPS'; give --space LPS or --space RAS",
     ):
         read_prompts(FILES / "slicer_3.fcsv")
     (clicks,) = read_prompts(FILES / "slicer_3.fcsv", space="RAS").values()
@@ -66,7 +66,7 @@ def test_mitks_oldest_files_have_no_time_steps(tmp_path: Path) -> None:
 def test_naparis_axes_need_a_space_that_says_their_order() -> None:
     with pytest.raises(
         PromptError,
-        match="row 2: nothing says what axis-0, axis-1, axis-2 count; add a column 'space' or give --space",
+        match="row 2: the coordinate system of axis-0, axis-1, axis-2 is unknown; add a column 'space' or give --space",
     ):
         read_prompts(FILES / "napari.csv")
     (clicks,) = read_prompts(FILES / "napari.csv", space="voxel_zyx").values()
@@ -89,8 +89,11 @@ def test_a_file_that_says_its_coordinate_system_is_not_overruled(name: str) -> N
         (('"mm"', '"inch"'), "unknown coordinateUnits 'inch'; it must be mm"),
         (('"Fiducial"', '"Line"'), r"holds Line; expected a point list of 3D Slicer \(Fiducial\)"),
         (("-310.0", '"x"'), r"point 1: position must be three numbers, found \[-12.40.*, 'x'\]"),
-        (('"F-1"', '"negative"'), "all clicks are background; add one on the target"),
-        (('"defined"', '"preview"'), "holds no point that was set; place one on the target"),
+        (
+            ('"F-1"', '"negative"'),
+            "all clicks are background; add a foreground click on the target",
+        ),
+        (('"defined"', '"preview"'), "holds no point that was placed; place one on the target"),
     ],
 )
 def test_a_damaged_file_of_slicer_is_refused_in_one_line(
@@ -140,10 +143,10 @@ def test_several_point_lists_are_several_lesions_and_share_the_background(tmp_pa
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"<points/>", "no MITK point set; expected <point_set_file>, found <points>"),
+        (b"<points/>", "not a point set of MITK; expected <point_set_file>, found <points>"),
         (b"<point_set_file>", "not readable as XML"),
         (b"<!DOCTYPE x><point_set_file/>", "has a DOCTYPE, which MITK never writes"),
-        (b"<point_set_file/>", "holds no point; expected one point set of one time step"),
+        (b"<point_set_file/>", "holds no point; expected one point set with one time step"),
         (
             b"<point_set_file><time_series><point><x>1</x></point></time_series></point_set_file>",
             "point 1: expected a number, found None",
@@ -152,7 +155,7 @@ def test_several_point_lists_are_several_lesions_and_share_the_background(tmp_pa
             b"<point_set_file>"
             + 2 * b"<time_series><point><x>1</x></point></time_series>"
             + b"</point_set_file>",
-            "holds 2 sets of points; expected one point set of one time step",
+            "holds 2 sets of points; expected one point set with one time step",
         ),
     ],
 )

@@ -74,7 +74,10 @@ def test_a_stopped_study_continues_from_its_finished_cases(monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(module, "write_study", stop)
         stopped = run(*asked, "-o", "parts")
-    assert (stopped.exit_code, stopped.stderr) == (1, "error: stopped; what was finished is kept\n")
+    assert (stopped.exit_code, stopped.stderr) == (
+        1,
+        "error: stopped by the user; finished work is kept\n",
+    )
     assert len(list(Path("parts/unfinished").iterdir())) == 1
     with monkeypatch.context() as patched:
         patched.setattr(module, "try_clicks", stop)
@@ -190,24 +193,28 @@ def test_a_lesion_wider_than_the_window_is_followed_where_that_is_asked_for(ball
         (("--clicks", 0), "--clicks 0: use numbers from 1 to 100"),
         (("--clicks", 101), "--clicks 101: use numbers from 1 to 100"),
         (("--clicks", 1, "--trials", 0), "--trials 0: use 1 or more"),
-        (("--max-windows", 3), "--fold, --max-windows and --device go with --clicks N; add it"),
-        ((), "--fold and --device go with --clicks N; add it"),
+        (
+            ("--max-windows", 3),
+            "--fold, --max-windows and --device work only together with --clicks; add --clicks N",
+        ),
+        ((), "--fold and --device work only together with --clicks; add --clicks N"),
         (
             ("--trials", 2, "--seed", 0),
-            "--fold, --trials, --seed and --device go with --clicks N; add it",
+            "--fold, --trials, --seed and --device work only together with --clicks; add --clicks N",
         ),
         (
             ("--clicks", 1, "--compare", "x"),
-            "--clicks predicts a fold's test cases itself; leave out --compare",
+            "--clicks makes its own predictions of a fold's test cases; leave out --compare",
         ),
         (
             ("--clicks", 1, "--no-report", "--workers", 0, "--empty", "nan", "--missing", "error"),
-            "--clicks predicts a fold's test cases itself; leave out --empty, --missing, --report/--no-report and"
-            " --workers",
+            "--clicks makes its own predictions of a fold's test cases; leave out --empty, --missing,"
+            " --report/--no-report and --workers",
         ),
         (
             ("masks", "labels", "--format", "nnunet", "--metrics", "all", "--clicks", 1),
-            "--clicks predicts a fold's test cases itself; leave out PREDICTIONS, LABELS, --metrics and --format",
+            "--clicks makes its own predictions of a fold's test cases; leave out PREDICTIONS, LABELS,"
+            " --metrics and --format",
         ),
         (
             ("--clicks", 1, "--protocol", "msd"),

@@ -38,7 +38,7 @@ def folders_in_the_wrong_order():
 
 
 @refuses(
-    "masks: no predictions.json says which labels belong to it; give PREDICTIONS LABELS", "masks"
+    "masks: there is no predictions.json that names its labels; give PREDICTIONS LABELS", "masks"
 )
 def labels_left_out():
     pass
@@ -58,7 +58,7 @@ def label_that_is_named_twice():
     Path("labels/dataset.json").write_text(json.dumps({"labels": {"1": "lump", "01": "mass"}}))
 
 
-@refuses("labels/dataset.json: label '\u00b2': 'lump' names no whole number; fix it")
+@refuses("labels/dataset.json: label '\u00b2': 'lump' needs whole numbers as values; fix it")
 def label_of_a_superscript():
     Path("labels/dataset.json").write_text(json.dumps({"labels": {"\u00b2": "lump"}}))
 
@@ -77,7 +77,7 @@ def tolerance_beyond_any_scan():
     pass
 
 
-@refuses("labels/dataset.json: label 'lump': 'x' names no whole number; fix it")
+@refuses("labels/dataset.json: label 'lump': 'x' needs whole numbers as values; fix it")
 def label_without_a_number():
     Path("labels/dataset.json").write_text(json.dumps({"labels": {"lump": "x"}}))
 
@@ -113,7 +113,7 @@ def compared_with_itself():
 
 
 @refuses(
-    "other/c.nii.gz: a prediction without a label in labels; add the label or remove the prediction",
+    "other/c.nii.gz: this prediction has no label in labels; add the label or remove the prediction",
     *("masks", "labels", "--compare", "other"),
 )
 def compared_with_other_cases():

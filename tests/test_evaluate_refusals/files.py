@@ -111,7 +111,7 @@ def missing_prediction():
 
 
 @refuses(
-    "masks/b.nii.gz: a prediction without a label in labels; add the label or remove the prediction"
+    "masks/b.nii.gz: this prediction has no label in labels; add the label or remove the prediction"
 )
 def missing_label():
     Path("labels/b.nii.gz").unlink()

@@ -20,8 +20,8 @@ def write_manifest():
 
 
 @refuses(
-    "masks/predictions.json: needs dataset, target_label, target_name, labels, and cases with case_id and mask; predict"
-    " again or fix it"
+    "masks/predictions.json: needs the fields dataset, target_label, target_name, labels, and cases with case_id and"
+    " mask; predict again or fix it"
 )
 def manifest_without_a_field():
     write_manifest()
