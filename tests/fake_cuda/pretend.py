@@ -175,17 +175,21 @@ def _attention(
     if torch.is_autocast_enabled("cuda"):
         dtype = torch.get_autocast_dtype("cuda")
         query, key, value = (tensor.to(dtype) for tensor in (query, key, value))
+    leading = query.shape[:-3]
+    query, key, value = (tensor.reshape(-1, *tensor.shape[-3:]) for tensor in (query, key, value))
     aten = torch.ops.aten
     if attn_mask is None and query.dtype in (torch.bfloat16, torch.float16):
-        return aten._scaled_dot_product_flash_attention(query, key, value, scale=scale)[0]
-    bias = None
-    if attn_mask is not None:
-        shape = (*query.shape[:3], key.shape[2])
-        bias = torch.zeros(shape, dtype=query.dtype, device=query.device)
-    needs_sums = torch.is_grad_enabled()
-    return aten._scaled_dot_product_efficient_attention(
-        query, key, value, bias, needs_sums, scale=scale
-    )[0]
+        found = aten._scaled_dot_product_flash_attention(query, key, value, scale=scale)[0]
+    else:
+        bias = None
+        if attn_mask is not None:
+            shape = (*query.shape[:3], key.shape[2])
+            bias = torch.zeros(shape, dtype=query.dtype, device=query.device)
+        needs_sums = torch.is_grad_enabled()
+        found = aten._scaled_dot_product_efficient_attention(
+            query, key, value, bias, needs_sums, scale=scale
+        )[0]
+    return found.reshape(*leading, *found.shape[-3:])
 
 
 class _TorchOfLoss:
