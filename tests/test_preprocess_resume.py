@@ -118,7 +118,7 @@ def test_shards_one_after_the_other_leave_what_one_command_leaves(
 def test_one_shard_tells_what_is_not_there_yet(fresh: Path) -> None:
     output = finish(start(fresh, "--workers", "0", "--shard", "1/3"))
     assert output.splitlines()[-1] == (
-        "shard 1/3 is done; 5 cases of other shards are not there yet"
+        "shard 1/3 is done; 5 cases of other shards are still missing"
     )
 
 
