@@ -138,7 +138,7 @@ def test_an_old_checkpoint_is_promise(trained: Path, tmp_path: Path) -> None:
     [
         ({"network": "vnet"}, PlanError, "--network vnet: unknown; use one of promise, dynunet"),
         ({"network": "promise", "clicks_as_channel": True}, CheckpointError,
-         "--clicks-as-channel: promise has an encoder for clicks"),
+         "--clicks-as-channel: promise has its own encoder for clicks"),
         ({"network": "ux_net", "preset": "reference"}, PlanError,
          "--preset reference: is a variant of promise; with --network ux_net use paper or tiny"),
         ({"network": "ux_net", "preset": "huge"}, PlanError, "--preset huge: unknown"),
@@ -146,7 +146,7 @@ def test_an_old_checkpoint_is_promise(trained: Path, tmp_path: Path) -> None:
          "--encoder sam_vit_b: ux_net has no pretrained encoder; leave it out"),
         ({"network": "ux_net", "weights": "sam.pth"}, CheckpointError, "--weights sam.pth: ux_net has no"),
         ({"network": "dynunet", "fields": ("clicks_as_channel=true",)}, PlanError,
-         "--set clicks_as_channel: decides where the run lies and how clicks are drawn"),
+         "--set clicks_as_channel: this also decides where the run lies and how clicks are drawn"),
         ({"network": "dynunet", "fields": ("patch_size=36",)}, PlanError,
          "--set: patch_size 36: this network takes multiples of 8, at least 16"),
         ({"network": "segresnet", "fields": ("patch_size=1024",)}, PlanError, "--set patch_size=1024: use 8 to 512"),
@@ -222,7 +222,8 @@ def test_a_call_that_resumes_with_clicks_means_a_run_that_has_them(tmp_path: Pat
     (tmp_path / "ux_net_clicks" / "fold_0").mkdir(parents=True)
     (tmp_path / "ux_net_clicks" / "fold_0" / "checkpoint_last.pt").touch()
     with pytest.raises(
-        CheckpointError, match=r"could go on \(dynunet_clicks, ux_net_clicks\); name"
+        CheckpointError,
+        match=r"several runs could be resumed \(dynunet_clicks, ux_net_clicks\); name",
     ):
         run_folder(tmp_path, TrainRequest(resume=True, clicks_as_channel=True))
 
