@@ -18,7 +18,7 @@ __all__ = ["Predictor", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Predictor`, and torch with it, when it is first asked for."""
+    """Import `Predictor`, and torch with it, when it is first used."""
     if name == "Predictor":
         from promise_cli.session.predictor import Predictor  # noqa: PLC0415
 

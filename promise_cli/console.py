@@ -1,4 +1,4 @@
-"""What a person sees: progress and tables through rich, errors as one line on standard error."""
+"""Output for the user: messages, progress bars and tables through rich, errors as one line on standard error."""
 
 import os
 import time
@@ -22,17 +22,17 @@ from rich.text import Text
 T = TypeVar("T")
 
 PIPED_WIDTH = 160
-"""Columns of a table that goes into a file or a pipe, where rich would fold it at 80."""
+"""Width in characters of a table that goes into a file or a pipe, where rich would wrap it at 80."""
 
 REPORT_SECONDS = 60.0
-"""How often progress is written into a file or a pipe."""
+"""Seconds between two lines of progress in a file or a pipe."""
 
 
 class PatientConsole(Console):
-    """Says nothing more once nobody reads it: `promise-train ... | head` must not end a training."""
+    """Console that falls silent when its reader has ended: `promise-train ... | head` must not end a training."""
 
     def on_broken_pipe(self) -> None:
-        """Let all that is still to be said go nowhere."""
+        """Discard all further output."""
         self.quiet = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.file.fileno())
@@ -43,7 +43,7 @@ err = PatientConsole(stderr=True, highlight=False, emoji=False)
 
 
 def say(message: str) -> None:
-    """Print a plain line. Paths hold brackets and must not be wrapped, so markup and wrapping are off."""
+    """Print a plain line. Paths may hold brackets and must not be wrapped, so markup and wrapping are off."""
     out.print(message, markup=False, soft_wrap=True)
 
 
@@ -53,7 +53,7 @@ def warn(message: str) -> None:
 
 
 def mute() -> None:
-    """Say nothing more in this process, of several that do the same, but errors."""
+    """Print nothing but errors from now on. Several processes may do the same work, and only one of them reports."""
     out.quiet = err.quiet = True
 
 
@@ -64,7 +64,10 @@ def fail(message: str) -> None:
 
 
 def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
-    """Iterate with a progress bar and the time that is left; a line now and then where the output is no terminal."""
+    """Iterate with a progress bar and the time that is left.
+
+    Where the output is not a terminal, a line is printed every `REPORT_SECONDS` instead.
+    """
     if not err.is_terminal:
         yield from _report(items, description, total)
         return
@@ -80,7 +83,7 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
 
 @contextmanager
 def track_bytes(source: BinaryIO, description: str, total: int | None) -> Iterator[BinaryIO]:
-    """Read `source` through a progress bar in bytes; silent where the output is no terminal."""
+    """Yield a reader of `source` that shows a progress bar in bytes, or nothing where the output is not a terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -93,7 +96,7 @@ def track_bytes(source: BinaryIO, description: str, total: int | None) -> Iterat
 
 
 def _report(items: Iterable[T], description: str, total: int) -> Iterator[T]:
-    """Iterate, and write how far it has come after each `REPORT_SECONDS`."""
+    """Iterate, and print every `REPORT_SECONDS` how many items are done."""
     begin = said = time.monotonic()
     for number, item in enumerate(items, start=1):
         yield item
@@ -107,8 +110,8 @@ def _report(items: Iterable[T], description: str, total: int) -> Iterator[T]:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; the first column is text, the others are numbers set to the right."""
-    # As text: names of cases and folders may hold what rich takes for markup.
+    """Print a table. The first column holds text, the others hold numbers and are aligned to the right."""
+    # Cells are `Text`, because rich could read names of cases and folders as markup.
     table = Table(title=Text(title), title_justify="left", title_style="bold")
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=number > 0)

@@ -1,20 +1,20 @@
-"""Everything that a user can put right, as exceptions.
+"""Exceptions for errors that a user can fix.
 
-A message says where, what was found and what to do, in one line. `cli` alone catches these and exits with status 1;
-mistakes of the programmer stay `ValueError` or `TypeError` and keep their traceback.
+A message is one line that says where, what was found and what to do. Only `cli` catches these exceptions, and it exits
+with status 1. Programming errors are `ValueError` or `TypeError` and keep their traceback.
 """
 
 
 class PromiseError(Exception):
-    """Base of all errors that a user can fix; `cli` shows them as one line."""
+    """Base class of all errors that a user can fix; `cli` shows them as one line."""
 
 
 class DatasetError(PromiseError):
-    """A dataset folder, or a scan or label in it, is not as expected."""
+    """A dataset folder, or a scan or label file in it, is not as expected."""
 
 
 class VolumeError(DatasetError):
-    """One image file cannot be read or written as a 3D volume."""
+    """An image file cannot be read or written as a 3D volume."""
 
 
 class PlanError(PromiseError):
@@ -26,11 +26,11 @@ class PromptError(PromiseError):
 
 
 class CheckpointError(PromiseError):
-    """A checkpoint or a file of pretrained weights is missing, damaged or of another model."""
+    """A checkpoint or a file of pretrained weights is missing or damaged, or belongs to another model."""
 
 
 class WorkspaceError(PromiseError):
-    """A dataset, run or set of predictions cannot be found, or more than one fits."""
+    """A dataset, run or set of predictions cannot be found, or several fit."""
 
 
 class EvaluationError(PromiseError):
@@ -38,4 +38,4 @@ class EvaluationError(PromiseError):
 
 
 class StoppedError(PromiseError):
-    """The user or the system ended a command early; the message says what is kept and how to go on."""
+    """The user or the system ended a command early; the message says what is kept and how to continue."""

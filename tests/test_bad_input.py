@@ -167,7 +167,8 @@ def test_a_bad_dataset_ends_in_exactly_this_line(dataset: Path, damage, line: st
     ("options", "line"),
     [
         (("--target-label", "cyst"), "Task98_Balls: no label 'cyst'; --target-label takes one of: 1 tumour"),
-        (("--shard", "0/4"), "--shard 0/4: no part of a job; count from 1, such as 3/16 for the third of sixteen"),
+        (("--shard", "0/4"), "--shard 0/4: not a part of a job; give I/N counted from 1, such as 3/16 for the third of"
+         " 16"),
         (("--splits", "none.json"), "none.json: no such file"),
     ],
 )  # fmt: skip

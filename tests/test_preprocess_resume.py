@@ -120,7 +120,7 @@ def test_shards_one_after_the_other_leave_the_files_of_one_command(
 def test_a_shard_says_how_many_cases_of_other_shards_are_missing(fresh: Path) -> None:
     output = finish(start(fresh, "--workers", "0", "--shard", "1/3"))
     assert output.splitlines()[-1] == (
-        "shard 1/3 is done; 5 cases of other shards are not there yet"
+        "shard 1/3 is done; 5 cases of other shards are still missing"
     )
 
 

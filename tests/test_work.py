@@ -67,11 +67,12 @@ def test_a_process_that_dies_costs_only_its_own_job(capsys) -> None:
     assert [results[n].reason for n in (1, 3, 4)] == ["SIGKILL", "SIGSEGV", "a lack of memory"]
     text = str(results[1])
     assert text.startswith(
-        "case case_2: the process that worked on it died of SIGKILL, also alone; it needs about 3.0 GB"
+        "case case_2: the process that worked on it died of SIGKILL, also with no other job running; it needs about"
+        " 3.0 GB"
     )
-    assert text.endswith("work where there is more, or leave the case out with --skip-bad")
+    assert text.endswith("use a machine with more, or leave the case out with --skip-bad")
     assert (
-        "warning: case case_2: its process died of SIGKILL; tried again alone"
+        "warning: case case_2: its process died of SIGKILL; it is tried again with no other job running"
         in capsys.readouterr().err
     )
 
@@ -144,7 +145,7 @@ def test_an_impossible_shard_is_refused(text: str) -> None:
     with pytest.raises(PromiseError) as caught:
         read_shard(text)
     assert str(caught.value) == (
-        f"--shard {text}: no part of a job; count from 1, such as 3/16 for the third of sixteen"
+        f"--shard {text}: not a part of a job; give I/N counted from 1, such as 3/16 for the third of 16"
     )
 
 

@@ -1,4 +1,4 @@
-"""`promise-preprocess`: its arguments."""
+"""The arguments of `promise-preprocess`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ def preprocess(
     task: Annotated[
         str,
         typer.Argument(
-            help="A folder as MSD or nnU-Net lays it out, or its name: Task07_Pancreas, Task07, 7."
+            help="Dataset folder in the layout of MSD or nnU-Net, or its name: Task07_Pancreas, Task07 or 7."
         ),
     ],
     root: Root = None,
@@ -25,20 +25,20 @@ def preprocess(
         list[str] | None,
         typer.Option(
             metavar="LABEL ...",
-            help="Name or number of the label to segment; several are one target together.",
-            show_default="the tumour, else the last",
+            help="Name or number of the label to segment; several labels are merged into one target.",
+            show_default="the label named cancer or tumour, otherwise the last",
         ),
     ] = None,
     splits: Annotated[
         Path | None,
-        typer.Option(help="Folds to use: our splits.json or nnU-Net's splits_final.json."),
+        typer.Option(
+            help="File of folds to use: splits.json of this tool or splits_final.json of nnU-Net."
+        ),
     ] = None,
     workers: Workers = None,
     skip_bad: Annotated[
         bool,
-        typer.Option(
-            "--skip-bad", help="Go on without unusable cases; fingerprint.json names them."
-        ),
+        typer.Option("--skip-bad", help="Leave out unusable cases; fingerprint.json names them."),
     ] = False,
     shard: Annotated[
         str | None,
@@ -49,7 +49,7 @@ def preprocess(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Verify a dataset, plan, and write its cases: dataset folder -> preprocessed/<dataset>."""
+    """Check a dataset, make its plan and folds, and write its cases to preprocessed/<dataset>."""
     from promise_cli.console import say
     from promise_cli.preprocess.command import preprocess as run
 
@@ -71,5 +71,5 @@ def preprocess(
     if done.num_there < total:
         say(
             f"shard {done.shard.number}/{done.shard.count} is done;"
-            f" {total - done.num_there} cases of other shards are not there yet"
+            f" {total - done.num_there} cases of other shards are still missing"
         )

@@ -1,4 +1,4 @@
-"""`promise-train`: its arguments."""
+"""The arguments of `promise-train`."""
 
 from typing import Annotated
 
@@ -15,19 +15,22 @@ train_app = make_app()
 def train(
     fold: Annotated[int, typer.Option("--fold", "-f", help="Fold of splits.json, counted from 0.")],
     task: Annotated[
-        str | None, typer.Argument(help="A preprocessed dataset.", show_default="the only one")
+        str | None,
+        typer.Argument(
+            help="Name or folder of a preprocessed dataset.", show_default="the only one"
+        ),
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
-            help="Network and recipe: recommended, paper, reference, tiny ...",
-            show_default="recommended; paper for other networks",
+            help="Settings of network and training: recommended, paper, reference, tiny ...",
+            show_default="recommended; for networks other than promise: paper",
         ),
     ] = None,
     network: Annotated[
         str | None,
         typer.Option(
-            help="promise, dynunet (nnU-Net's), swin_unetr, segresnet, ux_net or nnformer.",
+            help="Network: promise, dynunet (nnU-Net's), swin_unetr, segresnet, ux_net or nnformer.",
             show_default="promise",
         ),
     ] = None,
@@ -35,67 +38,79 @@ def train(
         bool,
         typer.Option(
             "--clicks-as-channel",
-            help="Show clicks to such a network, as Gaussians in two further channels.",
+            help="Give clicks to a network other than promise, as Gaussians in two more input channels.",
         ),
     ] = False,
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="sam_vit_b, sam_vit_l, sam_vit_h, dinov2_s or tiny.", show_default="the preset's"
+            help="Image encoder of promise: sam_vit_b, sam_vit_l, sam_vit_h, dinov2_s or tiny.",
+            show_default="the preset's",
         ),
     ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
-            help="Pretrained weights: a file, or none.",
-            show_default="the official file, downloaded where need be",
+            help="File of pretrained weights for the image encoder, or none to train without them.",
+            show_default="the official file, downloaded if it is missing",
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, show_default="the preset's")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Number of epochs.", show_default="the preset's")
+    ] = None,
     lr: Annotated[
         float | None,
-        typer.Option(min=1e-12, max=1.0, help="First learning rate.", show_default="the preset's"),
+        typer.Option(
+            min=1e-12, max=1.0, help="Learning rate at the start.", show_default="the preset's"
+        ),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Samples at once on a device.", show_default="the preset's"),
+        typer.Option(min=1, help="Samples in a batch on each device.", show_default="the preset's"),
     ] = None,
     accumulate: Annotated[
         int | None,
-        typer.Option(min=1, help="Batches that make one step.", show_default="the preset's"),
+        typer.Option(
+            min=1, help="Batches in one step of the optimizer.", show_default="the preset's"
+        ),
     ] = None,
     patches_per_case: Annotated[
-        int | None, typer.Option(min=1, help="In one epoch.", show_default="the preset's")
+        int | None,
+        typer.Option(
+            min=1, help="Patches from each case in one epoch.", show_default="the preset's"
+        ),
     ] = None,
     fields: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="A field of network or recipe (docs/method.md); may be repeated.",
+            help="Set a field of the network or the recipe, listed in docs/method.md; may be repeated.",
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", "--c", help="Go on from checkpoint_last.pt.")
+        bool, typer.Option("--resume", "--c", help="Continue from checkpoint_last.pt.")
     ] = False,
     max_hours: Annotated[
-        float | None, typer.Option(min=0.0, help="Save and leave after so long.")
+        float | None, typer.Option(min=0.0, help="Save the run and stop after this many hours.")
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, max=2**63 - 1, help="Of all random draws.", show_default="42"),
+        typer.Option(min=0, max=2**63 - 1, help="Seed of all random numbers.", show_default="42"),
     ] = None,
     device: Device = "auto",
     devices: Annotated[
-        int, typer.Option(min=1, help="Devices of this machine that share each step.")
+        int, typer.Option(min=1, help="Number of devices of this machine that share each step.")
     ] = 1,
     precision: Precision = None,
     checkpoint_activations: Annotated[
         bool,
-        typer.Option("--checkpoint-activations", help="Less memory for a third more time."),
+        typer.Option(
+            "--checkpoint-activations", help="Use less memory, but take about a third more time."
+        ),
     ] = False,
     compile_network: Annotated[
-        bool, typer.Option("--compile", help="Fuse operations with torch.compile.")
+        bool, typer.Option("--compile", help="Compile the network with torch.compile.")
     ] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write curves for TensorBoard.")
@@ -104,7 +119,7 @@ def train(
     overwrite: Overwrite = False,
     root: Root = None,
 ) -> None:
-    """Train one fold: cases -> results/<dataset>/fold_<n>."""
+    """Train a network on one fold of a preprocessed dataset. The run lies in results/<dataset>/fold_<n>."""
     share_cores()
     from promise_cli.console import say
     from promise_cli.train import TrainRequest

@@ -1,1 +1,5 @@
-"""Files: written whole or not at all, read as JSON records, found in the workspace, locked between processes."""
+"""How files are written, read, found and locked.
+
+`atomic` writes files that appear whole or not at all. `records` stores dataclasses as JSON. `workspace` finds datasets
+and runs. `lock` keeps two processes off the same work.
+"""

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Write files and folders so that they appear whole or not at all."""
 
 import os
 import secrets
@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = ".tmp-"
-"""Names of files that are being written begin so; leftovers of a killed process may be deleted."""
+"""Start of the name of every file that is being written. Such files of a killed process may be deleted."""
 
 
 def temporary_of(path: Path) -> Path:
-    """Make a hidden name next to `path` that no other process uses, on this machine or another."""
+    """Return a new hidden path next to `path`. No other process uses it, on this machine or another."""
     return path.with_name(f"{PREFIX}{secrets.token_hex(4)}-{path.name}")
 
 
 def target_of(temporary: Path) -> str | None:
-    """The name of the file or folder that was being written; None where the name is no temporary one."""
+    """Return the name of the file or folder that was being written; None if the given name is not a temporary one."""
     parts = temporary.name.split("-", 2)
     return parts[2] if temporary.name.startswith(PREFIX) and len(parts) == 3 else None
 
@@ -26,8 +26,9 @@ def target_of(temporary: Path) -> str | None:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`; rename it to `path` when the block succeeds, delete it otherwise.
 
-    The temporary name is hidden and keeps all suffixes of `path`, because libraries choose the format by them.
-    The bytes are flushed to the disk before the rename, so that a power cut leaves the old file or the new one.
+    Missing parent folders are made. The temporary name is hidden and keeps all suffixes of `path`, because libraries
+    choose the format by them. The bytes are flushed to the disk before the rename, so that a power cut leaves the old
+    file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_of(path)
@@ -36,7 +37,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         _flush(temporary)
         temporary.replace(path)
     except OSError as error:
-        # A full disk names no file, and the temporary one means nothing to a user.
+        # The error of a full disk names no file, and a temporary name means nothing to a user.
         if error.errno is not None and error.filename in (None, str(temporary)):
             error.filename = str(path)
             error.filename2 = None
@@ -47,9 +48,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder next to `path` that replaces it when the block succeeds, and is deleted otherwise.
+    """Yield an empty temporary folder; rename it to `path` when the block succeeds, delete it otherwise.
 
-    Between the old folder and the new one there is a moment with none.
+    If the folder `path` exists already, it is replaced. It is missing for a moment between the two renames.
     """
     temporary = temporary_of(path)
     temporary.mkdir(parents=True)
@@ -69,7 +70,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` to `path` as UTF-8, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Two commands at once never work on the same thing: who works on it holds a lock, which ends with the process."""
+"""Locks that keep two commands from working on the same thing. A lock ends with the process that holds it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,22 +9,22 @@ from filelock import FileLock, Timeout
 from promise_cli.console import warn
 
 PATIENCE = 5.0
-"""Seconds of waiting after which a message says why nothing happens."""
+"""Seconds to wait for a lock before a message says what the command is waiting for."""
 
 
 @contextmanager
 def claim(path: Path, *, wait: bool = True) -> Iterator[bool | None]:
     """Hold the lock of the file `path` while the block runs.
 
-    The system releases the lock of a process that dies. Where a file system has no locks the block runs without one:
-    then two commands may do the same work, which is lost time and no harm, since files appear whole.
+    The system releases the lock of a process that dies. On a file system without locks the block runs without one.
+    Two commands may then do the same work. This costs time but does no harm, because files are written whole.
 
     Args:
-        path: Made where it is missing; left behind.
-        wait: Whether to wait for another holder.
+        path: Lock file. It is made if it is missing, and it is not deleted afterwards.
+        wait: Whether to wait while another process holds the lock.
 
     Yields:
-        True: the lock is held. False: another process works there. None: there are no locks here.
+        True if this process holds the lock, False if another one does, None if the file system has no locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)

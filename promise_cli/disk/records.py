@@ -1,6 +1,7 @@
-"""Frozen dataclasses as JSON files that a person can read and edit.
+"""Store frozen dataclasses as JSON files that a person can read and edit.
 
-A typo must not pass silently: an unknown field, a missing one or a value of the wrong type is refused by name.
+A typo must not pass silently. An unknown field, a missing field or a value of the wrong type is an error that names the
+field.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from promise_cli.errors import PlanError
 R = TypeVar("R")
 
 _NUMBERS = re.compile(r"\[\n[^\[\]{}\"]*\]")
-"""A list of numbers, which reads best on one line."""
+"""Pattern of an indented list of numbers; such a list is written on one line."""
 
 _NAMES = {
     int: "a whole number",
@@ -29,26 +30,30 @@ _NAMES = {
     tuple: "a list",
     dict: "an object",
 }
-"""JSON's words for Python's types."""
+"""Names of Python's types in error messages about JSON."""
 
 
 def save_record(record: Any, path: Path) -> None:
-    """Write a dataclass instance as indented JSON, whole or not at all. NaN becomes null."""
+    """Write a dataclass instance as indented JSON, whole or not at all. NaN and infinity become null."""
     text = json.dumps(record_to_json(record), indent=2, ensure_ascii=False)
     write_text(path, _NUMBERS.sub(lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n")
 
 
 def load_record(record_type: type[R], path: Path) -> R:
-    """Read what `save_record` wrote.
+    """Read a record that `save_record` wrote.
 
     Raises:
-        PlanError: The file is missing, is no JSON, or has an unknown, missing or mistyped field.
+        PlanError: The file is missing, is not JSON, or has an unknown, missing or mistyped field.
     """
     return record_from_json(record_type, load_json(path), where=str(path))
 
 
 def load_json(path: Path) -> Any:
-    """Parse a JSON file, naming file and line where it cannot be parsed."""
+    """Parse a JSON file.
+
+    Raises:
+        PlanError: The file is missing, not readable or not valid JSON. The message names the file and what is wrong.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except FileNotFoundError:
@@ -64,7 +69,7 @@ def load_json(path: Path) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a name that stands twice in one object, where `json` would keep the last and drop the first."""
+    """Return one JSON object as a dict; refuse a name that occurs twice, of which `json` would keep the last value."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -74,7 +79,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def record_to_json(value: Any) -> Any:
-    """Turn dataclasses, tuples and paths into what `json` writes."""
+    """Convert a value to types that `json` writes.
+
+    Dataclasses become dicts, tuples become lists, paths become texts, NaN and infinity become None.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: record_to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -89,7 +97,16 @@ def record_to_json(value: Any) -> Any:
 
 
 def record_from_json(expected: Any, value: Any, where: str) -> Any:
-    """Build a value of type `expected` from parsed JSON; `where` names it in errors."""
+    """Build a value of a given type from parsed JSON.
+
+    Args:
+        expected: A dataclass, or the type of one of its fields.
+        value: The parsed JSON.
+        where: File and field of the value, for messages.
+
+    Raises:
+        PlanError: The value is not of this type.
+    """
     origin, arguments = get_origin(expected), get_args(expected)
     if dataclasses.is_dataclass(expected) and isinstance(expected, type):
         return _dataclass_from_json(expected, value, where)

@@ -1,4 +1,4 @@
-"""Where everything lies under one root, and which thing is meant when a command leaves it out."""
+"""The folders of a workspace, and how a command finds the dataset or the run that the user means."""
 
 import os
 import re
@@ -10,42 +10,46 @@ from promise_cli.errors import WorkspaceError
 
 ROOT_VARIABLE = "PROMISE_ROOT"
 FINAL, BEST, LAST = "checkpoint_final.pt", "checkpoint_best.pt", "checkpoint_last.pt"
-"""A run's checkpoints, as prediction prefers them; training goes on from the last."""
+"""Names of a run's checkpoints, in the order in which prediction prefers them. Training continues from `LAST`."""
 MOST_NAMED = 5
-"""So many runs are named in a message."""
+"""Largest number of runs that a message names."""
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folders under one root."""
+    """A root folder and the standard folders in it."""
 
     root: Path
 
     @property
     def preprocessed(self) -> Path:
-        """One folder a dataset: fingerprint.json, plans.json, splits.json, cases/."""
+        """Folder of the preprocessed datasets. Each holds fingerprint.json, plans.json, splits.json and cases/."""
         return self.root / "preprocessed"
 
     @property
     def results(self) -> Path:
-        """One folder a dataset, in it one a fold."""
+        """Folder of the training runs, with a folder per dataset and in it a folder per fold."""
         return self.root / "results"
 
     @property
     def predictions(self) -> Path:
-        """One folder a set of predictions."""
+        """Folder of the predictions, with a folder per set of predictions."""
         return self.root / "predictions"
 
     @property
     def weights(self) -> Path:
-        """Files of pretrained weights."""
+        """Folder of the files of pretrained weights."""
         return self.root / "weights"
 
     def find_raw_dataset(self, task: str) -> Path:
-        """The dataset folder that `task` means: a path, `Task07_Pancreas`, `Task07`, `7` or `Dataset007_Pancreas`.
+        """Find the folder of a raw dataset.
+
+        Args:
+            task: A path, or a name such as `Task07_Pancreas`, `Task07`, `7` or `Dataset007_Pancreas`. A name is looked
+                for in the root and in its folder `raw`.
 
         Raises:
-            WorkspaceError: Nothing or more than one folder fits.
+            WorkspaceError: No folder fits, or more than one.
         """
         given = Path(task)
         if given.is_dir() and (len(given.parts) > 1 or (given / "dataset.json").exists()):
@@ -64,10 +68,13 @@ class Workspace:
         return self._one(task, there, " and ".join(map(str, searched)) or str(self.root))
 
     def find_preprocessed(self, task: str | None) -> Path:
-        """The preprocessed dataset that `task` means, or the only one.
+        """Find the folder of a preprocessed dataset.
+
+        Args:
+            task: A path or a name, as for `find_raw_dataset`; None for the only preprocessed dataset.
 
         Raises:
-            WorkspaceError: Nothing or more than one fits.
+            WorkspaceError: No dataset fits, or more than one.
         """
         there = [path.parent for path in sorted(self.preprocessed.glob("*/plans.json"))]
         if task is not None and (Path(task) / "plans.json").exists():
@@ -79,10 +86,18 @@ class Workspace:
         return self._one(task, there, str(self.preprocessed))
 
     def find_runs(self, run: Path | None, folds: Sequence[int]) -> tuple[Path, ...]:
-        """The checkpoints that `-m` and `-f` mean: a file, a run's folder, a dataset's results, or the only run.
+        """Find the checkpoints that the options `-m` and `-f` select.
+
+        Args:
+            run: Value of `-m`: a checkpoint, a run's folder, or a dataset's results. None searches all results.
+            folds: Values of `-f`; empty if only one run is meant.
+
+        Returns:
+            One checkpoint per run.
 
         Raises:
-            WorkspaceError: Nothing fits, or more than one run where no fold is named.
+            WorkspaceError: No run fits, several runs fit although no fold is named, or the runs belong to several
+                datasets or networks.
         """
         if run is not None and run.is_file():
             return (run,)
@@ -92,7 +107,7 @@ class Workspace:
         if checkpoint_of(place) is not None:
             found = [place]
         else:
-            # Of a dataset's results ProMISe's own come first; those of other networks lie in folders below.
+            # In a dataset's results, runs of ProMISe lie directly and those of other networks one folder deeper.
             found = _runs(place.glob("fold_*")) or _runs(place.rglob("fold_*"))
         if not found:
             raise WorkspaceError(
@@ -120,7 +135,7 @@ class Workspace:
         )
 
     def _instead_of(self, run: Path | None) -> str:
-        """What to do where a run is not there: name one that is."""
+        """Return the advice for a run that is missing: the runs that exist, or how to train one."""
         there = _runs(self.results.rglob("fold_*"))
         if run is None or not there:
             return "run promise-train --fold 0 first, or give -m FILE"
@@ -128,6 +143,7 @@ class Workspace:
         return f"trained so far: {', '.join(map(str, there[:MOST_NAMED]))}{more}"
 
     def _of_folds(self, found: list[Path], folds: Sequence[int], place: Path) -> list[Path]:
+        """Return the runs of some folds; raise WorkspaceError for a fold without a run."""
         chosen = [path for path in found if path.name in {f"fold_{fold}" for fold in folds}]
         for fold in folds:
             if not any(path.name == f"fold_{fold}" for path in chosen):
@@ -138,6 +154,7 @@ class Workspace:
         return chosen
 
     def _one(self, task: str | None, there: list[Path], searched: str) -> Path:
+        """Return the only dataset of `there` that `task` names; raise WorkspaceError if none or several fit."""
         fits = there if task is None else [path for path in there if _means(task, path.name)]
         if len(fits) == 1:
             return fits[0]
@@ -151,7 +168,10 @@ class Workspace:
 
 
 def checkpoint_of(run: Path) -> Path | None:
-    """A run's checkpoint for prediction: of its end, where its recipe left one, else the best, else the last."""
+    """Return the checkpoint that prediction takes from a run's folder: the final one, else the best, else the last.
+
+    Not every recipe writes a final one. None if the folder holds no checkpoint.
+    """
     for name in (FINAL, BEST, LAST):
         if (run / name).is_file():
             return run / name
@@ -159,14 +179,18 @@ def checkpoint_of(run: Path) -> Path | None:
 
 
 def _runs(folders: Iterable[Path]) -> list[Path]:
-    """Those of some folders that hold a checkpoint, sorted."""
+    """Return the folders that hold a checkpoint, sorted."""
     return [path for path in sorted(folders) if checkpoint_of(path) is not None]
 
 
 def open_workspace(root: Path | None) -> Workspace:
-    """The workspace at `root`, else at $PROMISE_ROOT, else in the current folder."""
+    """Return the workspace at `root`. If that is None, use $PROMISE_ROOT, otherwise the current folder.
+
+    Raises:
+        WorkspaceError: The root is a file.
+    """
     if root is None:
-        variable = os.environ.get(ROOT_VARIABLE, "").strip("\"'")  # Windows' cmd keeps the quotes
+        variable = os.environ.get(ROOT_VARIABLE, "").strip("\"'")  # cmd on Windows keeps the quotes
         root = Path(variable) if variable else Path()
     if root.exists() and not root.is_dir():
         raise WorkspaceError(f"{root}: the root must be a folder, found a file")
@@ -174,12 +198,13 @@ def open_workspace(root: Path | None) -> Workspace:
 
 
 def _number(name: str) -> int | None:
-    """7 for `Task07_Pancreas`, `Task07`, `Dataset007_Pancreas`, `007` and `7`."""
+    """Return the number in a dataset's name: 7 for `Task07_Pancreas`, `Dataset007_Pancreas`, `Task07`, `007` or `7`."""
     match = re.fullmatch(r"(?:Task|Dataset)?0*(\d+)(?:_.*)?", name, re.IGNORECASE)
     return int(match.group(1)) if match else None
 
 
 def _means(task: str, name: str) -> bool:
+    """Whether the user's `task` names the dataset folder `name`."""
     if task.rstrip("/").lower() == name.lower():
         return True
     asked = re.fullmatch(r"(?:Task|Dataset)?0*(\d+)(_.*)?", task.rstrip("/"), re.IGNORECASE)

@@ -1,7 +1,8 @@
-"""Work on many cases: processes within the free memory, simultaneous commands, and shards of a job.
+"""Work on many cases, in several processes and in several commands at the same time.
 
-`memory` says how much there is, `pool` runs jobs in processes, `claim` keeps two commands off one case, `shard` is
-one part of a job that several machines do, and `signals` keeps what must not be cut short.
+`memory` measures the free memory and the cores. `pool` runs jobs in processes that fit into them. `claim` keeps two
+commands off the same case. `shard` is one part of a job that several machines share. `signals` holds signals back while
+something must not be interrupted.
 """
 
 from promise_cli.disk.lock import claim

@@ -1,4 +1,4 @@
-"""How much memory and how many cores this process may use, which in a batch job is less than the machine has."""
+"""How much memory and how many cores this process may use. In a batch job this is less than the machine has."""
 
 import os
 from collections.abc import Iterator
@@ -10,19 +10,26 @@ _MEMBERSHIP, _MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 def usable_cores() -> int:
-    """Cores that the scheduler gives this process."""
+    """Return the number of cores that the scheduler gives this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def free_memory() -> int:
-    """Bytes that can still be used: of the machine, or of the job's control group where that is less."""
+    """Return the free memory in bytes: that of the machine, or of the job's control group if that is less."""
     return max(0, min([psutil.virtual_memory().available, *free_in_groups()]))
 
 
 def free_in_groups(membership: Path = _MEMBERSHIP, mount: Path = _MOUNT) -> Iterator[int]:
-    """What each control group round this process, of either version, leaves free of its limit."""
+    """Yield the free bytes of each control group with a memory limit that this process belongs to.
+
+    Both versions of control groups are read. Outside Linux, nothing is yielded.
+
+    Args:
+        membership: File that lists the control groups of this process.
+        mount: Folder in which the control groups are mounted.
+    """
     try:
         lines = membership.read_text().splitlines()
     except OSError:  # not Linux
@@ -45,18 +52,17 @@ def free_in_groups(membership: Path = _MEMBERSHIP, mount: Path = _MOUNT) -> Iter
 
 
 def _free(folder: Path, limit_name: str, used_name: str, cache_name: str) -> int | None:
-    """None where the group has no limit."""
+    """Return the free bytes of one control group; None if the group has no limit."""
     try:
         limit = int((folder / limit_name).read_text())
         used = int((folder / used_name).read_text())
         stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
     except (OSError, ValueError):  # no such group, or "max"
         return None
-    return limit - (
-        used - int(stat.get(cache_name, 0))
-    )  # what files left behind is given up when asked for
+    # The kernel frees cached contents of files as soon as memory is needed.
+    return limit - (used - int(stat.get(cache_name, 0)))
 
 
 def format_bytes(number: float) -> str:
-    """`3.2 GB`, as messages say it."""
+    """Return a number of bytes as messages show it, such as `3.2 GB`."""
     return f"{number / 1e9:.1f} GB" if number >= 1e8 else f"{number / 1e6:.0f} MB"

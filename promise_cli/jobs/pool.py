@@ -1,4 +1,7 @@
-"""Jobs in processes: as many as cores and free memory allow, and a process that dies takes only its own job along."""
+"""Run jobs in several processes, as many as cores and free memory allow.
+
+A process that dies loses only its own job.
+"""
 
 import os
 import signal
@@ -18,36 +21,38 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _OUT_OF_MEMORY = 77
-"""Exit status of a process that Python itself denied memory."""
+"""Exit status of a process in which Python raised a MemoryError."""
 MEMORY_SHARE = 0.9
 """Share of the free memory that the estimated peaks of all running jobs may fill."""
 
 
 @dataclass(frozen=True)
 class Job(Generic[T]):
-    """One call of the function."""
+    """A call of the function, with what the pool must know of it."""
 
     item: T
+    """Argument of the call."""
     name: str
     """Name of the job's case, for messages."""
     peak: int
-    """Bytes that it needs at most, as far as can be known before."""
+    """Estimate of the most memory that the job needs, in bytes."""
 
 
 @dataclass(frozen=True)
 class Death:
-    """What became of a job whose process died, also when it was alone."""
+    """Result of a job whose process died or ran out of memory, even with no other job running."""
 
     name: str
     reason: str
-    """`SIGKILL`, `SIGSEGV`, `exit status 3` or `a lack of memory`."""
+    """Cause of the death, such as `SIGKILL`, `SIGSEGV`, `exit status 3` or `a lack of memory`."""
     peak: int
+    """Estimate of the most memory that the job needs, in bytes."""
 
     def __str__(self) -> str:
         return (
-            f"case {self.name}: the process that worked on it died of {self.reason}, also alone; it needs about"
-            f" {format_bytes(self.peak)} of memory and {format_bytes(free_memory())} are free; work where there is"
-            " more, or leave the case out with --skip-bad"
+            f"case {self.name}: the process that worked on it died of {self.reason}, also with no"
+            f" other job running; it needs about {format_bytes(self.peak)} of memory and"
+            f" {format_bytes(free_memory())} are free; use a machine with more, or leave the case out with --skip-bad"
         )
 
 
@@ -57,16 +62,17 @@ def run_jobs(
     """Call a function for each job, with a progress bar.
 
     Args:
-        function: Must be picklable unless `workers` is 0.
-        jobs: Started in order, except where one does not fit into the free memory next to the running ones.
-        workers: Processes; 0 works in this one; None: one a core.
+        function: Called with the item of each job. It must be picklable unless `workers` is 0.
+        jobs: Jobs, which start in this order. A job that does not fit into the free memory next to the running ones
+            is overtaken by later jobs that do.
+        workers: Number of processes. With 0 the jobs run in this process; with None there is one process per core.
         description: Text of the progress bar.
 
     Returns:
-        The results in the jobs' order.
+        The results in the order of the jobs; a `Death` for a job whose process died.
 
     Raises:
-        Exception: What the function raised, which ends all jobs.
+        Exception: The function raised it. It ends all jobs.
     """
     if workers == 0:
         return list(track((_call(function, job) for job in jobs), description, len(jobs)))
@@ -77,9 +83,12 @@ def run_jobs(
 def start_jobs(
     function: Callable[[T], R], jobs: Sequence[Job[T]], workers: int | None
 ) -> Iterator[tuple[int, R | Death]]:
-    """Run jobs in processes without a progress bar; results come as they finish, each with its job's number.
+    """Run jobs in processes, without a progress bar.
 
-    The processes end with the iterator, and with this process, however that ends.
+    The processes end when the iterator ends. They also end with this process, however it ends.
+
+    Returns:
+        An iterator over pairs of a job's number and its result, in the order in which jobs finish.
     """
     return _Pool(function, jobs, min(workers or usable_cores(), len(jobs))).run()
 
@@ -92,24 +101,25 @@ def _call(function: Callable[[T], R], job: Job[T]) -> R | Death:
 
 
 class _Worker:
-    """One process, and what it works on."""
+    """A process of the pool, and the number of the job that it works on (None if it is idle)."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
-        with signals_held(signal.SIGINT):  # a terminal sends it to all; the command itself decides
+        # A terminal sends Ctrl-C to all processes, but only the command itself decides what to do.
+        with signals_held(signal.SIGINT):
             self.process.start()
-        theirs.close()  # so that the connection ends with the process
+        theirs.close()  # or the connection would stay open when the process ends
         self.number: int | None = None
 
     def begin(self, number: int, item: Any) -> None:
         self.number = number
-        with suppress(OSError):  # it has died meanwhile: the next `recv` says so
+        with suppress(OSError):  # the process has died, which the next `recv` reports
             self.connection.send(item)
 
     def end(self) -> str:
-        """Stop the process; says how it ended where it did so by itself."""
+        """Stop the process, and return how it ended: a signal, an exit status or a lack of memory."""
         self.connection.close()
         self.process.join(timeout=1)
         if self.process.exitcode is None:
@@ -125,6 +135,8 @@ class _Worker:
 
 
 class _Pool(Generic[T, R]):
+    """Processes that work on jobs, and the memory that these jobs may fill together."""
+
     def __init__(self, function: Callable[[T], R], jobs: Sequence[Job[T]], most: int) -> None:
         self.function = function
         self.jobs = jobs
@@ -133,7 +145,10 @@ class _Pool(Generic[T, R]):
         self.workers: list[_Worker] = []
 
     def run(self) -> Iterator[tuple[int, R | Death]]:
-        """Results as they come, each with its job's number."""
+        """Yield each job's number and result as jobs finish.
+
+        A job whose process died is tried once more at the end, with no other job running.
+        """
         waiting, died = list(range(len(self.jobs))), []
         try:
             while waiting or self._busy():
@@ -142,12 +157,13 @@ class _Pool(Generic[T, R]):
                     if isinstance(result, Death):
                         died.append(number)
                         warn(
-                            f"case {result.name}: its process died of {result.reason}; tried again alone"
+                            f"case {result.name}: its process died of {result.reason}; it is tried again with no"
+                            " other job running"
                         )
                     else:
                         yield number, result
             for number in died:
-                self._end_workers()  # what they hold of the memory is needed now
+                self._end_workers()  # frees the memory that idle processes hold
                 self._assign([number])
                 yield from self._results()
         finally:
@@ -157,7 +173,7 @@ class _Pool(Generic[T, R]):
         return [worker for worker in self.workers if worker.number is not None]
 
     def _assign(self, waiting: list[int]) -> None:
-        """Begin those of the waiting jobs that fit; one is always at work, however large."""
+        """Start the waiting jobs that fit into the memory. If no job is running, start one however large it is."""
         while waiting and len(self._busy()) < self.most:
             peaks = [
                 self.jobs[worker.number].peak
@@ -177,7 +193,7 @@ class _Pool(Generic[T, R]):
             idle[0].begin(number, self.jobs[number].item)
 
     def _results(self) -> Iterator[tuple[int, R | Death]]:
-        """Wait until at least one job ended."""
+        """Wait until at least one job has ended, and yield the number and result of each that has."""
         busy = {worker.connection: worker for worker in self._busy()}
         for connection in wait(list(busy)):
             worker = busy[connection]  # type: ignore[index]
@@ -204,9 +220,11 @@ class _Pool(Generic[T, R]):
 
 
 def _serve(connection: "Connection[Any, Any]", function: Callable[[Any], Any]) -> None:
-    """What a process does until the other end of the connection closes."""
+    """Work on the jobs that come through the connection, until its other end closes."""
     leave_on_sigterm()
-    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"  # as many processes as cores already
+    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = (
+        "1"  # there may be a process per core already
+    )
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             item = connection.recv()
@@ -221,14 +239,14 @@ def _serve(connection: "Connection[Any, Any]", function: Callable[[Any], Any]) -
 
 
 def leave_on_sigterm() -> None:
-    """Let SIGTERM end this process in good order, and leave SIGINT to the parent.
+    """Make SIGTERM end this process cleanly, and leave SIGINT to the parent.
 
-    The signal raises SystemExit, so that files in the making are removed. Python drops an exception that is raised
-    inside `__del__`, with a traceback on the screen; then it is raised again a moment later.
+    SIGTERM raises SystemExit, so that unfinished files are removed. Python drops an exception that is raised inside
+    `__del__` and prints a traceback. SystemExit is then raised again a moment later, without the traceback.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
-    if hasattr(signal, "setitimer"):  # Windows has none
+    if hasattr(signal, "setitimer"):  # not on Windows
         signal.signal(signal.SIGALRM, _leave)
         sys.unraisablehook = _leave_again
 

@@ -1,4 +1,4 @@
-"""Signals that wait while something must not be cut short."""
+"""Hold signals back while something must not be interrupted."""
 
 import signal
 import threading
@@ -8,13 +8,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def signals_held(*numbers: signal.Signals) -> Iterator[None]:
-    """Let these signals come when the block is done; a process begun in the block never gets them.
+    """Hold these signals back until the block is done. A process that is started in the block never gets them.
 
-    A signal that is blocked stays so in a new process; but other threads of this one may still get it, which is why
-    its handler waits too.
+    The signals are blocked, and a new process inherits that. Other threads of this process may still get them, so their
+    handlers are replaced, too, by one that only notes the signal. Noted signals are raised again after the block. On
+    Windows and outside the main thread this does nothing.
     """
     main = threading.current_thread() is threading.main_thread()
-    if not (main and hasattr(signal, "pthread_sigmask")):  # Windows has none
+    if not (main and hasattr(signal, "pthread_sigmask")):  # not on Windows
         yield
         return
     came: list[int] = []

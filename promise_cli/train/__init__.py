@@ -1,13 +1,16 @@
-"""COMMAND promise-train: cases -> checkpoints, log.csv and progress.png in results/<dataset>/fold_<n>.
+"""The command promise-train: train a network on one fold of a preprocessed dataset.
 
-`command` runs a request. `start` and `resume` make the run, `run` is its state on disk, `sizes` chooses network and
-recipe. `loop` goes through the epochs, `step` takes one optimizer step and validates, `corrections` clicks on errors.
-`samples`, `augment` and `schedule` provide the patches, `losses` the loss, `group` the processes that share a step,
-`stopping` its early end. `watch`, `curves`, `provenance` and `outcome` report, and `fold_scores` scores the fold's test
-cases at the end.
+The run lies in results/<dataset>/fold_<n>, with its checkpoints, log.csv and progress.png.
 
-What needs torch is imported when first asked for, so that `python -m promise_cli.train`, which imports this file first,
-can set how torch's threads wait before torch is loaded.
+`command` carries out a call, whose arguments are a `train_request`. `sizes` chooses network and recipe, and `fields`
+applies `--set`. `start` and `resume` make the run, and `run` keeps its state on disk. `loop` goes through the epochs of
+a `training`. `step` takes one optimizer step and validates. `corrections` clicks on errors of the network. `samples`,
+`augment` and `schedule` provide the patches, and `losses` computes the loss. `group` connects the processes that share
+a step. `compiled` uses torch.compile. `stopping` ends a training early. `introduction`, `watch`, `curves`, `provenance`
+and `outcome` report about it. `fold_scores` scores the fold's test cases at the end.
+
+Modules that need torch are imported only when they are used. `python -m promise_cli.train` imports this file first, and
+must set how torch's threads wait before torch is loaded.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""`python -m promise_cli.train` is `promise-train`, so that torchrun can start it."""
+"""Run `promise-train` as `python -m promise_cli.train`, so that torchrun can start it."""
 
 from promise_cli.cli.train import train_app
 

@@ -1,8 +1,9 @@
 """The paper's four augmentations: flip, rotation, zoom and intensity shift.
 
-What happens is drawn first, so that a patch can be cut just wide enough for rotation and zoom to bring no border in.
-Rotation and zoom stay in the plane of the slices (i, j), where the voxels of an anisotropic scan are still real.
-MONAI resamples (30 times faster here than batchgenerators, whose random draws moreover come from numpy's global state).
+The augmentation of a patch is drawn before the patch is cut. The patch is then cut just wide enough that rotation and
+zoom bring in no border. Both stay in the plane of the slices (i, j), in which an anisotropic scan has its finest
+spacing. MONAI does the resampling. Here it is 30 times faster than batchgenerators, whose random numbers moreover come
+from numpy's global state.
 """
 
 import math
@@ -19,27 +20,28 @@ _PLANES = {"ij": (0, 1), "jk": (1, 2), "ik": (0, 2)}
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to one patch."""
+    """The changes to one patch."""
 
     angle: float = 0.0
-    """Radians, in the plane (i, j)."""
+    """Rotation in the plane (i, j), in radians."""
     zoom: tuple[float, float] = (1.0, 1.0)
     """Magnification along i and j."""
     flips: tuple[bool, bool, bool] = (False, False, False)
+    """Whether to flip along i, j and k."""
     quarter_turns: int = 0
-    """Times 90 degrees."""
+    """Number of turns by 90 degrees."""
     turn_axes: tuple[int, int] = (0, 1)
-    """Plane of the quarter turns."""
+    """Plane of the quarter turns, as two axes."""
     shift: float = 0.0
-    """Added to the normalised intensities."""
+    """Number to add to the normalised intensities."""
 
     @property
     def resamples(self) -> bool:
-        """Whether voxels are interpolated."""
+        """Whether a rotation or a zoom interpolates voxels."""
         return self.angle != 0 or self.zoom != (1.0, 1.0)
 
     def margin(self, patch_size: int) -> int:
-        """Voxels to cut beyond the patch on each side along i and j."""
+        """Return the number of voxels to cut beyond the patch on each side along i and j."""
         if not self.resamples:
             return 0
         reach = (abs(math.cos(self.angle)) + abs(math.sin(self.angle))) / min(self.zoom)
@@ -49,12 +51,12 @@ class Augmentation:
 def draw_augmentation(
     rng: np.random.Generator, config: AugmentConfig, shift_scale: float
 ) -> Augmentation:
-    """Draw what to do to one patch; the number of draws is always the same.
+    """Draw the changes to one patch. The number of random draws is always the same.
 
     Args:
         rng: The patch's own generator.
-        config: Chances and ranges.
-        shift_scale: HU for one unit of normalised intensity.
+        config: Chances and ranges of the changes.
+        shift_scale: Hounsfield units (HU) per unit of normalised intensity.
     """
     chances = rng.random(7)
     angle = rng.uniform(-config.max_degrees, config.max_degrees)
@@ -77,16 +79,16 @@ def apply_augmentation(
     augmentation: Augmentation,
     patch_size: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Carry out what was drawn.
+    """Apply the changes that were drawn to a patch.
 
     Args:
-        image: (I, J, K) normalised, wider than the patch by `margin` on each side along i and j.
-        target: Target of the same voxels, 0 or 1.
-        augmentation: What to do.
-        patch_size: Edge of the cube that comes back.
+        image: Normalised intensities, (I, J, K), wider than the patch by `margin` on each side along i and j.
+        target: Target in the same voxels, (I, J, K), 0 or 1.
+        augmentation: The changes.
+        patch_size: Edge of the returned patch in voxels.
 
     Returns:
-        Image and target, (patch_size,) * 3 each.
+        Image and target, each (patch_size, patch_size, patch_size).
     """
     if augmentation.resamples:
         image, target = _rotate_and_zoom(image, target, augmentation, patch_size)
@@ -104,8 +106,12 @@ def _rotate_and_zoom(
     augmentation: Augmentation,
     patch_size: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Slices go in as channels: one 2D resampling serves image and target, and is exact since k does not move."""
-    from monai.transforms import Affine  # noqa: PLC0415  takes seconds, and most patches do without
+    """Rotate and zoom in the plane (i, j), and cut off the margin.
+
+    The slices of image and target are the channels of one 2D image, so that a single resampling does both. This is
+    exact, because nothing moves along k.
+    """
+    from monai.transforms import Affine  # noqa: PLC0415  takes seconds, and most patches do not need it
 
     both = np.concatenate([image.transpose(2, 0, 1), target.transpose(2, 0, 1).astype(np.float32)])
     affine = Affine(

@@ -1,4 +1,4 @@
-"""What one call of promise-train does, from the arguments to the scores of the fold's test cases."""
+"""Carry out one call of promise-train, from its arguments to the scores of the fold's test cases."""
 
 import dataclasses
 import os
@@ -34,8 +34,8 @@ from promise_cli.train.watch import Board
 from promise_cli.volume import file_stamps
 
 SHIFT_SCALE = 64.0
-"""HU that one unit of normalised intensity stands for where a scan has no HU: the deviation of the paper's
-pancreas tumours."""
+"""Hounsfield units (HU) per unit of normalised intensity for scans that have no HU. It is the standard deviation of the
+paper's pancreas tumours."""
 
 
 def train(request: TrainRequest) -> Path:
@@ -45,13 +45,14 @@ def train(request: TrainRequest) -> Path:
         The run's folder.
 
     Raises:
-        StoppedError: A signal came; the run is saved where it stopped, as it is when the time is up.
-        PromiseError: Dataset, fold, preset, weights, device or run do not fit.
+        StoppedError: A signal came. The run is saved where it stopped. (When the time limit `max_hours` is reached,
+            the run is saved as well, but nothing is raised.)
+        PromiseError: The dataset, fold, preset, weights, device or run cannot be used.
     """
     if request.devices > 1:
         if "WORLD_SIZE" in os.environ:
             raise CheckpointError(
-                "--devices: torchrun has started the processes already; leave it out"
+                "--devices: torchrun has started the processes already; leave the option out"
             )
         _check_devices(request)
         alone = dataclasses.replace(request, devices=1)
@@ -61,7 +62,7 @@ def train(request: TrainRequest) -> Path:
 
 
 def _check_devices(request: TrainRequest) -> None:
-    """Refuse more processes than GPUs, or than cores without a GPU."""
+    """Refuse more processes than GPUs, or than cores where no GPU is used."""
     refuse_one_gpu_for_all(request.device)
     on_gpu = torch.cuda.is_available() and request.device in ("auto", "cuda")
     there, what = (torch.cuda.device_count(), "GPUs") if on_gpu else (os.cpu_count() or 1, "cores")
@@ -79,14 +80,15 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
     split = _read_split(preprocessed, request.fold, plan)
     folder = run_folder(workspace.results / preprocessed.name, request)
     if not group.is_first:
-        group.wait()  # the first process may have weights to download
+        group.wait()  # the first process may have to download weights
     before = _stamp(folder)
     run = _open_run(request, group, device, workspace, preprocessed, folder, plan, split)
-    run.model.checkpoint_activations(run.config.checkpoint_activations)  # refused before a folder
+    # A network that cannot do this raises here, before the run's folder is made.
+    run.model.checkpoint_activations(run.config.checkpoint_activations)
     if group.is_first:
         group.wait()
     introduce(run, preprocessed.name)
-    if takes_clicks(run.model.config):  # the others look at the whole scan
+    if takes_clicks(run.model.config):  # other networks look at the whole scan
         warn_of_large_targets(run, preprocessed)
     with hold(folder) if group.is_first else nullcontext(), stop.listening():
         if group.is_first:
@@ -94,28 +96,40 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
         try:
             if not run.is_finished:
                 _work(request, group, run, preprocessed / "cases", stop)
-            group.wait()  # none leaves while another still needs it
+            group.wait()  # no process ends while another still needs it
             if group.is_first:
                 with explained(run):
                     _score(run, preprocessed / "cases", stop)
         except StoppedError as stopped:
             if stop.signal is not None:
                 raise
-            say(str(stopped))  # the time is up, which is what was asked for
+            say(str(stopped))  # the limit --max-hours, which is not an error
     return folder
 
 
 def _stamp(folder: Path) -> object:
-    """Changes with the checkpoint that a run goes on from; opening it comes before the folder is made and held."""
+    """Return a value that changes when the run's last checkpoint changes; None if there is no checkpoint.
+
+    A run is opened before its folder is made and locked. In between, another call may write into the folder.
+    """
     path = folder / LAST
     return file_stamps([path]) if path.exists() else None
 
 
 def _settle(run: Run, request: TrainRequest, before: object) -> None:
-    """See, now that the run is held, that it is the one that was opened, and whole."""
+    """Check a run as soon as its lock is held, and repair the checkpoints of a resumed run.
+
+    Args:
+        run: The run, whose lock is held.
+        request: The call.
+        before: What `_stamp` returned before the run was opened.
+
+    Raises:
+        CheckpointError: Another call has written into the run since then.
+    """
     if _stamp(run.folder) != before:
         raise CheckpointError(
-            f"{run.folder}: another promise-train wrote into it just now; call again"
+            f"{run.folder}: another promise-train has just written into this run; run the command again"
         )
     if request.resume:
         run.repair_best()
@@ -145,7 +159,7 @@ def _open_run(
         )
     if request.overwrite:
         raise CheckpointError(
-            "--resume goes on with a run, --overwrite starts it anew: give one of them"
+            "--resume continues a run, --overwrite starts it anew; give only one of them"
         )
     run = resume_run(folder, request, plan, split, device=device, processes=group.size)
     whole = not run.has_final or (folder / FINAL).exists()
@@ -160,7 +174,7 @@ def _open_run(
 def _work(
     request: TrainRequest, group: Group, run: Run, cases_dir: Path, stop: StopRequest
 ) -> None:
-    """All epochs that are left, with run.json telling of them."""
+    """Train all epochs that are left, and record the call in run.json."""
     numbers, size, split, config = (
         run.plan.normalisation,
         run.plan.patch_size,
@@ -197,7 +211,7 @@ def _work(
 
 
 def _score(run: Run, cases_dir: Path, stop: StopRequest) -> None:
-    """The fold's test cases, where they are preprocessed."""
+    """Score the fold's test cases, or warn that they are not preprocessed."""
     if not run.split.test:
         return
     absent = [case for case in run.split.test if not made_with(run.plan, cases_dir / case)]
@@ -211,6 +225,7 @@ def _score(run: Run, cases_dir: Path, stop: StopRequest) -> None:
 
 
 def _read_split(preprocessed: Path, fold: int, plan: Plan) -> Split:
+    """Read a fold of splits.json, and check that its training and validation cases are there."""
     path = preprocessed / "splits.json"
     splits = load_record(Splits, path)
     if not 0 <= fold < len(splits.folds):
@@ -232,7 +247,7 @@ def _read_split(preprocessed: Path, fold: int, plan: Plan) -> Split:
 
 
 def _num_workers(asked: int | None, device: torch.device) -> int:
-    """A GPU must be fed; on the CPU the network needs the cores itself."""
+    """Return the number of processes that read samples. On the CPU the default is 0: the network needs the cores."""
     if asked is not None:
         return asked
     return 0 if device.type == "cpu" else min(6, (os.cpu_count() or 1) - 1)

@@ -1,4 +1,4 @@
-"""The network's operations fused by torch.compile, where that works."""
+"""Speed up a network with torch.compile, where that works."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,15 @@ from promise_cli.train.run import Run
 
 
 def compile_network(network: Answering, run: Run, warn: Callable[[str], None]) -> None:
-    """Fuse the operations of both halves of the network, tried once on an empty patch; leave them where that fails."""
+    """Compile both halves of a network, `encode` and `decode`, with torch.compile.
+
+    They are tried once on a batch of empty patches, forward and backward. If this fails, the network stays as it is.
+
+    Args:
+        network: The network, whose two halves are replaced.
+        run: The run, for its recipe, device and precision.
+        warn: Called with one line if compiling fails.
+    """
     config, edge = run.config, run.model.config.patch_size
     given = config.num_foreground_clicks + config.num_background_clicks
     encode = torch.compile(network.encode)
@@ -31,9 +39,11 @@ def compile_network(network: Answering, run: Run, warn: Callable[[str], None]) -
             mean = decode(state, clicks, signs).float().mean()
             mean.backward()  # type: ignore[no-untyped-call]
         network.encode, network.decode = encode, decode
-    except Exception as error:  # whatever a compiler's chain of tools may raise
+    except Exception as error:  # a compiler's tools may raise anything
         reason = " ".join(str(error).split())[:200]
-        warn(f"--compile: does not work here ({type(error).__name__}: {reason}); going on without")
+        warn(
+            f"--compile: does not work here ({type(error).__name__}: {reason}); continuing without it"
+        )
     run.optimizer.zero_grad(set_to_none=True)
 
 

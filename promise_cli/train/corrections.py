@@ -1,4 +1,4 @@
-"""Corrections in training: clicks on the errors of an answer, as a user gives them, and the loop that asks again."""
+"""Corrections in training: click on the errors of the network's answer, as a user does, and ask the network again."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,15 +15,16 @@ from promise_cli.train.deepest_error import deepest_error
 from promise_cli.train.samples import Sample, sample_rng
 
 STREAM = 1_000_000
-"""Sets these random numbers apart from those of the samples themselves."""
+"""Number of a sample's generator for corrections; it differs from the numbers of the generators that draw samples."""
 
 
 class Turns(NamedTuple):
-    """Number of corrections of each sample in a batch."""
+    """How many corrections the samples of a batch get."""
 
     numbers: tuple[int, ...]
+    """Number of corrections of each sample."""
     rngs: tuple[np.random.Generator, ...]
-    """Each chooses among places that are equally good."""
+    """Random generator of each sample. It chooses among equally good places for a click."""
 
     @property
     def most(self) -> int:
@@ -36,9 +37,9 @@ def draw_turns(sample: Sample, most: int, *, seed: int, epoch: int) -> Turns:
 
     Args:
         sample: A batch of samples.
-        most: `TrainConfig.corrections`.
+        most: Largest number of corrections, `TrainConfig.corrections`.
         seed: Seed of the run.
-        epoch: Epoch, counted from 0; with the seed and the case it decides what is drawn.
+        epoch: Epoch, counted from 0. Seed, epoch and case decide what is drawn.
     """
     rngs = tuple(sample_rng(seed, epoch, case_id, STREAM) for case_id in sample.case_ids)
     return Turns(tuple(int(rng.integers(0, most + 1)) for rng in rngs), rngs)
@@ -51,21 +52,22 @@ def click_on_errors(
     logits: Tensor,
     turns: Turns,
 ) -> Sample:
-    """Click on what the network misses or adds, and look again after each click.
+    """Click on the errors of the network's answer, and ask the network again after each click.
 
-    Each click lies in the middle of the largest part that is wrong, in the foreground where it was missed and in the
-    background where it was added; a right answer gets none. So a click says where the network errs, which clicks
-    drawn at random from the target do not.
+    Each click lies in the middle of the largest connected error. Where the network missed the target it is a foreground
+    click, where the network added to the target it is a background click. A correct answer gets no click. Such clicks
+    show where the network is wrong, which clicks at random places of the target do not.
 
     Args:
-        decode: The network's; asked without gradients.
-        state: What its `encode` made of the samples' images.
+        decode: The network's `decode`, which is called without gradients.
+        state: What the network's `encode` returned for the samples' images.
         sample: A batch of samples with their first clicks.
-        logits: The answer to them.
+        logits: The network's answer to the first clicks, `(B, 2, I, J, K)`.
         turns: Number of corrections of each sample, and its random generator.
 
     Returns:
-        The sample with a click, or padding, for each turn behind the clicks that it has.
+        The batch, in which each correction adds one click after the earlier ones. Samples without an error, and those
+        with fewer corrections than others, get padding instead.
     """
     targets = sample.target[:, 0] > 0
     logits = logits.detach()
@@ -89,22 +91,27 @@ def click_on_errors(
 
 
 class Logits(NamedTuple):
-    """Logits `(B, 2, I, J, K)`."""
+    """The network's answers, as logits `(B, 2, I, J, K)`."""
 
     last: Tensor
-    """After all corrections."""
+    """Logits after all corrections."""
     first: Tensor | None
-    """Logits for the samples' own clicks; None where no sample is corrected, so that there is only one answer."""
+    """Logits for the samples' own clicks; None if no sample is corrected, because `last` then is the only answer."""
 
 
 class Answering(nn.Module):
-    """A network and whoever corrects it: images and first clicks in, answers out.
+    """A network together with the simulated user who corrects it. It maps images and first clicks to answers.
 
-    What does not depend on the clicks is computed once for all answers, with its gradients.
+    `encode` does not depend on the clicks. It runs once for all answers, with gradients.
     """
 
     def __init__(self, model: Network, *, learns_from_first: bool) -> None:
-        """Whether the first of two answers has gradients, too."""
+        """Wrap a network.
+
+        Args:
+            model: The network.
+            learns_from_first: Whether the answer to the first clicks has gradients, too.
+        """
         super().__init__()
         self.model = model
         self.learns_from_first = learns_from_first
@@ -112,7 +119,7 @@ class Answering(nn.Module):
         self.decode: Callable[[Any, Tensor, Tensor], Tensor] = model.decode
 
     def forward(self, sample: Sample, turns: Turns) -> Logits:
-        """Ask, correct, and ask again.
+        """Ask the network, correct it, and ask it again.
 
         Args:
             sample: A batch of samples with their first clicks.

@@ -1,4 +1,4 @@
-"""How a training went: one row an epoch in log.csv, drawn as progress.png. matplotlib lives here."""
+"""The course of a training: log.csv with one row per epoch, and progress.png. matplotlib is used only here."""
 
 import csv
 import io
@@ -12,21 +12,22 @@ from promise_cli.errors import CheckpointError
 
 @dataclass(frozen=True, kw_only=True)
 class EpochLog:
-    """One epoch."""
+    """Figures of one epoch; a row of log.csv."""
 
     epoch: int
-    """Counted from 1."""
+    """Number of the epoch, counted from 1."""
     learning_rate: float
     loss: float
-    """Mean over the epoch's steps, as are its three parts."""
+    """Total loss; like its three parts below, a mean over the epoch's steps."""
     dice_loss: float
     cross_entropy: float
     boundary: float
     validation_dice: float | None
-    """None where this epoch was not validated."""
+    """Mean Dice over the validation patches; None if this epoch was not validated."""
     corrected_dice: float | None = None
     """Validation Dice after all corrections of the recipe; None without validation or corrections."""
     seconds: float
+    """Time of the epoch's steps and of its validation."""
 
 
 def save_log(rows: Sequence[EpochLog], path: Path) -> None:
@@ -42,14 +43,18 @@ def save_log(rows: Sequence[EpochLog], path: Path) -> None:
 
 
 def load_log(path: Path) -> list[EpochLog]:
-    """Read what `save_log` wrote; an empty list where there is no file."""
+    """Read the rows that `save_log` wrote; an empty list if there is no file.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
     if not path.exists():
         return []
     try:
         return _read_rows(path)
     except (KeyError, ValueError, TypeError) as error:
         raise CheckpointError(
-            f"{path}: damaged ({error!r}); repair or remove it to go on"
+            f"{path}: damaged ({error!r}); repair or remove it to continue"
         ) from None
 
 
@@ -59,7 +64,7 @@ def _read_rows(path: Path) -> list[EpochLog]:
             EpochLog(
                 epoch=int(row["epoch"]),
                 validation_dice=_optional(row["validation_dice"]),
-                corrected_dice=_optional(row.get("corrected_dice")),  # logs before it was measured
+                corrected_dice=_optional(row.get("corrected_dice")),  # missing in older logs
                 **{
                     name: float(row[name])
                     for name in (
@@ -82,7 +87,7 @@ def _optional(text: str | None) -> float | None:
 
 def draw_progress(rows: Sequence[EpochLog], title: str, path: Path) -> None:
     """Draw loss and validation Dice over the epochs."""
-    from matplotlib.figure import Figure  # noqa: PLC0415  a second to import
+    from matplotlib.figure import Figure  # noqa: PLC0415  takes a second to import
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     loss_axes = figure.subplots()
@@ -92,7 +97,7 @@ def draw_progress(rows: Sequence[EpochLog], title: str, path: Path) -> None:
     dice_axes = loss_axes.twinx()
     for label, colour, values in (
         ("validation Dice", "tab:orange", [row.validation_dice for row in rows]),
-        ("the same, corrected", "tab:green", [row.corrected_dice for row in rows]),
+        ("validation Dice, corrected", "tab:green", [row.corrected_dice for row in rows]),
     ):
         there = [pair for pair in zip(epochs, values, strict=True) if pair[1] is not None]
         if there:

@@ -1,4 +1,7 @@
-"""`--set NAME=VALUE`: any named field of network and recipe from the command line, checked as a file of it would be."""
+"""The option `--set NAME=VALUE`, which sets any field of the network or the recipe.
+
+Values are checked in the same way as those of a JSON file.
+"""
 
 import difflib
 import json
@@ -13,15 +16,15 @@ C = TypeVar("C")
 
 
 def set_fields(model: C, recipe: TrainConfig, assignments: Sequence[str]) -> tuple[C, TrainConfig]:
-    """Both records with the fields that were asked for.
+    """Return the records of network and recipe with some fields set.
 
     Args:
-        model: Fields of the network.
-        recipe: Fields of the recipe; those of its parts are named `loss.boundary_weight`, `augment.flip_chance`.
-        assignments: `NAME=VALUE`; the value is JSON, or a text.
+        model: Record of the network.
+        recipe: Record of the recipe. Fields of its parts are named like `loss.boundary_weight`, `augment.flip_chance`.
+        assignments: Texts `NAME=VALUE`. The value is JSON, or else taken as text.
 
     Raises:
-        PlanError: No such field, or a value that it cannot take.
+        PlanError: The field does not exist, cannot take the value, or would have no effect.
     """
     contents = {"network": record_to_json(model), "recipe": record_to_json(recipe)}
     for assignment in assignments:
@@ -35,13 +38,13 @@ def set_fields(model: C, recipe: TrainConfig, assignments: Sequence[str]) -> tup
     _check_varied(changed, assignments)
     if last_value(assignments, "first_answer_weight") and not changed.corrections:
         raise PlanError(
-            "--set first_answer_weight: without corrections there is one answer alone; add --set corrections=3"
+            "--set first_answer_weight: without corrections the network answers only once; add --set corrections=3"
         )
     return network, changed
 
 
 def _check_varied(recipe: TrainConfig, assignments: Sequence[str]) -> None:
-    """Refuse to vary a number that can have but one value."""
+    """Refuse to vary a number of clicks that can have only one value."""
     for name, number, fewest in (
         ("vary_clicks", "num_foreground_clicks", 1),
         ("vary_background_clicks", "num_background_clicks", 0),
@@ -53,7 +56,7 @@ def _check_varied(recipe: TrainConfig, assignments: Sequence[str]) -> None:
 
 
 def last_value(assignments: Sequence[str], name: str) -> Any:
-    """What is assigned to a field at last; None where nothing is."""
+    """Return the last value that is assigned to a field; None if there is none."""
     value = None
     for assignment in assignments:
         found, _, text = assignment.partition("=")
@@ -63,7 +66,7 @@ def last_value(assignments: Sequence[str], name: str) -> Any:
 
 
 def _find(contents: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
-    """The object that holds a field, and its name there."""
+    """Return the JSON object that holds a field, and the field's name in it."""
     places: dict[str, tuple[dict[str, Any], str]] = {}
     for content in contents.values():
         for key, value in content.items():
@@ -75,7 +78,7 @@ def _find(contents: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
         near = difflib.get_close_matches(name, places, n=1)
         raise PlanError(
             f"--set {name}: no such field"
-            + (f"; did you mean {near[0]}?" if near else "; docs/method.md names them")
+            + (f"; did you mean {near[0]}?" if near else "; docs/method.md lists the fields")
         )
     return places[name]
 

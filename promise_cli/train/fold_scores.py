@@ -1,9 +1,9 @@
-"""A finished run on its fold's test cases: Dice and NSD on the plan's grid, with one simulated click each.
+"""Score a finished run on its fold's test cases: Dice and NSD on the plan's grid, with one simulated click per case.
 
-A network that takes no clicks looks at each case as a whole, in windows that overlap by half.
+A network that takes no clicks looks at the whole of each case, in windows that overlap by half.
 
-Scores next to the checkpoint, from the preprocessed cases alone. What counts for publication is
-promise-predict and promise-evaluate, which score on each scan's own grid.
+The scores need only the preprocessed cases and are written next to the checkpoint. Scores for publication come from
+promise-predict and promise-evaluate, which work on each scan's own grid.
 """
 
 import datetime
@@ -31,21 +31,22 @@ from promise_cli.train.samples import foreground_voxel, sample_rng
 from promise_cli.train.stopping import StopRequest
 
 TOLERANCE_MM = 5.0
-"""The default of the authors' code."""
+"""Tolerance of NSD in mm; the default of the authors' code."""
 
 
 def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
-    """Write metrics.json and metrics.csv of the fold's test cases into the run's folder, and show them.
+    """Score the fold's test cases, write metrics.json and metrics.csv into the run's folder, and show the scores.
 
-    The clicks are drawn from the target, seeded by the run's seed and the case: the same for every network.
+    The clicks are drawn from the target. They depend only on the run's seed and the case, so that they are the same for
+    every network.
 
     Args:
-        run: All of whose epochs are done, with at least one test case.
-        cases_dir: The preprocessed cases.
-        stop: Asked between cases.
+        run: A run whose epochs are all done, with at least one test case.
+        cases_dir: Folder of the preprocessed cases.
+        stop: Checked before each case.
 
     Raises:
-        StoppedError: A signal came or the time is up; nothing is written then.
+        StoppedError: A signal came, or the time limit is reached. Nothing is written then.
     """
     path = checkpoint_of(run.folder)
     assert path is not None
@@ -53,16 +54,16 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
     move_to_device(model, run.device)
     clicked = takes_clicks(run.model.config)
     how = (
-        f"one click a case drawn from the target with seed {run.seed}"
+        f"one click per case, drawn from the target with seed {run.seed}"
         if clicked
-        else "without clicks, the whole of each case in windows that overlap by half"
+        else "without clicks, each whole case in windows that overlap by half"
     )
     scores = []
     for case_id in track(run.split.test, "test cases", len(run.split.test)):
         if stop.reason is not None:
             raise StoppedError(
-                f"{run.folder}: stopped by {stop.reason}; all epochs are done, the test cases are not scored: add"
-                " --resume to score them"
+                f"{run.folder}: stopped by {stop.reason}; all epochs are done, but the test cases are not scored;"
+                " add --resume to score them"
             )
         case = load_case(cases_dir, case_id)
         if clicked:
@@ -112,7 +113,10 @@ def _find_at_click(
     device: torch.device,
     precision: Precision,
 ) -> NDArray[np.bool_]:
-    """One window round the click, placed as promise-predict does; outside stays background (paper, section 3)."""
+    """Segment the window around a click, which is placed as in promise-predict.
+
+    Everything outside the window stays background (paper, section 3).
+    """
     i, j, k = case.target.shape
     within = None if centres_clicks(model.config) else (i, j, k)
     window = window_round(np.array([click]), plan.patch_size, within)
@@ -126,7 +130,7 @@ def _find_at_click(
 def _find_everywhere(
     model: Network, case: Case, plan: Plan, device: torch.device, precision: Precision
 ) -> NDArray[np.bool_]:
-    """The whole case, as promise-predict looks at a scan without clicks."""
+    """Segment a whole case, as promise-predict does with a scan without clicks."""
     i, j, k = case.target.shape
     windows = windows_over((i, j, k), plan.patch_size)
     canvas = Canvas.holding(windows)
@@ -147,7 +151,19 @@ def _ask(
     device: torch.device,
     precision: Precision,
 ) -> NDArray[np.float32]:
-    """Foreground probability `(I, J, K)` of a window, with foreground clicks `(N, 3)` in its voxels."""
+    """Return the foreground probability in a window, `(I, J, K)`.
+
+    Args:
+        model: The network.
+        window: Place of the window in the case.
+        case: The case.
+        clicks: Foreground clicks in voxels of the window, `(N, 3)`; N may be 0.
+        device: Device of the network.
+        precision: Precision of the network.
+
+    Raises:
+        DatasetError: The network's output is not finite.
+    """
     image = torch.from_numpy(window.crop(case.image).astype(np.float32))[None, None]
     with autocast(device, precision):
         logits = model(
@@ -157,8 +173,8 @@ def _ask(
         )
     if not torch.isfinite(logits).all():
         raise DatasetError(
-            f"case {case.case_id}: the network's output is not finite; look at the intensities of that case, and run"
-            " promise-preprocess again if its scan is sound"
+            f"case {case.case_id}: the network's output is not finite; check the intensities of this case, and run"
+            " promise-preprocess again if its scan is intact"
         )
     return logits.float().softmax(dim=1)[0, 1].cpu().numpy()
 

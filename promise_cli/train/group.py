@@ -1,6 +1,6 @@
-"""The processes that share a training, one a device: started by torchrun or by `--devices`.
+"""The processes that share a training, one per device. They are started by torchrun or by `--devices`.
 
-Every process holds the whole network; each computes its samples of a step, and the gradients are averaged.
+Every process holds the whole network and computes some samples of each step. The gradients are averaged over processes.
 """
 
 import datetime
@@ -27,28 +27,33 @@ from promise_cli.errors import CheckpointError, PromiseError, StoppedError
 from promise_cli.network.promise import NEVER_CALLED
 
 PATIENCE = datetime.timedelta(hours=1)
-"""How long processes wait for each other, such as for the first one to fetch large weights; NCCL gives up sooner."""
+"""Longest time that processes wait for each other, for example while the first one downloads large weights.
+
+The default of NCCL is shorter.
+"""
 
 _VARIABLES = ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT")
-"""Variables through which torchrun informs a process of the others."""
+"""Environment variables by which torchrun informs a process about the others."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """This process among the others."""
+    """The place of this process among those that share the training."""
 
     rank: int = 0
+    """Number of this process, counted from 0."""
     size: int = 1
+    """Number of processes."""
     local_rank: int = 0
-    """Among the processes of this machine."""
+    """Number of this process among those of this machine, counted from 0."""
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes and speaks for all."""
+        """Whether this process writes files and messages for all."""
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over all processes of a few numbers on the CPU."""
+        """Return the sum over all processes of a few numbers on the CPU."""
         if self.size == 1:
             return values
         on_gpu = dist.get_backend() == "nccl"
@@ -57,7 +62,7 @@ class Group:
         return sums.cpu()
 
     def gather(self, value: Any) -> list[Any]:
-        """What every process has, by rank."""
+        """Return the values of all processes, ordered by rank."""
         if self.size == 1:
             return [value]
         values = [None] * self.size
@@ -65,20 +70,20 @@ class Group:
         return values
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes have called this."""
         if self.size > 1:
             dist.barrier()
 
     def share_gradients(self, model: nn.Module, device: torch.device) -> nn.Module:
-        """The network whose backward pass averages gradients over the processes."""
+        """Wrap a network so that its backward pass averages the gradients over the processes, if there are several."""
         if self.size == 1:
             return model
-        # Of the global queries, whose gradient is a view; they are too small to matter.
+        # The gradient of the global queries is a view. They are too small for this to cost time.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         return DistributedDataParallel(
             model,
             device_ids=[device] if device.type == "cuda" else None,
-            # A layer that is kept for its count alone gets no gradient.
+            # Layers that exist only for the published number of parameters never get a gradient.
             find_unused_parameters=any(
                 NEVER_CALLED in name for name, _ in model.named_parameters()
             ),
@@ -87,13 +92,13 @@ class Group:
 
 @contextmanager
 def join_group(device: str) -> Iterator[tuple[Group, str]]:
-    """Meet the other processes where torchrun or `launch` started several.
+    """Connect to the other processes, if torchrun or `launch` started several.
 
     Args:
-        device: Requested device; with several GPUs each process takes the one with its own number.
+        device: Requested device. With several GPUs each process uses the GPU of its own `local_rank`.
 
     Yields:
-        This process's place, and its device.
+        The place of this process, and its device.
 
     Raises:
         CheckpointError: There are more processes than GPUs, or the device names one GPU for all of them.
@@ -107,7 +112,7 @@ def join_group(device: str) -> Iterator[tuple[Group, str]]:
     if on_gpu:
         if group.local_rank >= torch.cuda.device_count():
             raise CheckpointError(
-                f"--device {device}: {torch.cuda.device_count()} GPUs for more processes than that; start fewer"
+                f"--device {device}: {torch.cuda.device_count()} GPUs are too few for so many processes; start fewer"
             )
         device = f"cuda:{group.local_rank}"
         torch.cuda.set_device(group.local_rank)
@@ -117,7 +122,8 @@ def join_group(device: str) -> Iterator[tuple[Group, str]]:
     try:
         yield group, device
     finally:
-        gc.collect()  # a network that shares gradients holds the group's threads, which must not outlive it
+        # A network that shares gradients holds threads of the group, which must end before the group does.
+        gc.collect()
         dist.destroy_process_group()
 
 
@@ -135,10 +141,10 @@ def refuse_one_gpu_for_all(device: str) -> None:
 
 
 def _place() -> Group:
-    """The group of processes that the environment describes, and this one's place in it.
+    """Return the place of this process, as the environment variables describe it.
 
     Raises:
-        CheckpointError: It describes several processes, but not everything that they need to meet.
+        CheckpointError: They describe several processes, but some that are needed to connect them are missing.
     """
     given = {name: os.environ.get(name) for name in _VARIABLES}
     if given["WORLD_SIZE"] in (None, "1"):
@@ -151,18 +157,26 @@ def _place() -> Group:
     if not numbers or not given["MASTER_ADDR"]:
         found = ", ".join(f"{name}={value}" for name, value in given.items() if value is not None)
         raise CheckpointError(
-            f"the environment says {found}, which is not all of {', '.join(_VARIABLES)}; start several processes"
+            f"the environment says {found}, but all of {', '.join(_VARIABLES)} are needed; start several processes"
             " through torchrun or --devices, or unset WORLD_SIZE"
         )
     return Group(numbers[0], numbers[1], local_rank)
 
 
 def launch(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a function in several processes on this machine that form a group; returns what the first one returns.
+    """Run a function in several processes of this machine that form a group.
+
+    Args:
+        size: Number of processes.
+        function: Called in each process. It must be picklable, and so must its arguments and its result.
+        *arguments: Arguments of the function.
+
+    Returns:
+        The result of the first process.
 
     Raises:
-        PromiseError: What the first process to fail raised, or that one died.
-        KeyboardInterrupt: A second Ctrl-C.
+        PromiseError: Raised by the process that failed first, or because a process died.
+        KeyboardInterrupt: The user pressed Ctrl-C a second time.
     """
     context = multiprocessing.get_context("spawn")
     results = context.SimpleQueue()
@@ -178,10 +192,12 @@ def launch(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
         except ProcessExitedException as error:
             if results.empty():
                 raise CheckpointError(
-                    f"a training process died ({error}); if there is a checkpoint_last.pt, go on with --resume"
+                    f"a training process died ({error}); if there is a checkpoint_last.pt, continue with --resume"
                 ) from None
     if results.empty():
-        raise CheckpointError("the training processes ended without a word; go on with --resume")
+        raise CheckpointError(
+            "the training processes ended without a result; continue with --resume"
+        )
     result = results.get()
     if isinstance(result, BaseException):
         raise result
@@ -189,14 +205,15 @@ def launch(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _enter(rank: int, place: dict[str, str], results: Any, function: Any, arguments: Any) -> None:
-    """What a started process does."""
-    os.setsid()  # Ctrl-C comes by way of the parent, so that it counts once
+    """Run the function in a started process, and send its result or its error to the parent."""
+    os.setsid()  # the terminal's Ctrl-C then reaches only the parent, which passes it on once
     os.environ.update(place, RANK=str(rank), LOCAL_RANK=str(rank))
     if not torch.cuda.is_available():
         torch.set_num_threads(max(1, torch.get_num_threads() // int(place["WORLD_SIZE"])))
     try:
         result = function(*arguments)
-    except StoppedError as error:  # as all do; none may be ended while another still writes
+    except StoppedError as error:
+        # All processes stop together. An exit status other than 0 would end those that still write.
         result = error
     except (PromiseError, OSError, KeyboardInterrupt) as error:
         results.put(error)
@@ -205,14 +222,13 @@ def _enter(rank: int, place: dict[str, str], results: Any, function: Any, argume
         results.put(result)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(
-        0
-    )  # at once: a library that fails as Python takes itself down would count as a failed training
+    # Skip Python's own shutdown: a library that fails in it would make the training count as failed.
+    os._exit(0)
 
 
 @contextmanager
 def _passing_signals_on(pids: list[int]) -> Iterator[None]:
-    """SIGTERM and Ctrl-C go on to the processes, each as often as it comes."""
+    """Pass SIGTERM and Ctrl-C on to the processes, as often as they come."""
 
     def pass_on(number: int, _: Any) -> None:
         for pid in pids:

@@ -1,4 +1,4 @@
-"""What promise-train says of a run before its first step."""
+"""Messages of promise-train about a run, before its first step."""
 
 import math
 from pathlib import Path
@@ -12,7 +12,7 @@ from promise_cli.train.run import Run
 
 
 def introduce(run: Run, dataset: str) -> None:
-    """Say what is trained, on what, and how."""
+    """Print the dataset, the network, the settings and the test cases of a run."""
     parameters = list(run.model.parameters())
     trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
     total = sum(parameter.numel() for parameter in parameters)
@@ -28,7 +28,7 @@ def introduce(run: Run, dataset: str) -> None:
     at_step = f" from step {run.step + 1}" if run.step else ""
     say(
         f"run: {run.folder}, epochs {run.epoch + 1}{at_step} to {run.config.epochs}, patch {run.plan.patch_size}^3,"
-        f" {run.samples_per_step} samples a step, device {run.device} in {run.precision}, seed {run.seed}, validation"
+        f" {run.samples_per_step} samples per step, device {run.device} in {run.precision}, seed {run.seed}, validation"
         f" every {run.config.validate_every} epochs"
     )
     test = run.split.test
@@ -38,7 +38,7 @@ def introduce(run: Run, dataset: str) -> None:
 
 
 def warn_of_large_targets(run: Run, preprocessed: Path) -> None:
-    """A target larger than the window cannot be outlined whole, however long the training."""
+    """Warn if targets are larger than the window, because the network can never segment them whole."""
     path = preprocessed / "fingerprint.json"
     if not path.exists():
         return
@@ -46,7 +46,7 @@ def warn_of_large_targets(run: Run, preprocessed: Path) -> None:
     window_ml = edge**3 * math.prod(run.plan.spacing) / 1000
     try:
         cases = load_record(Fingerprint, path).cases
-    except PlanError:  # it serves nothing else here
+    except PlanError:  # the fingerprint is needed only for this warning
         return
     larger = [case.case_id for case in cases if case.target_ml > window_ml]
     if larger:

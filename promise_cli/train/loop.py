@@ -1,4 +1,4 @@
-"""Epochs and steps: samples in, a better network out, on one device or several."""
+"""The epochs and steps of a training, on one device or several."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -16,11 +16,11 @@ from promise_cli.train.training import Training, stop_if_asked
 
 
 def train_epochs(training: Training) -> None:
-    """All epochs that are left; each one leaves the run whole on disk.
+    """Train all epochs that are left, and save the run after each.
 
     Raises:
         DatasetError: The loss or its gradient is not finite.
-        StoppedError: A signal came, or the time is up; the run is saved at the step that was reached.
+        StoppedError: A signal came, or the time limit is reached. The run is saved at the step that was reached.
     """
     run, group = training.run, training.group
     while not run.is_finished:
@@ -55,7 +55,7 @@ def train_epochs(training: Training) -> None:
 
 
 def _train_epoch(training: Training) -> None:
-    """The steps of the epoch that are left; adds up the losses in the run's sums."""
+    """Take the steps of the epoch that are left, and add their losses to the run's sums."""
     run, group = training.run, training.group
     batches = schedule(
         training.samples.order(run.epoch),
@@ -89,12 +89,12 @@ def _train_epoch(training: Training) -> None:
             mean = run.sums["loss"] / run.step
             training.watch.step(run.epoch + 1, run.step, mean, peak_memory_gib(run.device))
     finally:
-        # The readers leave signals to us, so nothing else would end them while a traceback holds on to them.
+        # The processes that read samples ignore signals. While a traceback refers to them, nothing else would end them.
         getattr(reading, "_shutdown_workers", lambda: None)()
 
 
 def _by_step(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Batches whose gradients belong together."""
+    """Group the batches by step. The gradients of the batches of one step are added."""
     step: list[Batch] = []
     for batch in batches:
         step.append(batch)

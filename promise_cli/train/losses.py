@@ -11,7 +11,7 @@ from promise_cli.network.recipe import LossConfig
 def total_loss(
     logits: Tensor, target: Tensor, config: LossConfig
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum that training minimises.
+    """Compute the weighted sum of losses that training minimises.
 
     Args:
         logits: `(B, 2, I, J, K)`, background and foreground.
@@ -39,7 +39,7 @@ def total_loss(
 
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Soft Dice loss of the foreground per sample, then the mean; finite without foreground."""
+    """Return the soft Dice loss of the foreground, as a mean over samples. It is finite without foreground."""
     loss: Tensor = DiceLoss(include_background=False, softmax=True, to_onehot_y=True)(
         logits, target
     )
@@ -47,12 +47,12 @@ def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of both channels, mean over voxels."""
+    """Return the cross-entropy of background and foreground, as a mean over voxels."""
     return F.cross_entropy(logits, target[:, 0].long())
 
 
 def boundary_loss(logits: Tensor, target: Tensor, config: LossConfig) -> Tensor:
-    """Mean squared difference of the boundary maps of probabilities and target (equation 2).
+    """Return the mean squared difference between the boundary maps of probabilities and target (equation 2).
 
     Args:
         logits: `(B, 2, I, J, K)`.
@@ -60,7 +60,7 @@ def boundary_loss(logits: Tensor, target: Tensor, config: LossConfig) -> Tensor:
         config: Kernel, border, channels, and whether samples without foreground count.
 
     Returns:
-        The mean over the batch; a sample without foreground adds zero unless `config` counts it.
+        The mean over the batch. A sample without foreground adds zero unless `config` counts it.
     """
     probabilities = logits.softmax(dim=1)
     if config.boundary_channels == "foreground":
@@ -75,18 +75,18 @@ def boundary_loss(logits: Tensor, target: Tensor, config: LossConfig) -> Tensor:
 
 
 def boundary_map(mask: Tensor, kernel: tuple[int, int, int], border_counted: bool) -> Tensor:
-    """Smooth boundary `|M - average(M)|` (paper, section 2).
+    """Return the smooth boundary `|M - average(M)|` of a mask M (paper, section 2).
 
     Args:
         mask: `(B, C, I, J, K)` float.
-        kernel: Odd edges of the averaging box, in voxels along i, j, k.
-        border_counted: Average over zeros outside the volume too; otherwise over what lies inside.
+        kernel: Edges of the averaging box along i, j, k, in voxels; all odd.
+        border_counted: Whether the average includes zeros outside the volume; otherwise only voxels inside count.
 
     Returns:
         `(B, C, I, J, K)`, zero away from boundaries.
     """
     average = mask
-    for axis, edge in enumerate(kernel):  # a box average is three averages along one axis
+    for axis, edge in enumerate(kernel):  # a box average equals three averages, each along one axis
         average = F.avg_pool3d(
             average,
             [edge if a == axis else 1 for a in range(3)],

@@ -1,4 +1,4 @@
-"""The end of a call: recorded in run.json, and explained in one line where a user can fix it."""
+"""Record in run.json how a call ended, and explain in one line what a user can fix."""
 
 import dataclasses
 import re
@@ -22,16 +22,20 @@ from promise_cli.train.run import Run
 from promise_cli.train.training import Training
 
 LEAST_GAIN = 0.005
-"""Least gain in Dice by corrections of a network that responds to its clicks; 0.056 to 0.123 were measured."""
+"""Least gain in Dice by corrections if a network responds to its clicks. The measured gains were 0.056 to 0.123."""
 NEARLY_RIGHT = 0.95
-"""Dice beyond which there is little to correct."""
+"""Dice above which there is little left to correct."""
 _NO_MEMORY = re.compile("out of memory|not enough memory|can't allocate|alloc_cpu", re.IGNORECASE)
-"""Words of torch's out-of-memory errors; only CUDA's has a class of its own."""
+"""Words in torch's out-of-memory errors. Only that of CUDA has a class of its own."""
 
 
 @contextmanager
 def recorded(training: Training) -> Iterator[None]:
-    """Keep run.json up to date: when it began, after each epoch, and how it ended."""
+    """Keep run.json up to date while the block trains: after each epoch, and at the end with the outcome.
+
+    Raises:
+        CheckpointError: torch failed in a way that a user can fix. Other errors are passed on.
+    """
     run, group = training.run, training.group
     earlier = () if run.epoch + run.step == 0 else load_calls(run.folder)
     session = begin_session(
@@ -93,7 +97,7 @@ def explained(run: Run) -> Iterator[None]:
 
 
 def warn_of_unused_clicks(run: Run) -> None:
-    """Say so where corrections leave the last validation's Dice as it was, though the recipe trains with them."""
+    """Warn if corrections hardly raised the Dice in the last validation, although the recipe trains with them."""
     row = run.log[-1]
     if row.validation_dice is None or row.corrected_dice is None:
         return
@@ -112,7 +116,7 @@ def warn_of_unused_clicks(run: Run) -> None:
 
 
 def _explained(error: BaseException, run: Run) -> CheckpointError | None:
-    """What a user can do about an error of torch's; None for any other."""
+    """Return an error that says what a user can do about a failure of torch; None for any other error."""
     text = " ".join(str(error).split())
     again = "continue with --resume and" if run.is_saved else "start again with"
     if "DataLoader worker" in text:
@@ -122,7 +126,7 @@ def _explained(error: BaseException, run: Run) -> CheckpointError | None:
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(text):
         samples = "one sample" if run.config.batch_size == 1 else f"{run.config.batch_size} samples"
         return CheckpointError(
-            f"{run.folder}: {run.device} has not enough memory for {samples} of {run.plan.patch_size}^3 at once;"
+            f"{run.folder}: {run.device} does not have enough memory for {samples} of {run.plan.patch_size}^3 at once;"
             f" {again} {_ways_to_save_memory(run)}"
         )
     return None

@@ -1,4 +1,4 @@
-"""run.json: with what, on what and how fast a run was trained, one entry for each call that worked on it."""
+"""run.json: how a run was trained, on which device and how fast, with an entry for each call that worked on it."""
 
 import dataclasses
 import datetime
@@ -24,18 +24,20 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class TrainCall:
-    """One call of promise-train."""
+    """Entry of run.json about a call of promise-train."""
 
     started: str
-    """UTC, ISO 8601."""
+    """Time of the start in UTC, ISO 8601."""
     ended: str | None = None
-    """None while it runs, and after it was killed."""
+    """Time of the end; None while the call runs, and if it was killed."""
     outcome: str = "running"
-    """running, finished, or why it stopped."""
+    """`running`, `finished`, `stopped`, or `failed:` and the error."""
     command: str
+    """Command line of the call."""
     git: str | None
-    """Commit of the tool's own checkout, `+` where files had changed; None for an installed package."""
+    """Commit of the tool's own checkout, followed by `+` if files had changed; None for an installed package."""
     versions: dict[str, str]
+    """Versions of promise_cli, Python and the main packages."""
     device: str
     processes: int
     """Number of processes that shared each step."""
@@ -47,22 +49,22 @@ class TrainCall:
     operations_per_patch: int | None = None
     """Floating-point operations of one forward pass; a multiply-add counts as two. None in files of older versions."""
     first_epoch: int
-    """Counted from 1."""
+    """First epoch of the call, counted from 1."""
     last_epoch: int = 0
-    """The last one done; 0 before the first."""
+    """Last epoch that is done, counted from 1; 0 if none is."""
     steps: int = 0
-    """Optimizer steps in this call."""
+    """Number of optimizer steps in this call."""
     seconds_per_step: float | None = None
-    """Mean, reading included, validation excluded."""
+    """Mean time of a step, with the reading of samples and without validation."""
     waiting_share: float | None = None
-    """Share of that time spent waiting for samples."""
+    """Share of the steps' time that was spent waiting for samples."""
     peak_memory_gib: float | None = None
     """Peak memory of the GPU in GiB, or of this process where there is no GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """`run.json`."""
+    """Contents of run.json."""
 
     schema_version: int = SCHEMA_VERSION
     sessions: tuple[TrainCall, ...] = ()
@@ -79,7 +81,7 @@ def begin_session(
     operations_per_patch: int | None,
     first_epoch: int,
 ) -> TrainCall:
-    """What is known before the first step."""
+    """Make the entry of a call from what is known before its first step."""
     parameters = list(model.parameters())
     return TrainCall(
         started=_now(),
@@ -103,12 +105,12 @@ def begin_session(
 
 
 def end_call(session: TrainCall, outcome: str) -> TrainCall:
-    """The session as it ended."""
+    """Return the entry with the time of the end and the outcome."""
     return dataclasses.replace(session, ended=_now(), outcome=outcome)
 
 
 def load_calls(folder: Path) -> tuple[TrainCall, ...]:
-    """Load the earlier calls of a run; none where run.json is missing or damaged, which must not stop a run."""
+    """Load the entries of earlier calls. A missing or damaged run.json has none, because it must not stop a run."""
     try:
         return load_record(RunRecord, folder / FILE).sessions
     except PlanError:
@@ -121,7 +123,11 @@ def save_calls(sessions: tuple[TrainCall, ...], folder: Path) -> None:
 
 
 def peak_memory_gib(device: torch.device) -> float:
-    """Peak memory of the GPU since the process began, or the largest resident size of this process; NaN on Windows."""
+    """Return the peak memory in GiB since the process began.
+
+    On a GPU this is the memory that torch allocated there. Otherwise it is the largest resident size of this process,
+    or NaN on Windows.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     try:
@@ -150,7 +156,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def _git_state() -> str | None:
-    """Commit of the git checkout that holds the package; None outside of one."""
+    """Return the commit of the git checkout that holds the package; None outside of a checkout."""
     folder = Path(__file__).resolve().parent
 
     def ask(*arguments: str) -> str:
@@ -160,7 +166,7 @@ def _git_state() -> str | None:
 
     try:
         if not ask("ls-files", Path(__file__).name):
-            return None  # installed below somebody else's checkout
+            return None  # installed inside the checkout of another project
         return ask("rev-parse", "HEAD") + ("+" if ask("status", "--porcelain") else "")
     except (OSError, subprocess.SubprocessError):
         return None

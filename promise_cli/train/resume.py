@@ -1,4 +1,4 @@
-"""How a run goes on: from the checkpoint that an earlier call left."""
+"""Resume a run from the last checkpoint of an earlier call."""
 
 import copy
 import dataclasses
@@ -29,17 +29,17 @@ from promise_cli.train.train_request import MAY_CHANGE, OPTIONS, TrainRequest
 def resume_run(
     folder: Path, request: TrainRequest, plan: Plan, split: Split, *, device: str, processes: int
 ) -> Run:
-    """The run as its last checkpoint left it; arguments as `start.start_run`.
+    """Return a run in the state of its last checkpoint. The arguments are those of `start.start_run`.
 
     Raises:
-        CheckpointError: There is nothing to go on from, or something that a run cannot change on the way has changed.
+        CheckpointError: There is no usable checkpoint, or something has changed that must stay the same within a run.
     """
     path = folder / LAST
     if not path.exists():
         raise CheckpointError(f"{path}: nothing to resume; leave --resume out to start a run")
     if request.fields:
         raise CheckpointError(
-            "--set: a run keeps the fields that it was started with; leave it out to go on, or start anew with"
+            "--set: a run keeps the fields that it was started with; leave --set out to continue, or start anew with"
             " --overwrite instead of --resume"
         )
     checkpoint = load_checkpoint(path)
@@ -50,17 +50,17 @@ def resume_run(
     samples = config.batch_size * config.accumulate * processes
     if samples != checkpoint.samples_per_step:
         raise CheckpointError(
-            f"{path}: was trained with {checkpoint.samples_per_step} samples a step, this call takes {samples}"
+            f"{path}: was trained with {checkpoint.samples_per_step} samples per step, but this call takes {samples}"
             f" (--batch-size {config.batch_size} x --accumulate {config.accumulate} x {processes} devices); change one"
-            " of them so that the product stays"
+            " of these numbers so that the product stays the same"
         )
     if config.epochs < checkpoint.epoch + (checkpoint.step > 0):
         raise CheckpointError(
-            f"{path}: {checkpoint.epoch} epochs are done, --epochs {config.epochs} is less; ask for more"
+            f"{path}: {checkpoint.epoch} epochs are done and --epochs is {config.epochs}; ask for more epochs"
         )
     chosen = choose_device(device)
     precision = choose_precision(config.precision, chosen, encoder_of(checkpoint.model_config))
-    config = dataclasses.replace(config, precision=precision)  # a checkpoint of format 1 says auto
+    config = dataclasses.replace(config, precision=precision)  # checkpoints of format 1 hold auto
     model = build_model(checkpoint, path)
     if isinstance(model, ProMISe) and checkpoint.encoder_weights != "none":
         model.freeze_encoder()
@@ -97,16 +97,16 @@ def resume_run(
 
 
 def _load_state(optimizer: AdamW, model: Network, checkpoint: Checkpoint, path: Path) -> None:
-    """Give the optimiser its moments back.
+    """Load the optimizer's moments from a checkpoint.
 
     Raises:
-        CheckpointError: The file holds none, or those of another network.
+        CheckpointError: The checkpoint holds no moments, or they do not fit the network.
     """
-    state = copy.deepcopy(checkpoint.optimizer)  # not the file's own memory
+    state = copy.deepcopy(checkpoint.optimizer)  # the optimizer would change the checkpoint
     begun = checkpoint.epoch + checkpoint.step > 0
     if not state or (begun and not state.get("state")):
         raise CheckpointError(
-            f"{path}: holds no state of the optimiser, so it is only for prediction (a copy of checkpoint_final.pt"
+            f"{path}: holds no state of the optimizer, so it is only for prediction (a copy of checkpoint_final.pt"
             " or checkpoint_best.pt?); restore the run's own checkpoint_last.pt, or start anew with --overwrite instead"
             " of --resume"
         )
@@ -124,13 +124,13 @@ def _load_state(optimizer: AdamW, model: Network, checkpoint: Checkpoint, path: 
     ]
     if begun and (len(counted) != 1 or lacking):
         raise CheckpointError(
-            f"{path}: the state of the optimiser is damaged or incomplete; restore the file, or start anew with"
+            f"{path}: the state of the optimizer is damaged or incomplete; restore the file, or start anew with"
             " --overwrite instead of --resume"
         )
 
 
 def _log_of(checkpoint: Checkpoint, folder: Path) -> list[EpochLog]:
-    """The rows of the epochs that are done; earlier checkpoints left them to log.csv."""
+    """Return the log of the epochs that are done. Older checkpoints do not hold it; it is then read from log.csv."""
     rows = (
         [EpochLog(**row) for row in checkpoint.log]
         if checkpoint.log
@@ -140,7 +140,7 @@ def _log_of(checkpoint: Checkpoint, folder: Path) -> list[EpochLog]:
 
 
 def _check_unchanged(path: Path, checkpoint: Checkpoint, plan: Plan, split: Split) -> None:
-    """Refuse to go on with other data than the run was started with."""
+    """Refuse to continue with another plan or other cases than the run was started with."""
     if dataclasses.replace(plan, patch_size=checkpoint.plan.patch_size) != checkpoint.plan:
         raise CheckpointError(
             f"{path}: was trained with another plan than plans.json now holds; restore plans.json, or add"
@@ -154,7 +154,7 @@ def _check_unchanged(path: Path, checkpoint: Checkpoint, plan: Plan, split: Spli
 
 
 def _check_request(request: TrainRequest, checkpoint: Checkpoint) -> None:
-    """Refuse what a run was started with and cannot change on the way."""
+    """Refuse options that differ from the start of the run and must stay the same within it."""
     weights = request.weights and Path(request.weights).name
     sizes = checkpoint.model_config
     clicked = isinstance(sizes, PlainConfig) and sizes.clicks_as_channel
@@ -175,6 +175,6 @@ def _check_request(request: TrainRequest, checkpoint: Checkpoint) -> None:
     for option, (given, started) in asked.items():
         if given is not None and given != started:
             raise CheckpointError(
-                f"{option} {given}: this run was started with {started}; leave the option out to go on, or start"
+                f"{option} {given}: this run was started with {started}; leave the option out to continue, or start"
                 " anew with --overwrite instead of --resume"
             )

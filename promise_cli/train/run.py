@@ -1,4 +1,4 @@
-"""One training on disk: results/<dataset>/fold_<n> with its checkpoints, config.json, log.csv and progress.png."""
+"""A run and its folder results/<dataset>/fold_<n>: checkpoints, config.json, log.csv and progress.png."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ METRICS = ("metrics.json", "metrics.csv", "metrics.md")
 
 @dataclass(eq=False, kw_only=True)
 class Run:
-    """A network in training, and how far it is."""
+    """A network in training, and how far the training is."""
 
     folder: Path
     preset: str
@@ -40,7 +40,7 @@ class Run:
     config: TrainConfig
     """Recipe, with the precision that was chosen."""
     samples_per_step: int
-    """Samples in a step, over all devices and batches."""
+    """Number of samples in a step, over all devices and batches."""
     model: Network
     optimizer: AdamW
     device: torch.device
@@ -49,18 +49,19 @@ class Run:
     network: str = PROMISE
     """Name of the network in `network.registry`."""
     replaces: bool = False
-    """Whether an earlier run lies in the folder, which goes when this one can first be used."""
+    """Whether the folder holds an earlier run. It is deleted as soon as this run has saved its first checkpoint."""
     epoch: int = 0
-    """Epochs done."""
+    """Number of epochs that are done."""
     step: int = 0
-    """Steps done in the epoch after that."""
+    """Number of steps that are done in the next epoch."""
     sums: dict[str, float] = field(default_factory=dict)
-    """What the log adds up over these steps."""
+    """Sums over these steps of the losses and times that the log reports."""
     scaler: torch.amp.GradScaler = field(
         default_factory=lambda: torch.amp.GradScaler("cpu", enabled=False)
     )
-    """Scales the loss in fp16, so that small gradients do not become zero; does nothing in other precisions."""
+    """Scales the loss in fp16, so that small gradients do not become zero. It does nothing in other precisions."""
     best_dice: float | None = None
+    """Validation Dice of the best checkpoint; None if there is none."""
     last_dice: float | None = None
     """Validation Dice of the checkpoint that the run was resumed from."""
     log: list[EpochLog] = field(default_factory=list)
@@ -83,11 +84,18 @@ class Run:
 
     @property
     def has_final(self) -> bool:
-        """Whether the run is at its end, and its recipe predicts with that."""
+        """Whether all epochs are done and the recipe predicts with the final checkpoint."""
         return self.is_finished and self.config.predict_with == "final"
 
     def save_epoch(self, validation_dice: float | None) -> None:
-        """Write the checkpoints, the log and its picture; the best where this is it, the final one at the end."""
+        """Write the last checkpoint, log.csv and progress.png after an epoch.
+
+        The best checkpoint is written, too, if the validation Dice is the highest so far. The final one is written at
+        the end of the run, if the recipe predicts with it.
+
+        Args:
+            validation_dice: Validation Dice of the epoch; None if it was not validated.
+        """
         better = validation_dice is not None and (
             self.best_dice is None or validation_dice > self.best_dice
         )
@@ -97,10 +105,10 @@ class Run:
         if self.replaces:
             self._save_last(checkpoint)
         else:
-            self._remove(METRICS)  # they are of the network before
-        if (
-            better
-        ):  # before the last one, which says what the best is: a kill between them loses neither
+            self._remove(METRICS)  # they are scores of an earlier state of the network
+        # The last checkpoint names the best Dice, so the best one is written before it. Then a kill between the two
+        # loses neither.
+        if better:
             self._save_for_prediction(checkpoint, BEST)
         if self.has_final:
             self._save_for_prediction(checkpoint, FINAL)
@@ -111,7 +119,7 @@ class Run:
         draw_progress(self.log, title, self.folder / "progress.png")
 
     def save_step(self) -> None:
-        """Write the last checkpoint within an epoch."""
+        """Write the last checkpoint in the middle of an epoch."""
         self._save_last(self._checkpoint(None))
 
     @property
@@ -120,31 +128,34 @@ class Run:
         return not self.replaces and (self.folder / LAST).exists()
 
     def repair_best(self) -> None:
-        """See that the best checkpoint is this run's, where a kill left none or that of a run before.
+        """Make sure that the best checkpoint belongs to this run.
+
+        A call that was killed may have left none, or that of an earlier run.
 
         Raises:
-            CheckpointError: It cannot be written.
+            CheckpointError: The checkpoint cannot be written.
         """
         path = self.folder / BEST
         try:
             found = load_checkpoint(path) if path.exists() else None
         except CheckpointError:
             found = None
+        # The best checkpoint may be one epoch ahead, if a kill came before the last one was written.
         if found and (found.validation_dice == self.best_dice or found.epoch == self.epoch + 1):
-            return  # of the epoch to come: it was written before the last one, and will be again
+            return
         path.unlink(missing_ok=True)
         if self.best_dice is not None and self.last_dice == self.best_dice:
             self._save_for_prediction(self._checkpoint(self.last_dice), BEST)
         else:
-            self.best_dice = None  # the next validation writes one
+            self.best_dice = None  # the next validation writes the best checkpoint
 
     def repair_final(self) -> None:
-        """See that the final checkpoint is there at the end alone, and this run's, whatever a kill or stop left.
+        """Make sure that a final checkpoint exists only at the end of the run, and belongs to it.
 
-        To be called of a resumed run before its first step.
+        A call that was killed or stopped may have left another state. Call this on a resumed run before its first step.
 
         Raises:
-            CheckpointError: It cannot be written.
+            CheckpointError: The checkpoint cannot be written.
         """
         if self.has_final:
             self._save_for_prediction(self._checkpoint(self.last_dice), FINAL)
@@ -162,11 +173,11 @@ class Run:
         )
 
     def _save_last(self, checkpoint: Checkpoint) -> None:
-        if not self.replaces:  # of another network than this one
+        if not self.replaces:  # these files belong to an earlier state of the network
             self._remove(METRICS if self.has_final else (*METRICS, FINAL))
         save_checkpoint(checkpoint, self.folder / LAST)
         save_record(self.config, self.folder / "config.json")
-        if self.replaces:  # not before there is something in its place
+        if self.replaces:  # the earlier run is kept until this one is saved
             self._remove((BEST, FINAL, "log.csv", "progress.png", *METRICS))
             self.replaces = False
 
@@ -213,10 +224,10 @@ def restore_random_states(states: dict[str, torch.Tensor], device: torch.device)
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Keep other calls off a run, and clear away what a killed one left half-written.
+    """Hold the lock of a run while the block runs, and delete unfinished files of a call that was killed.
 
     Raises:
-        CheckpointError: Another call holds it.
+        CheckpointError: Another call holds the lock.
     """
     with claim(folder / ".lock", wait=False) as held:
         if held is False:

@@ -1,8 +1,8 @@
-"""What the network trains on: a random patch of a case, its target, and clicks on it.
+"""Samples for training and validation: a patch of a case, its target, and clicks on it.
 
-Each sample has its own random generator, made from (seed, epoch, case, number), so that no two samples repeat a draw
-and a run is the same with any number of worker processes. (In the authors' code every worker of every epoch repeats
-the same draws.)
+Each sample has its own random generator, made from (seed, epoch, case, number). No two samples use the same random
+numbers, and a run is the same with any number of worker processes. (In the authors' code every worker of every epoch
+repeats the same random numbers.)
 """
 
 import zlib
@@ -22,22 +22,23 @@ from promise_cli.prompts import FOREGROUND, draw_clicks
 from promise_cli.train.augment import apply_augmentation, draw_augmentation
 
 MAX_BACKGROUND_TRIES = 100
-"""A voxel of the background is found by drawing voxels; a scan that is all target ends the search."""
+"""Most voxels that are drawn to find one of the background, because a scan may be all target."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One patch with its clicks; a batch of them after `collate`."""
+    """A patch with its clicks. After `collate`, a batch of patches, with B as the first axis of each tensor."""
 
     image: Tensor
-    """(1, I, J, K) float32, normalised."""
+    """Normalised intensities, (1, I, J, K) float32."""
     target: Tensor
-    """(1, I, J, K) float32, 0 or 1."""
+    """Target, (1, I, J, K) float32, 0 or 1."""
     clicks: Tensor
-    """(N, 3) float32, voxels of the patch."""
+    """Clicks in voxels of the patch, (N, 3) float32."""
     signs: Tensor
-    """(N,) int64: 1 foreground, 0 background, -1 padding."""
+    """Signs of the clicks, (N,) int64: 1 foreground, 0 background, -1 padding."""
     case_ids: tuple[str, ...]
+    """Case of each patch."""
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -61,7 +62,7 @@ class Sample:
 
 
 def collate(samples: list[Sample]) -> Sample:
-    """Stack samples to a batch."""
+    """Stack samples into a batch."""
     names = ("image", "target", "clicks", "signs")
     stacked = [torch.stack([getattr(sample, name) for sample in samples]) for name in names]
     case_ids = tuple(case for sample in samples for case in sample.case_ids)
@@ -69,12 +70,12 @@ def collate(samples: list[Sample]) -> Sample:
 
 
 def sample_rng(seed: int, epoch: int, case_id: str, number: int = 0) -> np.random.Generator:
-    """The random generator of one sample."""
+    """Return the random generator of one sample; equal arguments give equal random numbers."""
     return np.random.default_rng([seed, epoch, zlib.crc32(case_id.encode()), number])
 
 
 class TrainingSamples(Dataset[Sample]):
-    """Every sample of every epoch, by one running index: `index = epoch * len(self) + position`."""
+    """The training samples of all epochs. One running index counts them: `index = epoch * len(self) + position`."""
 
     def __init__(
         self,
@@ -90,16 +91,16 @@ class TrainingSamples(Dataset[Sample]):
         self.shift_scale = shift_scale
 
     def __len__(self) -> int:
-        """Samples in one epoch."""
+        """Return the number of samples in one epoch."""
         return len(self.case_ids) * self.config.patches_per_case
 
     def order(self, epoch: int) -> list[int]:
-        """The running indices of one epoch, shuffled."""
+        """Return the running indices of one epoch, shuffled."""
         shuffled = np.random.default_rng([self.seed, epoch]).permutation(len(self))
         return (shuffled + epoch * len(self)).tolist()
 
     def __getitem__(self, index: int) -> Sample:
-        """Cut, augment and click one patch; depends on seed and index alone."""
+        """Cut a patch, augment it and draw its clicks. The result depends on seed and index alone."""
         epoch, position = divmod(index, len(self))
         case_id = self.case_ids[position % len(self.case_ids)]
         rng = sample_rng(self.seed, epoch, case_id, position // len(self.case_ids))
@@ -135,9 +136,9 @@ class TrainingSamples(Dataset[Sample]):
 
 
 class ValidationSamples(Dataset[Sample]):
-    """Fixed patches, centred on one seeded click in the target as in the paper's test.
+    """Fixed validation patches. Each is centred on a click in the target, as in the paper's test.
 
-    Further clicks, where asked for, fall on the target within the patch.
+    The seed decides where the click lies. If `num_clicks` asks for more clicks, they lie on the target in the patch.
     """
 
     def __init__(
@@ -154,7 +155,7 @@ class ValidationSamples(Dataset[Sample]):
         self.num_clicks = num_clicks
 
     def __len__(self) -> int:
-        """All patches."""
+        """Return the number of patches."""
         return len(self.case_ids) * self.per_case
 
     def __getitem__(self, index: int) -> Sample:
@@ -187,6 +188,7 @@ def _sample(
     case_id: str,
     num_clicks: int,
 ) -> Sample:
+    """Make a sample of arrays, and pad its clicks to the number `num_clicks`."""
     padding = num_clicks - len(signs)
     return Sample(
         torch.from_numpy(image)[None],
@@ -200,7 +202,10 @@ def _sample(
 def _draw_centre(
     case: Case, rng: np.random.Generator, config: TrainConfig, patch_size: int
 ) -> tuple[int, int, int]:
-    """A voxel of the target or of the background (paper, section 3: with equal chance), jittered if asked."""
+    """Draw the centre of a patch: a voxel of the target or of the background, moved by the recipe's jitter.
+
+    In the paper (section 3), target and background have equal chances.
+    """
     wants_foreground = rng.random() < config.foreground_share
     farthest = min(round(config.centre_jitter * patch_size), (patch_size - 1) // 2)
     jitter = rng.integers(-farthest, farthest + 1, size=3)
@@ -216,7 +221,7 @@ def _draw_centre(
 
 
 def foreground_voxel(case: Case, rng: np.random.Generator) -> tuple[int, int, int]:
-    """A voxel of the target, each as likely as the others."""
+    """Draw a voxel of the target; all are equally likely."""
     flat = case.foreground[rng.integers(len(case.foreground))]
     i, j, k = (int(index) for index in np.unravel_index(flat, case.target.shape))
     return i, j, k

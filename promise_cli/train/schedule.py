@@ -1,4 +1,4 @@
-"""Which samples make a step of the optimiser, and which of them a process computes."""
+"""Divide the samples of an epoch into optimizer steps, and each step among the processes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,18 +6,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Batch:
-    """What one process computes at once."""
+    """Samples that a process computes at once."""
 
     indices: tuple[int, ...]
     """Indices into `TrainingSamples`."""
     weight: float
-    """Weight of the batch's mean loss; it makes the processes' sums average to the mean over the step's samples."""
+    """Weight of the batch's mean loss. The weighted sums, averaged over the processes, are the mean over the samples of
+    the step."""
     ends_step: bool
-    """Whether the optimiser steps after it."""
+    """Whether the optimizer takes a step after this batch."""
 
 
 def num_steps(num_samples: int, samples_per_step: int) -> int:
-    """Steps in one epoch; the last one may have fewer samples."""
+    """Return the number of steps in one epoch. The last one may have fewer samples."""
     return -(-num_samples // samples_per_step)
 
 
@@ -30,23 +31,24 @@ def schedule(
     rank: int = 0,
     size: int = 1,
 ) -> list[Batch]:
-    """One process's batches of one epoch.
+    """Return the batches of one process in one epoch.
 
-    However many processes share a step, and in however many batches, its samples are the same, each once: the losses
-    of n processes with batches of b equal those of one with batches of n * b but for rounding.
+    A step has the same samples for any number of processes and batches, and each sample only once. Except for rounding,
+    n processes with batches of b samples have the same losses as one process with batches of n * b samples.
 
     Args:
-        order: The epoch's samples.
-        batch_size: Samples at once.
-        samples_per_step: Samples in a step, over all processes.
-        first_step: Steps of this epoch that are done already.
-        rank: Which process, counted from 0.
+        order: Indices of the epoch's samples, shuffled.
+        batch_size: Largest number of samples in a batch.
+        samples_per_step: Number of samples in a step, over all processes.
+        first_step: Number of steps of this epoch that are done already.
+        rank: Number of the process, counted from 0.
         size: Number of processes.
     """
     batches = []
     for step in range(first_step, num_steps(len(order), samples_per_step)):
         samples = order[step * samples_per_step : (step + 1) * samples_per_step]
-        # A process without a sample of a short last step computes one for nothing: all must meet.
+        # A short last step may leave a process without a sample. It computes one with weight 0, because all processes
+        # must average their gradients together.
         own, counts = samples[rank::size], True
         if not own:
             own, counts = samples[:1], False

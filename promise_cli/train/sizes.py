@@ -1,4 +1,4 @@
-"""Which network a run trains, how large it is for this dataset, and by which recipe."""
+"""Choose the network of a run, its size for the dataset, and the recipe."""
 
 import dataclasses
 import math
@@ -27,26 +27,27 @@ from promise_cli.train.train_request import TrainRequest
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A network before it is built."""
+    """A network that is not built yet, and its recipe."""
 
     network: str
     preset: str
     model_config: NetworkConfig
     config: TrainConfig
-    """Recipe, including what the call asked for."""
+    """Recipe, with the options of the call."""
 
 
 def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) -> Choice:
-    """What a call means.
+    """Choose network and recipe for a call.
 
     Args:
         request: The call.
         plan: Plan of the dataset.
-        fingerprint: Its `fingerprint.json`, for networks that need no wider patch than the scans are.
+        fingerprint: Path of the dataset's `fingerprint.json`, or None. Networks other than ProMISe need no wider patch
+            than the median scan in it.
 
     Raises:
-        PlanError: Unknown network or preset, or two that do not go together.
-        CheckpointError: Unknown encoder, or an option that this network has no use for.
+        PlanError: The network, the preset or a field is unknown, or they do not fit together.
+        CheckpointError: The encoder is unknown, or the network cannot use an option.
     """
     network = request.network or PROMISE
     check_name(network)
@@ -55,7 +56,7 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
     if network == PROMISE:
         if request.clicks_as_channel:
             raise CheckpointError(
-                "--clicks-as-channel: promise has an encoder for clicks; leave it out, or name another --network"
+                "--clicks-as-channel: promise has its own encoder for clicks; leave it out, or name another --network"
             )
         sizes, config = set_fields(*preset(name), request.fields)
         own = last_value(request.fields, "patch_size") is not None or name == "tiny"
@@ -75,8 +76,8 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
         planned, config = set_fields(planned, config, request.fields)
         if planned.clicks_as_channel != clicks:
             raise PlanError(
-                "--set clicks_as_channel: decides where the run lies and how clicks are drawn; give or leave out the"
-                " option --clicks-as-channel instead"
+                "--set clicks_as_channel: this also decides where the run lies and how clicks are drawn; give or leave"
+                " out the option --clicks-as-channel instead"
             )
         model_config = planned
     if not LEAST_PATCH <= model_config.patch_size <= LARGEST_PATCH:
@@ -93,9 +94,13 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
 
 
 def _wanted_patch(request: TrainRequest, small: bool, plan: Plan, fingerprint: Path | None) -> int:
-    """The edge that stages are planned for: what `--set patch_size=N` asks for, or else no wider than the scans are."""
+    """Return the edge of the patch for which the stages of a network are planned, in voxels.
+
+    It is what `--set patch_size=N` asks for. Otherwise it is that of the plan, or of the preset tiny, but no wider than
+    the median scan.
+    """
     asked = last_value(request.fields, "patch_size")
-    if type(asked) is int and asked >= 0:  # anything else is refused where fields are set
+    if type(asked) is int and asked >= 0:  # `set_fields` refuses anything else
         return min(asked, LARGEST_PATCH)
     median = _median_edge(plan, fingerprint)
     wanted = TINY_PATCH if small else plan.patch_size
@@ -103,6 +108,7 @@ def _wanted_patch(request: TrainRequest, small: bool, plan: Plan, fingerprint: P
 
 
 def _size(network: str, setting: Setting, plan: Plan) -> PlainConfig:
+    """Plan the stages of a network, and refuse a patch that is too large."""
     config = plan_network(network, setting)
     if config.patch_size > LARGEST_PATCH:
         raise CheckpointError(
@@ -113,7 +119,10 @@ def _size(network: str, setting: Setting, plan: Plan) -> PlainConfig:
 
 
 def _median_edge(plan: Plan, fingerprint: Path | None) -> int | None:
-    """The longest axis of the median scan, in voxels of the plan; nnU-Net, too, makes no patch wider than that."""
+    """Return the longest edge of the median scan in voxels of the plan; None if there is no fingerprint.
+
+    nnU-Net, too, makes no patch wider than that.
+    """
     if fingerprint is None or not fingerprint.exists():
         return None
     found = load_record(Fingerprint, fingerprint)
@@ -133,7 +142,7 @@ def _refuse_pretrained(request: TrainRequest, network: str) -> None:
 
 
 def _fit(model_config: ModelConfig, patch_size: int, encoder: str | None) -> ModelConfig:
-    """Give the network the encoder that was asked for, and a patch size."""
+    """Set the patch size of a network, and its encoder if the call names one."""
     if encoder is not None:
         if encoder not in ENCODER_NAMES:
             raise CheckpointError(

@@ -1,4 +1,4 @@
-"""The start of a run: its folder, network, weights and optimizer, from a request."""
+"""Start a run: choose its folder, and make its network, weights and optimizer from a request."""
 
 import dataclasses
 from pathlib import Path
@@ -38,20 +38,21 @@ def start_run(
     weights_dir: Path,
     fingerprint: Path | None = None,
 ) -> Run:
-    """A run before its first epoch.
+    """Make a run, in the state before its first epoch.
 
     Args:
         folder: Folder of the run.
-        request: What was asked for.
+        request: The call.
         plan: Plan of the dataset.
         split: Cases of the fold.
         device: Device of this process.
         processes: Number of processes that share each step.
-        weights_dir: Where pretrained weights are looked for.
-        fingerprint: The dataset's `fingerprint.json`; the patch of a rival is no wider than its scans.
+        weights_dir: Folder of pretrained weights.
+        fingerprint: Path of the dataset's `fingerprint.json`, or None. In networks other than ProMISe the patch is no
+            wider than the median scan in it.
 
     Raises:
-        WorkspaceError: The folder holds a run already, and is not to be overwritten.
+        WorkspaceError: The folder holds a run already, and the request does not say to overwrite it.
         PlanError: Unknown network, preset or encoder.
         CheckpointError: The pretrained weights, the device or the precision are not available.
     """
@@ -92,7 +93,10 @@ def start_run(
 
 
 def make_optimizer(model: Network, config: TrainConfig) -> AdamW:
-    """AdamW over what is trained, in the order of the network's parameters, by which a checkpoint keeps its moments."""
+    """Make AdamW for the parameters that are trained.
+
+    They are in the order of the network's parameters, because a checkpoint stores the moments in that order.
+    """
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     rate, decay = config.learning_rate, config.weight_decay
     return AdamW(trainable, lr=rate, weight_decay=decay, fused=is_fused(trainable[0].device))
@@ -109,17 +113,18 @@ def make_scaler(device: torch.device, precision: Precision) -> torch.amp.GradSca
 
 
 CLICKS = "_clicks"
+"""End of a network's folder in the results if it gets its clicks as channels."""
 
 
 def run_folder(dataset: Path, request: TrainRequest) -> Path:
-    """The folder that a call works on.
+    """Return the folder of the run that a call means.
 
     Args:
-        dataset: Folder of its results.
-        request: The call. One that resumes and leaves the network out means the only run of the fold.
+        dataset: Folder of the dataset's results.
+        request: The call. If it resumes a run without naming the network, it means the only run of the fold.
 
     Raises:
-        PlanError: No such network.
+        PlanError: The network is unknown.
         CheckpointError: Several runs could be resumed.
     """
     network = request.network or PROMISE
@@ -127,7 +132,8 @@ def run_folder(dataset: Path, request: TrainRequest) -> Path:
     fold = f"fold_{request.fold}"
     suffix = CLICKS if request.clicks_as_channel else ""
     exact = dataset / fold if network == PROMISE else dataset / f"{network}{suffix}" / fold
-    promises = network == PROMISE and request.clicks_as_channel  # no run of its own is called so
+    # There is no run of promise with clicks as channels, so this option means the run of another network.
+    promises = network == PROMISE and request.clicks_as_channel
     if not request.resume or ((exact / LAST).exists() and not promises):
         return exact
     there = [path.parent for path in sorted(dataset.glob(f"*/{fold}/{LAST}"))]
@@ -135,15 +141,16 @@ def run_folder(dataset: Path, request: TrainRequest) -> Path:
     if len(fits) > 1:
         shown = ", ".join(path.parent.name for path in fits)
         raise CheckpointError(
-            f"{dataset}: runs of several networks could go on ({shown}); name one with --network, and"
-            " --clicks-as-channel where its name ends so"
+            f"{dataset}: several runs could be resumed ({shown}); name one with --network, and add"
+            " --clicks-as-channel if its name ends in _clicks"
         )
     if fits:
-        say(f"going on with the only run of fold {request.fold}: {fits[0]}")
+        say(f"resuming the only run of fold {request.fold}: {fits[0]}")
     return fits[0] if fits else exact
 
 
 def _may_mean(request: TrainRequest, name: str) -> bool:
+    """Whether a call may mean the runs in the network's folder `name`."""
     if request.clicks_as_channel and not name.endswith(CLICKS):
         return False
     return request.network is None or name.removesuffix(CLICKS) == request.network

@@ -1,4 +1,4 @@
-"""One step of the optimiser: samples in, gradients averaged over the devices, weights moved."""
+"""Take a step of the optimizer, whose gradients are averaged over the devices, and validate."""
 
 import math
 import time
@@ -19,23 +19,24 @@ from promise_cli.train.schedule import Batch
 from promise_cli.train.training import Training, not_finite, stop_if_asked
 
 PARTS = ("loss", "dice", "cross_entropy", "boundary")
+"""Names of the loss and its parts in the sums of a run."""
 
 
 def take_step(
     training: Training, batches: Sequence[Batch], samples: Iterator[Sample]
 ) -> dict[str, float]:
-    """One step of the optimiser, over the samples of all processes.
+    """Take one step of the optimizer, over the samples of all processes.
 
     Args:
-        training: Its run's model and optimiser are moved.
-        batches: This process's share of the step, whose gradients are added.
-        samples: One is taken for each batch.
+        training: The training, whose weights and optimizer are updated.
+        batches: Batches of this process in the step. Their gradients are added.
+        samples: Iterator over the samples of the batches, one collated sample for each.
 
     Returns:
         The loss and its parts by their names in `PARTS`, each the mean over all samples of the step.
 
     Raises:
-        DatasetError: The loss or its gradient is not finite; the weights are as they were.
+        DatasetError: The loss or its gradient is not finite. The weights stay as they were.
     """
     run, group = training.run, training.group
     run.optimizer.zero_grad(set_to_none=True)
@@ -72,7 +73,7 @@ def take_step(
 def _loss_of(
     answers: Logits, target: Tensor, config: TrainConfig
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss and its parts, the mean over both answers, each with its weight."""
+    """Return the loss and its parts, as a weighted mean over the answers before and after the corrections."""
     loss, parts = total_loss(answers.last, target, config.loss)
     share = config.first_answer_weight
     if not share or answers.first is None:
@@ -83,27 +84,27 @@ def _loss_of(
 
 
 def _gathering(network: nn.Module, ends_step: bool) -> AbstractContextManager[Any]:
-    """Processes average their gradients once a step, in its last backward pass."""
+    """Return a context in which processes average their gradients only in the last backward pass of a step."""
     if isinstance(network, DistributedDataParallel) and not ends_step:
         return network.no_sync()
     return nullcontext()
 
 
 class Validation(NamedTuple):
-    """Means over the fixed patches."""
+    """Mean scores over the fixed validation patches."""
 
     dice: float
-    """Mean Dice with the clicks of the fixed patches."""
+    """Mean Dice with the patches' own clicks."""
     corrected_dice: float | None
-    """After as many further clicks on errors as a training sample gets at most; None for a recipe without any."""
+    """Mean Dice after the largest number of corrections of the recipe; None for a recipe without corrections."""
 
 
 @torch.inference_mode()
 def validate(training: Training) -> Validation:
-    """Ask the network about the fixed patches; the processes share them.
+    """Score the network on the fixed validation patches, which the processes share.
 
     Raises:
-        DatasetError: The network's values are not finite.
+        DatasetError: The network's output is not finite.
         StoppedError: A stop was asked for. The run is saved after the epoch's last step, and resumes with validation.
     """
     run, group = training.run, training.group
@@ -123,13 +124,13 @@ def validate(training: Training) -> Validation:
         total += torch.tensor([dice[0], dice[-1], 1.0, len(odd)])
     dice_sum, corrected_sum, count, num_odd = group.sum(total).tolist()
     if num_odd:
-        raise not_finite(training, "the network's values are not finite in validation", odd)
+        raise not_finite(training, "the network's output is not finite in validation", odd)
     corrected = corrected_sum / count if run.config.corrections else None
     return Validation(dice_sum / count, corrected)
 
 
 def _ask(training: Training, batch: Sample) -> list[Tensor]:
-    """Logits for the batch's own clicks and, where the recipe knows corrections, after all of them."""
+    """Return the logits for the batch's own clicks and, if the recipe has corrections, those after all corrections."""
     run = training.run
     turns = Turns(
         (run.config.corrections,) * len(batch.case_ids),

@@ -1,4 +1,4 @@
-"""Requests that end a training early, after the current step: Ctrl-C, SIGTERM or `--max-hours`."""
+"""End a training early, after the current step, on Ctrl-C, SIGTERM or `--max-hours`."""
 
 import signal
 import threading
@@ -9,21 +9,21 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether to stop, and why.
+    """Whether to stop a training, and why.
 
-    The first Ctrl-C or SIGTERM asks; a second Ctrl-C interrupts at once, as usual.
+    The first Ctrl-C or SIGTERM asks for a stop after the current step. A further Ctrl-C interrupts at once, as usual.
     """
 
     def __init__(self, max_hours: float | None = None) -> None:
-        """Without handlers; the hours count from now."""
+        """Start to count the hours. Signals are handled only within `listening`."""
         self._deadline = None if max_hours is None else time.monotonic() + 3600 * max_hours
         self._max_hours = max_hours
         self.signal: str | None = None
-        """Name of the signal that came."""
+        """Name of the signal that came; None before."""
 
     @property
     def reason(self) -> str | None:
-        """Why to stop, or None."""
+        """Reason for stopping; None if there is none."""
         if self.signal is not None:
             return self.signal
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -32,7 +32,7 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator["StopRequest"]:
-        """Handle the signals in this block; elsewhere than in the main thread Python allows no handler."""
+        """Handle the signals while the block runs. Outside the main thread, Python allows no handlers: do nothing."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
@@ -52,6 +52,6 @@ class StopRequest:
 
 
 def leave_signals_to_parent(_: int = 0) -> None:
-    """Ignore signals in a process that reads samples: the training decides when to stop and ends its readers itself."""
+    """Ignore signals in a process that reads samples. The training decides when to stop, and ends such processes."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

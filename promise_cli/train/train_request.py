@@ -1,4 +1,4 @@
-"""What a call of promise-train asks for."""
+"""The arguments of a call of promise-train."""
 
 import math
 from dataclasses import dataclass
@@ -17,66 +17,66 @@ OPTIONS = {
     "checkpoint_activations": "--checkpoint-activations",
     "compile": "--compile",
 }
-"""Fields of `TrainConfig` that a call may set, and how a user asks for them."""
+"""Fields of `TrainConfig` that have an option of their own, and the name of that option."""
 
 MAY_CHANGE = frozenset({"epochs", "batch_size", "accumulate", "checkpoint_activations", "compile"})
-"""Fields that a resumed run may change: how long it trains and how a step is computed. How many samples make a
-step stays (`resume.resume_run`)."""
+"""Fields that a resumed run may change. They decide how long it trains and how a step is computed. The number of
+samples in a step must stay the same (`resume.resume_run`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest:
-    """One call; None leaves a choice to the preset, the dataset or the machine.
+    """The arguments of a call. None leaves a choice to the preset, the dataset or the machine.
 
     Raises:
-        PlanError: A number that is none; the other ranges are those of `TrainConfig`.
+        PlanError: `max_hours` or `learning_rate` is not finite or out of range. `TrainConfig` checks the other numbers.
     """
 
     task: str | None = None
-    """A preprocessed dataset; None for the only one."""
+    """Name or folder of a preprocessed dataset; None for the only one."""
     fold: int = 0
-    """Which of splits.json."""
+    """Number of the fold in splits.json, counted from 0."""
     preset: str | None = None
-    """See `presets`; `recommended` where left out, or `paper` for rivals."""
+    """Name of a preset in `network.recipe`. None means `recommended`, or `paper` for networks other than ProMISe."""
     network: str | None = None
-    """See `architectures`; `promise` where left out."""
+    """Name of a network in `network.registry`; None means `promise`."""
     clicks_as_channel: bool | None = None
-    """Show clicks to a network that has no encoder for them, as two further channels of the image."""
+    """Whether a network without an encoder for clicks gets them as two further channels of the image."""
     encoder: str | None = None
-    """Family and size of the image transformer, where not the preset's."""
+    """Name of the image encoder; None for that of the preset."""
     weights: str | None = None
-    """A file of pretrained weights, or `none`."""
+    """File of pretrained weights, or `none`; None for the official file."""
     seed: int | None = None
-    """Seed of all random draws; 42 where left out."""
+    """Seed of all random numbers; None means 42."""
     epochs: int | None = None
     learning_rate: float | None = None
     batch_size: int | None = None
-    """Samples at once on one device."""
+    """Number of samples in a batch on one device."""
     accumulate: int | None = None
-    """Batches whose gradients make one step of the optimiser."""
+    """Number of batches whose gradients make one step of the optimizer."""
     patches_per_case: int | None = None
     precision: str | None = None
-    """auto, fp32 or bf16."""
+    """Precision of the network: auto, fp32 or bf16."""
     checkpoint_activations: bool | None = None
     compile: bool | None = None
     fields: tuple[str, ...] = ()
-    """`NAME=VALUE` of `ModelConfig` or `TrainConfig`, beyond what the preset says."""
+    """Texts `NAME=VALUE` that set fields of the network or of `TrainConfig` after the preset."""
     device: str = "auto"
-    """auto, cpu, cuda or mps."""
+    """Kind of device: auto, cpu, cuda or mps."""
     devices: int = 1
-    """Processes on this machine that share each step, one a device."""
+    """Number of processes on this machine that share each step, one per device."""
     workers: int | None = None
-    """Processes that read samples, for each device."""
+    """Number of processes that read samples, for each device."""
     max_hours: float | None = None
-    """Save and leave after so long."""
+    """Hours after which the run is saved and the call ends."""
     tensorboard: bool = False
-    """Also write curves for TensorBoard."""
+    """Whether to write curves for TensorBoard, too."""
     resume: bool = False
-    """Go on from checkpoint_last.pt."""
+    """Whether to continue from checkpoint_last.pt."""
     overwrite: bool = False
-    """Start anew where a run exists."""
+    """Whether to replace a run that exists already."""
     root: Path | None = None
-    """The workspace."""
+    """Root of the workspace; None for $PROMISE_ROOT or else the current folder."""
 
     def __post_init__(self) -> None:
         if self.max_hours is not None and not 0 <= self.max_hours < math.inf:
@@ -85,6 +85,6 @@ class TrainRequest:
             raise PlanError(f"--lr {self.learning_rate}: give a number above 0, such as 4e-4")
 
     def recipe(self) -> dict[str, Any]:
-        """The fields of `TrainConfig` that were asked for."""
+        """Return the fields of `TrainConfig` that the call sets."""
         asked = {name: getattr(self, name) for name in OPTIONS}
         return {name: value for name, value in asked.items() if value is not None}

@@ -1,4 +1,4 @@
-"""A run at work: what every step of it needs, and how it ends early."""
+"""A running training: what its steps need, and how it ends early."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,24 +18,27 @@ from promise_cli.train.watch import Board, Watch
 
 @dataclass(eq=False, kw_only=True)
 class Training:
-    """A run at work."""
+    """A run that is being trained, and what its steps need."""
 
     run: Run
     network: nn.Module
-    """The run's model as a step asks it: `Answering`, or that sharing its gradients."""
+    """The run's model within `Answering`. With several processes it also averages the gradients over them."""
     samples: TrainingSamples
     fixed: ValidationSamples
+    """Fixed patches for validation."""
     group: Group
     workers: int
-    """Processes that read samples."""
+    """Number of processes that read samples."""
     stop: StopRequest
     board: Board
     on_epoch: Callable[[], None] = lambda: None
-    """Called when an epoch is saved."""
+    """Function that is called when an epoch is saved."""
     steps: int = 0
-    """Done in this call, as are the seconds."""
+    """Number of steps that are done in this call."""
     seconds: float = 0.0
+    """Time of these steps."""
     waiting_seconds: float = 0.0
+    """Part of that time that was spent waiting for samples."""
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,7 +50,11 @@ class Training:
 
 
 def stop_if_asked(training: Training) -> None:
-    """Save and leave between two steps, all processes at the same one."""
+    """Save the run and stop between two steps, if a stop was asked for. All processes stop after the same step.
+
+    Raises:
+        StoppedError: One of the processes was asked to stop.
+    """
     run, group = training.run, training.group
     reason = training.stop.reason
     if not group.sum(torch.tensor([float(reason is not None)])).item():
@@ -56,9 +63,11 @@ def stop_if_asked(training: Training) -> None:
     worth = run.epoch + run.step > 0 or not run.replaces
     if group.is_first and worth:
         run.save_step()
-    group.wait()  # a process that leaves takes the others with it
+    group.wait()  # the end of one process ends the others, which may still write
     saved = (
-        "saved: go on with --resume" if worth else "nothing was trained, the earlier run is kept"
+        "the run is saved, continue with --resume"
+        if worth
+        else "nothing was trained, the earlier run is kept"
     )
     raise StoppedError(
         f"{run.folder}: stopped by {reason} in epoch {run.epoch + 1} after {run.step} of"
@@ -67,13 +76,13 @@ def stop_if_asked(training: Training) -> None:
 
 
 def not_finite(training: Training, what: str, case_ids: list[str]) -> DatasetError:
-    """The error that names step and cases, the same in all processes, which must ask for it together."""
+    """Return an error that names step and cases, the same in all processes. All of them must call this together."""
     run = training.run
     cases = ", ".join(case for cases in training.group.gather(case_ids) for case in cases)
     kept = (
         f"the checkpoint of epoch {run.epoch} is kept" if run.is_saved else "nothing is saved yet"
     )
     return DatasetError(
-        f"{run.folder}: {what} in epoch {run.epoch + 1}, step {run.step + 1}, case {cases}; {kept}: look at the"
-        " intensities of that case, or start anew with a lower --lr or with --precision fp32"
+        f"{run.folder}: {what} in epoch {run.epoch + 1}, step {run.step + 1}, case {cases}; {kept}; check the"
+        " intensities of these cases, or start anew with a lower --lr or with --precision fp32"
     )

@@ -1,4 +1,4 @@
-"""What a person sees of a training: a bar with figures in a terminal, plain lines elsewhere, TensorBoard if asked."""
+"""Show how a training proceeds: a bar in a terminal, plain lines elsewhere, curves for TensorBoard if asked."""
 
 import datetime
 import time
@@ -14,24 +14,24 @@ from promise_cli.errors import CheckpointError
 from promise_cli.train.curves import EpochLog
 
 PLAIN_LINE_EVERY_S = 300.0
-"""Where the output is no terminal, within an epoch."""
+"""Seconds between two lines within an epoch, where the output is not a terminal."""
 
 
 class Watch:
-    """Tells how the epochs and steps go."""
+    """Shows how far the training is, and its loss and Dice."""
 
     def __init__(
         self, num_epochs: int, steps_per_epoch: int, steps_done: int, num_clicks: int
     ) -> None:
-        """Before the first step of a call.
+        """Prepare the display, before the first step of a call.
 
         Args:
-            num_epochs: Epochs of the whole run.
-            steps_per_epoch: Optimizer steps in an epoch.
-            steps_done: Steps done in earlier calls.
-            num_clicks: On each validation patch; 0 for a network that takes none.
+            num_epochs: Number of epochs of the whole run.
+            steps_per_epoch: Number of optimizer steps in an epoch.
+            steps_done: Number of steps done in earlier calls.
+            num_clicks: Number of clicks on each validation patch; 0 for a network that takes none.
         """
-        self.clicks = {0: "in windows round the target", 1: "with one click"}.get(
+        self.clicks = {0: "in windows around the target", 1: "with one click"}.get(
             num_clicks, f"with {num_clicks} clicks"
         )
         self.num_epochs, self.steps_per_epoch = num_epochs, steps_per_epoch
@@ -51,11 +51,11 @@ class Watch:
 
     @contextmanager
     def epoch(self, epoch: int, steps_done: int) -> Iterator[None]:
-        """Around one epoch's steps.
+        """Show a bar while the block takes the steps of an epoch.
 
         Args:
-            epoch: Counted from 1.
-            steps_done: Steps of this epoch done in earlier calls.
+            epoch: Number of the epoch, counted from 1.
+            steps_done: Number of steps of this epoch done in earlier calls.
         """
         with self.progress:
             self.task = self.progress.add_task(
@@ -71,7 +71,14 @@ class Watch:
                 self.progress.remove_task(self.task)
 
     def step(self, epoch: int, step: int, loss: float, memory_gib: float) -> None:
-        """One step is done; `loss` is the epoch's mean so far."""
+        """Show that a step is done.
+
+        Args:
+            epoch: Number of the epoch, counted from 1.
+            step: Number of steps done in this epoch.
+            loss: Mean loss of the epoch so far.
+            memory_gib: Peak memory so far, in GiB.
+        """
         self.done += 1
         dice = "" if self.dice is None else f", Dice {self.dice:.3f}"
         figures = f"loss {loss:.4f}{dice}, {memory_gib:.1f} GiB, {self.time_left()} left"
@@ -83,7 +90,7 @@ class Watch:
             self.last_line = now
 
     def end_epoch(self, row: EpochLog) -> None:
-        """One epoch is validated and saved."""
+        """Print a line about an epoch that is trained, validated and saved."""
         self.last_line = time.monotonic()
         shown = ""
         if row.validation_dice is not None:
@@ -97,7 +104,7 @@ class Watch:
         )
 
     def time_left(self) -> str:
-        """Time left in the whole run, estimated from this call's steps and validations."""
+        """Return the time left in the whole run, estimated from the steps and validations of this call."""
         done = self.done - self.first
         left = self.num_epochs * self.steps_per_epoch - self.done
         seconds = (time.monotonic() - self.started) / max(1, done) * left
@@ -105,10 +112,10 @@ class Watch:
 
 
 class Board:
-    """TensorBoard's event files, where asked for."""
+    """Event files for TensorBoard, if the user wants them."""
 
     def __init__(self, folder: Path, wanted: bool) -> None:
-        """Open them.
+        """Open the files if they are wanted.
 
         Raises:
             CheckpointError: The tensorboard package is not installed.
@@ -125,7 +132,7 @@ class Board:
         self.writer = SummaryWriter(str(folder / "tensorboard"))
 
     def add(self, row: EpochLog) -> None:
-        """One epoch's figures."""
+        """Add the figures of one epoch."""
         if self.writer is None:
             return
         figures = {
@@ -144,6 +151,6 @@ class Board:
         self.writer.flush()
 
     def close(self) -> None:
-        """Finish the files."""
+        """Close the files."""
         if self.writer is not None:
             self.writer.close()

@@ -157,6 +157,6 @@ def test_a_weight_beyond_one_is_refused() -> None:
 
 def test_a_first_answer_weight_without_corrections_is_refused() -> None:
     model, recipe = model_config("paper"), preset("paper")[1]
-    with pytest.raises(PlanError, match="without corrections there is one answer alone; add --set"):
+    with pytest.raises(PlanError, match="without corrections the network answers only once; add"):
         set_fields(model, recipe, ["first_answer_weight=0.5"])
     assert set_fields(model_config("recommended"), preset("recommended")[1], ["corrections=0"])

@@ -44,7 +44,7 @@ def test_the_log_has_one_row_an_epoch(trained: Path) -> None:
         ({"epochs": 1}, r"checkpoint_last\.pt: 1 of 1 epochs are done; ask for more with --epochs"),
         ({"epochs": 2, "seed": 7}, "--seed 7: this run was started with 42; leave the option out"),
         ({"epochs": 2, "preset": "paper"}, "--preset paper: this run was started with tiny"),
-        ({"overwrite": True}, "--resume goes on with a run, --overwrite starts it anew: give one"),
+        ({"overwrite": True}, "--resume continues a run, --overwrite starts it anew; give only"),
     ],
 )
 def test_options_that_contradict_the_resumed_run_are_refused(

@@ -134,6 +134,6 @@ def test_an_incomplete_environment_of_torchrun_is_refused(
     with pytest.raises(CheckpointError) as caught:
         train(TrainRequest(device="cpu", root=preprocessed))
     assert str(caught.value) == (
-        f"the environment says {found}, which is not all of WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT; start several"
+        f"the environment says {found}, but all of WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT are needed; start several"
         " processes through torchrun or --devices, or unset WORLD_SIZE"
     )

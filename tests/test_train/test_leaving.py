@@ -40,7 +40,7 @@ def test_out_of_memory_is_reported_in_one_line_and_ends_the_readers(
     with pytest.raises(CheckpointError) as caught:
         train_balls(root, workers=workers)
     assert str(caught.value) == (
-        f"{root / RUN}: cpu has not enough memory for one sample of 48^3 at once; start again with"
+        f"{root / RUN}: cpu does not have enough memory for one sample of 48^3 at once; start again with"
         " --checkpoint-activations, or with --overwrite and --precision bf16 or a smaller --set patch_size=N"
     )
     assert multiprocessing.active_children() == []
@@ -151,11 +151,11 @@ def _edit(path: Path, **changes) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"optimizer": {}}, "holds no state of the optimiser, so it is only for prediction (a copy of"
+        ({"optimizer": {}}, "holds no state of the optimizer, so it is only for prediction (a copy of"
          " checkpoint_final.pt or checkpoint_best.pt?); restore the run's own checkpoint_last.pt, or start anew with"
          " --overwrite instead of"
          " --resume"),
-        ({"optimizer": {"state": {0: {}}, "param_groups": [{}]}}, "the state of the optimiser is damaged or incomplete;"
+        ({"optimizer": {"state": {0: {}}, "param_groups": [{}]}}, "the state of the optimizer is damaged or incomplete;"
          " restore the file, or start anew with --overwrite instead of --resume"),
         ({"weights": 3}, "weights has the wrong type int; train again or copy the file again"),
         ({"epoch": "x"}, "epoch has the wrong type str; train again or copy the file again"),

@@ -115,7 +115,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_the_case(
     message = str(caught.value)
     assert message.startswith(f"{root / RUN}: the loss is nan in epoch 1, step ")
     assert message.endswith(
-        f", case {train_case}; nothing is saved yet: look at the intensities of that case, or start anew"
+        f", case {train_case}; nothing is saved yet; check the intensities of these cases, or start anew"
         " with a lower --lr or with --precision fp32"
     )
     assert not (root / RUN / "checkpoint_last.pt").exists()
@@ -150,7 +150,7 @@ def test_training_continues_without_the_compiler_where_that_fails(
     assert (network.encode, network.decode) == before
     assert len(said) == 1
     assert said[0].startswith("--compile: does not work here (")
-    assert said[0].endswith("; going on without")
+    assert said[0].endswith("; continuing without it")
 
 
 def test_options_of_the_call_are_kept_with_the_run(preprocessed: Path, tmp_path: Path) -> None:

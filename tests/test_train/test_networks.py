@@ -140,7 +140,7 @@ def test_an_old_checkpoint_without_a_network_is_promises(trained: Path, tmp_path
     [
         ({"network": "vnet"}, PlanError, "--network vnet: unknown; use one of promise, dynunet"),
         ({"network": "promise", "clicks_as_channel": True}, CheckpointError,
-         "--clicks-as-channel: promise has an encoder for clicks"),
+         "--clicks-as-channel: promise has its own encoder for clicks"),
         ({"network": "ux_net", "preset": "reference"}, PlanError,
          "--preset reference: is a variant of promise; with --network ux_net use paper or tiny"),
         ({"network": "ux_net", "preset": "huge"}, PlanError, "--preset huge: unknown"),
@@ -148,7 +148,7 @@ def test_an_old_checkpoint_without_a_network_is_promises(trained: Path, tmp_path
          "--encoder sam_vit_b: ux_net has no pretrained encoder; leave it out"),
         ({"network": "ux_net", "weights": "sam.pth"}, CheckpointError, "--weights sam.pth: ux_net has no"),
         ({"network": "dynunet", "fields": ("clicks_as_channel=true",)}, PlanError,
-         "--set clicks_as_channel: decides where the run lies and how clicks are drawn"),
+         "--set clicks_as_channel: this also decides where the run lies and how clicks are drawn"),
         ({"network": "dynunet", "fields": ("patch_size=36",)}, PlanError,
          "--set: patch_size 36: this network takes multiples of 8, at least 16"),
         ({"network": "segresnet", "fields": ("patch_size=1024",)}, PlanError, "--set patch_size=1024: use 8 to 512"),
@@ -224,7 +224,8 @@ def test_resuming_with_clicks_as_channel_finds_the_run_that_has_them(tmp_path: P
     (tmp_path / "ux_net_clicks" / "fold_0").mkdir(parents=True)
     (tmp_path / "ux_net_clicks" / "fold_0" / "checkpoint_last.pt").touch()
     with pytest.raises(
-        CheckpointError, match=r"could go on \(dynunet_clicks, ux_net_clicks\); name"
+        CheckpointError,
+        match=r"several runs could be resumed \(dynunet_clicks, ux_net_clicks\); name",
     ):
         run_folder(tmp_path, TrainRequest(resume=True, clicks_as_channel=True))
 

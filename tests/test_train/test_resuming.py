@@ -71,7 +71,7 @@ def test_the_message_of_a_stop_says_how_to_continue(preprocessed: Path, tmp_path
         with pytest.raises(StoppedError) as caught:
             _train(root)
     assert str(caught.value) == (
-        f"{root / RUN}: stopped by SIGTERM in epoch 1 after 3 of 8 steps; saved: go on with --resume"
+        f"{root / RUN}: stopped by SIGTERM in epoch 1 after 3 of 8 steps; the run is saved, continue with --resume"
     )
 
 
@@ -81,7 +81,7 @@ def test_reaching_max_hours_saves_the_run_and_is_no_error(
     root = copy_workspace(preprocessed, tmp_path)
     folder = _train(root, max_hours=1e-9)
     assert (
-        "stopped by --max-hours 1e-09 in epoch 1 after 0 of 8 steps; saved"
+        "stopped by --max-hours 1e-09 in epoch 1 after 0 of 8 steps; the run is saved"
         in capsys.readouterr().out
     )
     assert load_checkpoint(folder / "checkpoint_last.pt").step == 0
@@ -132,7 +132,7 @@ def test_two_batches_per_step_equal_one_of_twice_the_size(
 def test_resuming_with_another_number_of_samples_per_step_is_refused(trained: Path) -> None:
     with pytest.raises(
         CheckpointError,
-        match=r"was trained with 1 samples a step, this call takes 4 \(--batch-size 2 x --accumulate 2 x 1 devices\)",
+        match=r"was trained with 1 samples per step, but this call takes 4 \(--batch-size 2 x --accumulate 2 x 1 dev",
     ):
         train(
             TrainRequest(
