@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from promise_cli.disk.workspace import Workspace, open_workspace
+from promise_cli.disk.workspace import BEST, FINAL, LAST, Workspace, open_workspace
 from promise_cli.errors import WorkspaceError
 
 
@@ -144,3 +144,14 @@ def test_the_root_is_the_option_or_the_variable_or_the_current_folder(
     (in_folder / "file").write_text("")
     with pytest.raises(WorkspaceError, match="the root must be a folder, found a file"):
         open_workspace(in_folder / "file")
+
+
+def test_a_missing_checkpoint_is_refused_with_those_of_its_folder(tmp_path: Path) -> None:
+    run = tmp_path / "results" / "Task07_Pancreas" / "fold_0"
+    run.mkdir(parents=True)
+    for name in (BEST, LAST):
+        (run / name).touch()
+    with pytest.raises(
+        WorkspaceError, match=f"no such run or checkpoint; its folder holds {BEST}, {LAST}$"
+    ):
+        Workspace(tmp_path).find_runs(run / FINAL, ())

@@ -135,7 +135,9 @@ class Workspace:
         )
 
     def _instead_of(self, run: Path | None) -> str:
-        """Return the advice for a run that is missing: the runs that exist, or how to train one."""
+        """Return the advice for a run that is missing: the checkpoints or runs that exist, or how to train one."""
+        if run is not None and (names := checkpoints_in(run.parent)):
+            return f"its folder holds {names}"
         there = _runs(self.results.rglob("fold_*"))
         if run is None or not there:
             return "run promise-train --fold 0 first, or give -m FILE"
@@ -176,6 +178,12 @@ def checkpoint_of(run: Path) -> Path | None:
         if (run / name).is_file():
             return run / name
     return None
+
+
+def checkpoints_in(folder: Path) -> str:
+    """List the names of the checkpoint files of a folder for a message; an empty text if there are none."""
+    names = sorted(path.name for path in folder.glob("[!.]*.pt"))
+    return ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
 
 
 def _runs(folders: Iterable[Path]) -> list[Path]:
