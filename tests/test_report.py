@@ -93,7 +93,7 @@ def test_chromium_shows_every_case_with_its_slices_click_and_volume(
         head.click()
         volumes = [
             float(cell.get_attribute("data-value"))
-            for cell in driver.find_elements("css selector", "#case-table td:nth-child(6)")
+            for cell in driver.find_elements("css selector", "#case-table td:nth-child(7)")
         ]
         assert volumes == sorted(volumes)
         assert driver.get_log("browser") == []

@@ -23,7 +23,7 @@ from promise_cli.predictions.record import (
 )
 from promise_cli.prompts import FOREGROUND
 from promise_cli.report.page import PREDICTION_GENERATOR, render
-from promise_cli.report.slices import Outline, SlicePicture, draw_slices
+from promise_cli.report.slices import BACKGROUND_CLICK, Outline, SlicePicture, draw_slices
 from promise_cli.volume import Volume, read_label, read_volume
 
 REPORT = "report.html"
@@ -42,6 +42,11 @@ class _Case:
     """CSS class and name of each line in the pictures."""
     problem: str = ""
     """Why there are no pictures."""
+
+    def lesion_of(self, click: ClickRecord) -> str:
+        """Return the name of a click's lesion, or its value in the mask if it has no name."""
+        names = {lesion.value: lesion.name for lesion in self.record.lesions}
+        return names.get(click.value) or f"value {click.value}"
 
 
 def draw_prediction(
@@ -72,7 +77,7 @@ def crosses_of(clicks: Sequence[ClickRecord], grid: Grid) -> list[tuple[str, Ind
     found = []
     for click in clicks:
         i, j, k = np.rint(grid.ijk(click.ras_mm)).astype(int).tolist()
-        found.append(("click" if click.label == FOREGROUND else "background-click", (i, j, k)))
+        found.append(("click" if click.label == FOREGROUND else BACKGROUND_CLICK, (i, j, k)))
     return found
 
 
@@ -93,6 +98,10 @@ def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) ->
         tool=f"promise_cli {record.promise_cli}",
         record=record,
         failures=failed,
+        several_lesions=any(len(case.lesions) > 1 for case in record.cases),
+        several_signs=any(
+            click.label != FOREGROUND for case in record.cases for click in case.clicks
+        ),
         cases=[
             _case(case, f"case-{number}", drawn.get(case.case_id), folder)
             for number, case in enumerate(record.cases, 1)
@@ -128,7 +137,7 @@ def _key(
     if any(click.label == FOREGROUND for click in clicks):
         lines.append(("click", "click"))
     if any(click.label != FOREGROUND for click in clicks):
-        lines.append(("background-click", "click on background"))
+        lines.append((BACKGROUND_CLICK, "click on background"))
     return tuple(lines)
 
 

@@ -88,7 +88,8 @@ class Predictor:
             tta: Whether to average over all mirrorings of a window, too.
 
         Raises:
-            CheckpointError: A checkpoint is missing or unusable, the plans differ, or only some of the networks take clicks.
+            CheckpointError: A checkpoint is missing or unusable, the plans differ, or only some of the networks take
+                clicks.
         """
         given = [checkpoints] if isinstance(checkpoints, Path | str) else checkpoints
         files = [_checkpoint_file(Path(path)) for path in given]
