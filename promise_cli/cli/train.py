@@ -23,7 +23,7 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="Settings of network and training: recommended, paper, reference, tiny ...",
+            help="Settings of network and training: recommended, paper, tiny, reference ...",
             show_default="recommended; for networks other than promise: paper",
         ),
     ] = None,
