@@ -54,7 +54,7 @@ def test_nan_is_written_as_null() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(cuont=2), "unknown field 'cuont'; did you mean count?"),
+        (lambda c: c.update(cuont=2), "unknown field 'cuont'; did you mean 'count'?"),
         (lambda c: c.pop("spacing"), "missing field 'spacing'; add it or recreate the file"),
         (lambda c: c.update(spacing=[1, 2]), "spacing: expected 3 values, found 2"),
         (lambda c: c.update(spacing=["a", 2, 3]), "spacing[0]: expected a number, found 'a'"),

@@ -5,6 +5,7 @@ field.
 """
 
 import dataclasses
+import difflib
 import json
 import math
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from promise_cli.disk.atomic import write_text
-from promise_cli.errors import PlanError, did_you_mean
+from promise_cli.errors import PlanError
 
 R = TypeVar("R")
 
@@ -148,7 +149,11 @@ def _dataclass_from_json(expected: Any, value: Any, where: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(expected)}
     for name in value:
         if name not in fields:
-            raise PlanError(f"{where}: unknown field '{name}'{did_you_mean(name, fields)}")
+            near = difflib.get_close_matches(name, fields, n=1)
+            raise PlanError(
+                f"{where}: unknown field '{name}'"
+                + (f"; did you mean '{near[0]}'?" if near else "")
+            )
     missing = [
         name
         for name, f in fields.items()
