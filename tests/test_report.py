@@ -25,6 +25,7 @@ def report(balls: Path) -> Path:
     Path("points.json").write_text(json.dumps(clicks | {"ball_004": [99, 0, 0]}))
     done = predict("-p", "points.json", "--report")
     assert done.exit_code == 1
+    assert "\nreport: predictions/imgs/report.html\n" in done.stdout
     return balls / "predictions" / "imgs" / "report.html"
 
 

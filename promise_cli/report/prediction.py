@@ -81,12 +81,15 @@ def crosses_of(clicks: Sequence[ClickRecord], grid: Grid) -> list[tuple[str, Ind
     return found
 
 
-def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) -> None:
+def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) -> Path:
     """Write report.html next to the masks of a folder.
 
     Args:
         folder: Holds predictions.json.
         drawn: Pictures by case id, as far as there are any; the others are drawn from scan and mask.
+
+    Returns:
+        Path of the page.
     """
     record = load_record(Predictions, folder / RECORD)
     failures = folder / FAILURES
@@ -108,6 +111,7 @@ def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) ->
         ],
     )
     write_text(folder / REPORT, page)
+    return folder / REPORT
 
 
 def _case(
