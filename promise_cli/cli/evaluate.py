@@ -17,6 +17,7 @@ from promise_cli.cli.options import (
     Root,
     SeveralValues,
     Strategy,
+    Version,
     Workers,
     make_app,
 )
@@ -189,6 +190,7 @@ def evaluate(
     device: Device = "auto",
     workers: Workers = None,
     root: Root = None,
+    _version: Version = False,
 ) -> None:
     """Score predicted masks against reference labels: Dice and normalised surface Dice (NSD).
 
