@@ -45,11 +45,6 @@ def say(message: str) -> None:
     out.print(message, markup=False, soft_wrap=True)
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as `1 case` or `2 cases`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def warn(message: str) -> None:
     """Print a warning on standard error."""
     err.print(f"warning: {message}", markup=False, soft_wrap=True, style="yellow")

@@ -4,6 +4,7 @@ import pytest
 
 from promise_cli import console
 from promise_cli.console import PatientConsole, show_table
+from promise_cli.errors import counted
 
 NAMES = ("phantom_001", "a [bracketed] name")
 COLUMNS = ("case", *(f"column number {number}" for number in range(9)))
@@ -52,3 +53,9 @@ def test_a_table_in_a_file_takes_the_width_that_it_needs(monkeypatch):
 
 def test_a_table_of_names_alone_is_printed(monkeypatch):
     assert "phantom_001" in shown(monkeypatch, ("case",), [("phantom_001",)])
+
+
+def test_a_number_has_its_noun_in_singular_or_plural():
+    assert [counted(n, "case") for n in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]
+    assert counted(1, "case is", "cases are") == "1 case is"
+    assert counted(2, "case is", "cases are") == "2 cases are"

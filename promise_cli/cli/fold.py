@@ -1,5 +1,6 @@
 """Advice for users of nnU-Net, whose commands take the fold as a plain argument, or `all` as a fold."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ def refuse_all_folds(args: Sequence[str]) -> None:
     Raises:
         typer.BadParameter: The option of the fold has this value.
     """
-    for name, value in zip(args, args[1:], strict=False):
+    for name, value in itertools.pairwise(args):
         if name in NAMES and value == "all":
             raise typer.BadParameter(
                 "a fold is a number of splits.json, counted from 0; 'all' is not supported",

@@ -144,7 +144,7 @@ class MissingPolicy(StrEnum):
     SKIP = "skip"
 
 
-def _show_version(value: bool) -> None:  # noqa: FBT001
+def _show_version(value: bool) -> None:
     if value:
         from promise_cli import __version__
         from promise_cli.console import say

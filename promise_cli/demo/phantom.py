@@ -27,7 +27,7 @@ from promise_cli.console import fail, say, track
 from promise_cli.dataset.splits import make_splits
 from promise_cli.demo.anatomy import Field, draw_anatomy, rotation
 from promise_cli.disk.atomic import whole_file, write_text
-from promise_cli.errors import PromiseError
+from promise_cli.errors import PromiseError, counted
 from promise_cli.geometry.grid import Affine, Grid, Shape, Spacing
 
 DATASET = "Task99_Phantom"
@@ -226,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PromiseError as error:
         fail(str(error))
         return 1
-    say(f"{options.cases} cases in {dataset}, test scans in {options.folder / 'imgs'}")
+    say(f"{counted(options.cases, 'case')} in {dataset}, test scans in {options.folder / 'imgs'}")
     return 0
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from promise_cli.console import counted, fail, say, show_table, warn
+from promise_cli.console import fail, say, show_table, warn
+from promise_cli.errors import counted
 from promise_cli.predictions.record import RECORD, Failure, PredictedCase
 from promise_cli.prompts import FOREGROUND
 
@@ -104,12 +105,13 @@ def _warn(case: PredictedCase, question: str | None) -> None:
         _warn_of_clicks(case)
     if case.clicks_outside_window:
         warn(
-            f"{case.case_id}: {counted(case.clicks_outside_window, 'click')} outside the window"
-            f" {'was' if case.clicks_outside_window == 1 else 'were'} not used"
+            f"{case.case_id}: {counted(case.clicks_outside_window, 'click lies', 'clicks lie')} outside the window,"
+            " not used"
         )
     if not case.closed:
         warn(
-            f"{case.case_id}: after {len(case.windows)} windows the mask still reaches their border; look at it, and"
+            f"{case.case_id}: after {counted(len(case.windows), 'window')} the mask still reaches their border;"
+            f" look at it, and"
             " raise --max-windows if the lesion is really that wide"
         )
 
@@ -133,8 +135,8 @@ def show_rest(
         )
     if num_finished:
         say(
-            f"{counted(num_finished, 'case')} {'was' if num_finished == 1 else 'were'} finished before with the same"
-            f" clicks and {'is' if num_finished == 1 else 'are'} kept; --overwrite predicts"
+            f"{counted(num_finished, 'case was', 'cases were')} finished before with the same clicks and"
+            f" {'is' if num_finished == 1 else 'are'} kept; --overwrite predicts"
             f" {'it' if num_finished == 1 else 'them'} again"
         )
     if num_kept:

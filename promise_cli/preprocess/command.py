@@ -19,7 +19,7 @@ from promise_cli.dataset.plan import Plan, make_plan
 from promise_cli.dataset.splits import Splits, splits_of_dataset, without_cases
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.disk.workspace import open_workspace
-from promise_cli.errors import PlanError
+from promise_cli.errors import PlanError, counted
 from promise_cli.geometry.grid import format_shape, format_spacing
 from promise_cli.jobs import Shard, claim, read_shard
 from promise_cli.preprocess.verify import Survey, survey_dataset
@@ -132,7 +132,7 @@ def _announce(dataset: Dataset, target: tuple[Labels, str]) -> None:
     chosen = as_tuple(target[0])
     others = [f"{value} ({name})" for value, name in dataset.labels.items() if value not in chosen]
     say(
-        f"dataset: {dataset.name}, {len(dataset.cases) + len(dataset.broken)} cases, target"
+        f"dataset: {dataset.name}, {counted(len(dataset.cases) + len(dataset.broken), 'case')}, target"
         f" {label_text(chosen)} ({target[1]})"
         + (f"; background: {', '.join(others)}; --target-label chooses another" if others else "")
     )
@@ -206,12 +206,15 @@ def _save_splits(
         gone = sorted(kept.case_ids - usable_ids)
         if gone:
             raise PlanError(
-                f"{path}: names {len(gone)} cases that the dataset no longer has, such as {gone[0]}; give --splits"
+                f"{path}: names {counted(len(gone), 'case')} that the dataset no longer has, such as {gone[0]};"
+                f" give --splits"
                 " FILE, or --overwrite to make plan, folds and cases anew"
             )
         new = sorted(usable_ids - kept.case_ids)
         if new:
-            warn(f"{path}: kept; {len(new)} cases are in none of its folds, such as {new[0]}")
+            warn(
+                f"{path}: kept; {counted(len(new), 'case is', 'cases are')} in none of its folds, such as {new[0]}"
+            )
         if kept is not found:
             named = sorted(found.case_ids - kept.case_ids)
             warn(f"{path}: bad cases are removed from its folds: {', '.join(named)}")
@@ -234,7 +237,7 @@ def _show_plan(plan: Plan, fingerprint: Fingerprint, *, kept: bool) -> None:
     changed = set(plan.cases) ^ {case.case_id for case in fingerprint.cases}
     if kept and plan.cases and changed:
         warn(
-            f"the existing plan was made from {len(plan.cases)} cases, but the dataset now has"
+            f"the existing plan was made from {counted(len(plan.cases), 'case')}, but the dataset now has"
             f" {len(fingerprint.cases)}; the plan is kept, --overwrite plans anew"
         )
     what = (

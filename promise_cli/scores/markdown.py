@@ -4,10 +4,11 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
+from promise_cli.errors import counted
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of
 from promise_cli.scores.score_record import LabelSummary, Report
-from promise_cli.scores.statistics import Statistics, format_number
+from promise_cli.scores.statistics import Statistics, format_number, format_range
 
 _SPECIAL = re.compile(r"[\\|*_\[\]`<>~&]")
 """Characters that have a meaning in Markdown within a line."""
@@ -81,15 +82,14 @@ def _worst_cases(labels: Sequence[LabelSummary]) -> str:
 
 
 def _statistics(found: Statistics, metric: Metric) -> list[str]:
-    def show(value: float) -> str:
-        return format_number(value, metric.decimals - 1)
-
+    places = metric.decimals - 1
+    mean, sd, median = (format_number(of, places) for of in (found.mean, found.sd, found.median))
     return [
         str(found.n),
-        f"{show(found.mean)} ± {show(found.sd)}",
-        f"{show(found.interval[0])} to {show(found.interval[1])}",
-        f"{show(found.median)} ({show(found.quartiles[0])} to {show(found.quartiles[1])})",
-        f"{show(found.minimum)} to {show(found.maximum)}",
+        f"{mean} ± {sd}",
+        format_range(found.interval, places),
+        f"{median} ({format_range(found.quartiles, places)})",
+        format_range((found.minimum, found.maximum), places),
     ]
 
 
@@ -104,8 +104,9 @@ def _method(report: Report) -> str:
         f"{report.tool}, protocol {report.protocol}: Dice, and NSD at {tolerances} mm by surfel area as"
         " google-deepmind/surface-distance defines it, spacing as the header stores it. SD with n - 1. The interval is"
         f" that of the mean, from {report.bootstrap.samples} bootstrap samples of the cases (percentiles, seed"
-        f" {report.bootstrap.seed}). Both masks empty: {report.empty_policy}, {report.empty_cases} scores. Predictions"
-        f" missing: {report.missing_policy}, {report.missing_cases} cases. Dice below 0.1: {failures}."
+        f" {report.bootstrap.seed}). Both masks empty: {report.empty_policy},"
+        f" {counted(report.empty_cases, 'score')}. Predictions"
+        f" missing: {report.missing_policy}, {counted(report.missing_cases, 'case')}. Dice below 0.1: {failures}."
     )
 
 
@@ -121,8 +122,7 @@ def _comparison_table(comparison: Comparison, metrics: Sequence[Metric]) -> str:
                 continue
             places = metric.decimals - 1
             intervals = "; ".join(
-                f"{format_number(low, places)} to {format_number(high, places)}"
-                for low, high in (test.interval_t, test.interval)
+                format_range(interval, places) for interval in (test.interval_t, test.interval)
             )
             rows.append(
                 [

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from promise_cli.errors import DatasetError, StoppedError
+from promise_cli.errors import DatasetError, StoppedError, counted
 from promise_cli.network.registry import takes_clicks
 from promise_cli.train.group import Group
 from promise_cli.train.run import Run
@@ -71,7 +71,7 @@ def stop_if_asked(training: Training) -> None:
     )
     raise StoppedError(
         f"{run.folder}: stopped by {reason} in epoch {run.epoch + 1} after {run.step} of"
-        f" {training.watch.steps_per_epoch} steps; {saved}"
+        f" {counted(training.watch.steps_per_epoch, 'step')}; {saved}"
     )
 
 
