@@ -25,6 +25,7 @@ from experiments.gpu.rig import recipe_of, sample_of, training_of
 from promise_cli.network.promise import ProMISe, model_config
 from promise_cli.train import step as step_module
 from promise_cli.train.corrections import Turns
+from promise_cli.train.samples import Sample
 from promise_cli.train.schedule import Batch
 
 CARDS = {
@@ -63,7 +64,7 @@ class Bytes(TorchDispatchMode):
     """Adds up the bytes of every kernel, by its kind."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.found: collections.Counter[str] = collections.Counter()
         self.kernels = 0
 
@@ -117,10 +118,8 @@ def main() -> None:
         to_cuda(model, mode)
         model.freeze_encoder()
         training = training_of(model.train(), recipe, CUDA)
-        on_card = mode.from_tensor(sample.image), mode.from_tensor(sample.target)
-        given = type(sample)(
-            *on_card, *(mode.from_tensor(one) for one in sample.tensors[2:]), ("case",)
-        )
+        image, target, clicks, signs = (mode.from_tensor(tensor) for tensor in sample.tensors)
+        given = Sample(image, target, clicks, signs, sample.case_ids)
         counted = Bytes()
         with (
             mock.patch.object(step_module, "draw_turns", return_value=turns),
