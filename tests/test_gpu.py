@@ -73,7 +73,9 @@ def test_a_run_is_trained_stopped_resumed_and_predicted_with(
     assert "cuda" in checkpoint.random_states
     scan = next((root / "Task98_Balls" / "imagesTr").glob("*.nii.gz"))
     masks = [
-        Predictor.load(root / RUN / "checkpoint_best.pt", device, "fp32").open(scan).click((9, 9, 9))
+        Predictor.load(root / RUN / "checkpoint_best.pt", device, "fp32")
+        .open(scan)
+        .click((9, 9, 9))
         for device in ("cpu", "cuda")
     ]
     assert (masks[0] != masks[1]).mean() < 1e-3

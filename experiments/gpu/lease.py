@@ -38,11 +38,11 @@ CALLS: dict[str, tuple[float, tuple[Stage, ...]]] = {
     "first": (
         230.0,
         (
-            Stage("environment", 20),
-            Stage("commands", 50),
-            Stage("agreement", 40),
-            Stage("steps", 85, ("first",)),
-            Stage("convolutions", 30),
+            Stage("environment", 40),
+            Stage("commands", 55),
+            Stage("agreement", 35),
+            Stage("steps", 80, ("first",)),
+            Stage("convolutions", 20),
         ),
     ),
     "second": (

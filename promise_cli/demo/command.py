@@ -32,7 +32,10 @@ LOOKALIKE = (
 
 
 def main(folder: Path) -> int:
-    """Run the demo in `folder`, whose earlier content is deleted, and return an exit status."""
+    """Run the demo in `folder`, and return an exit status.
+
+    The files of an earlier demo in this folder are deleted. A folder with other files is refused.
+    """
     if folder.exists() and not (folder / "Task99_Phantom").exists() and any(folder.iterdir()):
         fail(f"{folder}: this folder is not empty and was not made by the demo; give another")
         return 1

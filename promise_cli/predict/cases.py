@@ -145,7 +145,7 @@ class CaseWork:
         )
 
     def write(self, case: str, found: Found) -> PredictedCase:
-        """Write the mask of a case and check it, write the probabilities if wanted, and list the case.
+        """Write and check the mask of a case, write the probabilities if wanted, and add the case to predictions.json.
 
         Raises:
             VolumeError: The mask that was read back differs from the one that was written.

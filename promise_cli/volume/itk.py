@@ -82,7 +82,7 @@ def itk_reason(error: Exception) -> str:
 def refuse_memory(error: Exception) -> None:
     """Raise `MemoryError` if ITK ran out of memory, and do nothing for any other error.
 
-    ITK raises the same exception for a lack of memory as for a bad file, but then the file is not at fault.
+    ITK raises the same exception when memory runs out as for a bad file. Here the message must not blame the file.
 
     Raises:
         MemoryError: ITK could not allocate an image.

@@ -61,7 +61,7 @@ def _training(run: Run, **changes) -> tuple[Training, TrainingSamples]:
     return training, samples
 
 
-def test_a_resumed_run_continues_from_its_epoch_log_and_optimiser_state(run: Run) -> None:
+def test_a_resumed_run_continues_from_its_epoch_log_and_optimizer_state(run: Run) -> None:
     checkpoint = load_checkpoint(run.folder / "checkpoint_last.pt")
     assert (run.epoch, run.best_dice, run.config.epochs) == (1, checkpoint.best_dice, 3)
     assert [row.epoch for row in run.log] == [1]

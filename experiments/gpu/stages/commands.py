@@ -11,7 +11,7 @@ from experiments.command import CALL, run
 from experiments.gpu.rig import DEVICE, IS_TOY, report, reported
 from promise_cli.demo.phantom import write_phantom
 
-CASES = 6 if IS_TOY else 10
+CASES = 6 if IS_TOY else 8
 TRAIN = ("--fold", "0", "--preset", "tiny", "--device", DEVICE.type, "--epochs", "2")
 
 
