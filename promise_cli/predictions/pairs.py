@@ -121,8 +121,8 @@ def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing
     notes = []
     if len(there) > len(pairs):
         notes.append(
-            f"only the {counted(len(pairs), f'case of {manifest.path} is', f'cases of {manifest.path} are')} scored, but"
-            f" {labels} holds {len(there)} labels"
+            f"only the {counted(len(pairs), f'case of {manifest.path} is', f'cases of {manifest.path} are')} scored,"
+            f" but {labels} holds {len(there)} labels"
         )
     extra = {path.name for path in find_volumes(folder).values()} - set(manifest.masks.values())
     if extra and predictions.is_dir():
