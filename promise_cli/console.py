@@ -22,6 +22,9 @@ from rich.text import Text
 
 T = TypeVar("T")
 
+VERBS = {"are": "is", "were": "was", "stay": "stays", "lie": "lies"}
+"""Plural and singular of the verbs that `counted` knows."""
+
 REPORT_SECONDS = 60.0
 """Seconds between two lines of progress in a file or a pipe."""
 
@@ -43,6 +46,18 @@ err = PatientConsole(stderr=True, highlight=False, emoji=False)
 def say(message: str) -> None:
     """Print a plain line. Paths may hold brackets and must not be wrapped, so markup and wrapping are off."""
     out.print(message, markup=False, soft_wrap=True)
+
+
+def counted(number: int, noun: str, verb: str = "") -> str:
+    """Format a number with its noun and, if wanted, a verb, such as `1 case was` or `3 cases were`.
+
+    Args:
+        number: The number.
+        noun: The noun in the singular. Its plural ends in `s`.
+        verb: The verb in the plural: one of `VERBS`.
+    """
+    shown = f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{shown} {VERBS[verb] if number == 1 else verb}" if verb else shown
 
 
 def warn(message: str) -> None:

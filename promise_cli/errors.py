@@ -18,17 +18,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {names[near[0]]}?" if near else ""
 
 
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """Return a number with its noun for a message, such as `1 case` or `2 cases`.
-
-    Args:
-        number: How many there are.
-        one: The words after the number 1, such as `case is`.
-        many: The words after another number, such as `cases are`. None means `one` with an s.
-    """
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
 class PromiseError(Exception):
     """Base class of all errors that a user can fix; `cli` shows them as one line."""
 

@@ -75,7 +75,7 @@ IMAGES = [
     (d.as_format(".mhd", lambda path: path.with_suffix(".raw").unlink()), "imagesTr/ball_002.mhd: its voxels are in"
      " {folder}/imagesTr/ball_002.raw, which is missing; add it"),
     (d.as_format("", d.two_series), "imagesTr/ball_002: holds 2 DICOM series (1.2.3 'soft' with 4 slices; 1.2.4 'lung'"
-     " with 1 slice); keep one of them in the folder"),
+     " with 1 slices); keep one of them in the folder"),
     (d.as_format("", d.missing_slices), "imagesTr/ball_002: 2 of 20 slices are missing (the first between s06 and s09,"
      " 4.5 mm apart instead of 1.5); export the series again"),
     (d.as_format("", lambda path: path.mkdir()), "imagesTr/ball_002: no DICOM slices in this folder; give a scan file"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from promise_cli.scores import CaseScore, summarize
-from promise_cli.scores.statistics import bootstrap_interval, describe, format_range
+from promise_cli.scores.statistics import bootstrap_interval, describe
 
 DICE = [0.812, 0.455, 0.731, 0, 0.668, 0.902, 0.540, 0.777, 0.633, 0.815]
 OTHER = [0.795, 0.401, 0.742, 0, 0.590, 0.893, 0.512, 0.705, 0.650, 0.760]
@@ -74,8 +74,3 @@ def test_a_case_counts_once_in_the_overall_mean_however_many_labels_it_has():
     assert found.overall.nsd["5.0"].mean == pytest.approx((0.3 + 0.025) / 2)
     assert found.foreground_mean_dice == pytest.approx((0.425 + 0.4) / 2)
     assert found.foreground_mean_nsd["5.0"] == pytest.approx((0.2125 + 0.2) / 2)
-
-
-def test_an_unknown_range_is_a_single_dash():
-    assert format_range((0.12345, 0.5), 2) == "0.12 to 0.50"
-    assert format_range(describe([0.5]).interval, 4) == "-"

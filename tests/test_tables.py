@@ -3,8 +3,7 @@ import io
 import pytest
 
 from promise_cli import console
-from promise_cli.console import PatientConsole, show_table
-from promise_cli.errors import counted
+from promise_cli.console import PatientConsole, counted, show_table
 
 NAMES = ("phantom_001", "a [bracketed] name")
 COLUMNS = ("case", *(f"column number {number}" for number in range(9)))
@@ -57,5 +56,5 @@ def test_a_table_of_names_alone_is_printed(monkeypatch):
 
 def test_a_number_has_its_noun_in_singular_or_plural():
     assert [counted(n, "case") for n in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]
-    assert counted(1, "case is", "cases are") == "1 case is"
-    assert counted(2, "case is", "cases are") == "2 cases are"
+    assert counted(1, "case", "are") == "1 case is"
+    assert counted(2, "case", "are") == "2 cases are"

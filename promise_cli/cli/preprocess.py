@@ -52,7 +52,6 @@ def preprocess(
 ) -> None:
     """Check a dataset, make its plan and folds, and write its cases to preprocessed/<dataset>."""
     from promise_cli.console import say
-    from promise_cli.errors import counted
     from promise_cli.preprocess.command import preprocess as run
 
     done = run(
@@ -66,13 +65,12 @@ def preprocess(
         overwrite=overwrite,
     )
     total = len(done.fingerprint.cases)
-    say(f"{done.folder}: {counted(total, 'case')}, {done.num_new} written now")
+    say(f"{done.folder}: {total} cases, {done.num_new} written now")
     if done.fingerprint.left_out:
         names = ", ".join(case.case_id for case in done.fingerprint.left_out)
         say(f"left out as unusable, see fingerprint.json: {names}")
     if done.num_there < total:
         say(
             f"shard {done.shard.number}/{done.shard.count} is done;"
-            f" {counted(total - done.num_there, 'case of another shard is', 'cases of other shards are')}"
-            " still missing"
+            f" {total - done.num_there} cases of other shards are still missing"
         )

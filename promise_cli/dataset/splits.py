@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from promise_cli.console import counted
 from promise_cli.disk.records import load_json, record_from_json
-from promise_cli.errors import DatasetError, PlanError, counted
+from promise_cli.errors import DatasetError, PlanError
 
 NUM_FOLDS = 5
 PUBLISHED = ("Task07_Pancreas", "Task10_Colon")

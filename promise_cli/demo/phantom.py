@@ -23,11 +23,11 @@ from nibabel import orientations
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from promise_cli.console import fail, say, track
+from promise_cli.console import counted, fail, say, track
 from promise_cli.dataset.splits import make_splits
 from promise_cli.demo.anatomy import Field, draw_anatomy, rotation
 from promise_cli.disk.atomic import whole_file, write_text
-from promise_cli.errors import PromiseError, counted
+from promise_cli.errors import PromiseError
 from promise_cli.geometry.grid import Affine, Grid, Shape, Spacing
 
 DATASET = "Task99_Phantom"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from promise_cli.console import track
 from promise_cli.disk.workspace import Workspace
-from promise_cli.errors import EvaluationError, counted
+from promise_cli.errors import EvaluationError
 from promise_cli.evaluate.rules import Rules, refuse_nothing_left
 from promise_cli.evaluate.score_cases import complete_labels, refuse_absent_masks, score_cases
 from promise_cli.predictions.pairs import Pairing, missing_error, pair_cases
@@ -63,9 +63,9 @@ def _notes(scores: Sequence[CaseScore], found: Pairing, rules: Rules) -> tuple[s
     empty = sum(score.status == "both_empty" for score in scores)
     counts = []
     if missing:
-        counts.append(f"predictions missing: {rules.missing}, {counted(missing, 'case')}")
+        counts.append(f"predictions missing: {rules.missing}, {missing} cases")
     if empty:
-        counts.append(f"both masks empty: {rules.empty}, {counted(empty, 'score')}")
+        counts.append(f"both masks empty: {rules.empty}, {empty} scores")
     return (f"compared with {found.predictions}: {'; '.join(counts)}",) if counts else ()
 
 

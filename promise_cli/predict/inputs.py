@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from promise_cli.console import say, warn
-from promise_cli.errors import PromiseError, PromptError, counted
+from promise_cli.errors import PromiseError, PromptError
 from promise_cli.geometry.grid import Grid
 from promise_cli.predict.predict_request import PredictRequest
 from promise_cli.predictions.record import RECORD, Failure
@@ -167,12 +167,11 @@ def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
             write_points(file, clicks, inputs.grids, note)
         else:
             write_markups(file, clicks[case], inputs.grids[case])
-    say(f"clicks of {counted(len(clicks), 'case')} written to {path}")
+    say(f"clicks of {len(clicks)} cases written to {path}")
     valued = [case for case in files.values() if case and not _are_numbered(clicks[case])]
     if valued:
         warn(
-            f"{path}: 3D Slicer's files cannot store mask values, so the lesions of"
-            f" {counted(len(valued), 'case')}, such as"
+            f"{path}: 3D Slicer's files cannot store mask values, so the lesions of {len(valued)} cases, such as"
             f" {valued[0]}, get the values 1, 2, ... when they are read; write a .json to keep their own values"
         )
 

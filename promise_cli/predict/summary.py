@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from promise_cli.console import fail, say, show_table, warn
-from promise_cli.errors import counted
+from promise_cli.console import counted, fail, say, show_table, warn
 from promise_cli.predictions.record import RECORD, Failure, PredictedCase
 from promise_cli.prompts import FOREGROUND
 
@@ -105,8 +104,8 @@ def _warn(case: PredictedCase, question: str | None) -> None:
         _warn_of_clicks(case)
     if case.clicks_outside_window:
         warn(
-            f"{case.case_id}: {counted(case.clicks_outside_window, 'click lies', 'clicks lie')} outside the window,"
-            " not used"
+            f"{case.case_id}: {counted(case.clicks_outside_window, 'click', 'lie')} outside the window and"
+            f" {'was' if case.clicks_outside_window == 1 else 'were'} not used"
         )
     if not case.closed:
         warn(
@@ -135,7 +134,7 @@ def show_rest(
         )
     if num_finished:
         say(
-            f"{counted(num_finished, 'case was', 'cases were')} finished before with the same clicks and"
+            f"{counted(num_finished, 'case', 'were')} finished before with the same clicks and"
             f" {'is' if num_finished == 1 else 'are'} kept; --overwrite predicts"
             f" {'it' if num_finished == 1 else 'them'} again"
         )

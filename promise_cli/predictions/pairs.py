@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_cli.console import counted
 from promise_cli.disk.workspace import Workspace
-from promise_cli.errors import EvaluationError, counted
+from promise_cli.errors import EvaluationError
 from promise_cli.predictions.folders import (
     is_bare,
     labels_of,
@@ -121,7 +122,7 @@ def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing
     notes = []
     if len(there) > len(pairs):
         notes.append(
-            f"only the {counted(len(pairs), f'case of {manifest.path} is', f'cases of {manifest.path} are')} scored,"
+            f"only the {counted(len(pairs), 'case')} of {manifest.path} {'is' if len(pairs) == 1 else 'are'} scored,"
             f" but {labels} holds {len(there)} labels"
         )
     extra = {path.name for path in find_volumes(folder).values()} - set(manifest.masks.values())

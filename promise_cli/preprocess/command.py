@@ -1,5 +1,6 @@
 """The command promise-preprocess: read a dataset folder, and write fingerprint, plan, folds and cases."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from promise_cli.dataset.plan import Plan, make_plan
 from promise_cli.dataset.splits import Splits, splits_of_dataset, without_cases
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.disk.workspace import open_workspace
-from promise_cli.errors import PlanError, counted
+from promise_cli.errors import PlanError
 from promise_cli.geometry.grid import format_shape, format_spacing
 from promise_cli.jobs import Shard, claim, read_shard
 from promise_cli.preprocess.verify import Survey, survey_dataset
@@ -132,7 +133,7 @@ def _announce(dataset: Dataset, target: tuple[Labels, str]) -> None:
     chosen = as_tuple(target[0])
     others = [f"{value} ({name})" for value, name in dataset.labels.items() if value not in chosen]
     say(
-        f"dataset: {dataset.name}, {counted(len(dataset.cases) + len(dataset.broken), 'case')}, target"
+        f"dataset: {dataset.name}, {len(dataset.cases) + len(dataset.broken)} cases, target"
         f" {label_text(chosen)} ({target[1]})"
         + (f"; background: {', '.join(others)}; --target-label chooses another" if others else "")
     )
@@ -206,22 +207,38 @@ def _save_splits(
         gone = sorted(kept.case_ids - usable_ids)
         if gone:
             raise PlanError(
-                f"{path}: names {counted(len(gone), 'case')} that the dataset no longer has, such as {gone[0]};"
-                f" give --splits"
+                f"{path}: names {len(gone)} cases that the dataset no longer has, such as {gone[0]}; give --splits"
                 " FILE, or --overwrite to make plan, folds and cases anew"
             )
         new = sorted(usable_ids - kept.case_ids)
         if new:
-            warn(
-                f"{path}: kept; {counted(len(new), 'case is', 'cases are')} in none of its folds, such as {new[0]}"
-            )
+            warn(f"{path}: kept; {len(new)} cases are in none of its folds, such as {new[0]}")
         if kept is not found:
             named = sorted(found.case_ids - kept.case_ids)
             warn(f"{path}: bad cases are removed from its folds: {', '.join(named)}")
+            _keep_copy(path, kept)
             save_record(kept, path)
         return kept
+    if path.exists():
+        _keep_copy(path, folds)
     save_record(folds, path)
     return folds
+
+
+def _keep_copy(path: Path, folds: Splits) -> None:
+    """Keep folds that are about to be replaced by others, since a person may have written them."""
+    try:
+        if load_record(Splits, path).folds == folds.folds:
+            return
+    except PlanError:
+        pass  # a damaged file may hold the user's own folds, too
+    copy = next(
+        place
+        for number in itertools.count(1)
+        if not (place := path.with_name(f"{path.stem}_{number}{path.suffix}")).exists()
+    )
+    path.replace(copy)
+    warn(f"{path}: the earlier folds are kept as {copy.name}; --splits {copy} uses them again")
 
 
 def _source(dataset: Dataset, root: Path) -> str:
@@ -237,7 +254,7 @@ def _show_plan(plan: Plan, fingerprint: Fingerprint, *, kept: bool) -> None:
     changed = set(plan.cases) ^ {case.case_id for case in fingerprint.cases}
     if kept and plan.cases and changed:
         warn(
-            f"the existing plan was made from {counted(len(plan.cases), 'case')}, but the dataset now has"
+            f"the existing plan was made from {len(plan.cases)} cases, but the dataset now has"
             f" {len(fingerprint.cases)}; the plan is kept, --overwrite plans anew"
         )
     what = (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.console import say
+from promise_cli.console import counted, say
 from promise_cli.dataset.fingerprint import (
     CaseFingerprint,
     Histogram,
@@ -18,7 +18,7 @@ from promise_cli.dataset.fingerprint import (
     unusable,
 )
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels
-from promise_cli.errors import DatasetError, counted
+from promise_cli.errors import DatasetError
 from promise_cli.jobs import Death, Job, Shard, run_jobs
 from promise_cli.preprocess.memory import estimate_peak
 

@@ -11,7 +11,7 @@ from promise_cli.dataset.fingerprint import Measured, is_unchanged
 from promise_cli.dataset.plan import Plan, case_key
 from promise_cli.disk.atomic import target_of
 from promise_cli.disk.records import load_record
-from promise_cli.errors import DatasetError, PlanError, PromiseError, counted
+from promise_cli.errors import DatasetError, PlanError, PromiseError
 from promise_cli.jobs import Death, Job, claim, run_jobs
 from promise_cli.preprocess.memory import estimate_peak
 
@@ -106,11 +106,7 @@ def make_cases(
         problems += [str(result) for result in results if isinstance(result, str | Death)]
         wanted = [one for one, result in zip(wanted, results, strict=True) if result is None]
     if problems:
-        more = (
-            f" ({counted(len(problems) - 1, 'more case')} could not be written)"
-            if problems[1:]
-            else ""
-        )
+        more = f" ({len(problems) - 1} more cases could not be written)" if problems[1:] else ""
         raise DatasetError(problems[0] + more)
     return num_new
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from promise_cli.errors import counted
-from promise_cli.scores.statistics import format_number, format_range
+from promise_cli.console import counted
+from promise_cli.scores.statistics import format_number
 
 PREDICTION_GENERATOR = "promise-predict"
 """What the page of predictions says wrote it."""
@@ -27,7 +27,6 @@ def render(template: str, **values: object) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
-    environment.filters["range"] = format_range
     environment.globals["counted"] = counted
     return environment.get_template(template).render(**values) + "\n"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of
 from promise_cli.scores.score_record import LabelSummary, Report
-from promise_cli.scores.statistics import Statistics, format_number, format_range
+from promise_cli.scores.statistics import Statistics, format_number
 
 _SPECIAL = re.compile(r"[\\|*_\[\]`<>~&]")
 """Characters that have a meaning in Markdown within a line."""
@@ -81,14 +81,15 @@ def _worst_cases(labels: Sequence[LabelSummary]) -> str:
 
 
 def _statistics(found: Statistics, metric: Metric) -> list[str]:
-    places = metric.decimals - 1
-    mean, sd, median = (format_number(of, places) for of in (found.mean, found.sd, found.median))
+    def show(value: float) -> str:
+        return format_number(value, metric.decimals - 1)
+
     return [
         str(found.n),
-        f"{mean} ± {sd}",
-        format_range(found.interval, places),
-        f"{median} ({format_range(found.quartiles, places)})",
-        format_range((found.minimum, found.maximum), places),
+        f"{show(found.mean)} ± {show(found.sd)}",
+        f"{show(found.interval[0])} to {show(found.interval[1])}",
+        f"{show(found.median)} ({show(found.quartiles[0])} to {show(found.quartiles[1])})",
+        f"{show(found.minimum)} to {show(found.maximum)}",
     ]
 
 
@@ -121,7 +122,8 @@ def _comparison_table(comparison: Comparison, metrics: Sequence[Metric]) -> str:
                 continue
             places = metric.decimals - 1
             intervals = "; ".join(
-                format_range(interval, places) for interval in (test.interval_t, test.interval)
+                f"{format_number(low, places)} to {format_number(high, places)}"
+                for low, high in (test.interval_t, test.interval)
             )
             rows.append(
                 [

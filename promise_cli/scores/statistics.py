@@ -45,12 +45,6 @@ def format_number(value: float, places: int) -> str:
     return "-" if math.isnan(value) else f"{value:.{places}f}"
 
 
-def format_range(ends: tuple[float, float], places: int) -> str:
-    """Format the ends of a range for tables, such as `0.12 to 0.34`, with a single dash if they are unknown."""
-    low, high = (format_number(end, places) for end in ends)
-    return low if low == high == "-" else f"{low} to {high}"
-
-
 def describe(values: Sequence[float]) -> Statistics:
     """Compute the statistics of the values that are not NaN."""
     all_values = np.asarray(values, dtype=np.float64)

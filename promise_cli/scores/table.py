@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 
 from promise_cli.console import say, show_table
-from promise_cli.errors import counted
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.markdown import comparison_method, format_p
 from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of, values_of
 from promise_cli.scores.score_record import CaseScore, LabelSummary, Report
-from promise_cli.scores.statistics import format_number, format_range
+from promise_cli.scores.statistics import format_number
 
 COMPARISON_COLUMNS = (
     *("", "n", "mean", "other", "difference", "95 % interval"),
@@ -54,12 +53,12 @@ def _show_rules(report: Report) -> None:
     say(f"protocol {report.protocol}: NSD at a tolerance of {tolerances} mm")
     say(
         f"both masks empty: --empty {report.empty_policy}, applied to {report.empty_cases} of"
-        f" {counted(len(report.cases), 'score')}"
+        f" {len(report.cases)} scores"
     )
     if report.missing_cases:
         say(
             f"prediction missing: --missing {report.missing_policy}, applied to"
-            f" {counted(report.missing_cases, 'case')}"
+            f" {report.missing_cases} cases"
         )
     say(f"written into {report.output}: {', '.join(report.files)}")
 
@@ -127,4 +126,4 @@ def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> Non
 
 
 def _range(ends: tuple[float, float], metric: Metric) -> str:
-    return format_range(ends, metric.decimals)
+    return f"{format_number(ends[0], metric.decimals)} to {format_number(ends[1], metric.decimals)}"

@@ -14,7 +14,7 @@ from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split, Splits
 from promise_cli.disk.records import load_record
 from promise_cli.disk.workspace import FINAL, LAST, Workspace, open_workspace
-from promise_cli.errors import CheckpointError, DatasetError, PlanError, StoppedError, counted
+from promise_cli.errors import CheckpointError, DatasetError, PlanError, StoppedError
 from promise_cli.network.registry import takes_clicks
 from promise_cli.train.compiled import compile_network
 from promise_cli.train.corrections import Answering
@@ -219,8 +219,8 @@ def _score(run: Run, cases_dir: Path, stop: StopRequest) -> None:
     absent = [case for case in run.split.test if not made_with(run.plan, cases_dir / case)]
     if absent:
         warn(
-            f"{cases_dir}: {counted(len(absent), 'test case is', 'test cases are')} missing or made with another plan,"
-            f" such as {absent[0]}, so fold {run.fold} is not scored"
+            f"{cases_dir}: {len(absent)} test cases of fold {run.fold} are missing or were made with another plan, such"
+            f" as {absent[0]}; the run is not scored"
         )
         return
     score_fold(run, cases_dir, stop)

@@ -6,7 +6,7 @@ from pathlib import Path
 from promise_cli.console import say, warn
 from promise_cli.dataset.fingerprint import Fingerprint
 from promise_cli.disk.records import load_record
-from promise_cli.errors import PlanError, counted
+from promise_cli.errors import PlanError
 from promise_cli.network.registry import describe_network
 from promise_cli.train.run import Run
 
@@ -18,7 +18,7 @@ def introduce(run: Run, dataset: str) -> None:
     total = sum(parameter.numel() for parameter in parameters)
     say(
         f"dataset: {dataset}, fold {run.fold}: {len(run.split.train)} training and"
-        f" {counted(len(run.split.val), 'validation case')}, target {run.plan.label} ({run.plan.target_name})"
+        f" {len(run.split.val)} validation cases, target {run.plan.label} ({run.plan.target_name})"
     )
     say(
         f"network: {describe_network(run.network, run.model.config)}, preset {run.preset}, weights"
@@ -28,9 +28,8 @@ def introduce(run: Run, dataset: str) -> None:
     at_step = f" from step {run.step + 1}" if run.step else ""
     say(
         f"run: {run.folder}, epochs {run.epoch + 1}{at_step} to {run.config.epochs}, patch {run.plan.patch_size}^3,"
-        f" {counted(run.samples_per_step, 'sample')} per step, device {run.device} in {run.precision}, seed"
-        f" {run.seed}, validation"
-        f" every {'epoch' if run.config.validate_every == 1 else f'{run.config.validate_every} epochs'}"
+        f" {run.samples_per_step} samples per step, device {run.device} in {run.precision}, seed {run.seed}, validation"
+        f" every {run.config.validate_every} epochs"
     )
     test = run.split.test
     say(

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from promise_cli.errors import DatasetError, StoppedError, counted
+from promise_cli.console import counted
+from promise_cli.errors import DatasetError, StoppedError
 from promise_cli.network.registry import takes_clicks
 from promise_cli.train.group import Group
 from promise_cli.train.run import Run

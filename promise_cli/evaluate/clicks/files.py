@@ -8,13 +8,13 @@ from pathlib import Path
 from promise_cli.console import say, show_table
 from promise_cli.disk.atomic import write_text
 from promise_cli.disk.records import load_json, save_record
-from promise_cli.errors import EvaluationError, counted
+from promise_cli.errors import EvaluationError
 from promise_cli.evaluate.clicks.page import GENERATOR, render_clicks
 from promise_cli.evaluate.clicks.study_record import ClickCurve, ClickStudy
 from promise_cli.scores import claim_folder, generator_mark, results_written
 from promise_cli.scores.folder import METHOD, TOOL, Marks
 from promise_cli.scores.markdown import escape, make_table
-from promise_cli.scores.statistics import format_number, format_range
+from promise_cli.scores.statistics import format_number
 
 PLACES = 3
 """Decimal places of a score in a table."""
@@ -70,7 +70,7 @@ def show_study(study: ClickStudy, folder: Path) -> None:
     """Print the scores against clicks, and for each strategy the area under the curve and the clicks needed."""
     cases = len({trial.case_id for trial in study.trials})
     show_table(
-        f"{study.dataset}, fold {study.fold}: {counted(cases, 'test case')}, {counted(study.num_trials, 'trial')} each",
+        f"{study.dataset}, fold {study.fold}: {cases} test cases, {study.num_trials} trials each",
         _header(study),
         [row for curve in study.curves for row in _rows(curve)],
     )
@@ -115,9 +115,8 @@ def to_markdown(study: ClickStudy) -> str:
         notes.append(f"Left out, since they do not hold the target: {left_out}.")
     tolerances = ", ".join(f"{tolerance:g}" for tolerance in study.tolerances_mm)
     method = (
-        f"{study.tool}, protocol {study.protocol}: NSD at {tolerances} mm; {counted(cases, 'test case')} of"
-        f" fold {study.fold} of"
-        f" {escape(study.dataset)}, {counted(study.num_trials, 'trial')} each,"
+        f"{study.tool}, protocol {study.protocol}: NSD at {tolerances} mm; {cases} test cases of fold {study.fold} of"
+        f" {escape(study.dataset)}, {study.num_trials} trials each,"
         f" seed {study.seed}, {study.windows}. A case counts once, with the mean over its trials. The interval is"
         " that of the mean over cases, by the bootstrap. The column within is the mean over"
         " cases of the SD over trials."
@@ -140,7 +139,7 @@ def _rows(curve: ClickCurve) -> list[list[str]]:
         for of, within in zip((point.dice, *point.nsd.values()), spreads, strict=True):
             row += [
                 f"{format_number(of.mean, PLACES)} ± {format_number(of.sd, PLACES)}",
-                format_range(of.interval, PLACES),
+                f"{format_number(of.interval[0], PLACES)} to {format_number(of.interval[1], PLACES)}",
                 format_number(within, PLACES),
             ]
         rows.append(row)
