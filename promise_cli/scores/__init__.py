@@ -10,6 +10,7 @@ from promise_cli.scores.folder import (
     is_marked,
     remove_stale,
     results_written,
+    set_aside,
 )
 from promise_cli.scores.metric import (
     FURTHER_METRICS,
@@ -63,6 +64,7 @@ __all__ = [
     "report_files",
     "results_written",
     "scores_by_case",
+    "set_aside",
     "show_report",
     "shown_names",
     "statistics_of",
