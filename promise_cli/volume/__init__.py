@@ -23,11 +23,13 @@ from promise_cli.volume.read import (
     read_label,
     read_volume,
 )
+from promise_cli.volume.reorder import REORDERED, describe_turn
 from promise_cli.volume.stored import SPACING_MM, Stored
 from promise_cli.volume.write import as_stored, write_mask, write_probabilities
 
 __all__ = [
     "FORMATS",
+    "REORDERED",
     "SPACING_MM",
     "SUFFIXES",
     "Orientation",
@@ -35,6 +37,7 @@ __all__ = [
     "Volume",
     "as_stored",
     "case_id",
+    "describe_turn",
     "file_stamps",
     "find_volumes",
     "is_oriented",

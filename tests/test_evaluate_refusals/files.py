@@ -41,7 +41,7 @@ def another_spacing():
 @refuses(
     "masks/a.nii.gz: 24 x 20 x 16 voxels of 0.8 x 0.8 x 2.5 mm, but its label labels/a.nii.gz has 24 x 20 x 16 voxels"
     " of 0.8 x 0.8 x 2.5 mm, 36.8 mm apart; both must lie on one grid, so predict on the label's scan or resample the"
-    " mask"
+    " mask (its axes point to LAS instead of RAS: was it flipped or turned, or is it of another scan?)"
 )
 def another_direction():
     write_nifti(MASK, box(), np.diag([-0.8, 0.8, 2.5, 1]))
@@ -49,7 +49,8 @@ def another_direction():
 
 @refuses(
     "masks/a.nii.gz: 20 x 24 x 16 voxels of 0.8 x 0.8 x 2.5 mm, but its label labels/a.nii.gz has 24 x 20 x 16 voxels"
-    " of 0.8 x 0.8 x 2.5 mm; both must lie on one grid, so predict on the label's scan or resample the mask"
+    " of 0.8 x 0.8 x 2.5 mm; both must lie on one grid, so predict on the label's scan or resample the mask (are its"
+    " axes in another order?)"
 )
 def turned_axes():
     write_nifti(MASK, box().transpose(1, 0, 2), AFFINE)
