@@ -11,7 +11,9 @@ from promise_cli.volume.names import (
     case_id,
     file_stamps,
     find_volumes,
+    further_channels,
     is_volume_file,
+    name_hint,
     volume_files,
 )
 from promise_cli.volume.read import (
@@ -40,8 +42,10 @@ __all__ = [
     "describe_turn",
     "file_stamps",
     "find_volumes",
+    "further_channels",
     "is_oriented",
     "is_volume_file",
+    "name_hint",
     "open_stored",
     "read_grid",
     "read_label",

@@ -145,3 +145,30 @@ def something_else_packed():
 @refuses("masks/a.nii.gz: not readable as NIfTI (the file is empty); copy or export it again")
 def file_of_no_bytes():
     MASK.write_bytes(b"")
+
+
+@refuses(
+    "masks/a_seg.nii.gz: this prediction has no label in labels; is it that of a.nii.gz? then remove '_seg' from its"
+    " name"
+)
+def masks_with_a_suffix():
+    for case in "ab":
+        Path(f"masks/{case}.nii.gz").rename(f"masks/{case}_seg.nii.gz")
+
+
+@refuses(
+    "masks/a.nii.gz: this prediction has no label in labels; is it that of a-label.nii.gz? then give both the same name"
+)
+def labels_with_a_suffix():
+    for case in "ab":
+        Path(f"labels/{case}.nii.gz").rename(f"labels/{case}-label.nii.gz")
+
+
+@refuses(
+    "masks/a.nii.gz: this prediction has no label in labels, nor has any other of the 2 predictions; a set without"
+    " labels, such as imagesTs, cannot be scored; otherwise give the folder of its labels: promise-evaluate PREDICTIONS"
+    " LABELS"
+)
+def masks_of_a_set_without_labels():
+    for case in "ab":
+        Path(f"labels/{case}.nii.gz").rename(f"labels/{case}1.nii.gz")
