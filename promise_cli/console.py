@@ -47,6 +47,11 @@ def say(message: str) -> None:
     out.print(message, markup=False, soft_wrap=True)
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Format a number with its noun, such as `1 case` or `3 cases`. `plural` is by default the noun with an s."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def warn(message: str) -> None:
     """Print a warning on standard error."""
     err.print(f"warning: {message}", markup=False, soft_wrap=True, style="yellow")

@@ -95,6 +95,12 @@ def _no_label_of_nnunet(dataset: Path) -> None:
     (dataset / "labelsTr" / "ball_004.nii.gz").unlink()
 
 
+def _labels_with_a_suffix(dataset: Path) -> None:
+    _as_nnunet(dataset)
+    for path in (dataset / "labelsTr").iterdir():
+        path.rename(path.with_name(path.name.replace(".nii", "_seg.nii")))
+
+
 def _region(dataset: Path) -> None:
     edit_json(dataset / "dataset.json", lambda content: content.update(labels={"whole": [1, 2]}))
 
@@ -120,6 +126,8 @@ def _two_images(dataset: Path) -> None:
          " channel; keep one file per case"),
         (_no_label_of_nnunet, "imagesTr/ball_004_0000.nii.gz: image without label; add labelsTr/ball_004.nii.gz or"
          " remove it"),
+        (_labels_with_a_suffix, "imagesTr/ball_001_0000.nii.gz: image without label; is it that of ball_001_seg.nii.gz?"
+         " then give both the same name"),
         (_region, "dataset.json: label 'whole' is a region of several values [1, 2]; give each label one whole"
          " number"),
         (_no_scan_of_that_ending, "imagesTr: no scan ending in .nrrd; scans end in .nii.gz, .nii, .nrrd, .mha or"

@@ -192,7 +192,9 @@ def test_a_second_call_adds_its_cases_to_the_existing_ones(
         listed.append([case.case_id for case in record.cases])
     assert listed == [["ball_001"], ["ball_001", "ball_002"], ["ball_002", "ball_001"]]
     (root / RUN / "checkpoint_best.pt").touch()
-    assert predict(images, points, root=root, device="cpu")
+    with pytest.raises(PromptError, match=r"holds masks that were made before .* was last written"):
+        predict(images, points, root=root, device="cpu")
+    assert predict(images, points, root=root, device="cpu", overwrite=True)
     record = load_record(Predictions, root / "predictions" / "imagesTr" / "predictions.json")
     assert [case.case_id for case in record.cases] == ["ball_001"]
     assert (

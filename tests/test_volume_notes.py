@@ -1,12 +1,15 @@
-"""Oddities of a header that need no correction are noted."""
+"""Oddities of a header that need no correction are read, and noted if a user should know them."""
 
+import gzip
+import struct
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 
-from promise_cli.volume import read_volume
-from tests.conftest import affine_of
+from promise_cli.volume import read_label, read_volume, write_mask
+from tests.conftest import affine_of, write_nifti
 
 
 def _notes(tmp_path: Path, *, unit: str = "mm", qform: np.ndarray | None = None) -> tuple[str, ...]:
@@ -17,6 +20,30 @@ def _notes(tmp_path: Path, *, unit: str = "mm", qform: np.ndarray | None = None)
     image.header.set_xyzt_units(unit)
     nib.save(image, tmp_path / "scan.nii.gz")
     return read_volume(tmp_path / "scan.nii.gz").notes
+
+
+@pytest.mark.parametrize("slope", [1, 2])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("dims", [(4, 0), (5, 0, 0), (5, 1, 0)])
+def test_a_fourth_axis_of_length_zero_means_a_3d_scan(
+    tmp_path: Path, dims: tuple, suffix: str, slope: int
+) -> None:
+    array = np.arange(7 * 6 * 5, dtype=np.int16).reshape(7, 6, 5)
+    plain = write_nifti(tmp_path / "plain.nii", array, np.diag([0.8, 0.9, 2, 1]))
+    content = bytearray(plain.read_bytes())
+    struct.pack_into("<f", content, 112, slope)
+    struct.pack_into("<h", content, 40, dims[0])
+    for number, length in enumerate(dims[1:]):
+        struct.pack_into("<h", content, 48 + 2 * number, length)
+    path = tmp_path / f"odd{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
+    found = read_volume(path)
+    np.testing.assert_array_equal(found.array, slope * array.astype(np.float32))
+    assert found.exact_spacing == read_volume(plain).exact_spacing
+    mask = tmp_path / "mask.nii.gz"
+    write_mask(found.array > 3, found, mask)
+    assert nib.load(mask).shape == (7, 6, 5)
+    np.testing.assert_array_equal(read_label(mask, like=found).array, found.array > 3)
 
 
 def test_a_plain_header_needs_no_note(tmp_path: Path) -> None:

@@ -1,15 +1,12 @@
 """Pair the images and labels in a dataset's folder, and say what is wrong where one of them is missing."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from promise_cli.errors import DatasetError
-from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes
-
-_CHANNEL = re.compile(r"(.+)_(\d{4})")
+from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, further_channels, name_hint
 
 
 @dataclass(frozen=True)
@@ -124,9 +121,9 @@ def _found(folder: Path, content: dict[str, Any]) -> tuple[tuple[CaseFiles, ...]
         if case in labels:
             cases[case] = CaseFiles(case, image, labels[case])
         else:
-            broken[case] = (
-                f"{image}: image without label; add labelsTr/{_label_name(image)} or remove it"
-            )
+            hint = name_hint(case, {name: labels[name] for name in labels if name not in images})
+            advice = hint or f"add labelsTr/{_label_name(image)} or remove it"
+            broken[case] = f"{image}: image without label; {advice}"
     broken |= _labels_without_image(folder, cases)
     return _sorted(cases, broken), dict(sorted(broken.items()))
 
@@ -165,12 +162,11 @@ def _refuse_channels(images: dict[str, Path], labels: dict[str, Path]) -> None:
     Raises:
         DatasetError: A case has more than one channel.
     """
-    for name, path in images.items():
-        match = _CHANNEL.fullmatch(name)
-        if match and match[1] in images and name not in labels:
+    for name, (case, channel) in further_channels(images).items():
+        if name not in labels:
             raise DatasetError(
-                f"{path}: channel {int(match[2]) + 1} of case {match[1]}, but a scan must have one channel; keep one"
-                " file per case"
+                f"{images[name]}: channel {channel} of case {case}, but a scan must have one channel; keep one file per"
+                " case"
             )
 
 

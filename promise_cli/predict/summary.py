@@ -69,6 +69,12 @@ def _warn(case: PredictedCase, question: str | None) -> None:
         )
 
 
+def show_remade(cases: Sequence[str]) -> None:
+    """Say which masks of an earlier call are replaced, before they are."""
+    if cases:
+        say(f"made again, since their clicks, scans or options have changed: {_names(cases)}")
+
+
 def show_rest(
     folder: Path,
     cases: Sequence[PredictedCase],

@@ -1,5 +1,6 @@
 """The command promise-preprocess: read a dataset folder, and write fingerprint, plan, folds and cases."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,10 +216,29 @@ def _save_splits(
         if kept is not found:
             named = sorted(found.case_ids - kept.case_ids)
             warn(f"{path}: bad cases are removed from its folds: {', '.join(named)}")
+            _keep_copy(path, kept)
             save_record(kept, path)
         return kept
+    if path.exists():
+        _keep_copy(path, folds)
     save_record(folds, path)
     return folds
+
+
+def _keep_copy(path: Path, folds: Splits) -> None:
+    """Keep folds that are about to be replaced by others, since a person may have written them."""
+    try:
+        if load_record(Splits, path).folds == folds.folds:
+            return
+    except PlanError:
+        pass  # a damaged file may hold the user's own folds, too
+    copy = next(
+        place
+        for number in itertools.count(1)
+        if not (place := path.with_name(f"{path.stem}_{number}{path.suffix}")).exists()
+    )
+    path.replace(copy)
+    warn(f"{path}: the earlier folds are kept as {copy.name}; --splits {copy} uses them again")
 
 
 def _source(dataset: Dataset, root: Path) -> str:
