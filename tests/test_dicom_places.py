@@ -1,15 +1,17 @@
 """Slices without their place in the patient are refused with the missing tag; other DICOM objects are passed over."""
 
+import locale
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 
 from promise_cli.errors import VolumeError
 from promise_cli.volume import find_volumes, read_volume, volume_files
 from tests.conftest import affine_of
-from tests.scans import write_dicom
+from tests.scans import itk_image, write_dicom
 
 ARRAY = np.random.default_rng(0).integers(-1000, 1000, (7, 6, 5)).astype(np.int16)
 AFFINE = affine_of("LPS", (0.7, 0.8, 2.5), (-101.25, 33.5, 7.125))
@@ -78,6 +80,22 @@ def test_all_missing_tags_are_named_and_a_single_slice_needs_them_too(tmp_path: 
         _without(folder / "only.dcm", tag)
     with pytest.raises(VolumeError, match=r"no ImageP.* and no ImageO.* and no PixelSpacing \(00"):
         read_volume(folder)
+
+
+def test_the_frames_of_one_file_need_their_place_too(tmp_path: Path) -> None:
+    image = itk_image(ARRAY.astype(np.uint8), AFFINE)
+    (tmp_path / "scan").mkdir()
+    path = tmp_path / "scan" / "frames.dcm"
+    writer = sitk.ImageFileWriter()
+    writer.SetImageIO("GDCMImageIO")
+    writer.SetFileName(str(path))
+    before = locale.setlocale(locale.LC_ALL)
+    writer.Execute(image)
+    locale.setlocale(locale.LC_ALL, before)  # GDCM's writer changes it
+    assert read_volume(path.parent).array.shape == ARRAY.shape
+    path.write_bytes(path.read_bytes().replace(b"\x20\x00\x32\x00", b"\x20\x00\x33\x00"))
+    with pytest.raises(VolumeError, match=r"the slices have no ImagePositionPatient \(0020,0032\)"):
+        read_volume(path.parent)
 
 
 def test_a_few_files_without_a_position_are_counted_and_named(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape
+from promise_cli.volume.dicom_kind import holds_tag
 from promise_cli.volume.itk import itk_reason, ras_affine, refuse_memory
 from promise_cli.volume.names import dicom_files
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
@@ -113,19 +114,19 @@ def _read_slice(path: Path) -> _Slice:
         size,
         frame,
         np.array(reader.GetOrigin()[:3], dtype=np.float64),
-        _missing_tags(reader),
+        _missing_tags(reader, path),
         reader,
     )
 
 
-def _missing_tags(reader: Any) -> tuple[str, ...]:
+def _missing_tags(reader: Any, path: Path) -> tuple[str, ...]:
     """Return the names of the tags that place a slice in the patient and that the file lacks.
 
     ITK takes the position for (0, 0, 0), the direction for that of the patient, and pixels for 1 mm where they are not
-    given. The frames of a file of several frames have these tags elsewhere.
+    given. A file of several frames may have these tags anywhere.
     """
     if reader.HasMetaDataKey(_FRAMES):
-        return ()
+        return tuple(name for name, keys in _PLACE.items() if not holds_tag(path, keys))
     return tuple(
         name
         for name, keys in _PLACE.items()

@@ -1,5 +1,8 @@
 """Tell DICOM files that hold slices from those that hold structures, reports, plans or an index of other files."""
 
+import mmap
+import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 _IMAGES = "1.2.840.10008.5.1.4.1.1."
@@ -26,6 +29,9 @@ _PICTURES = ("66.4", "481.1", "481.2", "481.23", "481.24")
 _NO_IMAGES = ("1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.38.", "1.2.840.10008.5.1.4.39.")
 """DICOMDIR, hanging protocols and colour palettes."""
 
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+"""Transfer syntax in which everything but the first elements is compressed."""
+
 
 def holds_voxels(path: Path) -> bool:
     """Whether a DICOM file may hold a slice. False only if its SOP class says that it holds no voxels."""
@@ -38,6 +44,23 @@ def holds_voxels(path: Path) -> bool:
         return False
     kind = uid.removeprefix(_IMAGES)
     return kind == uid or kind in _PICTURES or not kind.startswith(_OTHER)
+
+
+def holds_tag(path: Path, keys: Iterable[str]) -> bool:
+    """Whether one of several tags, such as `0020|0032`, occurs anywhere in a file, also inside a sequence.
+
+    Compressed headers are not searched; their files count as holding the tag.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content.find(_DEFLATED) >= 0:
+            return True
+        for key in keys:
+            group, element = (int(part, 16) for part in key.split("|"))
+            if content.find(struct.pack("<HH", group, element)) >= 0:
+                return True
+            if content.find(struct.pack(">HH", group, element)) >= 0:
+                return True
+    return False
 
 
 def _sop_class(start: bytes) -> str:
