@@ -40,7 +40,7 @@ def open_itk(path: Path) -> Stored:
     """
     kind = "NRRD" if path.name.lower().endswith(".nrrd") else "MetaImage"
     try:
-        meta = read_meta_header(path) if kind == "MetaImage" else None
+        header = read_nrrd_header(path) if kind == "NRRD" else read_meta_header(path)
     except (OSError, ValueError) as error:
         raise VolumeError(
             f"{path}: not readable as {kind} ({error}); copy or export it again"
@@ -67,40 +67,25 @@ def open_itk(path: Path) -> Stored:
         raise VolumeError(
             f"{path}: the header gives a voxel size of {format_spacing(spacing)}, which is impossible; correct it"
         )
-    unit = _unit(path, meta)
+    field, names = header.units
+    unit = unit_of(names, field, path)
     affine = ras_affine(reader, spacing)
     check_unit(shape, affine, unit, path)
     grid = stored_grid(shape, affine_in_mm(affine, unit), path)
-    notes = (*shear_note(grid), *unit_note(grid, unit))
-    if kind == "NRRD" and "NRRD_space" not in reader.GetMetaDataKeys():
-        notes += (
-            "the header has no field 'space' with the scan's orientation; left and right are a guess",
-        )
+    notes = (*shear_note(grid), *unit_note(grid, unit), *header.notes)
     dtype = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).dtype
 
     def load(dtype: type[np.float32] | None) -> NDArray[Any]:
-        if meta is None:
-            check_packed_nrrd(path)
+        if isinstance(header, MetaHeader):
+            check_meta_data(path, header)
         else:
-            check_meta_data(path, meta)
+            check_packed_nrrd(path)
         return _load(path, reader, dtype)
 
     i, j, k = (spacing * unit.mm).tolist()
     return Stored(
         path, grid, header_for(grid), dtype, load, notes, header_spacing=(i, j, k), unit=unit
     )
-
-
-def _unit(path: Path, meta: MetaHeader | None) -> Unit:
-    """Return the unit that the header names: `space units` or `units` in NRRD, `DistanceUnits` in MetaImage.
-
-    ITK's readers ignore these fields.
-    """
-    if meta is not None:
-        return unit_of(meta.fields.get("DistanceUnits", "").split(), "DistanceUnits", path)
-    header = read_nrrd_header(path)
-    field = "space units" if header.words("space units") else "units"
-    return unit_of(header.words(field), field, path)
 
 
 def itk_reason(error: Exception) -> str:

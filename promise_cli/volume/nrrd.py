@@ -18,10 +18,30 @@ class NrrdHeader:
     offset: int | None
     """Position of the first voxel in the file, in bytes; None if no empty line ends the header."""
 
-    def words(self, name: str) -> list[str]:
-        """Return the texts of a field that holds one quoted text for each axis; empty if the field is missing."""
+    @property
+    def units(self) -> tuple[str, list[str]]:
+        """Name of the field that gives the unit of lengths, and the unit of each axis. ITK's reader ignores it."""
+        name = "space units" if "space units" in self.fields else "units"
         value = self.fields.get(name, "")
-        return _WORD.findall(value) or value.split()
+        return name, _WORD.findall(value) or value.split()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the header does not say, and what ITK's reader assumes instead."""
+        notes = []
+        directions = self.fields.get("space directions")
+        spacings = self.fields.get("spacings", "").lower().split()
+        lengths = sum(word != "nan" for word in spacings)
+        known = lengths if directions is None else directions.count("(")
+        if known < 3:
+            notes.append(
+                f"the header gives a spacing for {known} axes of 3; the spacing of the others, 1 mm, is a guess"
+            )
+        if "space" not in self.fields:
+            notes.append(
+                "the header has no field 'space' with the scan's orientation; left and right are a guess"
+            )
+        return tuple(notes)
 
 
 def read_nrrd_header(path: Path) -> NrrdHeader:
