@@ -91,6 +91,10 @@ def open_itk(path: Path) -> Stored:
 def itk_reason(error: Exception) -> str:
     """Return the last line of ITK's message, without memory addresses and the final dot."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if (
+        lines and lines[-1] == "Reason: Success"
+    ):  # the system's error number, which says nothing here
+        return "no reason given"
     return (
         re.sub(r"^.*\(0x[0-9a-f]+\): ", "", lines[-1]).rstrip(".") if lines else "no reason given"
     )

@@ -101,7 +101,8 @@ def _check_numbers(path: Path, fields: dict[str, str]) -> None:
     for name, words in counts.items():
         if not words or not all(word.isdecimal() and int(word) > 0 for word in words):
             raise VolumeError(
-                f"{path}: {name} is {' '.join(words)!r}, where whole numbers above 0 are needed; repair the header"
+                f"{path}: {name} is {_shown(' '.join(words))}, where whole numbers above 0 are needed; repair the"
+                " header"
             )
     if len(counts["DimSize"]) != int(counts["NDims"][0]):
         raise VolumeError(
@@ -114,12 +115,17 @@ def _check_numbers(path: Path, fields: dict[str, str]) -> None:
         words = fields.get(name, "").split()
         if not all(_is_number(word) for word in words):
             raise VolumeError(
-                f"{path}: {name} is {fields[name]!r}, where numbers are needed; repair the header"
+                f"{path}: {name} is {_shown(fields[name])}, where numbers are needed; repair the header"
             )
         if name in fields and len(words) != length:
             raise VolumeError(
                 f"{path}: {name} holds {len(words)} numbers, where {length} are needed; repair the header"
             )
+
+
+def _shown(value: str) -> str:
+    """Quote a value for a message; a long one is cut."""
+    return repr(value if len(value) <= 80 else f"{value[:80]}...")
 
 
 def _is_number(word: str) -> bool:

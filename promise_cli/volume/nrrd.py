@@ -6,6 +6,10 @@ from pathlib import Path
 
 _MOST = 1 << 20
 _END = re.compile(rb"\r?\n\r?\n")
+_FIELD = re.compile(rb"([ -9;-~]{1,40}):(?!=)(.*)", re.DOTALL)
+_KEY = re.compile(rb"[^:]+:=")
+_LONGEST = 1000
+"""Largest number of bytes of a field; only the field `content` and keys with values may be longer."""
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -45,16 +49,26 @@ class NrrdHeader:
 
 
 def read_nrrd_header(path: Path) -> NrrdHeader:
-    """Read the header of a NRRD file. Any other file gives fields without a meaning, or none."""
+    """Read the header of a NRRD file.
+
+    Raises:
+        ValueError: The file is no NRRD file, or a line of its header is no field. ITK's reader can crash on such lines.
+    """
     with path.open("rb") as file:
         start = file.read(_MOST)
+    if not start.startswith(b"NRRD"):
+        raise ValueError("it does not begin with NRRD")
     end = _END.search(start)
-    text = start[: end.start() if end else len(start)].decode("utf-8", errors="replace")
+    lines = start[: end.start() if end else len(start)].splitlines()
     fields = {}
-    for line in text.splitlines():
-        name, colon, value = line.partition(":")
-        if colon and not line.startswith("#") and not value.startswith("="):
-            fields[name.strip().lower()] = value.strip()
+    for number, line in enumerate(lines[1:], 2):
+        if line.startswith(b"#") or _KEY.match(line):
+            continue
+        field = _FIELD.match(line)
+        name = field[1].decode().strip().lower() if field else ""
+        if field is None or (len(line) > _LONGEST and name != "content"):
+            raise ValueError(f"line {number} of the header is no field")
+        fields[name] = field[2].decode("utf-8", errors="replace").strip()
     return NrrdHeader(fields, end.end() if end else None)
 
 
