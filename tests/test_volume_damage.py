@@ -164,8 +164,9 @@ def _packed(path: Path) -> None:
         ("scan.mha", _picture, "a 2D image of 6 x 5 pixels; give a 3D scan with one channel"),
         ("scan.nrrd", _picture, "a 2D image of 6 x 5 pixels; give a 3D scan with one channel"),
         ("scan.nrrd", lambda path: path.write_text("no scan"),
-         'not readable as NRRD ([nrrd] _nrrdRead: couldn\'t parse "no scan" as magic or beginning of any'
-         " recognized format); copy or export it again"),
+         "not readable as NRRD (it does not begin with NRRD); copy or export it again"),
+        ("scan.nrrd", lambda path: path.write_text("NRRD0004\n\n"),
+         "not readable as NRRD ([nrrd] _nrrdHeaderCheck: didn't see required field: type); copy or export it again"),
         ("scan.nrrd", _flip,
          "truncated or damaged (Error -3 while decompressing data: incorrect data check); copy or download it"
          " again"),
