@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from promise_cli.errors import VolumeError
@@ -48,6 +49,15 @@ def test_a_header_on_which_the_library_crashes_is_refused_before(
         VolumeError, match=r"line 10 of the header is no field\); copy or export it"
     ):
         read_volume(path)
+
+
+def test_a_nrrd_file_that_lists_the_files_of_its_voxels_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.nrrd"
+    head = "NRRD0004\ntype: short\ndimension: 3\nsizes: 12 10 4\nencoding: raw\nendian: little\n"
+    path.write_text(f"{head}spacings: 2 2.5 9\ndata file: LIST\n" + "\n".join("0123") + "\n")
+    for k in range(4):
+        (tmp_path / str(k)).write_bytes(ARRAY[..., k].T.tobytes())
+    np.testing.assert_array_equal(read_volume(path, "as_stored").array, ARRAY)
 
 
 def test_long_texts_of_a_nrrd_header_are_still_read(tmp_path: Path) -> None:

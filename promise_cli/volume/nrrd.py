@@ -69,6 +69,8 @@ def read_nrrd_header(path: Path) -> NrrdHeader:
         if field is None or (len(line) > _LONGEST and name != "content"):
             raise ValueError(f"line {number} of the header is no field")
         fields[name] = field[2].decode("utf-8", errors="replace").strip()
+        if name in ("data file", "datafile") and fields[name].upper().startswith("LIST"):
+            break  # the names of the files follow
     return NrrdHeader(fields, end.end() if end else None)
 
 
