@@ -17,7 +17,7 @@ from promise_cli.volume.metaimage import (
     read_meta_header,
 )
 from promise_cli.volume.nrrd import add_field, read_nrrd_header
-from promise_cli.volume.packed import check_packed_nrrd
+from promise_cli.volume.packed import check_nrrd_data
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
 from promise_cli.volume.units import (
     MILLIMETRE,
@@ -79,7 +79,7 @@ def open_itk(path: Path) -> Stored:
         if isinstance(header, MetaHeader):
             check_meta_data(path, header)
         else:
-            check_packed_nrrd(path)
+            check_nrrd_data(path)
         return _load(path, reader, dtype)
 
     i, j, k = (spacing * unit.mm).tolist()

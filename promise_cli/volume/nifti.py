@@ -152,6 +152,18 @@ def _is_unscaled(image: nib.Nifti1Image) -> bool:
     return bool(image.dataobj.slope == 1 and image.dataobj.inter == 0)
 
 
+def _check_size(image: nib.Nifti1Image, path: Path) -> None:
+    """Refuse an uncompressed file that is too short, before memory for all its voxels is reserved.
+
+    Raises:
+        OSError: Voxels are missing.
+    """
+    wanted = math.prod(image.shape) * image.dataobj.dtype.itemsize
+    found = path.stat().st_size - image.dataobj.offset
+    if found < wanted:
+        raise OSError(f"Expected {wanted} bytes, got {max(found, 0)} bytes")
+
+
 def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) -> NDArray[Any]:
     try:
         if path.name.lower().endswith(".gz"):
@@ -165,6 +177,8 @@ def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) ->
                 with np.errstate(all="ignore"):
                     return voxels if dtype is None else voxels.astype(dtype, copy=False)
             image = type(image).from_stream(BytesIO(content.data))
+        else:
+            _check_size(image, path)
         with np.errstate(all="ignore"):  # the caller finds and reports values that overflow
             return np.asanyarray(image.dataobj, dtype=dtype)
     except _READ_ERRORS as error:

@@ -1,5 +1,6 @@
 """Read and change the header of NRRD files, which is text in front of the voxels."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,13 @@ _FIELD = re.compile(rb"([ -9;-~]{1,40}):(?!=)(.*)", re.DOTALL)
 _KEY = re.compile(rb"[^:]+:=")
 _LONGEST = 1000
 """Largest number of bytes of a field; only the field `content` and keys with values may be longer."""
+_BYTES = (
+    (("char", "int8"), 1),
+    (("short", "int16"), 2),
+    (("longlong", "long long", "int64", "double"), 8),
+    (("int", "float"), 4),
+)
+"""Words in the names of types, and the size of their values in bytes; the first that fits counts."""
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -21,6 +29,16 @@ class NrrdHeader:
     """Field name in lower case -> value, as written in the header."""
     offset: int | None
     """Position of the first voxel in the file, in bytes; None if no empty line ends the header."""
+
+    @property
+    def num_bytes(self) -> int | None:
+        """Size of the uncompressed voxels in bytes; None if their number or type is unknown."""
+        kind = self.fields.get("type", "").lower()
+        size = next((size for words, size in _BYTES if any(word in kind for word in words)), None)
+        shape = self.fields.get("sizes", "").split()
+        if size is None or not all(word.isdecimal() for word in shape):
+            return None
+        return size * math.prod(map(int, shape))
 
     @property
     def units(self) -> tuple[str, list[str]]:
