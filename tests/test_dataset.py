@@ -98,6 +98,17 @@ def test_backslashes_in_a_list_separate_folders(dataset: Path, nnunet: bool) -> 
     assert all(files.image.parent.name == "imagesTr" for files in read.cases)
 
 
+@pytest.mark.parametrize("key", ["image", "label"])
+def test_a_listed_name_that_no_file_can_have_is_refused(dataset: Path, key: str) -> None:
+    name = "imagesTr/" + "x" * 3000
+    edit_json(dataset / "dataset.json", lambda content: content["training"][0].update({key: name}))
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(dataset)
+    assert str(caught.value) == (
+        f"{dataset / 'dataset.json'}: lists {name[:80]!r}..., which cannot be a file (File name too long); correct it"
+    )
+
+
 def test_files_with_another_ending_than_file_ending_are_ignored(dataset: Path) -> None:
     _as_nnunet(dataset, file_ending=".nii.gz")
     (dataset / "imagesTr" / "notes.nrrd").write_text("")

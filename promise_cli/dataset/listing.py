@@ -88,9 +88,19 @@ def _listed(folder: Path, training: Any) -> Iterator[CaseFiles]:
 
 
 def _below(folder: Path, name: Any) -> Path:
-    """Return the path of a listed file; Windows writes its name with backslashes."""
+    """Return the path of a listed file; Windows writes its name with backslashes.
+
+    Raises:
+        DatasetError: No file can have this name.
+    """
     path = folder / str(name)
-    return path if path.exists() else folder / str(name).replace("\\", "/")
+    try:
+        return path if path.exists() else folder / str(name).replace("\\", "/")
+    except OSError as error:
+        raise DatasetError(
+            f"{folder / 'dataset.json'}: lists {str(name)[:80]!r}..., which cannot be a file ({error.strerror});"
+            " correct it"
+        ) from None
 
 
 def _first_channel(image: Path) -> Path:

@@ -117,7 +117,10 @@ def _read_points(content: Any, path: Path, space: Space | None) -> Gathered:
 def _beside(path: Path, name: str) -> Path:
     """Return the path of a file that is named relative to `path`; Windows writes it with backslashes."""
     found = path.parent / name
-    return found if found.exists() else path.parent / name.replace("\\", "/")
+    try:
+        return found if found.exists() else path.parent / name.replace("\\", "/")
+    except OSError:
+        return found  # such as a name that is too long; reading it gives the reason
 
 
 def _read_clicks(path: Path, case: str, space: Space | None) -> Points:
