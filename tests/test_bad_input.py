@@ -96,7 +96,8 @@ LABELS = [
     (d.set_label(d.CUBE, affine_of("PIR", (1, 0.9, 2), (20, -50, 5))), f"{LABEL}: its corners lie up to 9.5 mm from"
      f" those of its image (spacing or affine differ); {ON_THE_GRID}"),
     (d.set_label(d.CUBE, affine_of("AIR", (1, 0.9, 1.5), (20, -50, 5))), f"{LABEL}: its corners lie up to 54 mm from"
-     f" those of its image (spacing or affine differ); {ON_THE_GRID}"),
+     " those of its image (its axes point to AIR instead of PIR: was it flipped or turned, or is it of another scan?);"
+     f" {ON_THE_GRID}"),
     (d.set_label(d.with_value(0.5)), f"{LABEL}: a label must hold whole numbers, found 0.5; is this an image?"),
     (d.set_label(d.with_value(np.nan)), f"{LABEL}: holds NaN, infinity or huge numbers; a label holds small whole"
      " numbers"),

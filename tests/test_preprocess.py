@@ -136,8 +136,9 @@ def test_skipped_cases_are_recorded_with_the_reason(dataset: Path, tmp_path: Pat
     assert [(one.case_id, one.errors) for one in done.fingerprint.left_out] == [
         ("ball_002", ("labelsTr/ball_002.nii.gz: the label is empty: no voxel of 1 (tumour); correct it, or"
                       " leave the case out with --skip-bad",)),
-        ("ball_005", ("labelsTr/ball_005.nii.gz: its corners lie up to 71.6 mm from those of its image (spacing or"
-                      " affine differ); export the label on the image's grid",)),
+        ("ball_005", ("labelsTr/ball_005.nii.gz: its corners lie up to 71.6 mm from those of its image (its axes"
+                      " point to IPR instead of RSA: was it flipped or turned, or is it of another scan?); export"
+                      " the label on the image's grid",)),
         ("ball_006", ("imagesTr/ball_006.nii.gz: no such image, but ball_006.nii.gz is listed as its label; add"
                       " the image or remove the case from dataset.json",)),
     ]  # fmt: skip

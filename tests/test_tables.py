@@ -56,5 +56,3 @@ def test_a_table_of_names_alone_is_printed(monkeypatch):
 
 def test_a_number_has_its_noun_in_singular_or_plural():
     assert [counted(n, "case") for n in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]
-    assert counted(1, "case", "are") == "1 case is"
-    assert counted(2, "case", "are") == "2 cases are"

@@ -45,6 +45,7 @@ ONLY_WITH_CLICKS = {
     "max_windows": "--max-windows",
     "model": "--model",
     "device": "--device",
+    "overwrite": "--overwrite",
 }
 """Options that only a click study (`--clicks`) uses, by parameter name."""
 
@@ -188,6 +189,13 @@ def evaluate(
         ),
     ] = None,
     device: Device = "auto",
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="With --clicks: replace an earlier study in the folder of the results.",
+        ),
+    ] = False,
     workers: Workers = None,
     root: Root = None,
     _version: Version = False,
@@ -216,6 +224,7 @@ def evaluate(
             fold=fold,
             run=model,
             device=device,
+            overwrite=overwrite,
             root=root,
             output=output,
         )

@@ -24,6 +24,7 @@ __all__ = [
     "label_text",
     "read_dataset",
     "read_labels",
+    "single_value",
 ]
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -157,10 +158,15 @@ def label_text(labels: Labels) -> int | str:
     return values[0] if len(values) == 1 else "+".join(map(str, values))
 
 
+def single_value(item: Any) -> Any:
+    """Return the value of a region that has only one, such as nnU-Net's `[1]`; anything else is returned unchanged."""
+    return item[0] if isinstance(item, list) and len(item) == 1 else item
+
+
 def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
     """Return label value -> name from the content of dataset.json, without the background, by rising value.
 
-    MSD writes {"1": "pancreas"}, nnU-Net {"pancreas": 1}; both are understood.
+    MSD writes {"1": "pancreas"}, nnU-Net {"pancreas": 1} or {"pancreas": [1]}; all are understood.
 
     Args:
         path: The path of dataset.json, for messages.
@@ -176,7 +182,7 @@ def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
         )
     labels: dict[int, str] = {}
     for key, item in found.items():
-        value, name = (key, item) if _NUMBER.fullmatch(str(key)) else (item, key)
+        value, name = (key, item) if _NUMBER.fullmatch(str(key)) else (single_value(item), key)
         if isinstance(value, list):
             raise DatasetError(
                 f"{path}: label {name!r} is a region of several values {value}; give each label one whole number"

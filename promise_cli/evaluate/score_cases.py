@@ -12,6 +12,7 @@ from promise_cli.jobs import Death, Job, start_jobs
 from promise_cli.predictions.pairs import Pair, Pairing
 from promise_cli.scores import CaseScore
 from promise_cli.scores.metrics import Scores
+from promise_cli.volume import REORDERED
 
 HELP_WANTED_S = 4.0
 """Further processes are started if more work than this is left, in seconds. Starting them takes about one second."""
@@ -58,14 +59,16 @@ def _score_beside(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> I
 
 
 def notes_of_labels(cases: Sequence[ScoredCase], most: int = 3) -> tuple[str, ...]:
-    """Return the notes on the geometry of label files, each with the ids of the first `most` cases that it is about."""
-    found: dict[str, list[str]] = {}
+    """Return the notes on the geometry of the files, each with the ids of the first `most` cases that it is about."""
+    found: dict[tuple[str, str], list[str]] = {}
     for case in cases:
         for note in case.notes:
-            found.setdefault(note, []).append(case.pair.case_id)
+            found.setdefault(("label", note), []).append(case.pair.case_id)
+        if case.is_reordered:
+            found.setdefault(("prediction", REORDERED), []).append(case.pair.case_id)
     return tuple(
-        f"label of {', '.join(names[:most])}{f' and {len(names) - most} more' if len(names) > most else ''}: {note}"
-        for note, names in found.items()
+        f"{file} of {', '.join(names[:most])}{f' and {len(names) - most} more' if len(names) > most else ''}: {note}"
+        for (file, note), names in found.items()
     )
 
 

@@ -4,6 +4,7 @@ A checkpoint holds only tensors and plain types and is read with `weights_only=T
 source cannot run code.
 """
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         with whole_file(path) as temporary:
             torch.save(content, temporary)
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        # torch's own words name lines of its source.
+        reason = getattr(error, "strerror", None) or f"only a part fitted; {_free_space(path)}"
         kept, then = (
             ("the previous checkpoint is kept", "continue with --resume")
             if path.exists()
@@ -135,6 +137,11 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         raise CheckpointError(
             f"{path}: cannot be written ({reason}), and {kept}; check free space and permissions, then {then}"
         ) from None
+
+
+def _free_space(path: Path) -> str:
+    """Say how much of the disk is free that a file lies on."""
+    return f"{shutil.disk_usage(path.parent).free / 1e6:.0f} MB of the disk are free"
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

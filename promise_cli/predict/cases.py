@@ -14,7 +14,7 @@ from promise_cli.geometry.box import bounding_box
 from promise_cli.jobs import free_memory
 from promise_cli.predict.inputs import Inputs, mask_name
 from promise_cli.predict.predict_request import PredictRequest
-from promise_cli.predict.predictions_file import RecordFile
+from promise_cli.predict.predictions_file import RecordFile, remove_replaced
 from promise_cli.predictions.record import (
     ClickRecord,
     LesionRecord,
@@ -29,6 +29,7 @@ from promise_cli.volume import (
     Volume,
     read_label,
     read_volume,
+    size_question,
     write_mask,
     write_probabilities,
 )
@@ -69,7 +70,10 @@ class CaseWork:
         inputs: Inputs,
         keys: Mapping[str, str],
         record: RecordFile,
+        replaced: Mapping[str, PredictedCase],
     ) -> None:
+        """Keep what all cases share. `replaced` holds the earlier records of cases, by case id."""
+        self.replaced = replaced
         self.request, self.predictor, self.inputs = request, predictor, inputs
         self.keys, self.record, self.folder = keys, record, record.folder
         self.pictures: dict[str, tuple[SlicePicture, ...]] = {}
@@ -93,8 +97,8 @@ class CaseWork:
         path = self.inputs.scans[case]
         scan = read_volume(path, self.predictor.plan.orientation, keep_integers=True)
         seconds = Seconds(read=time.monotonic() - began)
-        if scan.notes:
-            self.notes[case] = scan.notes
+        if notes := (*scan.notes, *size_question(scan.stored_grid)):
+            self.notes[case] = notes
         return self.predictor.open(
             scan,
             max_windows=self.request.max_windows,
@@ -192,6 +196,7 @@ class CaseWork:
             ),
         )
         networks = self.predictor.networks
+        remove_replaced(self.folder, self.replaced.get(case), case_record)
         self.record.add(case_record, device=str(networks.device), precision=networks.precision)
         return case_record
 

@@ -1,11 +1,11 @@
 """Find the scans and clicks of a call, and the cases that cannot be predicted. Only the scans' headers are read."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from promise_cli.console import say, warn
+from promise_cli.console import counted, say, warn
 from promise_cli.errors import PromiseError, PromptError
 from promise_cli.geometry.grid import Grid
 from promise_cli.predict.predict_request import PredictRequest
@@ -20,10 +20,10 @@ from promise_cli.prompts import (
     write_markups,
     write_points,
 )
-from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, read_grid
+from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, further_channels, read_grid
 
 MOST_HINTS = 20
-"""Largest number of cases without a scan for which similar names are suggested."""
+"""Largest number of cases without a scan for which similar names are suggested, and of cases with a note."""
 
 
 @dataclass
@@ -53,6 +53,8 @@ def gather_inputs(request: PredictRequest) -> Inputs:
         PromptError: There is no scan, or no clicks can be read.
     """
     scans, single = _find_scans(request.images)
+    if request.prompts is None:
+        scans = _without_channels(scans, ())
     where, gathered = _gather_clicks(request, scans)
     if single and any(case in scans for case in (*gathered.clicks, *gathered.broken)):
         # A click file for many scans may be used with one of them. Its other cases are then ignored.
@@ -61,6 +63,7 @@ def gather_inputs(request: PredictRequest) -> Inputs:
                 del found[case]
     clicks = dict(gathered.clicks)
     named = {*clicks, *gathered.broken}
+    scans = _without_channels(scans, named)
     unclicked = tuple(case for case in scans if case not in named)
     if request.auto:
         clicks |= dict.fromkeys(unclicked, ())
@@ -77,7 +80,18 @@ def gather_inputs(request: PredictRequest) -> Inputs:
         unclicked,
     )
     _check(inputs, request, gathered, cases)
+    _say_counts({case: note for case, note in gathered.notes.items() if case in inputs.clicks})
     return inputs
+
+
+def _say_counts(notes: Mapping[str, str]) -> None:
+    """Say for the first cases of which points only some are clicks, or some are hidden, what was counted."""
+    for case, note in list(notes.items())[:MOST_HINTS]:
+        say(f"{case}: {note}")
+    if len(notes) > MOST_HINTS:
+        say(
+            f"and {len(notes) - MOST_HINTS} more cases with hidden points or points that do not count"
+        )
 
 
 def mask_name(case: str, scan: Path, same_format: bool) -> str:
@@ -231,6 +245,19 @@ def _find_scans(images: Path) -> tuple[dict[str, Path], bool]:
     if not scans:
         raise PromptError(f"{images}: no scan in this folder; scans end in {FORMATS}")
     return scans, list(scans.values()) == [images]
+
+
+def _without_channels(scans: dict[str, Path], named: Collection[str]) -> dict[str, Path]:
+    """Leave out further channels of other scans, unless clicks name them, since networks see only the first channel."""
+    channels = {name: found for name, found in further_channels(scans).items() if name not in named}
+    if channels:
+        name, (case, channel) = next(iter(channels.items()))
+        warn(
+            f"{scans[name]}: channel {channel} of case {case}; a network sees only the first channel, so"
+            f" {counted(len(channels), 'such file')} of further channels {'is' if len(channels) == 1 else 'are'} left"
+            " out; rename a file that is a scan of its own"
+        )
+    return {name: path for name, path in scans.items() if name not in channels}
 
 
 def _name(images: Path) -> str:

@@ -104,7 +104,7 @@ def _warn(case: PredictedCase, question: str | None) -> None:
         _warn_of_clicks(case)
     if case.clicks_outside_window:
         warn(
-            f"{case.case_id}: {counted(case.clicks_outside_window, 'click', 'lie')} outside the window and"
+            f"{case.case_id}: {counted(case.clicks_outside_window, 'click')} outside the window"
             f" {'was' if case.clicks_outside_window == 1 else 'were'} not used"
         )
     if not case.closed:
@@ -113,6 +113,12 @@ def _warn(case: PredictedCase, question: str | None) -> None:
             f" look at it, and"
             " raise --max-windows if the lesion is really that wide"
         )
+
+
+def show_remade(cases: Sequence[str]) -> None:
+    """Say which masks of an earlier call are replaced, before they are."""
+    if cases:
+        say(f"made again, since their clicks, scans or options have changed: {_names(cases)}")
 
 
 def show_rest(
@@ -134,8 +140,8 @@ def show_rest(
         )
     if num_finished:
         say(
-            f"{counted(num_finished, 'case', 'were')} finished before with the same clicks and"
-            f" {'is' if num_finished == 1 else 'are'} kept; --overwrite predicts"
+            f"{counted(num_finished, 'case')} {'was' if num_finished == 1 else 'were'} finished before with the same"
+            f" clicks and {'is' if num_finished == 1 else 'are'} kept; --overwrite predicts"
             f" {'it' if num_finished == 1 else 'them'} again"
         )
     if num_kept:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_cli.dataset.folder import single_value
 from promise_cli.disk.records import load_json
 from promise_cli.errors import EvaluationError
 
@@ -69,7 +70,7 @@ def read_ignored(path: Path) -> int | None:
     found = content.get("labels") if isinstance(content, dict) else None
     named = found.items() if isinstance(found, dict) else ()
     for key, item in named:
-        for name, value in ((key, item), (item, key)):
+        for name, value in ((key, single_value(item)), (item, key)):
             if str(name).lower() == IGNORE and str(value).isdecimal():
                 return int(value)
     return None

@@ -1,7 +1,10 @@
 """A click: a point in one of four coordinate systems, its sign, and the lesion that it belongs to."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+from promise_cli.errors import PromptError
 
 Space = Literal["voxel", "voxel_zyx", "LPS", "RAS"]
 """Coordinate system: `voxel` (i, j, k), `voxel_zyx` (k, j, i) as in SimpleITK's arrays, `LPS` or `RAS` in mm."""
@@ -32,13 +35,27 @@ ONE_LESION = Lesion()
 
 @dataclass(frozen=True)
 class Click:
-    """Point that a person placed in a scan."""
+    """Point that a person placed in a scan.
+
+    Raises:
+        PromptError: The point is not three finite numbers.
+    """
 
     point: tuple[float, float, float]
     """Three coordinates in `space`, as given. Voxel indices are counted from 0 along the axes of the stored file."""
     sign: int = FOREGROUND
     space: Space = "voxel"
     lesion: Lesion = ONE_LESION
+
+    def __post_init__(self) -> None:
+        try:
+            sound = len(self.point) == 3 and all(math.isfinite(value) for value in self.point)
+        except TypeError:
+            sound = False
+        if not sound:
+            raise PromptError(
+                f"click {self.point!r}: a click is three finite numbers, such as the voxel (256, 301, 42)"
+            )
 
 
 def lesions(clicks: tuple[Click, ...]) -> dict[Lesion, tuple[Click, ...]]:

@@ -11,13 +11,12 @@ from promise_cli.disk.atomic import write_text
 from promise_cli.errors import EvaluationError
 from promise_cli.predictions.record import Predictions
 from promise_cli.report.boxes import box_plot
-from promise_cli.report.page import PREDICTION_GENERATOR, render
+from promise_cli.report.page import EARLIER_PAGE, GENERATOR, MARK, PAGE, PREDICTION_MARK, render
 from promise_cli.report.slices import SlicePicture
 from promise_cli.scores import (
     FAILURE_DICE,
     CaseScore,
     Report,
-    generator_mark,
     is_marked,
     metrics_of,
     remove_stale,
@@ -27,13 +26,6 @@ from promise_cli.scores import (
     values_of,
 )
 from promise_cli.scores.markdown import comparison_method, format_p
-
-PAGE = "report.html"
-GENERATOR = "promise-evaluate"
-"""What the page says wrote it, by which it is known again."""
-MARK, PREDICTION_MARK = generator_mark(GENERATOR), generator_mark(PREDICTION_GENERATOR)
-EARLIER_PAGE = "prediction.html"
-"""What the page of promise-predict is called from then on."""
 
 
 @dataclass(frozen=True)

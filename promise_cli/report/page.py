@@ -3,10 +3,16 @@
 from pathlib import Path
 
 from promise_cli.console import counted
+from promise_cli.scores.folder import generator_mark
 from promise_cli.scores.statistics import format_number
 
-PREDICTION_GENERATOR = "promise-predict"
-"""What the page of predictions says wrote it."""
+PAGE = "report.html"
+"""Name of the page of promise-predict and of promise-evaluate."""
+EARLIER_PAGE = "prediction.html"
+"""Name of the page of promise-predict in a folder in which the other page has the name `PAGE`."""
+GENERATOR, PREDICTION_GENERATOR = "promise-evaluate", "promise-predict"
+"""What the page of scores, and that of predictions, says wrote it. The page is recognised by it."""
+MARK, PREDICTION_MARK = generator_mark(GENERATOR), generator_mark(PREDICTION_GENERATOR)
 TEMPLATES = Path(__file__).parent / "templates"
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from promise_cli.disk.atomic import write_text
 from promise_cli.disk.records import load_record
-from promise_cli.errors import PromiseError
+from promise_cli.errors import PromiseError, PromptError
 from promise_cli.geometry.box import Index
 from promise_cli.geometry.grid import Grid
 from promise_cli.predictions.record import (
@@ -22,11 +22,18 @@ from promise_cli.predictions.record import (
     Predictions,
 )
 from promise_cli.prompts import FOREGROUND
-from promise_cli.report.page import PREDICTION_GENERATOR, render
+from promise_cli.report.page import (
+    EARLIER_PAGE,
+    MARK,
+    PAGE,
+    PREDICTION_GENERATOR,
+    PREDICTION_MARK,
+    render,
+)
 from promise_cli.report.slices import BACKGROUND_CLICK, Outline, SlicePicture, draw_slices
+from promise_cli.scores import is_marked
 from promise_cli.volume import Volume, read_label, read_volume
 
-REPORT = "report.html"
 NUM_COLOURS = 6
 """Number of lesions with a colour of their own, by the classes c0, c1, ... of page.css."""
 
@@ -81,8 +88,23 @@ def crosses_of(clicks: Sequence[ClickRecord], grid: Grid) -> list[tuple[str, Ind
     return found
 
 
+def page_of(folder: Path) -> Path:
+    """Return the path of the page: `report.html`, or `prediction.html` if an evaluation's page has that name.
+
+    Raises:
+        PromptError: A file of that name exists, and promise-predict did not write it.
+    """
+    page = folder / (EARLIER_PAGE if is_marked(folder / PAGE, MARK) else PAGE)
+    if page.exists() and not is_marked(page, PREDICTION_MARK):
+        raise PromptError(
+            f"{page}: exists already, and was not written by promise-predict; give another folder with -o, or leave"
+            " out --report"
+        )
+    return page
+
+
 def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) -> Path:
-    """Write report.html next to the masks of a folder.
+    """Write the page of promise-predict next to the masks of a folder, under the name that `page_of` returns.
 
     Args:
         folder: Holds predictions.json.
@@ -110,8 +132,9 @@ def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) ->
             for number, case in enumerate(record.cases, 1)
         ],
     )
-    write_text(folder / REPORT, page)
-    return folder / REPORT
+    path = page_of(folder)
+    write_text(path, page)
+    return path
 
 
 def _case(

@@ -16,6 +16,8 @@ from promise_cli.disk.records import load_record
 from promise_cli.disk.workspace import FINAL, LAST, Workspace, open_workspace
 from promise_cli.errors import CheckpointError, DatasetError, PlanError, StoppedError
 from promise_cli.network.registry import takes_clicks
+from promise_cli.scores import has_study
+from promise_cli.scores.study_files import STUDY_FOLDER
 from promise_cli.train.compiled import compile_network
 from promise_cli.train.corrections import Answering
 from promise_cli.train.fold_scores import score_fold
@@ -136,6 +138,11 @@ def _settle(run: Run, request: TrainRequest, before: object) -> None:
     if request.resume:
         run.repair_best()
         run.repair_final()
+        if not run.is_finished and has_study(run.folder):
+            warn(
+                f"{run.folder / STUDY_FOLDER}: holds a study of the network before this training; repeat it afterwards"
+                " with promise-evaluate --clicks ... --overwrite"
+            )
 
 
 def _open_run(

@@ -20,6 +20,7 @@ from promise_cli.network.checkpoint import Checkpoint, load_checkpoint, save_che
 from promise_cli.network.device import Precision
 from promise_cli.network.recipe import TrainConfig
 from promise_cli.network.registry import PROMISE, Network
+from promise_cli.scores import remove_study
 from promise_cli.train.curves import EpochLog, draw_progress, save_log
 
 METRICS = ("metrics.json", "metrics.csv", "metrics.md")
@@ -50,6 +51,8 @@ class Run:
     """Name of the network in `network.registry`."""
     replaces: bool = False
     """Whether the folder holds an earlier run. It is deleted as soon as this run has saved its first checkpoint."""
+    replaced_curves: tuple[Path, ...] = ()
+    """TensorBoard's files of the earlier run, which are deleted with it."""
     epoch: int = 0
     """Number of epochs that are done."""
     step: int = 0
@@ -184,6 +187,9 @@ class Run:
         save_record(self.config, self.folder / "config.json")
         if self.replaces:  # the earlier run is kept until this one is saved
             self._remove((BEST, FINAL, "log.csv", "progress.png", *METRICS))
+            remove_study(self.folder)
+            for path in self.replaced_curves:
+                path.unlink(missing_ok=True)
             self.replaces = False
 
     def _checkpoint(self, validation_dice: float | None) -> Checkpoint:

@@ -11,7 +11,9 @@ from promise_cli.volume.names import (
     case_id,
     file_stamps,
     find_volumes,
+    further_channels,
     is_volume_file,
+    name_hint,
     volume_files,
 )
 from promise_cli.volume.read import (
@@ -23,11 +25,14 @@ from promise_cli.volume.read import (
     read_label,
     read_volume,
 )
+from promise_cli.volume.reorder import REORDERED, describe_turn
 from promise_cli.volume.stored import SPACING_MM, Stored
+from promise_cli.volume.units import size_question
 from promise_cli.volume.write import as_stored, write_mask, write_probabilities
 
 __all__ = [
     "FORMATS",
+    "REORDERED",
     "SPACING_MM",
     "SUFFIXES",
     "Orientation",
@@ -35,14 +40,18 @@ __all__ = [
     "Volume",
     "as_stored",
     "case_id",
+    "describe_turn",
     "file_stamps",
     "find_volumes",
+    "further_channels",
     "is_oriented",
     "is_volume_file",
+    "name_hint",
     "open_stored",
     "read_grid",
     "read_label",
     "read_volume",
+    "size_question",
     "volume_files",
     "write_mask",
     "write_probabilities",

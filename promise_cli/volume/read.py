@@ -15,7 +15,9 @@ from promise_cli.errors import PromiseError, VolumeError
 from promise_cli.geometry.grid import Grid, Spacing
 from promise_cli.volume.names import FORMATS, SUFFIXES, case_id
 from promise_cli.volume.nifti import open_nifti
+from promise_cli.volume.reorder import reorder
 from promise_cli.volume.stored import Stored, header_spacing
+from promise_cli.volume.units import MILLIMETRE, Unit
 
 Orientation = Literal["RAS", "as_stored"]
 
@@ -41,6 +43,8 @@ class Volume:
     """Oddities of the file's geometry that need not be fixed."""
     header_spacing: Spacing | None = None
     """Spacing in mm along the file's axes, exactly as the header gives it; None stands for `stored_grid.spacing`."""
+    unit: Unit = MILLIMETRE
+    """Unit of the lengths in the file. The grids are in mm."""
 
     @property
     def exact_spacing(self) -> Spacing:
@@ -155,8 +159,10 @@ def read_label(path: Path, orientation: Orientation = "RAS", like: Volume | None
     Args:
         path: The file.
         orientation: Axis order of the array.
-        like: The scan whose change of axes is applied instead of the label's own. Two affines that differ only by
-            rounding may otherwise get different axes, if these lie near 45 degrees.
+        like: The scan or label file to which this one belongs. Its change of axes is applied instead of the label's
+            own. Two affines that differ only by rounding may otherwise get different axes, if these lie near 45
+            degrees. If only the order or direction of the stored axes differs, the voxels are reordered first, so that
+            `as_stored` means the order in which that scan or label file stores its axes.
 
     Raises:
         VolumeError: The file is missing, a folder, unreadable, truncated or not 3D, or a value is not a whole number.
@@ -165,7 +171,10 @@ def read_label(path: Path, orientation: Orientation = "RAS", like: Volume | None
         raise VolumeError(f"{path}: a folder; a label is one file, such as {case_id(path)}.nii.gz")
     stored = open_stored(path)
     array = whole_numbers(stored.load(None), path)
-    return _oriented(array, stored, orientation, None if like is None else like.axes)
+    if like is not None:
+        array, stored = reorder(array, stored, like.stored_grid)
+    axes = None if like is None or orientation == "as_stored" else like.axes
+    return _oriented(array, stored, orientation, axes)
 
 
 def whole_numbers(array: NDArray[Any], path: Path) -> NDArray[Any]:
@@ -211,4 +220,5 @@ def _oriented(
         stored.header,
         stored.notes,
         stored.header_spacing,
+        stored.unit,
     )

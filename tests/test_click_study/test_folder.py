@@ -8,14 +8,17 @@ from tests.test_click_study.test_command import CLICKS, run, study
 
 
 @pytest.mark.usefixtures("balls")
-def test_a_study_replaces_an_earlier_one_of_its_dataset_and_says_so():
+def test_a_study_replaces_an_earlier_one_only_when_asked_and_says_so():
     assert "replaced" not in run("--clicks", 1, "--tolerance", 0.25).stdout
     first = study()["created"]
     text = (CLICKS / "clicks.md").read_text()
     assert "protocol promise: NSD at 0.25 mm" in text
     assert "NSD 0.25 mm" in (CLICKS / "report.html").read_text()
     assert (CLICKS / "clicks.csv").read_text().splitlines()[1].endswith(",promise")
-    done = run("--clicks", 1, 2)
+    refused = run("--clicks", 1, 2)
+    assert f"clicks.json: a study of {first} exists already; " in refused.stderr
+    assert study()["created"] == first
+    done = run("--clicks", 1, 2, "--overwrite")
     assert f"{CLICKS}: replaced the study of {first}" in done.stdout
     assert study()["num_clicks"] == [1, 2]
 

@@ -1,5 +1,6 @@
 """Measure and verify one case in the same pass, since both need all of its voxels."""
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from promise_cli.dataset.fingerprint.verification import (
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels, as_tuple, is_target
 from promise_cli.errors import DatasetError, VolumeError
 from promise_cli.geometry.grid import Shape, Spacing
-from promise_cli.volume import Orientation, Volume, read_label, read_volume
+from promise_cli.volume import Orientation, Volume, read_label, read_volume, size_question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
     if files.image.resolve() == files.label.resolve():
         errors.append(f"{files.label}: image and label are the same file; correct dataset.json")
     image = _read(_read_image, files.image, errors)
-    label = _read(read_label, files.label, errors)
+    label = _read(functools.partial(read_label, like=image), files.label, errors)
     found: dict[int, int] = {}
     if label is not None:
         found = count_labels(label.array)
@@ -99,7 +100,11 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
         errors += check_labels(files, dataset, target_label, found)
     problems = [error_of(dataset, text) for text in errors]
     if image is not None:
-        notes = [*image.notes, *check_intensities(image.array, is_ct(dataset.modality))]
+        notes = [
+            *image.notes,
+            *size_question(image.stored_grid),
+            *check_intensities(image.array, is_ct(dataset.modality)),
+        ]
         problems += [warning_of(dataset, files.image, note) for note in notes]
     if label is not None:
         own = [note for note in label.notes if image is None or note not in image.notes]

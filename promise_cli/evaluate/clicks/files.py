@@ -2,45 +2,40 @@
 
 import csv
 import io
-import re
 from pathlib import Path
 
 from promise_cli.console import say, show_table
 from promise_cli.disk.atomic import write_text
 from promise_cli.disk.records import load_json, save_record
 from promise_cli.errors import EvaluationError
-from promise_cli.evaluate.clicks.page import GENERATOR, render_clicks
+from promise_cli.evaluate.clicks.page import render_clicks
 from promise_cli.evaluate.clicks.study_record import ClickCurve, ClickStudy
-from promise_cli.scores import claim_folder, generator_mark, results_written
-from promise_cli.scores.folder import METHOD, TOOL, Marks
+from promise_cli.scores import claim_folder, results_written
 from promise_cli.scores.markdown import escape, make_table
 from promise_cli.scores.statistics import format_number
+from promise_cli.scores.study_files import FIRST_COLUMNS, STUDY_FILE, STUDY_MARKS
 
 PLACES = 3
 """Decimal places of a score in a table."""
-STUDY_FILE = "clicks.json"
-FIRST_COLUMNS = ("case_id", "strategy", "trial", "clicks", "dice")
-MARKS: Marks = {
-    STUDY_FILE: TOOL,
-    "clicks.csv": re.compile(rf"\A{','.join(FIRST_COLUMNS)},"),
-    "clicks.md": METHOD,
-    "report.html": generator_mark(GENERATOR),
-}
-"""Marks by which the files of an earlier study are recognised."""
-FILES = tuple(MARKS)
+FILES = tuple(STUDY_MARKS)
 
 
-def claim_output(folder: Path, dataset: str) -> str | None:
+def claim_output(folder: Path, dataset: str, *, overwrite: bool) -> str | None:
     """Check, before anything is predicted, that a study can be written into a folder.
 
+    Args:
+        folder: Folder of the results.
+        dataset: Name of the dataset of this study.
+        overwrite: Whether an earlier study of this dataset may be replaced.
+
     Returns:
-        The time at which the earlier study of this dataset was made, which will be replaced; None if there is none.
+        The time at which the earlier study was made, which will be replaced; None if there is none.
 
     Raises:
         EvaluationError: The folder cannot be written to. Or it holds files with these names that belong to no study,
-            or a study of another dataset.
+            a study of another dataset, or one that may not be replaced.
     """
-    claim_folder(folder, MARKS, FILES, "promise-evaluate --clicks")
+    claim_folder(folder, STUDY_MARKS, FILES, "promise-evaluate --clicks")
     path = folder / STUDY_FILE
     if not path.exists():
         return None
@@ -50,7 +45,13 @@ def claim_output(folder: Path, dataset: str) -> str | None:
         raise EvaluationError(
             f"{path}: is a study of {found}, but this is one of {dataset}; name another folder with -o"
         )
-    return str(earlier.get("created"))
+    created = str(earlier.get("created"))
+    if not overwrite:
+        raise EvaluationError(
+            f"{path}: a study of {created} exists already; name another folder with -o, or add --overwrite to replace"
+            " it"
+        )
+    return created
 
 
 def write_study(study: ClickStudy, folder: Path) -> None:

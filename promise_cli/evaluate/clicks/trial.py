@@ -46,7 +46,7 @@ def open_case(files: CaseFiles, predictor: Predictor, max_windows: int) -> Opene
     """
     plan = predictor.plan
     scan = read_volume(files.image, plan.orientation)
-    label = read_label(files.label, "as_stored")
+    label = read_label(files.label, "as_stored", like=scan)
     if not label.stored_grid.is_that_of(scan.stored_grid):
         a, b = label.stored_grid, scan.stored_grid
         apart = f", {a.distance_mm(b):.3g} mm apart" if a.shape == b.shape else ""
