@@ -1,6 +1,7 @@
 """Each click of a case is shown as it was understood, on the screen and on the page."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,10 @@ def test_the_page_shows_each_click_and_sorts_cases_with_all_their_clicks(
             [cell.text for cell in row.find_elements("tag name", "td")][:2]
             for row in driver.find_elements("css selector", "#case-table tbody tr")
         ]
+        lead = driver.find_element("css selector", "header p").text
+        key = driver.find_element("css selector", "#gallery .legend").text
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC\.$", lead)
+    assert key == "predictionclick"
     names = {2: ["ball_002", ""], 1: ["ball_001", ""]}
     assert rows == [
         [name, ", ".join(map(str, click))]

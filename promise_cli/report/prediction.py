@@ -34,6 +34,8 @@ from promise_cli.report.slices import BACKGROUND_CLICK, Outline, SlicePicture, d
 from promise_cli.scores import is_marked
 from promise_cli.volume import Volume, read_label, read_volume
 
+MOST_NAMES = 3
+"""Largest number of lesions that the key of the gallery names for one colour."""
 NUM_COLOURS = 6
 """Number of lesions with a colour of their own, by the classes c0, c1, ... of page.css."""
 
@@ -116,6 +118,10 @@ def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) ->
     record = load_record(Predictions, folder / RECORD)
     failures = folder / FAILURES
     failed = load_record(Failures, failures).failures if failures.exists() else ()
+    cases = [
+        _case(case, f"case-{number}", drawn.get(case.case_id), folder)
+        for number, case in enumerate(record.cases, 1)
+    ]
     page = render(
         "prediction.html",
         title=f"{folder.absolute().name}: {record.target_name} of {record.dataset}",
@@ -127,10 +133,8 @@ def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) ->
         several_signs=any(
             click.label != FOREGROUND for case in record.cases for click in case.clicks
         ),
-        cases=[
-            _case(case, f"case-{number}", drawn.get(case.case_id), folder)
-            for number, case in enumerate(record.cases, 1)
-        ],
+        cases=cases,
+        key=_common_key(cases),
     )
     path = page_of(folder)
     write_text(path, page)
@@ -166,6 +170,21 @@ def _key(
     if any(click.label != FOREGROUND for click in clicks):
         lines.append((BACKGROUND_CLICK, "click on background"))
     return tuple(lines)
+
+
+def _common_key(cases: Sequence[_Case]) -> tuple[tuple[str, str], ...]:
+    """Return CSS class and meaning of every line in the gallery. Lesions of several cases may share a colour."""
+    names: dict[str, list[str]] = {}
+    for case in cases:
+        for line, name in case.key:
+            if name not in names.setdefault(line, []):
+                names[line].append(name)
+    order = sorted(names, key=lambda line: (line == BACKGROUND_CLICK, line == "click", line))
+    shown = {line: names[line][:MOST_NAMES] for line in order}
+    return tuple(
+        (line, " / ".join([*its, *(["..."] if len(names[line]) > len(its) else [])]))
+        for line, its in shown.items()
+    )
 
 
 def _line_names(values: Sequence[int]) -> dict[int, str]:
