@@ -47,7 +47,7 @@ IMAGES = [
     (d.set_image(d.HU[..., 0]), f"{IMAGE}: expected a 3D scan with one channel, found 28 x 26; extract one volume"),
     (d.set_image(np.stack([d.HU, d.HU], -1)), f"{IMAGE}: expected a 3D scan with one channel, found 28 x 26 x 20 x 2;"
      " extract one volume"),
-    (d.colours, f"{IMAGE}: holds [('R', 'u1'), ('G', 'u1'), ('B', 'u1')] values, not one number per voxel; convert it"),
+    (d.colours, f"{IMAGE}: holds colours (R, G, B), not one number per voxel; convert it"),
     (d.set_image(np.zeros(d.SHAPE, np.complex64)), f"{IMAGE}: holds complex64 values, not one number per voxel; convert"
      " it"),
     (d.patch(42, b"\x00\x7f\x00\x7f\x00\x7f"), f"{IMAGE}: truncated or damaged (the header promises 68732328083808"
