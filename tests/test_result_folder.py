@@ -111,7 +111,7 @@ def test_a_failed_evaluation_makes_no_output_folder():
 def test_a_full_disk_is_reported_with_the_file():
     code = (
         "import resource, sys; from promise_cli.cli import evaluate_app;"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, (600, {resource.RLIM_INFINITY}));"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, (350, {resource.RLIM_INFINITY}));"
         "sys.argv[1:] = ['masks', 'labels', '--workers', '0', '--no-report']; evaluate_app()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
