@@ -73,7 +73,7 @@ def test_the_table_has_a_row_for_each_click_and_names_each_case_once(
         ("lesion A", "foreground", "yes"),
     ]
     assert "one: the foreground click (7, 8, 9) lies outside the mask;" in shown.err
-    assert "one: 1 click outside the window was not used" in shown.err
+    assert "one: 1 click lies outside the window and was not used" in shown.err
 
 
 def test_columns_for_lesion_and_sign_are_left_out_where_they_never_vary(

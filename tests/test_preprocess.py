@@ -215,7 +215,7 @@ def _no_json(dataset: Path) -> None:
             "28 x 26 x 21 voxels, but its image has 28 x 26 x 20",
         ),
         (_truncate, "imagesTr/ball_002.nii.gz", "truncated or damaged"),
-        (_nan, "imagesTr/ball_002.nii.gz", "1 voxels are NaN or infinite"),
+        (_nan, "imagesTr/ball_002.nii.gz", "1 voxel is NaN or infinite"),
         (_no_image, "imagesTr/ball_002.nii.gz", "no such image"),
         (_no_json, "", "no dataset.json; expected an MSD folder"),
     ],

@@ -68,7 +68,7 @@ def _rows_of_clicks(case: PredictedCase) -> list[dict[str, str]]:
             "click (i, j, k)": f"({', '.join(map(str, click.voxel))})",
             "lesion": names.get(click.value, f"value {click.value}"),
             "sign": "foreground" if click.label == FOREGROUND else "background",
-            "LPS mm": f"({', '.join(f'{value:.1f}' for value in click.lps_mm)})",
+            "LPS mm": f"({', '.join(f'{value:z.1f}' for value in click.lps_mm)})",
             "intensity": f"{click.intensity:g}",
             "in mask": "yes" if click.in_mask else "no",
         }
@@ -104,14 +104,13 @@ def _warn(case: PredictedCase, question: str | None) -> None:
         _warn_of_clicks(case)
     if case.clicks_outside_window:
         warn(
-            f"{case.case_id}: {counted(case.clicks_outside_window, 'click')} outside the window"
+            f"{case.case_id}: {counted(case.clicks_outside_window, 'click', 'lie')} outside the window and"
             f" {'was' if case.clicks_outside_window == 1 else 'were'} not used"
         )
     if not case.closed:
         warn(
-            f"{case.case_id}: after {counted(len(case.windows), 'window')} the mask still reaches their border;"
-            f" look at it, and"
-            " raise --max-windows if the lesion is really that wide"
+            f"{case.case_id}: after {counted(len(case.windows), 'window')} the mask still reaches their border; look at"
+            " it, and raise --max-windows if the lesion is really that wide"
         )
 
 
@@ -140,14 +139,13 @@ def show_rest(
         )
     if num_finished:
         say(
-            f"{counted(num_finished, 'case')} {'was' if num_finished == 1 else 'were'} finished before with the same"
-            f" clicks and {'is' if num_finished == 1 else 'are'} kept; --overwrite predicts"
-            f" {'it' if num_finished == 1 else 'them'} again"
+            f"{counted(num_finished, 'case', 'were')} finished before with the same clicks and"
+            f" {'is kept; --overwrite predicts it' if num_finished == 1 else 'are kept; --overwrite predicts them'}"
+            " again"
         )
     if num_kept:
         say(
-            f"{counted(num_kept, 'mask')} of an earlier call with this network"
-            f" {'stays' if num_kept == 1 else 'stay'} listed in {folder / RECORD}"
+            f"{counted(num_kept, 'mask')} of an earlier call with this network still listed in {folder / RECORD}"
         )
     if without_click:
         say(f"scans without a click, left out: {_names([case.case_id for case in without_click])}")

@@ -146,12 +146,12 @@ def _with_warnings(one: Measured, notes: Sequence[str]) -> Measured:
 
 def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
     """Show the table of problems: one line per problem, errors before warnings, never wrapped or shortened."""
-    rows = [(case, problem) for case, found in problems.items() for problem in found]
+    rows = [(case, problem) for case, its in problems.items() for problem in its]
     errors = [row for row in rows if row[1].severity == "error"]
     warnings = [row for row in rows if row[1].severity == "warning"]
     cases = len({case for case, _ in errors})
-    summary = f"{counted(len(errors), 'error')} in {counted(cases, 'case')}, {counted(len(warnings), 'warning')}"
-    say(f"verified {counted(len(problems), 'case')}: {summary if rows else 'nothing is wrong'}")
+    found = f"{counted(len(errors), 'error')} in {counted(cases, 'case')}, {counted(len(warnings), 'warning')}"
+    say(f"verified {counted(len(problems), 'case')}: {found if rows else 'nothing is wrong'}")
     if not rows:
         return
     shown = [*errors[:MAX_ERRORS], *warnings[:MAX_WARNINGS]]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from promise_cli.console import counted
 from promise_cli.scores.folder import generator_mark
-from promise_cli.scores.statistics import format_number
+from promise_cli.scores.statistics import format_number, format_range
 
 PAGE = "report.html"
 """Name of the page of promise-predict and of promise-evaluate."""
@@ -35,6 +35,7 @@ def render(template: str, **values: object) -> str:
     )
     environment.filters["number"] = _number
     environment.filters["minute"] = _minute
+    environment.filters["range"] = _range
     environment.globals["counted"] = counted
     return environment.get_template(template).render(**values) + "\n"
 
@@ -55,3 +56,8 @@ def _minute(moment: str) -> str:
 def _number(value: float, decimals: int = 4) -> str:
     """Format a number for a table; a count has no decimals."""
     return str(value) if isinstance(value, int) else format_number(value, decimals)
+
+
+def _range(ends: tuple[float, float], decimals: int = 4) -> str:
+    """Format both ends of a range for a table."""
+    return format_range(ends, decimals)
