@@ -148,7 +148,7 @@ def test_one_case_gives_no_intervals_and_no_columns_without_numbers():
     text, page = (Path("masks", name).read_text() for name in ("metrics.md", "report.html"))
     assert " - to -" not in result.stdout + text + page
     assert "applied to 0 of 1 score\n" in result.stdout
-    assert "0 of 1 score." in page
+    assert "(--empty nan): 0 of 1." in page
     for shown in (result.stdout, text, page):
         assert "interval" not in shown
         assert re.search(r"\bSD\b", shown) is None

@@ -43,10 +43,7 @@ def _explain(error: OSError) -> str:
     """Say which file an error of the system is about, and what to do."""
     place = error.filename or "the disk"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        advice = (
-            "check its permissions, or put the results elsewhere with --root FOLDER"
-            " (and name a dataset by its path)"
-        )
+        advice = "check its permissions, or put the results elsewhere with --root FOLDER (a dataset is then a path)"
     else:
         advice = "check permissions and free space"
     return f"{place}: {error.strerror or error}; {advice}"

@@ -1,4 +1,4 @@
-"""The arguments of `promise-preprocess`."""
+"""Arguments of `promise-preprocess`."""
 
 from pathlib import Path
 from typing import Annotated

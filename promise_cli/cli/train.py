@@ -1,4 +1,4 @@
-"""The arguments of `promise-train`."""
+"""Arguments of `promise-train`."""
 
 from typing import Annotated
 

@@ -120,7 +120,7 @@ def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:
 
 
 def choose_targets(dataset: Dataset, asked: Sequence[str]) -> tuple[Labels, str]:
-    """Return the labels that together are the target; `choose_target` chooses it where less than two are asked for.
+    """Return the labels that together are the target. `choose_target` chooses it if fewer than two are asked for.
 
     Args:
         dataset: The dataset.
@@ -146,7 +146,7 @@ def as_tuple(labels: Labels) -> tuple[int, ...]:
 
 
 def is_target(label: NDArray[Any], values: Sequence[int]) -> NDArray[np.bool_]:
-    """Return which voxels of a label hold one of the values, in the label's shape."""
+    """Return which voxels of a label file's array have one of the values. The result has the array's shape."""
     if len(values) == 1:
         return label == values[0]  # much faster than np.isin
     return np.isin(label, values)
@@ -173,7 +173,7 @@ def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
         content: Its content.
 
     Raises:
-        DatasetError: No label is listed, or a label is not one whole number that is listed once.
+        DatasetError: No label is listed, a label's value is not one whole number, or a value is listed twice.
     """
     found = content.get("labels")
     if not isinstance(found, dict) or not found:

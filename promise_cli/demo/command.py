@@ -44,7 +44,10 @@ names is not deleted."""
 
 
 def main(folder: Path) -> int:
-    """Run the demo in `folder`, and return an exit status. What an earlier demo left there is deleted."""
+    """Run the demo in `folder`, and return an exit status.
+
+    The files of an earlier demo in this folder are deleted. A folder with other files is refused.
+    """
     foreign = _foreign(folder)
     if foreign is not None:
         fail(f"{foreign}: was not made by the demo, which would delete it; give another folder")

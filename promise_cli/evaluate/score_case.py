@@ -30,7 +30,7 @@ class ScoredCase:
 
     pair: Pair
     spacing: Spacing
-    """mm along the axes of the label's file."""
+    """Spacing in mm along the axes of the label file."""
     voxel_ml: float
     """Volume of a voxel in ml."""
     scan_voxels: int

@@ -49,8 +49,8 @@ def _score_beside(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> I
     for number, scored in start_jobs(partial(score_case, rules=rules), jobs, workers):
         if isinstance(scored, Death):
             raise EvaluationError(
-                f"case {scored.name}: the process that scored it died of {scored.reason}, also when it ran"
-                " alone; score where there is more memory, or use --workers 0"
+                f"case {scored.name}: the process that scored it died of {scored.reason}, even with no"
+                " other job running; score where there is more memory, or use --workers 0"
             )
         waiting[number] = scored
         while next_one in waiting:

@@ -146,8 +146,8 @@ class TrainConfig:
     """Voxels from which background clicks are drawn: the background, or `anywhere`, the target included, as in the
     authors' code."""
     validation_patches: int = 1
-    """Patches per validation case. Each lies around one click that is drawn with the run's seed, so it stays the
-    same."""
+    """Patches per validation case. Each lies around one click that is drawn with the run's seed. They are the same in
+    every epoch."""
     validation_clicks: int = 1
     """Foreground clicks on each validation patch: one, as in the paper's test (the authors' code: 10)."""
     validate_every: int = 1

@@ -82,8 +82,8 @@ def takes_clicks(config: NetworkConfig) -> bool:
 def centres_clicks(config: NetworkConfig) -> bool:
     """Return whether the window must be centred on the click, as in the paper's test of ProMISe (section 3).
 
-    Other networks see a map of the clicks, so the click need not be in the middle. Their windows are shifted to lie
-    inside the scan, which shows them more of it (docs/results.md).
+    Other networks see a map of the clicks, so the click need not be in the middle. A window that would reach beyond
+    the scan is therefore moved into it, so that the network sees more of the scan (docs/results.md).
     """
     return isinstance(config, ModelConfig) and not config.click_map
 

@@ -29,6 +29,7 @@ from promise_cli.volume import (
     Volume,
     read_label,
     read_volume,
+    size_question,
     write_mask,
     write_probabilities,
 )
@@ -96,8 +97,8 @@ class CaseWork:
         path = self.inputs.scans[case]
         scan = read_volume(path, self.predictor.plan.orientation, keep_integers=True)
         seconds = Seconds(read=time.monotonic() - began)
-        if scan.notes:
-            self.notes[case] = scan.notes
+        if notes := (*scan.notes, *size_question(scan.stored_grid)):
+            self.notes[case] = notes
         return self.predictor.open(
             scan,
             max_windows=self.request.max_windows,
@@ -148,7 +149,7 @@ class CaseWork:
         )
 
     def write(self, case: str, found: Found) -> PredictedCase:
-        """Write the mask of a case and check it, write the probabilities if wanted, and list the case.
+        """Write and check the mask of a case, write the probabilities if wanted, and add the case to predictions.json.
 
         Raises:
             VolumeError: The mask that was read back differs from the one that was written.

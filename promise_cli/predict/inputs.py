@@ -1,7 +1,7 @@
 """Find the scans and clicks of a call, and the cases that cannot be predicted. Only the scans' headers are read."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from promise_cli.prompts import (
 from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, further_channels, read_grid
 
 MOST_HINTS = 20
-"""Largest number of cases without a scan for which similar names are suggested."""
+"""Largest number of cases without a scan for which similar names are suggested, and of cases with a note."""
 
 
 @dataclass
@@ -80,7 +80,18 @@ def gather_inputs(request: PredictRequest) -> Inputs:
         unclicked,
     )
     _check(inputs, request, gathered, cases)
+    _say_counts({case: note for case, note in gathered.notes.items() if case in inputs.clicks})
     return inputs
+
+
+def _say_counts(notes: Mapping[str, str]) -> None:
+    """Say for the first cases of which points only some are clicks, or some are hidden, what was counted."""
+    for case, note in list(notes.items())[:MOST_HINTS]:
+        say(f"{case}: {note}")
+    if len(notes) > MOST_HINTS:
+        say(
+            f"and {len(notes) - MOST_HINTS} more cases with hidden points or points that do not count"
+        )
 
 
 def mask_name(case: str, scan: Path, same_format: bool) -> str:

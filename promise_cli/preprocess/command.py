@@ -1,4 +1,4 @@
-"""Run promise-preprocess: read a dataset folder, and write fingerprint.json, plans.json, splits.json and cases."""
+"""The command promise-preprocess: read a dataset folder, and write fingerprint, plan, folds and cases."""
 
 import itertools
 from collections.abc import Sequence

@@ -6,6 +6,7 @@ The names of the columns say what the numbers mean. `l,p,s` and `r,a,s` are mill
 
 import csv
 import difflib
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from promise_cli.prompts.click import (
     Space,
 )
 from promise_cli.prompts.gather import Gathered
+from promise_cli.prompts.shapes import refuse_shapes
+from promise_cli.prompts.tally import Tally
 from promise_cli.prompts.values import parse_coordinate, parse_sign, shown, sign_of_name
 from promise_cli.volume import case_id, is_volume_file
 
@@ -66,6 +69,7 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
     """
     rows, delimiter = _rows(text, where)
     columns = _columns(rows[0] if rows else [], where, delimiter == ";")
+    refuse_shapes(columns.names, rows[1:], where)
     if columns.space and space and columns.space != space:
         raise PromptError(
             f"{where}: the columns {', '.join(columns.axes)} mean space {columns.space}, but --space says"
@@ -77,12 +81,13 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
             f"{where}: there is no column 'case', so it is unknown to which scan each click belongs; add the column"
         )
     by_case: dict[str, list[Click]] = {}
+    tallies: defaultdict[str, Tally] = defaultdict(Tally)
     for number, row in enumerate(rows[1:], 2):
         cells = dict(zip(columns.names, (cell.strip() for cell in row), strict=False))
         name = cells.get("case", only_case or "")
         name = case_id(Path(name)) if is_volume_file(Path(name)) else name.removesuffix("_0000")
         with gathered.case(name):
-            if any(cell.strip() for cell in row[len(columns.names) :]):
+            if len(row) > len(columns.names):
                 raise PromptError(
                     f"{where}: row {number}: {len(row)} cells for {len(columns.names)} columns; write decimals with a"
                     " point, or separate the cells by semicolons"
@@ -93,10 +98,15 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
                 )
             click = _click(cells, columns, f"{where}: row {number}", space, by_case.get(name, []))
             by_case.setdefault(name, []).extend([click] if click else [])
+            if click:
+                hidden = columns.from_slicer and cells.get("visible", "1") == "0"
+                tallies[name].add(hidden=hidden)
+            else:
+                tallies[name].skip("undefined")
     for name, clicks in by_case.items():
         if name not in gathered.broken:
             with gathered.case(name):
-                gathered.add(name, tuple(clicks))
+                gathered.add(name, tuple(clicks), tallies[name].note)
     if not gathered.clicks and not gathered.broken:
         raise PromptError(f"{where}: holds no click; add one on the target")
     return gathered

@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
-from promise_cli.console import counted
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of
 from promise_cli.scores.score_record import LabelSummary, Report
@@ -88,7 +87,7 @@ def _worst_cases(labels: Sequence[LabelSummary]) -> str:
         for label in labels
         if label.worst_cases
     ]
-    return f"Lowest Dice: {'; '.join(ranked) or 'no case has one'}."
+    return f"Lowest Dice: {'; '.join(ranked) or 'no case has a Dice'}."
 
 
 def _statistics(found: Statistics, metric: Metric) -> list[str]:
@@ -120,9 +119,9 @@ def _method(report: Report) -> str:
     return (
         f"{report.tool}, protocol {report.protocol}: Dice, and NSD at {tolerances} mm by surfel area as"
         " google-deepmind/surface-distance defines it, spacing as the header stores it."
-        f"{spread if several else ''} Both masks empty: {report.empty_policy},"
-        f" {counted(report.empty_cases, 'score')}. Predictions missing: {report.missing_policy},"
-        f" {counted(report.missing_cases, 'case')}. Dice below 0.1: {failures}."
+        f"{spread if several else ''} Scores with both masks empty (--empty {report.empty_policy}):"
+        f" {report.empty_cases}. Cases without prediction (--missing {report.missing_policy}): {report.missing_cases}."
+        f" Dice below 0.1: {failures}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Carry out one call of promise-train, from its arguments to the scores of the fold's test cases."""
+"""The command promise-train: carry out one call, from its arguments to the scores of the fold's test cases."""
 
 import dataclasses
 import os

@@ -38,7 +38,7 @@ def introduce(run: Run, dataset: str) -> None:
 
 
 def warn_of_large_targets(run: Run, preprocessed: Path) -> None:
-    """Warn if targets are larger than the window, because the network can never segment them whole."""
+    """Warn if the target of a case is larger than a window, because one window can never hold all of it."""
     path = preprocessed / "fingerprint.json"
     if not path.exists():
         return
@@ -52,5 +52,5 @@ def warn_of_large_targets(run: Run, preprocessed: Path) -> None:
     if larger:
         warn(
             f"in {len(larger)} of {len(cases)} cases, such as {larger[0]}, the target is larger than the window of"
-            f" {edge}^3 voxels ({window_ml:.0f} ml); what lies outside the window stays background"
+            f" {edge}^3 voxels ({window_ml:.0f} ml); one window can never hold all of it"
         )

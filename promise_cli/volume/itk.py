@@ -10,9 +10,24 @@ from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape, format_spacing
-from promise_cli.volume.metaimage import check_meta_data, read_meta_header
-from promise_cli.volume.packed import check_packed_nrrd
+from promise_cli.volume.metaimage import (
+    MetaHeader,
+    add_meta_field,
+    check_meta_data,
+    read_meta_header,
+)
+from promise_cli.volume.nrrd import add_field, read_nrrd_header
+from promise_cli.volume.packed import check_nrrd_data
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
+from promise_cli.volume.units import (
+    MILLIMETRE,
+    Unit,
+    affine_in_mm,
+    affine_in_unit,
+    check_unit,
+    unit_note,
+    unit_of,
+)
 
 sitk.ProcessObject.GlobalWarningDisplayOff()  # our own messages say all that matters
 
@@ -25,7 +40,7 @@ def open_itk(path: Path) -> Stored:
     """
     kind = "NRRD" if path.name.lower().endswith(".nrrd") else "MetaImage"
     try:
-        meta = read_meta_header(path) if kind == "MetaImage" else None
+        header = read_nrrd_header(path) if kind == "NRRD" else read_meta_header(path)
     except (OSError, ValueError) as error:
         raise VolumeError(
             f"{path}: not readable as {kind} ({error}); copy or export it again"
@@ -52,28 +67,34 @@ def open_itk(path: Path) -> Stored:
         raise VolumeError(
             f"{path}: the header gives a voxel size of {format_spacing(spacing)}, which is impossible; correct it"
         )
-    grid = stored_grid(shape, ras_affine(reader, spacing), path)
-    notes = shear_note(grid)
-    if kind == "NRRD" and "NRRD_space" not in reader.GetMetaDataKeys():
-        notes += (
-            "the header has no field 'space' with the scan's orientation; left and right are a guess",
-        )
+    field, names = header.units
+    unit = unit_of(names, field, path)
+    affine = ras_affine(reader, spacing)
+    check_unit(shape, affine, unit, path)
+    grid = stored_grid(shape, affine_in_mm(affine, unit), path)
+    notes = (*shear_note(grid), *unit_note(grid, unit), *header.notes)
     dtype = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).dtype
 
     def load(dtype: type[np.float32] | None) -> NDArray[Any]:
-        if meta is None:
-            check_packed_nrrd(path)
+        if isinstance(header, MetaHeader):
+            check_meta_data(path, header)
         else:
-            check_meta_data(path, meta)
+            check_nrrd_data(path)
         return _load(path, reader, dtype)
 
-    i, j, k = spacing.tolist()
-    return Stored(path, grid, header_for(grid), dtype, load, notes, header_spacing=(i, j, k))
+    i, j, k = (spacing * unit.mm).tolist()
+    return Stored(
+        path, grid, header_for(grid), dtype, load, notes, header_spacing=(i, j, k), unit=unit
+    )
 
 
 def itk_reason(error: Exception) -> str:
     """Return the last line of ITK's message, without memory addresses and the final dot."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if (
+        lines and lines[-1] == "Reason: Success"
+    ):  # the system's error number, which says nothing here
+        return "no reason given"
     return (
         re.sub(r"^.*\(0x[0-9a-f]+\): ", "", lines[-1]).rstrip(".") if lines else "no reason given"
     )
@@ -82,7 +103,7 @@ def itk_reason(error: Exception) -> str:
 def refuse_memory(error: Exception) -> None:
     """Raise `MemoryError` if ITK ran out of memory, and do nothing for any other error.
 
-    ITK raises the same exception for a lack of memory as for a bad file, but then the file is not at fault.
+    ITK raises the same exception when memory runs out as for a bad file. Here the message must not blame the file.
 
     Raises:
         MemoryError: ITK could not allocate an image.
@@ -117,10 +138,10 @@ def _load(path: Path, reader: Any, dtype: type[np.float32] | None) -> NDArray[An
     return array if dtype is None else array.astype(dtype, copy=False)
 
 
-def write_itk(stored: NDArray[Any], grid: Grid, path: Path) -> None:
+def write_itk(stored: NDArray[Any], grid: Grid, path: Path, unit: Unit = MILLIMETRE) -> None:
     """Write an array (I, J, K), whose axes are in the file's own order, with compression.
 
-    The suffix of `path` chooses the format.
+    The suffix of `path` chooses the format. The header gives lengths in `unit`, and names it if it is not mm.
 
     Raises:
         VolumeError: The grid's axes are sheared, which these formats cannot store.
@@ -128,8 +149,13 @@ def write_itk(stored: NDArray[Any], grid: Grid, path: Path) -> None:
     if shear_note(grid):
         raise VolumeError(f"{path.name}: this format cannot store sheared axes; write NIfTI")
     image = sitk.GetImageFromArray(np.ascontiguousarray(stored.T))
-    spacing = np.array(grid.spacing)
+    affine = affine_in_unit(grid.affine, unit)
+    spacing = np.array(grid.spacing) / unit.mm
     image.SetSpacing(spacing.tolist())
-    image.SetOrigin((LPS_FROM_RAS * grid.affine[:3, 3]).tolist())
-    image.SetDirection((LPS_FROM_RAS[:, None] * grid.affine[:3, :3] / spacing).ravel().tolist())
+    image.SetOrigin((LPS_FROM_RAS * affine[:3, 3]).tolist())
+    image.SetDirection((LPS_FROM_RAS[:, None] * affine[:3, :3] / spacing).ravel().tolist())
     sitk.WriteImage(image, str(path), useCompression=True)
+    if unit.mm != 1 and path.name.lower().endswith(".nrrd"):
+        add_field(path, "space units:" + f' "{unit.name}"' * 3)
+    elif unit.mm != 1:
+        add_meta_field(path, f"DistanceUnits = {unit.name}")

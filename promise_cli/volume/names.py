@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from promise_cli.errors import VolumeError
+from promise_cli.volume.dicom_kind import holds_voxels
 
 SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd")
 """Endings of files that hold a scan or label, longer ones first. `.seg.nrrd` is a segmentation of 3D Slicer."""
@@ -101,7 +102,10 @@ def _additions(name: str, within: str) -> tuple[str, ...]:
 
 
 def is_dicom_folder(path: Path) -> bool:
-    """Whether a path is a folder with DICOM slices; DICOMDIR, an index of other files, is not a slice."""
+    """Whether a path is a folder with DICOM slices.
+
+    DICOMDIR, an index of other files, is not a slice. Neither are structures, reports and presentation states.
+    """
     return not path.name.startswith(".") and path.is_dir() and next(_slices(path), None) is not None
 
 
@@ -146,7 +150,8 @@ def _slices(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name.upper() == "DICOMDIR" or not path.is_file():
             continue
-        if path.suffix.lower() in (".dcm", ".ima") or _has_dicom_preamble(path):
+        dicom = path.suffix.lower() in (".dcm", ".ima") or _has_dicom_preamble(path)
+        if dicom and holds_voxels(path):
             yield path
 
 

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
+from promise_cli.volume.nrrd import read_nrrd_header
 
 _CHUNK = 1 << 20
-_HEADER = 1 << 20
+_ELSEWHERE = {"data file", "datafile", "byte skip", "byteskip", "line skip", "lineskip"}
+"""Fields of a NRRD header that place the voxels in another file or further behind the header."""
 _RATIO = 1032
 """Largest number of bytes that one compressed byte can hold."""
 
@@ -51,27 +53,29 @@ def unpacked_size(path: Path, offset: int) -> int:
     return sum(map(len, _pieces(path, offset)))
 
 
-def check_packed_nrrd(path: Path) -> None:
-    """Decompress the voxels of a NRRD file once, to verify their checksum.
+def check_nrrd_data(path: Path) -> None:
+    """Check that a NRRD file holds all its voxels, and decompress them once to verify their checksum.
 
-    Only gzip data in the NRRD file itself are checked, not those in another file or behind skipped bytes or lines.
+    Only raw and gzip data in the NRRD file itself are checked, not those in another file or behind skipped bytes or
+    lines.
 
     Raises:
         VolumeError: The voxels are truncated or damaged.
     """
-    with path.open("rb") as file:
-        start = file.read(_HEADER)
-    header, end, _ = start.partition(b"\n\n")
-    fields = {line.split(b":")[0].strip().lower() for line in header.splitlines()}
-    packed = any(b"encoding: gz" in line.lower() for line in header.splitlines())
-    if not (end and packed) or fields & {b"data file", b"datafile", b"byte skip", b"line skip"}:
+    header = read_nrrd_header(path)
+    encoding = header.fields.get("encoding", "").lower()
+    elsewhere = header.fields.keys() & _ELSEWHERE
+    if header.offset is None or encoding not in ("raw", "gz", "gzip") or elsewhere:
         return
     try:
-        unpacked_size(path, len(header) + len(end))
+        stored = path.stat().st_size - header.offset
+        found = stored if encoding == "raw" else unpacked_size(path, header.offset)
+        if header.num_bytes is None or found >= header.num_bytes:
+            return
+        reason = f"{found} of {header.num_bytes} bytes"
     except zlib.error as error:
-        raise VolumeError(
-            f"{path}: truncated or damaged ({error}); copy or download it again"
-        ) from None
+        reason = str(error)
+    raise VolumeError(f"{path}: truncated or damaged ({reason}); copy or download it again")
 
 
 def _pieces(path: Path, offset: int) -> Iterator[bytes]:
