@@ -27,6 +27,9 @@ PIPED_WIDTH = 160
 REPORT_SECONDS = 60.0
 """Seconds between two lines of progress in a file or a pipe."""
 
+VERBS = {"are": "is", "were": "was", "stay": "stays", "lie": "lies"}
+"""Plural and singular of the verbs that `counted` knows."""
+
 
 class PatientConsole(Console):
     """Console that falls silent when its reader has ended: `promise-train ... | head` must not end a training."""
@@ -47,9 +50,16 @@ def say(message: str) -> None:
     out.print(message, markup=False, soft_wrap=True)
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Format a number with its noun, such as `1 case` or `3 cases`. `plural` is by default the noun with an s."""
-    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+def counted(number: int, noun: str, verb: str = "") -> str:
+    """Format a number with its noun and, if wanted, a verb, such as `1 case was` or `3 cases were`.
+
+    Args:
+        number: The number.
+        noun: The noun in the singular. Its plural ends in `s`.
+        verb: The verb in the plural: one of `VERBS`.
+    """
+    shown = f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{shown} {VERBS[verb] if number == 1 else verb}" if verb else shown
 
 
 def warn(message: str) -> None:

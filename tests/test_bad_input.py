@@ -41,13 +41,13 @@ IMAGES = [
     (d.short_gzip, f"{IMAGE}: truncated or damaged (29372 of 29472 bytes); copy or download it again"),
     (d.plain_cut, "imagesTr/ball_002.nii: truncated or damaged (Expected 29120 bytes, got 29020 bytes); copy or"
      " download it again"),
-    (d.set_image(d.with_value(np.nan)), f"{IMAGE}: 1 voxels are NaN or infinite; repair or leave out this scan"),
-    (d.set_image(d.with_value(-np.inf)), f"{IMAGE}: 1 voxels are NaN or infinite; repair or leave out this scan"),
+    (d.set_image(d.with_value(np.nan)), f"{IMAGE}: 1 voxel is NaN or infinite; repair or leave out this scan"),
+    (d.set_image(d.with_value(-np.inf)), f"{IMAGE}: 1 voxel is NaN or infinite; repair or leave out this scan"),
     (d.scaled, f"{IMAGE}: 14560 voxels are NaN or infinite; repair or leave out this scan"),
     (d.set_image(d.HU[..., 0]), f"{IMAGE}: expected a 3D scan with one channel, found 28 x 26; extract one volume"),
     (d.set_image(np.stack([d.HU, d.HU], -1)), f"{IMAGE}: expected a 3D scan with one channel, found 28 x 26 x 20 x 2;"
      " extract one volume"),
-    (d.colours, f"{IMAGE}: holds [('R', 'u1'), ('G', 'u1'), ('B', 'u1')] values, not one number per voxel; convert it"),
+    (d.colours, f"{IMAGE}: holds colours (R, G, B), not one number per voxel; convert it"),
     (d.set_image(np.zeros(d.SHAPE, np.complex64)), f"{IMAGE}: holds complex64 values, not one number per voxel; convert"
      " it"),
     (d.patch(42, b"\x00\x7f\x00\x7f\x00\x7f"), f"{IMAGE}: truncated or damaged (the header promises 68732328083808"
@@ -74,7 +74,7 @@ IMAGES = [
     (d.as_format(".mhd", lambda path: path.with_suffix(".raw").unlink()), "imagesTr/ball_002.mhd: its voxels are in"
      " {folder}/imagesTr/ball_002.raw, which is missing; add it"),
     (d.as_format("", d.two_series), "imagesTr/ball_002: holds 2 DICOM series (1.2.3 'soft' with 4 slices; 1.2.4 'lung'"
-     " with 1 slices); keep one of them in the folder"),
+     " with 1 slice); keep one of them in the folder"),
     (d.as_format("", d.missing_slices), "imagesTr/ball_002: 2 of 20 slices are missing (the first between s06 and s09,"
      " 4.5 mm apart instead of 1.5); export the series again"),
     (d.as_format("", lambda path: path.mkdir()), "imagesTr/ball_002: no DICOM slices in this folder; give a scan file"
@@ -85,7 +85,7 @@ LABELS = [
     (lambda folder: d.label(folder).unlink(), f"{LABEL}: no such label for image ball_002.nii.gz; add the label or"
      " remove the case from dataset.json"),
     (lambda folder: d.label(folder).rename(folder / "labelsTr" / "stray.nii.gz"), f"{LABEL}: no such label for image"
-     " ball_002.nii.gz; add the label or remove the case from dataset.json (1 more bad cases: stray)"),
+     " ball_002.nii.gz; add the label or remove the case from dataset.json (1 more bad case: stray)"),
     (d.cut(d.label, 150), f"{LABEL}: truncated or damaged (the compressed data end too early); copy or download it"
      " again"),
     (d.set_label(np.ones((28, 26, 21), np.uint8)), f"{LABEL}: 28 x 26 x 21 voxels, but its image has 28 x 26 x 20;"

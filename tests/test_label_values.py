@@ -137,7 +137,7 @@ def test_missing_and_empty_cases_of_the_other_set_are_noted(folders):
     other = masks.parent / "other"
     write_nifti(other / "a.nii.gz", box((6, 6, 4)), AFFINE)
     report = evaluate(masks, labels, compare_with=other, missing="zero", workers=0)
-    assert report.notes == (f"compared with {other}: predictions missing: zero, 1 cases",)
+    assert report.notes == (f"compared with {other}: predictions missing: zero, 1 case",)
     write_nifti(other / "b.nii.gz", box((6, 6, 4), value=0), AFFINE)
     report = evaluate(masks, labels, compare_with=other, metrics=["hd95"], workers=0)
     assert report.notes == (

@@ -221,5 +221,6 @@ def test_a_second_call_adds_its_cases_to_the_existing_ones(
     record = load_record(Predictions, root / "predictions" / "imagesTr" / "predictions.json")
     assert [case.case_id for case in record.cases] == ["ball_001"]
     assert (
-        "1 masks of another network, such as ball_002.nii.gz, stay there" in capsys.readouterr().err
+        "1 mask of another network will no longer be listed in predictions.json, such as ball_002.nii.gz"
+        in capsys.readouterr().err
     )

@@ -181,7 +181,7 @@ def test_a_second_channel_is_no_scan_unless_a_click_names_it() -> None:
     assert done.exit_code == 0, done.stderr
     assert (
         "warning: imgs/ball_001_0001.nii.gz: channel 2 of case ball_001; a network sees only the first channel, so 1"
-        " such file of further channels is left out; rename a file that is a scan of its own"
+        " such file is left out; rename a file that is a scan of its own"
     ) in done.stderr.splitlines()
     assert sorted(path.name for path in Path("predictions/imgs").glob("ball_00[12]*")) == [
         "ball_001.nii.gz",

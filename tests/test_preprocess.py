@@ -215,7 +215,7 @@ def _no_json(dataset: Path) -> None:
             "28 x 26 x 21 voxels, but its image has 28 x 26 x 20",
         ),
         (_truncate, "imagesTr/ball_002.nii.gz", "truncated or damaged"),
-        (_nan, "imagesTr/ball_002.nii.gz", "1 voxels are NaN or infinite"),
+        (_nan, "imagesTr/ball_002.nii.gz", "1 voxel is NaN or infinite"),
         (_no_image, "imagesTr/ball_002.nii.gz", "no such image"),
         (_no_json, "", "no dataset.json; expected an MSD folder"),
     ],
@@ -236,7 +236,7 @@ def test_several_bad_cases_are_all_named(dataset: Path, tmp_path: Path) -> None:
     _empty_label(dataset)
     label = dataset / "labelsTr" / "ball_004.nii.gz"
     label.write_bytes(b"")
-    with pytest.raises(DatasetError, match=r"ball_002.*\(1 more bad cases: ball_004\)$"):
+    with pytest.raises(DatasetError, match=r"ball_002.*\(1 more bad case: ball_004\)$"):
         preprocess(str(dataset), root=tmp_path, workers=0)
 
 

@@ -104,7 +104,10 @@ def test_masks_with_other_settings_are_not_listed_with_those_of_this_call() -> N
     Path("points.json").write_text(json.dumps({"ball_002": centre(2)}))
     done = predict("-p", "points.json", "-f", 0, "--single-window", "--overwrite")
     assert done.exit_code == 0
-    assert "1 masks with other settings, such as ball_001.nii.gz, stay there" in done.stderr
+    assert (
+        "1 mask with other settings will no longer be listed in predictions.json, such as ball_001"
+        in done.stderr
+    )
     record = load_record(Predictions, FOLDER / "predictions.json")
     assert [case.case_id for case in record.cases] == ["ball_002"]
 

@@ -50,7 +50,7 @@ def preprocess(
     overwrite: Overwrite = False,
 ) -> None:
     """Check a dataset, make its plan and folds, and write its cases to preprocessed/<dataset>."""
-    from promise_cli.console import say
+    from promise_cli.console import counted, say
     from promise_cli.preprocess.command import preprocess as run
 
     done = run(
@@ -69,7 +69,8 @@ def preprocess(
         names = ", ".join(case.case_id for case in done.fingerprint.left_out)
         say(f"left out as unusable, see fingerprint.json: {names}")
     if done.num_there < total:
+        left = total - done.num_there
         say(
             f"shard {done.shard.number}/{done.shard.count} is done;"
-            f" {total - done.num_there} cases of other shards are still missing"
+            f" {counted(left, 'case')} of other shards {'is' if left == 1 else 'are'} still missing"
         )

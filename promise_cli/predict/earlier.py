@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from promise_cli.console import warn
+from promise_cli.console import counted, warn
 from promise_cli.disk.records import load_record, record_to_json
 from promise_cli.errors import PlanError, PromiseError, PromptError
 from promise_cli.predict.inputs import Inputs, mask_name
@@ -166,8 +166,8 @@ def warn_of_unlisted(
     if left:
         which = "with other settings" if maker.has_same_networks(record) else "of another network"
         warn(
-            f"{folder}: {len(left)} masks {which}, such as {left[0].mask}, stay there but are no"
-            " longer listed in predictions.json; use -o to keep predictions apart"
+            f"{folder}: {counted(len(left), 'mask')} {which} will no longer be listed in predictions.json, such as"
+            f" {left[0].mask}, which stays in the folder; use -o to keep predictions apart"
         )
 
 

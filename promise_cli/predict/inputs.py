@@ -181,12 +181,12 @@ def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
             write_points(file, clicks, inputs.grids, note)
         else:
             write_markups(file, clicks[case], inputs.grids[case])
-    say(f"clicks of {len(clicks)} cases written to {path}")
+    say(f"clicks of {counted(len(clicks), 'case')} written to {path}")
     valued = [case for case in files.values() if case and not _are_numbered(clicks[case])]
     if valued:
         warn(
-            f"{path}: 3D Slicer's files cannot store mask values, so the lesions of {len(valued)} cases, such as"
-            f" {valued[0]}, get the values 1, 2, ... when they are read; write a .json to keep their own values"
+            f"{path}: 3D Slicer's files cannot store mask values, so the lesions of {counted(len(valued), 'case')},"
+            f" such as {valued[0]}, get the values 1, 2, ... when they are read; write a .json to keep their own values"
         )
 
 
@@ -254,8 +254,8 @@ def _without_channels(scans: dict[str, Path], named: Collection[str]) -> dict[st
         name, (case, channel) = next(iter(channels.items()))
         warn(
             f"{scans[name]}: channel {channel} of case {case}; a network sees only the first channel, so"
-            f" {counted(len(channels), 'such file')} of further channels {'is' if len(channels) == 1 else 'are'} left"
-            " out; rename a file that is a scan of its own"
+            f" {counted(len(channels), 'such file', 'are')} left out;"
+            " rename a file that is a scan of its own"
         )
     return {name: path for name, path in scans.items() if name not in channels}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from promise_cli.console import fail, say, show_table, warn
+from promise_cli.console import counted, fail, say, show_table, warn
 from promise_cli.predictions.record import RECORD, Failure, PredictedCase
 
 _MOST_NAMES = 5
@@ -29,7 +29,7 @@ def show_new(
     for case in cases:
         click = case.clicks[0] if case.clicks else None
         voxel = ", ".join(str(index) for index in click.voxel) if click else "none"
-        place = ", ".join(f"{value:.1f}" for value in click.lps_mm) if click else ""
+        place = ", ".join(f"{value:z.1f}" for value in click.lps_mm) if click else ""
         rows.append(
             (
                 case.case_id,
@@ -60,12 +60,13 @@ def _warn(case: PredictedCase, question: str | None) -> None:
         warn(f"{case.case_id}: a foreground click lies outside the mask; is it where it should be?")
     if case.clicks_outside_window:
         warn(
-            f"{case.case_id}: {case.clicks_outside_window} clicks lie outside the window and were not used"
+            f"{case.case_id}: {counted(case.clicks_outside_window, 'click', 'lie')} outside the window and"
+            f" {'was' if case.clicks_outside_window == 1 else 'were'} not used"
         )
     if not case.closed:
         warn(
-            f"{case.case_id}: after {len(case.windows)} windows the mask still reaches their border; look at it, and"
-            " raise --max-windows if the lesion is really that wide"
+            f"{case.case_id}: after {counted(len(case.windows), 'window')} the mask still reaches their border; look at"
+            " it, and raise --max-windows if the lesion is really that wide"
         )
 
 
@@ -94,12 +95,13 @@ def show_rest(
         )
     if num_finished:
         say(
-            f"{num_finished} cases were finished before with the same clicks and are kept; --overwrite predicts them"
+            f"{counted(num_finished, 'case', 'were')} finished before with the same clicks and"
+            f" {'is kept; --overwrite predicts it' if num_finished == 1 else 'are kept; --overwrite predicts them'}"
             " again"
         )
     if num_kept:
         say(
-            f"{num_kept} masks of an earlier call with this network stay listed in {folder / RECORD}"
+            f"{counted(num_kept, 'mask')} of an earlier call with this network still listed in {folder / RECORD}"
         )
     if without_click:
         say(f"scans without a click, left out: {_names([case.case_id for case in without_click])}")

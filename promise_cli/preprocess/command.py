@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.console import say, warn
+from promise_cli.console import counted, say, warn
 from promise_cli.dataset.case import is_current
 from promise_cli.dataset.fingerprint import Fingerprint, make_fingerprint
 from promise_cli.dataset.folder import (
@@ -207,12 +207,14 @@ def _save_splits(
         gone = sorted(kept.case_ids - usable_ids)
         if gone:
             raise PlanError(
-                f"{path}: names {len(gone)} cases that the dataset no longer has, such as {gone[0]}; give --splits"
-                " FILE, or --overwrite to make plan, folds and cases anew"
+                f"{path}: names {counted(len(gone), 'case')} that the dataset no longer has, such as {gone[0]}; give"
+                " --splits FILE, or --overwrite to make plan, folds and cases anew"
             )
         new = sorted(usable_ids - kept.case_ids)
         if new:
-            warn(f"{path}: kept; {len(new)} cases are in none of its folds, such as {new[0]}")
+            warn(
+                f"{path}: kept; none of its folds has {counted(len(new), 'new case')}, such as {new[0]}"
+            )
         if kept is not found:
             named = sorted(found.case_ids - kept.case_ids)
             warn(f"{path}: bad cases are removed from its folds: {', '.join(named)}")

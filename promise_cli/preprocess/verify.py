@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.console import say
+from promise_cli.console import counted, say
 from promise_cli.dataset.fingerprint import (
     CaseFingerprint,
     Histogram,
@@ -147,12 +147,12 @@ def _with_warnings(one: Measured, notes: Sequence[str]) -> Measured:
 
 def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
     """Show the table of problems: one line per problem, errors before warnings, never wrapped or shortened."""
-    rows = [(case, problem) for case, found in problems.items() for problem in found]
+    rows = [(case, problem) for case, its in problems.items() for problem in its]
     errors = [row for row in rows if row[1].severity == "error"]
     warnings = [row for row in rows if row[1].severity == "warning"]
     cases = len({case for case, _ in errors})
-    counted = f"{_many(len(errors), 'error')} in {_many(cases, 'case')}, {_many(len(warnings), 'warning')}"
-    say(f"verified {_many(len(problems), 'case')}: {counted if rows else 'nothing is wrong'}")
+    found = f"{counted(len(errors), 'error')} in {counted(cases, 'case')}, {counted(len(warnings), 'warning')}"
+    say(f"verified {counted(len(problems), 'case')}: {found if rows else 'nothing is wrong'}")
     if not rows:
         return
     shown = [*errors[:MAX_ERRORS], *warnings[:MAX_WARNINGS]]
@@ -164,14 +164,10 @@ def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
         say(f"  and {len(rows) - len(shown)} more; fingerprint.json will hold all warnings")
 
 
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def _stopped_by(bad: Sequence[LeftOut], folder: Path) -> DatasetError:
     message = full_text(bad[0].errors[0], folder)
     if len(bad) > 1:
         others = ", ".join(one.case_id for one in bad[1:6])
         dots = ", ..." if len(bad) > 6 else ""
-        message += f" ({len(bad) - 1} more bad cases: {others}{dots})"
+        message += f" ({counted(len(bad) - 1, 'more bad case')}: {others}{dots})"
     return DatasetError(message)

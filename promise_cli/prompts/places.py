@@ -101,7 +101,7 @@ def other_readings(click: Click, stored: Grid) -> dict[Space, tuple[int, int, in
 
 def format_point(point: Iterable[float]) -> str:
     """Format coordinates for messages, such as `(12, 40.5, 7)`."""
-    return f"({', '.join(f'{value:g}' for value in point)})"
+    return f"({', '.join(f'{value:zg}' for value in point)})"
 
 
 def unknown_case(path: Path, case: str, known: Iterable[str], folder: Path) -> str:

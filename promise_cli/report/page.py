@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from promise_cli.console import counted
 from promise_cli.scores.folder import generator_mark
-from promise_cli.scores.statistics import format_number
+from promise_cli.scores.statistics import format_number, format_range
 
 PAGE = "report.html"
 """Name of the page of promise-predict and of promise-evaluate."""
@@ -32,9 +33,16 @@ def render(template: str, **values: object) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
+    environment.filters["range"] = _range
+    environment.globals["counted"] = counted
     return environment.get_template(template).render(**values) + "\n"
 
 
 def _number(value: float, decimals: int = 4) -> str:
     """Format a number for a table; a count has no decimals."""
     return str(value) if isinstance(value, int) else format_number(value, decimals)
+
+
+def _range(ends: tuple[float, float], decimals: int = 4) -> str:
+    """Format both ends of a range for a table."""
+    return format_range(ends, decimals)

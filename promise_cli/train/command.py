@@ -8,7 +8,7 @@ from typing import cast
 
 import torch
 
-from promise_cli.console import say, warn
+from promise_cli.console import counted, say, warn
 from promise_cli.dataset.case import made_with
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split, Splits
@@ -224,8 +224,8 @@ def _score(run: Run, cases_dir: Path, stop: StopRequest) -> None:
     absent = [case for case in run.split.test if not made_with(run.plan, cases_dir / case)]
     if absent:
         warn(
-            f"{cases_dir}: {len(absent)} test cases of fold {run.fold} are missing or were made with another plan, such"
-            f" as {absent[0]}; the run is not scored"
+            f"{cases_dir}: {counted(len(absent), 'test case')} of fold {run.fold} {_are_stale(len(absent))}, such as"
+            f" {absent[0]}; the run is not scored"
         )
         return
     score_fold(run, cases_dir, stop)
@@ -245,12 +245,17 @@ def _read_split(preprocessed: Path, fold: int, plan: Plan) -> Split:
     ]
     if stale:
         raise DatasetError(
-            f"{preprocessed / 'cases'}: {len(stale)} cases of fold {fold} are missing or were made with another"
-            f" plan, such as {stale[0]}; run promise-preprocess {preprocessed.name} again"
+            f"{preprocessed / 'cases'}: {counted(len(stale), 'case')} of fold {fold} {_are_stale(len(stale))}, such as"
+            f" {stale[0]}; run promise-preprocess {preprocessed.name} again"
         )
     if not split.train:
         raise PlanError(f"{path}: fold {fold} has no training case; correct the file")
     return split
+
+
+def _are_stale(number: int) -> str:
+    are, were = ("is", "was") if number == 1 else ("are", "were")
+    return f"{are} missing or {were} made with another plan"
 
 
 def _num_workers(asked: int | None, device: torch.device) -> int:

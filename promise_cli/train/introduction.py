@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from promise_cli.console import say, warn
+from promise_cli.console import counted, say, warn
 from promise_cli.dataset.fingerprint import Fingerprint
 from promise_cli.disk.records import load_record
 from promise_cli.errors import PlanError
@@ -18,7 +18,7 @@ def introduce(run: Run, dataset: str) -> None:
     total = sum(parameter.numel() for parameter in parameters)
     say(
         f"dataset: {dataset}, fold {run.fold}: {len(run.split.train)} training and"
-        f" {len(run.split.val)} validation cases, target {run.plan.label} ({run.plan.target_name})"
+        f" {counted(len(run.split.val), 'validation case')}, target {run.plan.label} ({run.plan.target_name})"
     )
     say(
         f"network: {describe_network(run.network, run.model.config)}, preset {run.preset}, weights"
@@ -28,8 +28,8 @@ def introduce(run: Run, dataset: str) -> None:
     at_step = f" from step {run.step + 1}" if run.step else ""
     say(
         f"run: {run.folder}, epochs {run.epoch + 1}{at_step} to {run.config.epochs}, patch {run.plan.patch_size}^3,"
-        f" {run.samples_per_step} samples per step, device {run.device} in {run.precision}, seed {run.seed}, validation"
-        f" every {run.config.validate_every} epochs"
+        f" {counted(run.samples_per_step, 'sample')} per step, device {run.device} in {run.precision}, seed {run.seed},"
+        f" validation every {run.config.validate_every} epochs"
     )
     test = run.split.test
     say(

@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
+from promise_cli.console import counted
 from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape
 from promise_cli.volume.dicom_kind import holds_tag
@@ -161,7 +162,8 @@ def _check_series(folder: Path, slices: list[_Slice]) -> None:
     if len(series) > 1:
         names = {one.series: one.description for one in slices}
         shown = "; ".join(
-            f"{uid} '{names[uid]}' with {count} slices" for uid, count in sorted(series.items())
+            f"{uid} '{names[uid]}' with {counted(count, 'slice')}"
+            for uid, count in sorted(series.items())
         )
         raise VolumeError(
             f"{folder}: holds {len(series)} DICOM series ({shown}); keep one of them in the folder"

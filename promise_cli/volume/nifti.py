@@ -64,7 +64,8 @@ def open_nifti(path: Path) -> Stored:
     image = _without_empty_axes(image)
     dtype = image.get_data_dtype()
     if dtype.kind not in "biuf":
-        raise VolumeError(f"{path}: holds {dtype} values, not one number per voxel; convert it")
+        values = f"colours ({', '.join(dtype.names)})" if dtype.names else f"{dtype} values"
+        raise VolumeError(f"{path}: holds {values}, not one number per voxel; convert it")
     shape = spatial_shape(image.shape, path)
     if not (np.isfinite(pixdim).all() and (pixdim > 0).all()):
         raise VolumeError(

@@ -11,6 +11,7 @@ import numpy as np
 from nibabel import orientations
 from numpy.typing import NDArray
 
+from promise_cli.console import counted
 from promise_cli.errors import PromiseError, VolumeError
 from promise_cli.geometry.grid import Grid, Spacing
 from promise_cli.volume.names import FORMATS, SUFFIXES, case_id
@@ -131,7 +132,7 @@ def read_volume(
     bad = 0 if whole else count_odd(array)
     if bad:
         raise VolumeError(
-            f"{path}: {bad} voxels are NaN or infinite; repair or leave out this scan"
+            f"{path}: {counted(bad, 'voxel', 'are')} NaN or infinite; repair or leave out this scan"
         )
     return _oriented(array, stored, orientation)
 

@@ -23,6 +23,7 @@ def render_clicks(study: ClickStudy) -> str:
         study=study,
         charts=[Markup(chart) for chart in charts],  # `line_chart` has escaped them
         rows=list(_rows(study)),
+        has_sums=any(len(curve.clicks_needed[0].among) > 1 for curve in study.curves),
         num_cases=len({trial.case_id for trial in study.trials}),
     )
 
