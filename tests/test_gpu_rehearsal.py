@@ -42,6 +42,8 @@ def test_the_first_call_of_a_lease_measures_steps_agreement_and_commands(tmp_pat
     assert 0 < agreement["bf16"]["logits"] < 0.1
     steps = [line["step"] for line in found if "median_ms" in line and "step" in line]
     assert len(steps) == 11
+    products = [line["product"] for line in found if "product" in line]
+    assert products == ["bf16", "fp16", "tf32", "fp32"]
     assert len([line for line in found if "convolution" in line]) == 36
 
 
@@ -53,7 +55,8 @@ def test_the_second_call_of_a_lease_trains_and_predicts(tmp_path: Path) -> None:
     clicks = [(line["prediction"], line["tta"], line["click"]) for line in found if "click" in line]
     assert len(set(clicks)) == 8
     files = sorted(path.name for path in tmp_path.iterdir())
-    assert files == ["profile.txt", "results.jsonl", "training_recommended.tar.gz"]
+    assert files == ["output.txt", "profile.txt", "results.jsonl", "training_recommended.tar.gz"]
+    assert "epoch 2/2: loss" in (tmp_path / "output.txt").read_text()
     assert "aten::" in (tmp_path / "profile.txt").read_text()
 
 
@@ -68,6 +71,7 @@ def test_a_stage_that_hangs_is_killed_and_what_it_found_is_kept(
         lambda _, **options: real([sys.executable, "-c", script], **options),
     )
     stage = lease.Stage("hangs", 2.0)
+    monkeypatch.setattr(lease, "NO_TIME", 0.0)
     monkeypatch.setitem(lease.CALLS, "first", (10.0, (stage,)))
     assert lease.run_call("first", tmp_path, toy=False) == 1
     kept = [json.loads(line) for line in (tmp_path / lease.RESULTS).read_text().splitlines()]

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RESULTS = "results.jsonl"
+OUTPUT = "output.txt"
+"""Everything that the stages print besides their results, such as tracebacks."""
 TOY_SECONDS = 600.0
 """Limit of every stage of a rehearsal, whose machine may be slow."""
 NO_TIME = 5.0
@@ -30,27 +32,28 @@ class Stage:
     name: str
     """Module in `experiments.gpu.stages`."""
     seconds: float
-    """Limit, after which the stage is killed. What it printed before is kept."""
+    """Limit, after which the stage is killed. What it printed before is kept. Seconds that earlier stages left over are
+    added."""
     arguments: tuple[str, ...] = ()
 
 
 CALLS: dict[str, tuple[float, tuple[Stage, ...]]] = {
     "first": (
-        230.0,
+        290.0,
         (
-            Stage("environment", 40),
-            Stage("commands", 55),
+            Stage("environment", 60),
+            Stage("commands", 75),
             Stage("agreement", 35),
-            Stage("steps", 80, ("first",)),
-            Stage("convolutions", 20),
+            Stage("convolutions", 25),
+            Stage("steps", 95, ("first",)),
         ),
     ),
     "second": (
         410.0,
         (
-            Stage("training", 290, ("recommended", "250")),
-            Stage("prediction", 25),
-            Stage("steps", 90, ("second",)),
+            Stage("training", 270, ("recommended", "230")),
+            Stage("prediction", 40),
+            Stage("steps", 100, ("second",)),
         ),
     ),
     "third": (
@@ -75,16 +78,16 @@ second one, in which every row trains for the same time."""
 def run_call(name: str, out: Path, *, toy: bool) -> int:
     """Run the stages of a call and return the number of those that failed or ran out of time."""
     total, stages = CALLS[name]
-    ends = time.monotonic() + total
-    bad = 0
+    began = time.monotonic()
+    until, bad = 0.0, 0
     for stage in stages:
-        left = ends - time.monotonic()
+        until += stage.seconds  # what a stage leaves over goes to the next one
+        left = min(until, total) - (time.monotonic() - began)
         if left < NO_TIME and not toy:
             _keep(out, stage.name, {"skipped": f"{left:.0f} s are left"})
             bad += 1
             continue
-        limit = TOY_SECONDS if toy else min(stage.seconds, left)
-        outcome = _run(stage, out, limit, toy=toy)
+        outcome = _run(stage, out, TOY_SECONDS if toy else left, toy=toy)
         bad += outcome != "done"
     return bad
 
@@ -94,23 +97,30 @@ def _run(stage: Stage, out: Path, limit: float, *, toy: bool) -> str:
     began = time.monotonic()
     command = [sys.executable, "-m", f"experiments.gpu.stages.{stage.name}", *stage.arguments]
     environment = os.environ | {"PROMISE_GPU_OUT": str(out), "PROMISE_GPU_TOY": str(int(toy))}
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment,
-        start_new_session=True,
-    ) as process:
+    with (
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment,
+            process_group=0,
+        ) as process,
+        (out / OUTPUT).open("a") as output,
+    ):
         killer = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
         killer.start()
         tail: list[str] = []
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith("{"):
-                _keep(out, stage.name, json.loads(line))
-            else:
-                tail = [*tail[-30:], line.rstrip()]
+            found = _parse(line)
+            if found is not None:
+                _keep(out, stage.name, found)
+                continue
+            output.write(line)
+            output.flush()
+            tail = [*tail[-30:], line.rstrip()]
         status = process.wait()
         killer.cancel()
     seconds = round(time.monotonic() - began, 1)
@@ -121,6 +131,15 @@ def _run(stage: Stage, out: Path, limit: float, *, toy: bool) -> str:
         ended["tail"] = tail
     _keep(out, stage.name, ended)
     return outcome
+
+
+def _parse(line: str) -> dict[str, object] | None:
+    """Return a result, or None for any other line."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _keep(out: Path, stage: str, found: dict[str, object]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from experiments.gpu.rig import CARRIED
 from promise_cli.dataset.splits import make_splits
+from promise_cli.demo.phantom import write_phantom
 
 
 def main() -> None:
@@ -22,11 +23,17 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--data", type=Path, help="a dataset in MSD layout")
     parser.add_argument("--limit-mib", type=float, default=50.0)
+    parser.add_argument(
+        "--phantom", type=int, help="number of cases to draw, which takes seconds each"
+    )
     options = parser.parse_args()
     if options.wheels:
         _copy(sorted(options.wheels.glob("*.whl")), CARRIED / "wheels")
     if options.weights:
         _copy([options.weights], CARRIED / "weights")
+    if options.phantom:
+        (CARRIED / "phantom").mkdir(parents=True, exist_ok=True)
+        write_phantom(CARRIED / "phantom", options.phantom)
     if options.data:
         _copy_dataset(options.data, options.limit_mib)
     total = sum(path.stat().st_size for path in CARRIED.rglob("*") if path.is_file())

@@ -1,11 +1,13 @@
 """What the stages share: their sizes, a network in training without files, and timing on either device."""
 
 import dataclasses
+import gc
 import json
 import os
 import statistics
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,8 +54,8 @@ IS_TOY = os.environ.get("PROMISE_GPU_TOY") == "1"
 SIZES = TOY if IS_TOY else FULL
 DEVICE = torch.device(SIZES.device)
 OUT = Path(os.environ.get("PROMISE_GPU_OUT", "."))
-CARRIED = Path(__file__).resolve().parents[2] / ".gpu"
-"""Folder with what was carried along: `wheels`, `weights` and `data`."""
+CARRIED = Path(os.environ.get("PROMISE_GPU_CARRIED", Path(__file__).resolve().parents[2] / ".gpu"))
+"""Folder with what was carried along: `wheels`, `weights`, `data` and `phantom`."""
 
 
 def report(**found: object) -> None:
@@ -67,21 +69,30 @@ def reported(**what: object) -> Iterator[None]:
     """Report an error inside the block instead of raising it, so that the next measurement runs."""
     try:
         yield
-    except (
-        Exception
-    ) as error:  # whatever a new machine may raise; the next measurement matters more
+    except Exception as error:  # of whatever kind: the next measurement matters more
         report(**what, error=f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
-        if DEVICE.type == "cuda":
-            torch.cuda.empty_cache()
+        traceback.print_exc()
+    gc.collect()  # the traceback is gone here, and with it the tensors that it held
+    if DEVICE.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def timed(
-    call: Callable[[], object], repeats: int = SIZES.repeats, warm_up: int = SIZES.warm_up
+    call: Callable[[], object],
+    repeats: int = SIZES.repeats,
+    warm_up: int = SIZES.warm_up,
+    at_once: int = 1,
 ) -> dict[str, float]:
     """Time a call on the device.
 
+    Args:
+        call: What is timed.
+        repeats: Number of times that are measured.
+        warm_up: Number of calls before them.
+        at_once: Number of calls for each time, for kernels that are shorter than their launch.
+
     Returns:
-        Milliseconds of the median and of the fastest call, and the peak memory in GiB on a GPU.
+        Milliseconds of a call (median, mean and least), and the peak memory in GiB on a GPU.
     """
     for _ in range(warm_up):
         call()
@@ -91,11 +102,16 @@ def timed(
     taken = []
     for _ in range(repeats):
         began = time.perf_counter()
-        call()
+        for _ in range(at_once):
+            call()
         if DEVICE.type == "cuda":
             torch.cuda.synchronize()
-        taken.append(1000 * (time.perf_counter() - began))
-    found = {"median_ms": round(statistics.median(taken), 3), "least_ms": round(min(taken), 3)}
+        taken.append(1000 * (time.perf_counter() - began) / at_once)
+    found = {
+        "median_ms": round(statistics.median(taken), 3),
+        "mean_ms": round(statistics.fmean(taken), 3),
+        "least_ms": round(min(taken), 3),
+    }
     if DEVICE.type == "cuda":
         found["peak_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
     return found
@@ -118,9 +134,10 @@ def build(name: str, encoder: EncoderName, edge: int) -> ProMISe:
     config = dataclasses.replace(model_config(name), encoder=encoder, patch_size=edge)
     if IS_TOY:
         config = dataclasses.replace(config, **TOY_WIDTHS)  # type: ignore[arg-type]
-    model = ProMISe(config)
+    with DEVICE:
+        model = ProMISe(config)
     model.freeze_encoder()
-    return model.to(DEVICE)
+    return model
 
 
 def recipe_of(name: str, precision: Precision, **changes: Any) -> TrainConfig:

@@ -3,7 +3,8 @@
 #
 #     bash experiments/gpu/run.sh first|second|third|fourth OUT [--toy]
 #
-# OUT gets results.jsonl, written line by line, with profile.txt and training.tar.gz. --toy rehearses on the CPU.
+# OUT gets results.jsonl and output.txt, written line by line, with profile.txt and training_ROW.tar.gz. --toy rehearses
+# on the CPU.
 # Folder .gpu/ of the repository holds what was carried along: wheels/, weights/, data/ (`python -m experiments.gpu.pack`).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -15,6 +16,12 @@ site="${TMPDIR:-/tmp}/promise-site"
 if compgen -G '.gpu/wheels/*.whl' > /dev/null && [ ! -e "$site/installed" ]; then
   python3 -m pip install --quiet --no-index --no-deps --no-compile --no-cache-dir --target "$site" .gpu/wheels/*.whl
   touch "$site/installed"
+fi
+# What one call carries stays for the next one, whatever that carries.
+if [ -d .gpu ]; then
+  export PROMISE_GPU_CARRIED="${TMPDIR:-/tmp}/promise-carried"
+  mkdir -p "$PROMISE_GPU_CARRIED"
+  cp -ru .gpu/. "$PROMISE_GPU_CARRIED/"
 fi
 export PYTHONPATH="$site:$PYTHONPATH"
 exec "${PYTHON:-python3}" -m experiments.gpu.lease "$call" "$out" "$@"

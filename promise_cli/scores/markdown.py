@@ -118,8 +118,8 @@ def _method(report: Report) -> str:
     )
     return (
         f"{report.tool}, protocol {report.protocol}: Dice, and NSD at {tolerances} mm by surfel area as"
-        f" google-deepmind/surface-distance defines it, spacing as the header stores it.{spread if several else ''}"
-        f" Scores with both masks empty (--empty {report.empty_policy}):"
+        " google-deepmind/surface-distance defines it, spacing as the header stores it."
+        f"{spread if several else ''} Scores with both masks empty (--empty {report.empty_policy}):"
         f" {report.empty_cases}. Cases without prediction (--missing {report.missing_policy}): {report.missing_cases}."
         f" Dice below 0.1: {failures}."
     )

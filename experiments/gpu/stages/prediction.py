@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.gpu.rig import DEVICE, SIZES, build, report, reported, timed
+from experiments.gpu.rig import DEVICE, IS_TOY, SIZES, build, report, reported, timed
 from promise_cli.network.device import set_up_device
 from promise_cli.session.networks import EncodedWindow, Networks
 
@@ -14,11 +14,11 @@ def main() -> None:
     edge = SIZES.edge
     image = np.random.default_rng(0).standard_normal((edge, edge, edge)).astype(np.float32)
     middle, sign = np.full((1, 3), edge // 2), np.ones(1, np.int64)
+    set_up_device(DEVICE, "bf16")
     for name in ("recommended", "paper"):
+        model = build(name, SIZES.encoder, edge).eval()
         for tta in (False, True):
             with reported(prediction=name, tta=tta):
-                set_up_device(DEVICE, "bf16")
-                model = build(name, SIZES.encoder, edge).eval()
                 networks = Networks([model], DEVICE, (Path(name),), "bf16", tta=tta)
 
                 def first(networks: Networks = networks) -> None:
@@ -30,7 +30,8 @@ def main() -> None:
                     networks.probabilities(window, middle, sign)
 
                 for click, call in (("first", first), ("second", second)):
-                    report(prediction=name, tta=tta, click=click, **timed(call))
+                    count = (3, 1) if tta and not IS_TOY else (SIZES.repeats, SIZES.warm_up)
+                    report(prediction=name, tta=tta, click=click, **timed(call, *count))
 
 
 if __name__ == "__main__":
