@@ -4,6 +4,19 @@ A message is one line that says where, what was found and what to do. Only `cli`
 with status 1. Programming errors are `ValueError` or `TypeError` and keep their traceback.
 """
 
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Suggest a similar name as the end of a message, `; did you mean tiny?`. Return an empty text if none is similar.
+
+    Upper and lower case count as equal.
+    """
+    names = {other.lower(): other for other in known}
+    near = difflib.get_close_matches(name.lower(), names, n=1)
+    return f"; did you mean {names[near[0]]}?" if near else ""
+
 
 class PromiseError(Exception):
     """Base class of all errors that a user can fix; `cli` shows them as one line."""

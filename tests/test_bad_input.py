@@ -1,5 +1,6 @@
 """Whatever may be wrong with a dataset ends promise-preprocess with one line, whose exact words are given here."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -85,7 +86,7 @@ LABELS = [
     (lambda folder: d.label(folder).unlink(), f"{LABEL}: no such label for image ball_002.nii.gz; add the label or"
      " remove the case from dataset.json"),
     (lambda folder: d.label(folder).rename(folder / "labelsTr" / "stray.nii.gz"), f"{LABEL}: no such label for image"
-     " ball_002.nii.gz; add the label or remove the case from dataset.json (1 more bad case: stray)"),
+     " ball_002.nii.gz; add the label or remove the case from dataset.json"),
     (d.cut(d.label, 150), f"{LABEL}: truncated or damaged (the compressed data end too early); copy or download it"
      " again"),
     (d.set_label(np.ones((28, 26, 21), np.uint8)), f"{LABEL}: 28 x 26 x 21 voxels, but its image has 28 x 26 x 20;"
@@ -153,14 +154,26 @@ DESCRIPTIONS = [
     ids=[f"{name}{n}" for name, rows in (("image", IMAGES), ("label", LABELS), ("json", DESCRIPTIONS))
          for n in range(len(rows))],
 )  # fmt: skip
-def test_a_bad_dataset_ends_in_exactly_this_line(dataset: Path, damage, line: str) -> None:
+def test_a_bad_dataset_is_refused_with_exactly_this_line(dataset: Path, damage, line: str) -> None:
     damage(dataset)
     result = _run(dataset)
     where = str(dataset) + ("" if line.startswith("!") else "/")
     line = line.removeprefix("!").replace("{folder}", str(dataset))
     if "{most}" in line:
         line = line.replace("{most}", str(d.image(dataset).stat().st_size * 1032 + 2**20))
-    assert (result.exit_code, result.stderr) == (1, f"error: {where}{line}\n")
+    assert result.exit_code == 1
+    if (
+        f"problem (paths below {dataset})" not in result.stdout
+    ):  # it was found before any case was read
+        assert result.stderr == f"error: {where}{line}\n"
+    else:
+        row = next(text for text in result.stdout.splitlines() if text.startswith("  ball_002"))
+        assert row.split(maxsplit=2)[1:] == ["error", line]
+        assert re.fullmatch(
+            rf"error: {dataset}: [12] of [67] cases cannot be used \(table above\); correct (it|them), or leave"
+            r" (it|them) out with --skip-bad\n",
+            result.stderr,
+        )
     assert not (dataset.parent / "preprocessed").exists()
 
 

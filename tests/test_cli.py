@@ -72,7 +72,7 @@ def test_wrong_usage_is_status_2() -> None:
         (
             preprocess_app,
             ["Task55"],
-            "'Task55': unknown task; searched .; datasets there: Task98_Balls",
+            "'Task55': unknown task; searched {here}; datasets there: Task98_Balls; give the dataset's path, or --root",
         ),
         (
             preprocess_app,
@@ -99,7 +99,7 @@ def test_a_missing_input_is_reported_in_one_line_with_status_1(
     before = sorted(in_folder.rglob("*"))
     result = run(app, *arguments)
     assert result.exit_code == 1
-    assert result.stderr == f"error: {message}\n"
+    assert result.stderr == f"error: {message.format(here=in_folder)}\n"
     assert sorted(in_folder.rglob("*")) == before
 
 

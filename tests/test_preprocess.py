@@ -222,22 +222,37 @@ def _no_json(dataset: Path) -> None:
 )
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_bad_dataset_is_named_and_nothing_is_written(
-    dataset: Path, tmp_path: Path, damage, where: str, message: str, workers: int
+    dataset: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    damage,
+    where: str,
+    message: str,
+    workers: int,
 ) -> None:
     damage(dataset)
     with pytest.raises(PromiseError) as caught:
         preprocess(str(dataset), root=tmp_path, workers=workers)
-    assert str(caught.value).startswith(str(dataset / where) + ": " + message)
+    if where:
+        assert f"  ball_002  error     {where}: {message}" in capsys.readouterr().out
+        message = (
+            "1 of 6 cases cannot be used (table above); correct it, or leave it out with --skip-bad"
+        )
+    assert str(caught.value).startswith(f"{dataset}: {message}")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "preprocessed").exists()
 
 
-def test_several_bad_cases_are_all_named(dataset: Path, tmp_path: Path) -> None:
+def test_several_bad_cases_are_all_named(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _empty_label(dataset)
     label = dataset / "labelsTr" / "ball_004.nii.gz"
     label.write_bytes(b"")
-    with pytest.raises(DatasetError, match=r"ball_002.*\(1 more bad case: ball_004\)$"):
+    with pytest.raises(DatasetError, match=r": 2 of 6 cases cannot be used .* --skip-bad$"):
         preprocess(str(dataset), root=tmp_path, workers=0)
+    shown = capsys.readouterr().out
+    assert all(f"  ball_00{number}  error" in shown for number in (2, 4))
 
 
 def test_preprocessing_runs_without_torch(tmp_path: Path) -> None:

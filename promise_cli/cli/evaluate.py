@@ -17,6 +17,7 @@ from promise_cli.cli.options import (
     Root,
     SeveralValues,
     Strategy,
+    Version,
     Workers,
     make_app,
 )
@@ -197,6 +198,7 @@ def evaluate(
     ] = False,
     workers: Workers = None,
     root: Root = None,
+    _version: Version = False,
 ) -> None:
     """Score predicted masks against reference labels: Dice and normalised surface Dice (NSD).
 

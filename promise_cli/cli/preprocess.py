@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from promise_cli.cli.conduct import explains_errors
-from promise_cli.cli.options import Overwrite, Root, SeveralLabels, Workers, make_app
+from promise_cli.cli.options import Overwrite, Root, SeveralLabels, Version, Workers, make_app
 
 preprocess_app = make_app()
 
@@ -48,6 +48,7 @@ def preprocess(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    _version: Version = False,
 ) -> None:
     """Check a dataset, make its plan and folds, and write its cases to preprocessed/<dataset>."""
     from promise_cli.console import counted, say

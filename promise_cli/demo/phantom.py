@@ -23,7 +23,7 @@ from nibabel import orientations
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from promise_cli.console import fail, say, track
+from promise_cli.console import counted, fail, say, track
 from promise_cli.dataset.splits import make_splits
 from promise_cli.demo.anatomy import Field, draw_anatomy, rotation
 from promise_cli.disk.atomic import whole_file, write_text
@@ -236,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PromiseError as error:
         fail(str(error))
         return 1
-    say(f"{options.cases} cases in {dataset}, test scans in {options.folder / 'imgs'}")
+    say(f"{counted(options.cases, 'case')} in {dataset}, test scans in {options.folder / 'imgs'}")
     return 0
 
 

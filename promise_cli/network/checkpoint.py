@@ -17,6 +17,7 @@ from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split
 from promise_cli.disk.atomic import whole_file
 from promise_cli.disk.records import record_from_json, record_to_json
+from promise_cli.disk.workspace import checkpoints_in
 from promise_cli.errors import CheckpointError, PlanError
 from promise_cli.network.authors import published_plan
 from promise_cli.network.promise.reference import (
@@ -150,7 +151,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: The file is missing or truncated, contains code, or is not a checkpoint of either kind.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint; train one with promise-train --fold 0")
+        there = checkpoints_in(path.parent)
+        instead = f"its folder holds {there}" if there else "train one with promise-train --fold 0"
+        raise CheckpointError(f"{path}: no such checkpoint; {instead}")
     if is_reference_checkpoint(path):
         return _load_published(path)
     content = read_checkpoint(path)

@@ -41,7 +41,9 @@ def choose_device(name: str) -> torch.device:
             f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; give a smaller number,"
             " counted from 0"
         )
-    if name == "cuda":  # with its number, since torch holds "cuda" and the "cuda:0" of its tensors for different
+    if (
+        name == "cuda"
+    ):  # with its number, since torch holds "cuda" and the "cuda:0" of its tensors for different
         return torch.device(kind, torch.cuda.current_device())
     return torch.device(name)
 

@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Literal
 
-from promise_cli.errors import PlanError
+from promise_cli.errors import PlanError, did_you_mean
 from promise_cli.network.promise.config import (
     ALIASES,
     PRESETS,
@@ -208,7 +208,8 @@ def preset(name: str) -> tuple[ModelConfig, TrainConfig]:
         PlanError: The preset does not exist.
     """
     if name not in PRESETS:
-        raise PlanError(f"--preset {name}: unknown; use one of {', '.join(PRESETS)}")
+        near = did_you_mean(name, PRESETS)
+        raise PlanError(f"--preset {name}: unknown; use one of {', '.join(PRESETS)}{near}")
     return model_config(name), _train_config(ALIASES.get(name, name))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from promise_cli.errors import PlanError
+from promise_cli.errors import PlanError, did_you_mean
 from promise_cli.network.architecture import Architecture, Setting
 from promise_cli.network.plain_config import PlainConfig
 from promise_cli.network.promise import ModelConfig, ProMISe
@@ -49,7 +49,8 @@ def check_name(name: str) -> None:
         PlanError: No network has this name.
     """
     if name != PROMISE and name not in RIVALS:
-        raise PlanError(f"--network {name}: unknown; use one of {', '.join(NETWORKS)}")
+        near = did_you_mean(name, NETWORKS)
+        raise PlanError(f"--network {name}: unknown; use one of {', '.join(NETWORKS)}{near}")
 
 
 def config_type(name: str) -> Any:

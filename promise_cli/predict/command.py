@@ -133,7 +133,7 @@ def _predict(
     if request.report:
         from promise_cli.report import write_report  # noqa: PLC0415
 
-        write_report(folder, pictures)
+        say(f"report: {write_report(folder, pictures)}")
     show_rest(folder, done, len(kept), len(finished), left_out)
     show_failures(inputs.failures)
     return not inputs.failures

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_cli.console import counted
 from promise_cli.disk.workspace import Workspace
 from promise_cli.errors import EvaluationError
 from promise_cli.predictions.folders import (
@@ -123,8 +124,8 @@ def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing
     notes = []
     if len(there) > len(pairs):
         notes.append(
-            f"only the {len(pairs)} cases of {manifest.path} are scored, but {labels} holds {len(there)}"
-            " labels"
+            f"only the {counted(len(pairs), 'case')} of {manifest.path} {'is' if len(pairs) == 1 else 'are'} scored,"
+            f" but {labels} holds {len(there)} labels"
         )
     extra = {path.name for path in find_volumes(folder).values()} - set(manifest.masks.values())
     if extra and predictions.is_dir():

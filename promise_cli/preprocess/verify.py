@@ -15,7 +15,6 @@ from promise_cli.dataset.fingerprint import (
     Measurements,
     Problem,
     error_of,
-    full_text,
     unusable,
 )
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels
@@ -81,7 +80,7 @@ def survey_dataset(
         if (errors := tuple(problem.text for problem in found if problem.severity == "error"))
     ]
     if bad and not skip_bad:
-        raise _stopped_by(bad, dataset.folder)
+        raise _stopped_by(len(bad), len(problems), dataset.folder)
     usable = tuple(one for one in measured if one.measurement.case is not None)
     if not usable:
         raise DatasetError(f"{dataset.folder}: no usable case is left; correct the cases")
@@ -151,8 +150,8 @@ def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
     errors = [row for row in rows if row[1].severity == "error"]
     warnings = [row for row in rows if row[1].severity == "warning"]
     cases = len({case for case, _ in errors})
-    found = f"{counted(len(errors), 'error')} in {counted(cases, 'case')}, {counted(len(warnings), 'warning')}"
-    say(f"verified {counted(len(problems), 'case')}: {found if rows else 'nothing is wrong'}")
+    summary = f"{counted(len(errors), 'error')} in {counted(cases, 'case')}, {counted(len(warnings), 'warning')}"
+    say(f"verified {counted(len(problems), 'case')}: {summary if rows else 'nothing is wrong'}")
     if not rows:
         return
     shown = [*errors[:MAX_ERRORS], *warnings[:MAX_WARNINGS]]
@@ -164,10 +163,9 @@ def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
         say(f"  and {len(rows) - len(shown)} more; fingerprint.json will hold all warnings")
 
 
-def _stopped_by(bad: Sequence[LeftOut], folder: Path) -> DatasetError:
-    message = full_text(bad[0].errors[0], folder)
-    if len(bad) > 1:
-        others = ", ".join(one.case_id for one in bad[1:6])
-        dots = ", ..." if len(bad) > 6 else ""
-        message += f" ({counted(len(bad) - 1, 'more bad case')}: {others}{dots})"
-    return DatasetError(message)
+def _stopped_by(num_bad: int, num_cases: int, folder: Path) -> DatasetError:
+    them = "it" if num_bad == 1 else "them"
+    return DatasetError(
+        f"{folder}: {num_bad} of {counted(num_cases, 'case')} cannot be used (table above); correct {them}, or leave"
+        f" {them} out with --skip-bad"
+    )

@@ -101,7 +101,7 @@ def render_evaluation(
     ]
     return render(
         "evaluation.html",
-        title=f"Scores of {report.dataset or report.predictions}",
+        title=_title(report),
         generator=GENERATOR,
         tool=report.tool,
         report=report,
@@ -124,6 +124,12 @@ def render_evaluation(
         format_p=format_p,
         comparison_method=comparison_method(report.comparison) if report.comparison else "",
     )
+
+
+def _title(report: Report) -> str:
+    """Return the title: the dataset and the folder of the masks, since a dataset may have several sets of masks."""
+    masks = Path(report.predictions).absolute().name
+    return f"Scores of {report.dataset}: {masks}" if report.dataset else f"Scores of {masks}"
 
 
 def mark_cases(cases: Sequence[CaseScore]) -> dict[str, list[tuple[str, int | str]]]:

@@ -1,5 +1,6 @@
 """The frame of every page: style, sorting and opening in one self-contained file."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from promise_cli.console import counted
@@ -34,8 +35,22 @@ def render(template: str, **values: object) -> str:
     )
     environment.filters["number"] = _number
     environment.filters["range"] = _range
+    environment.filters["minute"] = _minute
     environment.globals["counted"] = counted
     return environment.get_template(template).render(**values) + "\n"
+
+
+def _minute(moment: str) -> str:
+    """Format an ISO time to the minute, such as `2026-11-30 15:21 UTC`. A time without a zone counts as UTC.
+
+    Any other text is returned as it is.
+    """
+    try:
+        time = datetime.fromisoformat(moment)
+    except ValueError:
+        return moment
+    utc = time.astimezone(UTC) if time.tzinfo else time
+    return f"{utc:%Y-%m-%d %H:%M} UTC"
 
 
 def _number(value: float, decimals: int = 4) -> str:

@@ -28,6 +28,7 @@ from promise_cli.train.outcome import explained, recorded, warn_of_unused_clicks
 from promise_cli.train.resume import resume_run
 from promise_cli.train.run import Run, hold
 from promise_cli.train.samples import TrainingSamples, ValidationSamples
+from promise_cli.train.sizes import check_names
 from promise_cli.train.start import run_folder, start_run
 from promise_cli.train.stopping import StopRequest
 from promise_cli.train.train_request import TrainRequest
@@ -75,6 +76,7 @@ def _check_devices(request: TrainRequest) -> None:
 
 
 def _train(request: TrainRequest, group: Group, device: str) -> Path:
+    check_names(request)
     stop = StopRequest(request.max_hours)
     workspace = open_workspace(request.root)
     preprocessed = workspace.find_preprocessed(request.task)

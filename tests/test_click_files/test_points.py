@@ -105,6 +105,24 @@ def test_the_space_option_completes_a_file_and_must_not_contradict_it(tmp_path: 
         read_prompts(_write(tmp_path, FULL), space="RAS")
 
 
+@pytest.mark.parametrize("further", [{"case": "phantom_001"}, {"space": "voxel", "note": "by me"}])
+def test_fields_of_one_case_without_its_name_are_refused_with_an_example(
+    tmp_path: Path, further: dict[str, str]
+) -> None:
+    path = _write(tmp_path, further | {"points": [[81, 65, 11]]})
+    with pytest.raises(
+        PromptError, match="are fields of a case, but the file must name cases"
+    ) as caught:
+        read_prompts(path)
+    short, full = (
+        json.loads(text)
+        for text in str(caught.value).partition("; write ")[2].split(", or in full ")
+    )
+    name = further.get("case", "case_001")
+    expected = {name: (Click((256, 301, 42)),)}
+    assert read_prompts(_write(tmp_path, short)) == read_prompts(_write(tmp_path, full)) == expected
+
+
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
