@@ -30,6 +30,9 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
             place = error.filename or "the disk"
             fail(f"{place}: {error.strerror or error}; check permissions and free space")
             raise typer.Exit(1) from None
+        except EOFError as error:
+            # typer would end the command with "Aborted!" and hide the traceback.
+            raise RuntimeError(f"a file ended too early: {error}") from error
         except KeyboardInterrupt:
             from promise_cli.console import fail
 

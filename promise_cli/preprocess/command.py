@@ -124,7 +124,9 @@ def _write(
     num_new = make_cases(
         shard.share(survey.usable), plan, folder, scratch, workers=workers, overwrite=overwrite
     )
-    there = [is_current(one.files, plan, cases_dir, one.source) for one in survey.usable]
+    there = [
+        is_current(one.files, plan, cases_dir, one.source, voxels=False) for one in survey.usable
+    ]
     return Preprocessed(folder, fingerprint, plan, num_new, sum(there), shard)
 
 

@@ -8,8 +8,8 @@ from typing import cast
 
 import torch
 
-from promise_cli.console import say, warn
-from promise_cli.dataset.case import made_with
+from promise_cli.console import say, track, warn
+from promise_cli.dataset.case import check_voxels, made_with
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split, Splits
 from promise_cli.disk.records import load_record
@@ -86,6 +86,8 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
     # A network that cannot do this raises here, before the run's folder is made.
     run.model.checkpoint_activations(run.config.checkpoint_activations)
     if group.is_first:
+        if not run.is_finished:
+            _check_cases(split, preprocessed / "cases")
         group.wait()
     introduce(run, preprocessed.name)
     if takes_clicks(run.model.config):  # other networks look at the whole scan
@@ -217,8 +219,8 @@ def _score(run: Run, cases_dir: Path, stop: StopRequest) -> None:
     absent = [case for case in run.split.test if not made_with(run.plan, cases_dir / case)]
     if absent:
         warn(
-            f"{cases_dir}: {len(absent)} test cases of fold {run.fold} are missing or were made with another plan, such"
-            f" as {absent[0]}; the run is not scored"
+            f"{cases_dir}: {len(absent)} test cases of fold {run.fold} are missing, damaged or made with another plan,"
+            f" such as {absent[0]}; the run is not scored"
         )
         return
     score_fold(run, cases_dir, stop)
@@ -238,12 +240,19 @@ def _read_split(preprocessed: Path, fold: int, plan: Plan) -> Split:
     ]
     if stale:
         raise DatasetError(
-            f"{preprocessed / 'cases'}: {len(stale)} cases of fold {fold} are missing or were made with another"
+            f"{preprocessed / 'cases'}: {len(stale)} cases of fold {fold} are missing, damaged or made with another"
             f" plan, such as {stale[0]}; run promise-preprocess {preprocessed.name} again"
         )
     if not split.train:
         raise PlanError(f"{path}: fold {fold} has no training case; correct the file")
     return split
+
+
+def _check_cases(split: Split, cases_dir: Path) -> None:
+    """Read the training and validation cases once, because NaN or a damaged target would spoil the network."""
+    cases = (*split.train, *split.val)
+    for case in track(cases, "checking cases", len(cases)):
+        check_voxels(cases_dir, case)
 
 
 def _num_workers(asked: int | None, device: torch.device) -> int:
