@@ -1,15 +1,12 @@
 """Pair the images and labels in a dataset's folder, and say what is wrong where one of them is missing."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from promise_cli.errors import DatasetError
-from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes
-
-_CHANNEL = re.compile(r"(.+)_(\d{4})")
+from promise_cli.volume import CHANNEL, FORMATS, SUFFIXES, case_id, find_volumes
 
 
 @dataclass(frozen=True)
@@ -166,7 +163,7 @@ def _refuse_channels(images: dict[str, Path], labels: dict[str, Path]) -> None:
         DatasetError: A case has more than one channel.
     """
     for name, path in images.items():
-        match = _CHANNEL.fullmatch(name)
+        match = CHANNEL.fullmatch(name)
         if match and match[1] in images and name not in labels:
             raise DatasetError(
                 f"{path}: channel {int(match[2]) + 1} of case {match[1]}, but a scan must have one channel; keep one"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from promise_cli.console import say, warn
-from promise_cli.errors import PromiseError, PromptError
+from promise_cli.errors import PromiseError, PromptError, listed
 from promise_cli.geometry.grid import Grid
 from promise_cli.predict.predict_request import PredictRequest
 from promise_cli.predictions.record import RECORD, Failure
@@ -20,7 +20,7 @@ from promise_cli.prompts import (
     write_markups,
     write_points,
 )
-from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, read_grid
+from promise_cli.volume import CHANNEL, FORMATS, SUFFIXES, case_id, find_volumes, read_grid
 
 MOST_HINTS = 20
 """Largest number of cases without a scan for which similar names are suggested."""
@@ -63,6 +63,7 @@ def gather_inputs(request: PredictRequest) -> Inputs:
     named = {*clicks, *gathered.broken}
     unclicked = tuple(case for case in scans if case not in named)
     if request.auto:
+        _warn_of_channels(scans, unclicked)
         clicks |= dict.fromkeys(unclicked, ())
         unclicked = ()
     cases = [*clicks, *gathered.broken]
@@ -78,6 +79,22 @@ def gather_inputs(request: PredictRequest) -> Inputs:
     )
     _check(inputs, request, gathered, cases)
     return inputs
+
+
+def _warn_of_channels(scans: dict[str, Path], unclicked: Collection[str]) -> None:
+    """Say that files which look like further channels of a scan are segmented as scans of their own."""
+    channels = [
+        scans[case].name
+        for case in unclicked
+        if (match := CHANNEL.fullmatch(case))
+        and match[1] in scans
+        and "_0000" in scans[match[1]].name
+    ]
+    if channels:
+        warn(
+            f"{len(channels)} files look like further channels of another scan ({listed(channels)}); scans of several"
+            " channels are not supported, so each of these files is segmented as a scan of its own"
+        )
 
 
 def mask_name(case: str, scan: Path, same_format: bool) -> str:

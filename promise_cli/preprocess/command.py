@@ -138,6 +138,8 @@ def _announce(dataset: Dataset, target: tuple[Labels, str]) -> None:
         f" {label_text(chosen)} ({target[1]})"
         + (f"; background: {', '.join(others)}; --target-label chooses another" if others else "")
     )
+    if dataset.channel_note:
+        warn(dataset.channel_note)
 
 
 def _kept_plan(folder: Path) -> Plan | None:

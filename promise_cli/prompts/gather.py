@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from promise_cli.errors import PromptError
+from promise_cli.errors import PromptError, shorten
 from promise_cli.prompts.click import FOREGROUND, Click, lesions
-from promise_cli.prompts.values import shorten
 
 
 @dataclass

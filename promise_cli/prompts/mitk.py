@@ -9,9 +9,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.errors import PromptError
+from promise_cli.errors import PromptError, shorten, shown
 from promise_cli.prompts.click import Click, Space
-from promise_cli.prompts.values import LIMIT, parse_coordinate, shorten, shown
+from promise_cli.prompts.values import LIMIT, parse_coordinate
 
 
 def parse_point_set(content: bytes, where: str, space: Space | None) -> tuple[Click, ...]:

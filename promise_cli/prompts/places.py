@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from promise_cli.errors import PromptError
+from promise_cli.errors import PromptError, shorten
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape
 from promise_cli.prompts.click import SPACES, Click, Space
-from promise_cli.prompts.values import shorten
 
 _TIE = 1e-6
 """Tolerance in voxels for clicks on the border of two voxels.

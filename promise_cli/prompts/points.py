@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promise_cli.errors import PromptError
+from promise_cli.errors import PromptError, shorten, shown
 from promise_cli.prompts.click import (
     FOREGROUND,
     MAX_VALUE,
@@ -20,14 +20,7 @@ from promise_cli.prompts.click import (
     Space,
 )
 from promise_cli.prompts.gather import Gathered
-from promise_cli.prompts.values import (
-    BACKGROUND_WORDS,
-    FOREGROUND_WORDS,
-    is_coordinate,
-    parse_sign,
-    shorten,
-    shown,
-)
+from promise_cli.prompts.values import BACKGROUND_WORDS, FOREGROUND_WORDS, is_coordinate, parse_sign
 from promise_cli.volume import case_id, is_volume_file
 
 FORMAT, VERSION = "promise-points", 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from promise_cli.disk.records import load_json
-from promise_cli.errors import PlanError, PromptError
+from promise_cli.errors import PlanError, PromptError, shorten
 from promise_cli.prompts.click import Click, Space
 from promise_cli.prompts.gather import Gathered
 from promise_cli.prompts.mitk import parse_point_set
@@ -16,7 +16,6 @@ from promise_cli.prompts.places import near_names
 from promise_cli.prompts.points import parse_points
 from promise_cli.prompts.slicer import is_markups, parse_fcsv, parse_markups
 from promise_cli.prompts.table import parse_table
-from promise_cli.prompts.values import shorten
 from promise_cli.volume import case_id
 
 SUFFIXES = (".mrk.json", ".json", ".fcsv", ".mps", ".csv", ".tsv")

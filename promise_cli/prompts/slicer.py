@@ -8,15 +8,9 @@ RAS coordinates. A `.mrk.json` that names no coordinate system is in LPS.
 import csv
 from typing import Any
 
-from promise_cli.errors import PromptError
+from promise_cli.errors import PromptError, shorten, shown
 from promise_cli.prompts.click import ONE_LESION, Click, Lesion, Space
-from promise_cli.prompts.values import (
-    is_coordinate,
-    parse_coordinate,
-    shorten,
-    shown,
-    sign_of_name,
-)
+from promise_cli.prompts.values import is_coordinate, parse_coordinate, sign_of_name
 
 _MM = {"mm": 1.0, "um": 1e-3, "cm": 10.0, "m": 1000.0}
 _SPACES: dict[str, Space] = {"0": "RAS", "RAS": "RAS", "1": "LPS", "LPS": "LPS"}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.errors import PromptError
+from promise_cli.errors import PromptError, shown
 from promise_cli.prompts.click import (
     FOREGROUND,
     MAX_VALUE,
@@ -21,7 +21,7 @@ from promise_cli.prompts.click import (
     Space,
 )
 from promise_cli.prompts.gather import Gathered
-from promise_cli.prompts.values import parse_coordinate, parse_sign, shown, sign_of_name
+from promise_cli.prompts.values import parse_coordinate, parse_sign, sign_of_name
 from promise_cli.volume import case_id, is_volume_file
 
 _AXES: dict[tuple[str, str, str], Space | None] = {

@@ -6,6 +6,7 @@ The same scan gives the same array and affine as NIfTI (`nifti`), NRRD or MetaIm
 """
 
 from promise_cli.volume.names import (
+    CHANNEL,
     FORMATS,
     SUFFIXES,
     case_id,
@@ -27,6 +28,7 @@ from promise_cli.volume.stored import SPACING_MM, Stored
 from promise_cli.volume.write import as_stored, write_mask, write_probabilities
 
 __all__ = [
+    "CHANNEL",
     "FORMATS",
     "SPACING_MM",
     "SUFFIXES",

@@ -11,6 +11,9 @@ SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd")
 FORMATS = ".nii.gz, .nii, .nrrd, .mha or .mhd, or are a folder of DICOM slices"
 """The same endings as messages list them."""
 
+CHANNEL = re.compile(r"(.+)_(\d{4})")
+"""Pattern of nnU-Net's file names without their suffix: the case id and the number of the channel."""
+
 _NRRD_DATA = re.compile(rb"^data ?file:\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 _MHD_DATA = re.compile(rb"^ElementDataFile\s*=\s*(.+?)\s*$", re.MULTILINE)
 
