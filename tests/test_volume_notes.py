@@ -1,4 +1,4 @@
-"""Oddities of a header that need no correction are noted."""
+"""Oddities of a header that need no correction are noted. `test_volume_units.py` tests the notes on units."""
 
 from pathlib import Path
 
@@ -22,12 +22,6 @@ def _notes(tmp_path: Path, *, unit: str = "mm", qform: np.ndarray | None = None)
 def test_a_plain_header_needs_no_note(tmp_path: Path) -> None:
     assert _notes(tmp_path) == ()
     assert _notes(tmp_path, unit="unknown") == ()
-
-
-def test_other_units_than_millimetres_are_noted(tmp_path: Path) -> None:
-    assert _notes(tmp_path, unit="micron") == (
-        "the header's unit is micron, but its numbers are read as millimetres",
-    )
 
 
 def test_a_qform_that_differs_from_the_sform_is_noted(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from promise_cli.volume import (
     Volume,
     read_label,
     read_volume,
+    size_question,
     write_mask,
     write_probabilities,
 )
@@ -93,8 +94,8 @@ class CaseWork:
         path = self.inputs.scans[case]
         scan = read_volume(path, self.predictor.plan.orientation, keep_integers=True)
         seconds = Seconds(read=time.monotonic() - began)
-        if scan.notes:
-            self.notes[case] = scan.notes
+        if notes := (*scan.notes, *size_question(scan.stored_grid)):
+            self.notes[case] = notes
         return self.predictor.open(
             scan,
             max_windows=self.request.max_windows,

@@ -25,6 +25,7 @@ from promise_cli.volume.read import (
     read_volume,
 )
 from promise_cli.volume.stored import SPACING_MM, Stored
+from promise_cli.volume.units import size_question
 from promise_cli.volume.write import as_stored, write_mask, write_probabilities
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "read_grid",
     "read_label",
     "read_volume",
+    "size_question",
     "volume_files",
     "write_mask",
     "write_probabilities",

@@ -10,9 +10,24 @@ from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape, format_spacing
-from promise_cli.volume.metaimage import check_meta_data, read_meta_header
+from promise_cli.volume.metaimage import (
+    MetaHeader,
+    add_meta_field,
+    check_meta_data,
+    read_meta_header,
+)
+from promise_cli.volume.nrrd import add_field, read_nrrd_header
 from promise_cli.volume.packed import check_packed_nrrd
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
+from promise_cli.volume.units import (
+    MILLIMETRE,
+    Unit,
+    affine_in_mm,
+    affine_in_unit,
+    check_unit,
+    unit_note,
+    unit_of,
+)
 
 sitk.ProcessObject.GlobalWarningDisplayOff()  # our own messages say all that matters
 
@@ -52,8 +67,11 @@ def open_itk(path: Path) -> Stored:
         raise VolumeError(
             f"{path}: the header gives a voxel size of {format_spacing(spacing)}, which is impossible; correct it"
         )
-    grid = stored_grid(shape, ras_affine(reader, spacing), path)
-    notes = shear_note(grid)
+    unit = _unit(path, meta)
+    affine = ras_affine(reader, spacing)
+    check_unit(shape, affine, unit, path)
+    grid = stored_grid(shape, affine_in_mm(affine, unit), path)
+    notes = (*shear_note(grid), *unit_note(grid, unit))
     if kind == "NRRD" and "NRRD_space" not in reader.GetMetaDataKeys():
         notes += (
             "the header has no field 'space' with the scan's orientation; left and right are a guess",
@@ -67,8 +85,22 @@ def open_itk(path: Path) -> Stored:
             check_meta_data(path, meta)
         return _load(path, reader, dtype)
 
-    i, j, k = spacing.tolist()
-    return Stored(path, grid, header_for(grid), dtype, load, notes, header_spacing=(i, j, k))
+    i, j, k = (spacing * unit.mm).tolist()
+    return Stored(
+        path, grid, header_for(grid), dtype, load, notes, header_spacing=(i, j, k), unit=unit
+    )
+
+
+def _unit(path: Path, meta: MetaHeader | None) -> Unit:
+    """Return the unit that the header names: `space units` or `units` in NRRD, `DistanceUnits` in MetaImage.
+
+    ITK's readers ignore these fields.
+    """
+    if meta is not None:
+        return unit_of(meta.fields.get("DistanceUnits", "").split(), "DistanceUnits", path)
+    header = read_nrrd_header(path)
+    field = "space units" if header.words("space units") else "units"
+    return unit_of(header.words(field), field, path)
 
 
 def itk_reason(error: Exception) -> str:
@@ -117,10 +149,10 @@ def _load(path: Path, reader: Any, dtype: type[np.float32] | None) -> NDArray[An
     return array if dtype is None else array.astype(dtype, copy=False)
 
 
-def write_itk(stored: NDArray[Any], grid: Grid, path: Path) -> None:
+def write_itk(stored: NDArray[Any], grid: Grid, path: Path, unit: Unit = MILLIMETRE) -> None:
     """Write an array (I, J, K), whose axes are in the file's own order, with compression.
 
-    The suffix of `path` chooses the format.
+    The suffix of `path` chooses the format. The header gives lengths in `unit`, and names it if it is not mm.
 
     Raises:
         VolumeError: The grid's axes are sheared, which these formats cannot store.
@@ -128,8 +160,13 @@ def write_itk(stored: NDArray[Any], grid: Grid, path: Path) -> None:
     if shear_note(grid):
         raise VolumeError(f"{path.name}: this format cannot store sheared axes; write NIfTI")
     image = sitk.GetImageFromArray(np.ascontiguousarray(stored.T))
-    spacing = np.array(grid.spacing)
+    affine = affine_in_unit(grid.affine, unit)
+    spacing = np.array(grid.spacing) / unit.mm
     image.SetSpacing(spacing.tolist())
-    image.SetOrigin((LPS_FROM_RAS * grid.affine[:3, 3]).tolist())
-    image.SetDirection((LPS_FROM_RAS[:, None] * grid.affine[:3, :3] / spacing).ravel().tolist())
+    image.SetOrigin((LPS_FROM_RAS * affine[:3, 3]).tolist())
+    image.SetDirection((LPS_FROM_RAS[:, None] * affine[:3, :3] / spacing).ravel().tolist())
     sitk.WriteImage(image, str(path), useCompression=True)
+    if unit.mm != 1 and path.name.lower().endswith(".nrrd"):
+        add_field(path, "space units:" + f' "{unit.name}"' * 3)
+    elif unit.mm != 1:
+        add_meta_field(path, f"DistanceUnits = {unit.name}")

@@ -101,6 +101,12 @@ def _is_number(word: str) -> bool:
         return False
 
 
+def add_meta_field(path: Path, line: str) -> None:
+    """Add a line to the header of a MetaImage file, in front of the field `ElementDataFile` that ends it."""
+    head, field, rest = path.read_bytes().partition(b"ElementDataFile")
+    path.write_bytes(head + line.encode() + b"\n" + field + rest)
+
+
 def check_meta_data(path: Path, header: MetaHeader) -> None:
     """Check that all voxels are there, and that compressed voxels are undamaged.
 

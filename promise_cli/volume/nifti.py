@@ -25,9 +25,13 @@ from promise_cli.volume.stored import (
     spatial_shape,
     stored_grid,
 )
+from promise_cli.volume.units import Unit, affine_in_mm, check_unit, unit_note, unit_of
 
 # Our own messages say all that matters.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
+
+_UNITS = {0: "unknown", 1: "m", 2: "mm", 3: "um"}
+"""Units of length by their code in the header's field `xyzt_units`."""
 
 _READ_ERRORS = (
     ImageFileError,
@@ -65,7 +69,10 @@ def open_nifti(path: Path) -> Stored:
             f"{path}: the header gives a voxel size of {format_spacing(pixdim)}, which is impossible;"
             " correct its pixdim"
         )
-    grid = stored_grid(shape, image.affine, path)
+    unit = nifti_unit(image.header, path)
+    check_unit(shape, image.affine, unit, path)
+    grid = stored_grid(shape, affine_in_mm(image.affine, unit), path)
+    pixdim *= unit.mm
     i, j, k = pixdim.tolist()
     return Stored(
         path,
@@ -73,9 +80,16 @@ def open_nifti(path: Path) -> Stored:
         image.header,
         dtype if _is_unscaled(image) else np.dtype(np.float64),
         lambda dtype: _load(image, path, dtype).reshape(shape),
-        (*shear_note(grid), *_notes(image.header, grid, pixdim)),
+        (*shear_note(grid), *unit_note(grid, unit), *_notes(image.header, grid, pixdim, unit)),
         header_spacing=(i, j, k),
+        unit=unit,
     )
+
+
+def nifti_unit(header: nib.Nifti1Header, path: Path) -> Unit:
+    """Return the unit of lengths that a header names."""
+    code = int(header["xyzt_units"]) % 8
+    return unit_of([_UNITS.get(code, f"code {code}")], "xyzt_units", path)
 
 
 def _check_start(path: Path) -> None:
@@ -102,16 +116,15 @@ def _written_spacing(path: Path) -> NDArray[np.float64]:
     return np.asarray(header["pixdim"][1:4], dtype=np.float64)
 
 
-def _notes(header: nib.Nifti1Header, grid: Grid, pixdim: NDArray[np.float64]) -> tuple[str, ...]:
+def _notes(
+    header: nib.Nifti1Header, grid: Grid, pixdim: NDArray[np.float64], unit: Unit
+) -> tuple[str, ...]:
     """Describe oddities of the header that a user should know about but need not fix."""
     notes = []
     if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
         notes.append(
             "neither sform nor qform gives the scan's orientation; left and right are a guess"
         )
-    unit = header.get_xyzt_units()[0]
-    if unit not in ("mm", "unknown"):
-        notes.append(f"the header's unit is {unit}, but its numbers are read as millimetres")
     if not np.allclose(pixdim, grid.spacing, rtol=SPACING_TOLERANCE, atol=0):
         notes.append(
             f"the header gives a voxel size of {format_spacing(pixdim)}, its affine {format_spacing(grid.spacing)};"
@@ -119,7 +132,7 @@ def _notes(header: nib.Nifti1Header, grid: Grid, pixdim: NDArray[np.float64]) ->
         )
     elif int(header["sform_code"]) > 0 and int(header["qform_code"]) > 0 and not shear_note(grid):
         # A qform cannot store a shear, so it always differs from a sheared sform.
-        apart = _distance_of_qform(header, grid)
+        apart = _distance_of_qform(header, grid, unit)
         if apart > max(1.0, min(grid.spacing)):
             notes.append(
                 f"sform and qform differ by up to {apart:.3g} mm; the sform is used, other programs may use the qform"
@@ -127,10 +140,10 @@ def _notes(header: nib.Nifti1Header, grid: Grid, pixdim: NDArray[np.float64]) ->
     return tuple(notes)
 
 
-def _distance_of_qform(header: nib.Nifti1Header, grid: Grid) -> float:
+def _distance_of_qform(header: nib.Nifti1Header, grid: Grid, unit: Unit) -> float:
     """Return how far in mm the qform moves the corners of the grid at most; infinite for an invalid qform."""
     try:
-        return Grid(grid.shape, header.get_qform()).distance_mm(grid)
+        return Grid(grid.shape, affine_in_mm(header.get_qform(), unit)).distance_mm(grid)
     except (HeaderDataError, ValueError):
         return math.inf
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
+from promise_cli.volume.nrrd import read_nrrd_header
 
 _CHUNK = 1 << 20
-_HEADER = 1 << 20
 _RATIO = 1032
 """Largest number of bytes that one compressed byte can hold."""
 
@@ -59,15 +59,13 @@ def check_packed_nrrd(path: Path) -> None:
     Raises:
         VolumeError: The voxels are truncated or damaged.
     """
-    with path.open("rb") as file:
-        start = file.read(_HEADER)
-    header, end, _ = start.partition(b"\n\n")
-    fields = {line.split(b":")[0].strip().lower() for line in header.splitlines()}
-    packed = any(b"encoding: gz" in line.lower() for line in header.splitlines())
-    if not (end and packed) or fields & {b"data file", b"datafile", b"byte skip", b"line skip"}:
+    header = read_nrrd_header(path)
+    packed = header.fields.get("encoding", "").lower() in ("gz", "gzip")
+    elsewhere = header.fields.keys() & {"data file", "datafile", "byte skip", "line skip"}
+    if header.offset is None or not packed or elsewhere:
         return
     try:
-        unpacked_size(path, len(header) + len(end))
+        unpacked_size(path, header.offset)
     except zlib.error as error:
         raise VolumeError(
             f"{path}: truncated or damaged ({error}); copy or download it again"

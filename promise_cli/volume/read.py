@@ -16,6 +16,7 @@ from promise_cli.geometry.grid import Grid, Spacing
 from promise_cli.volume.names import FORMATS, SUFFIXES, case_id
 from promise_cli.volume.nifti import open_nifti
 from promise_cli.volume.stored import Stored, header_spacing
+from promise_cli.volume.units import MILLIMETRE, Unit
 
 Orientation = Literal["RAS", "as_stored"]
 
@@ -41,6 +42,8 @@ class Volume:
     """Oddities of the file's geometry that need not be fixed."""
     header_spacing: Spacing | None = None
     """Spacing in mm along the file's axes, exactly as the header gives it; None stands for `stored_grid.spacing`."""
+    unit: Unit = MILLIMETRE
+    """Unit of the lengths in the file. The grids are in mm."""
 
     @property
     def exact_spacing(self) -> Spacing:
@@ -211,4 +214,5 @@ def _oriented(
         stored.header,
         stored.notes,
         stored.header_spacing,
+        stored.unit,
     )

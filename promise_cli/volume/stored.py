@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import Grid, Shape, Spacing, format_shape, format_spacing
+from promise_cli.volume.units import MILLIMETRE, Unit
 
 SPACING_MM = (1e-3, 100.0)
 """Shortest and longest edge of a voxel in mm; outside of this range, the header's units must be wrong."""
@@ -41,6 +42,8 @@ class Stored:
     """Oddities that a user should know about but need not fix."""
     header_spacing: Spacing | None = None
     """Spacing in mm exactly as the header gives it; None stands for the grid's spacing."""
+    unit: Unit = MILLIMETRE
+    """Unit of the lengths in the file. `grid` and `header_spacing` are in mm."""
 
 
 def spatial_shape(shape: Sequence[int], path: Path) -> Shape:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from promise_cli.disk.atomic import whole_file
 from promise_cli.geometry.grid import format_shape
+from promise_cli.volume.nifti import nifti_unit
 from promise_cli.volume.read import Volume
+from promise_cli.volume.units import affine_in_unit
 
 
 def as_stored(array: NDArray[Any], like: Volume) -> NDArray[Any]:
@@ -33,7 +35,8 @@ def write_mask(mask: NDArray[np.bool_] | NDArray[np.uint8], like: Volume, path: 
 
     Args:
         mask: (I, J, K) on `like.grid`.
-        like: The scan, whose axes, affine, sform, qform and units the mask gets.
+        like: The scan, whose axes, affine, sform, qform and units the mask gets. A mask in another format than its
+            scan is in millimetres.
         path: The file, which ends in `.nii.gz`, `.nii`, `.nrrd` or `.mha`. It is written whole or not at all.
 
     Raises:
@@ -52,15 +55,16 @@ def _write(stored: NDArray[Any], like: Volume, path: Path) -> None:
         from promise_cli.volume.itk import write_itk  # noqa: PLC0415  NIfTI needs no SimpleITK
 
         with whole_file(path) as temporary:
-            write_itk(stored, like.stored_grid, temporary)
+            write_itk(stored, like.stored_grid, temporary, like.unit)
         return
     header = like.header.copy()
     header.extensions.clear()  # extensions may hold the patient's name
     header.set_data_dtype(stored.dtype)
     header.set_slope_inter(1, 0)
+    affine = affine_in_unit(like.stored_grid.affine, nifti_unit(header, path))
     header["cal_min"] = header["cal_max"] = 0
     with whole_file(path) as temporary:
         nib.save(
-            nib.Nifti1Image(np.asfortranarray(stored), like.stored_grid.affine, header),
+            nib.Nifti1Image(np.asfortranarray(stored), affine, header),
             temporary,
         )

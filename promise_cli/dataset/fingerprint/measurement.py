@@ -21,7 +21,7 @@ from promise_cli.dataset.fingerprint.verification import (
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels, as_tuple, is_target
 from promise_cli.errors import DatasetError, VolumeError
 from promise_cli.geometry.grid import Shape, Spacing
-from promise_cli.volume import Orientation, Volume, read_label, read_volume
+from promise_cli.volume import Orientation, Volume, read_label, read_volume, size_question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,11 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
         errors += check_labels(files, dataset, target_label, found)
     problems = [error_of(dataset, text) for text in errors]
     if image is not None:
-        notes = [*image.notes, *check_intensities(image.array, is_ct(dataset.modality))]
+        notes = [
+            *image.notes,
+            *size_question(image.stored_grid),
+            *check_intensities(image.array, is_ct(dataset.modality)),
+        ]
         problems += [warning_of(dataset, files.image, note) for note in notes]
     if label is not None:
         own = [note for note in label.notes if image is None or note not in image.notes]
