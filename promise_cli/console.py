@@ -42,14 +42,27 @@ out = PatientConsole(highlight=False, emoji=False)
 err = PatientConsole(stderr=True, highlight=False, emoji=False)
 
 
+def printable(text: str) -> str:
+    """Escape what a terminal would not show as it is: control characters, line breaks, marks that turn text around.
+
+    Names from files could otherwise change what a terminal shows. Text that no encoding can hold is escaped, too.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char == "\t" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
 def say(message: str) -> None:
     """Print a plain line. Paths may hold brackets and must not be wrapped, so markup and wrapping are off."""
-    out.print(message, markup=False, soft_wrap=True)
+    out.print(printable(message), markup=False, soft_wrap=True)
 
 
 def warn(message: str) -> None:
     """Print a warning on standard error."""
-    err.print(f"warning: {message}", markup=False, soft_wrap=True, style="yellow")
+    err.print(f"warning: {printable(message)}", markup=False, soft_wrap=True, style="yellow")
 
 
 def mute() -> None:
@@ -60,7 +73,9 @@ def mute() -> None:
 def fail(message: str) -> None:
     """Print an error as one line on standard error."""
     err.quiet = False
-    err.print(f"error: {' '.join(message.split())}", markup=False, soft_wrap=True, style="red")
+    err.print(
+        f"error: {printable(' '.join(message.split()))}", markup=False, soft_wrap=True, style="red"
+    )
 
 
 def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
@@ -112,11 +127,11 @@ def _report(items: Iterable[T], description: str, total: int) -> Iterator[T]:
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table. The first column holds text, the others hold numbers and are aligned to the right."""
     # Cells are `Text`, because rich could read names of cases and folders as markup.
-    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    table = Table(title=Text(printable(title)), title_justify="left", title_style="bold")
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=number > 0)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     if out.is_terminal:
         out.print(table)
     else:

@@ -29,6 +29,13 @@ def shorten(name: str) -> str:
     return line if len(line) <= 200 else f"{line[:100]}..."
 
 
+def format_bytes(number: float) -> str:
+    """Return a number of bytes as messages show it, such as `3.2 GB`."""
+    if number >= 1e14:
+        return f"{number:.1e} bytes"
+    return f"{number / 1e9:.1f} GB" if number >= 1e8 else f"{number / 1e6:.0f} MB"
+
+
 def shown(value: object) -> str:
     """Quote a value from a file for a message, on one line and shortened."""
     return _repr.repr(value)

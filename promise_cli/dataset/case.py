@@ -4,6 +4,7 @@ Prediction prepares a scan with the same `preprocess_image`, so that training an
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ from promise_cli.dataset.folder import CaseFiles, is_target
 from promise_cli.dataset.plan import Normalisation, Plan, case_key, widened
 from promise_cli.disk.atomic import whole_folder
 from promise_cli.disk.records import load_record, save_record
-from promise_cli.errors import DatasetError, PlanError
-from promise_cli.geometry.grid import Grid
+from promise_cli.errors import DatasetError, PlanError, format_bytes
+from promise_cli.geometry.grid import Grid, format_shape, format_spacing
 from promise_cli.geometry.resample import resample, resample_mask, target_grid
+from promise_cli.jobs import free_memory
 from promise_cli.volume import Volume, read_label, read_volume
 
 FORMAT_VERSION = 1
+MOST_VOXELS = 1 << 33
+"""Largest number of voxels of a scan on the plan's grid: 2048^3, sixty times those of a large scan at 1 mm."""
 _NOT_FINITE = np.uint16(0x7C00)
 """Bits of the exponent of a float16. All of them are set in NaN and infinity, and in no other number."""
 
@@ -60,7 +64,7 @@ class Case:
 
 
 def preprocess_image(
-    volume: Volume, plan: Plan, dtype: DTypeLike = np.float32
+    volume: Volume, plan: Plan, dtype: DTypeLike = np.float32, where: str = "scan"
 ) -> tuple[NDArray[Any], Grid]:
     """Resample a scan to the plan's spacing and normalise it.
 
@@ -68,11 +72,17 @@ def preprocess_image(
         volume: The scan, read with the plan's orientation. Whole numbers may keep the type that the file stores.
         plan: The plan with the spacing and the normalisation.
         dtype: Type of the result.
+        where: Name of the scan in messages.
 
     Returns:
         (I, J, K) normalised intensities, and the grid they lie on.
+
+    Raises:
+        DatasetError: The scan has so many voxels at the plan's spacing that its own spacing must be wrong.
+        MemoryError: The scan does not fit into the free memory.
     """
     grid = target_grid(volume.grid, plan.spacing)
+    _check_size(volume.grid, grid, np.dtype(dtype).itemsize, where)
     numbers = case_normalisation(volume.array, plan.normalisation)
     low, high = np.float32(numbers.low), np.float32(numbers.high)
     mean, std = np.float32(numbers.mean), np.float32(numbers.std)
@@ -84,6 +94,23 @@ def preprocess_image(
         return plane
 
     return resample(volume.array, grid.shape, normalise, dtype), grid
+
+
+def _check_size(scan: Grid, grid: Grid, item: int, where: str) -> None:
+    """Refuse a scan that is too large on the plan's grid, before memory is taken for it."""
+    voxels = math.prod(grid.shape)
+    size = (
+        f"{where}: its {format_shape(scan.shape)} voxels of {format_spacing(scan.spacing)} become"
+        f" {format_shape(grid.shape)} voxels of {format_spacing(grid.spacing)}"
+    )
+    if voxels > MOST_VOXELS:
+        raise DatasetError(f"{size}, which no scan has; correct the voxel size in its header")
+    needed, free = voxels * item, free_memory()
+    if needed > free:
+        raise MemoryError(
+            f"{size}, which need {format_bytes(needed)} of memory and {format_bytes(free)} are free; correct its header"
+            " if the voxel size is wrong, or use a machine with more memory"
+        )
 
 
 def case_normalisation(array: NDArray[Any], planned: Normalisation) -> Normalisation:
@@ -124,7 +151,7 @@ def preprocess_case(
     with whole_folder(cases_dir / files.case_id) as folder:
         volume = read_volume(files.image, plan.orientation, keep_integers=True)
         like = dataclasses.replace(volume, array=np.empty(0))
-        image, grid = preprocess_image(volume, plan, np.float16)
+        image, grid = preprocess_image(volume, plan, np.float16, str(files.image))
         del volume
         np.save(folder / "image.npy", np.ascontiguousarray(image))
         del image

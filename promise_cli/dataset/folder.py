@@ -127,7 +127,7 @@ def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:
         raise DatasetError(
             f"{dataset.folder / 'dataset.json'}: labels has no entry besides background; add the target"
         )
-    shown = ", ".join(f"{value} {name}" for value, name in dataset.labels.items())
+    shown = listed(f"{value} {name}" for value, name in dataset.labels.items())
     if asked is not None:
         for value, name in dataset.labels.items():
             if asked == str(value) or asked.lower() == name.lower():

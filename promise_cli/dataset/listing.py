@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from promise_cli.errors import DatasetError
-from promise_cli.volume import CHANNEL, FORMATS, SUFFIXES, case_id, find_volumes
+from promise_cli.volume import (
+    CHANNEL,
+    FORMATS,
+    SUFFIXES,
+    case_id,
+    find_volumes,
+    is_dicom_folder,
+)
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,8 @@ def _found(folder: Path, content: dict[str, Any]) -> tuple[tuple[CaseFiles, ...]
     for case, image in images.items():
         if case in labels:
             cases[case] = CaseFiles(case, image, labels[case])
+            if (problem := _absent(cases[case])) is not None:
+                broken[case] = problem
         else:
             broken[case] = (
                 f"{image}: image without label; add labelsTr/{_label_name(image)} or remove it"
@@ -196,6 +205,17 @@ def _absent(files: CaseFiles) -> str | None:
         return (
             f"{files.image}: no such image, but {files.label.name} is listed as its label; add the image or"
             " remove the case from dataset.json"
+        )
+    if files.image.is_dir() and not is_dicom_folder(files.image):
+        return (
+            f"{files.image}: no DICOM slices in this folder; give a scan file or a folder of slices"
+        )
+    if files.image.exists() and not files.image.is_file() and not files.image.is_dir():
+        return f"{files.image}: a pipe or a device, but it is listed as an image; name a file"
+    if files.label.exists() and not files.label.is_file():
+        what = "folder" if files.label.is_dir() else "pipe or device"
+        return (
+            f"{files.label}: a {what}; a label is one file, such as {case_id(files.label)}.nii.gz"
         )
     if not files.label.exists():
         return (

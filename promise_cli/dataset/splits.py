@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from promise_cli.disk.records import load_json, record_from_json
-from promise_cli.errors import DatasetError, PlanError
+from promise_cli.errors import DatasetError, PlanError, listed
 
 NUM_FOLDS = 5
 PUBLISHED = ("Task07_Pancreas", "Task10_Colon")
@@ -106,7 +106,7 @@ def without_cases(splits: Splits, left_out: Collection[str]) -> Splits:
     if not gone:
         return splits
     kept = _only(splits, splits.case_ids - gone, absent=0)
-    return Splits(f"{splits.source}; left out as bad: {', '.join(sorted(gone))}", kept.folds)
+    return Splits(f"{splits.source}; left out as bad: {listed(sorted(gone))}", kept.folds)
 
 
 def _published(dataset: str) -> Splits:

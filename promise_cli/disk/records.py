@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from promise_cli.disk.atomic import write_text
+from promise_cli.disk.regular import check_regular
 from promise_cli.errors import PlanError
 
 R = TypeVar("R")
 
+MOST_BYTES = 1 << 28
+"""Largest size of a JSON file. Its content takes about ten times as much memory."""
 _NUMBERS = re.compile(r"\[\n[^\[\]{}\"]*\]")
 """Pattern of an indented list of numbers; such a list is written on one line."""
 
@@ -55,6 +58,7 @@ def load_json(path: Path) -> Any:
         PlanError: The file is missing, not readable or not valid JSON. The message names the file and what is wrong.
     """
     try:
+        check_regular(path, MOST_BYTES)
         return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except FileNotFoundError:
         raise PlanError(f"{path}: no such file") from None

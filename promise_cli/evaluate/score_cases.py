@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 
-from promise_cli.errors import EvaluationError
+from promise_cli.errors import EvaluationError, listed
 from promise_cli.evaluate.rules import Rules, make_score
 from promise_cli.evaluate.score_case import ScoredCase, list_values, score_case, target_of_value
 from promise_cli.jobs import Death, Job, start_jobs
@@ -63,10 +63,7 @@ def notes_of_labels(cases: Sequence[ScoredCase], most: int = 3) -> tuple[str, ..
     for case in cases:
         for note in case.notes:
             found.setdefault(note, []).append(case.pair.case_id)
-    return tuple(
-        f"label of {', '.join(names[:most])}{f' and {len(names) - most} more' if len(names) > most else ''}: {note}"
-        for note, names in found.items()
-    )
+    return tuple(f"label of {listed(names, most)}: {note}" for note, names in found.items())
 
 
 def complete_labels(cases: Sequence[ScoredCase], rules: Rules) -> list[CaseScore]:
@@ -135,6 +132,6 @@ def refuse_absent_masks(
     if absent and there and not there.keys() & set(compared):
         raise EvaluationError(
             f"--compare {other.predictions}: no mask holds {absent[0].label} ({absent[0].name}), which is compared,"
-            f" but some hold {', '.join(f'{label} ({name})' for label, name in there.items())}; write the label's"
+            f" but some hold {listed(f'{label} ({name})' for label, name in there.items())}; write the label's"
             " value into the masks"
         )

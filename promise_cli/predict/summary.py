@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from promise_cli.console import fail, say, show_table, warn
-from promise_cli.predictions.record import RECORD, Failure, PredictedCase
+from promise_cli.errors import MOST_LISTED, listed
+from promise_cli.predictions.record import FAILURES, RECORD, Failure, PredictedCase
 
 _MOST_NAMES = 5
 
@@ -41,7 +42,10 @@ def show_new(
                 ("yes" if case.holds_its_clicks else "no") if click else "",
             )
         )
-    rows += [(failure.case_id, "", "", "", "", "", "no mask") for failure in failures]
+    named = [failure.case_id for failure in failures[:MOST_LISTED]]
+    if len(failures) > MOST_LISTED:
+        named.append(f"and {len(failures) - MOST_LISTED} more")
+    rows += [(name, "", "", "", "", "", "no mask") for name in named]
     columns = ("case", "click (i, j, k)", "LPS mm", "intensity", "windows", "ml", "in mask")
     show_table(f"masks in {folder}", columns, rows)
     for case in cases:
@@ -100,11 +104,12 @@ def show_rest(
 
 
 def show_failures(failures: Sequence[Failure]) -> None:
-    """Show one error line for each case without a mask."""
-    for failure in failures:
+    """Show an error line for each of the first cases without a mask, and count the others."""
+    for failure in failures[:MOST_LISTED]:
         fail(failure.reason)
+    if len(failures) > MOST_LISTED:
+        fail(f"{len(failures) - MOST_LISTED} more cases have no mask; {FAILURES} names them all")
 
 
 def _names(names: Sequence[str]) -> str:
-    dots = ", ..." if len(names) > _MOST_NAMES else ""
-    return f"{len(names)} ({', '.join(names[:_MOST_NAMES])}{dots})"
+    return f"{len(names)} ({listed(names, _MOST_NAMES)})"

@@ -19,7 +19,7 @@ from promise_cli.dataset.plan import Plan, make_plan
 from promise_cli.dataset.splits import Splits, splits_of_dataset, without_cases
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.disk.workspace import open_workspace
-from promise_cli.errors import PlanError
+from promise_cli.errors import PlanError, listed
 from promise_cli.geometry.grid import format_shape, format_spacing
 from promise_cli.jobs import Shard, claim, read_shard
 from promise_cli.preprocess.verify import Survey, survey_dataset
@@ -136,7 +136,7 @@ def _announce(dataset: Dataset, target: tuple[Labels, str]) -> None:
     say(
         f"dataset: {dataset.name}, {len(dataset.cases) + len(dataset.broken)} cases, target"
         f" {label_text(chosen)} ({target[1]})"
-        + (f"; background: {', '.join(others)}; --target-label chooses another" if others else "")
+        + (f"; background: {listed(others)}; --target-label chooses another" if others else "")
     )
     if dataset.channel_note:
         warn(dataset.channel_note)
@@ -218,7 +218,7 @@ def _save_splits(
             warn(f"{path}: kept; {len(new)} cases are in none of its folds, such as {new[0]}")
         if kept is not found:
             named = sorted(found.case_ids - kept.case_ids)
-            warn(f"{path}: bad cases are removed from its folds: {', '.join(named)}")
+            warn(f"{path}: bad cases are removed from its folds: {listed(named)}")
             save_record(kept, path)
         return kept
     save_record(folds, path)

@@ -19,7 +19,7 @@ from promise_cli.dataset.fingerprint import (
     unusable,
 )
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels
-from promise_cli.errors import DatasetError
+from promise_cli.errors import DatasetError, listed
 from promise_cli.jobs import Death, Job, Shard, run_jobs
 from promise_cli.preprocess.memory import estimate_peak
 
@@ -171,7 +171,6 @@ def _many(number: int, noun: str) -> str:
 def _stopped_by(bad: Sequence[LeftOut], folder: Path) -> DatasetError:
     message = full_text(bad[0].errors[0], folder)
     if len(bad) > 1:
-        others = ", ".join(one.case_id for one in bad[1:6])
-        dots = ", ..." if len(bad) > 6 else ""
-        message += f" ({len(bad) - 1} more bad cases: {others}{dots})"
+        others = listed((one.case_id for one in bad[1:]), 5)
+        message += f" ({len(bad) - 1} more bad cases: {others})"
     return DatasetError(message)

@@ -9,7 +9,7 @@ import csv
 from typing import Any
 
 from promise_cli.errors import PromptError, shorten, shown
-from promise_cli.prompts.click import ONE_LESION, Click, Lesion, Space
+from promise_cli.prompts.click import ONE_LESION, Click, Lesion, Space, check_number
 from promise_cli.prompts.values import is_coordinate, parse_coordinate, sign_of_name
 
 _MM = {"mm": 1.0, "um": 1e-3, "cm": 10.0, "m": 1000.0}
@@ -55,6 +55,8 @@ def parse_markups(content: dict[str, Any], where: str, space: Space | None) -> t
         clicks += _control_points(item, where, space, lesion, None)
         for other in (item for item, sign in named if not sign):
             clicks += _control_points(other, where, space, lesion, sign_of_name("background"))
+            check_number(len(clicks), where)
+        check_number(len(clicks), where)
     if not clicks:
         raise PromptError(f"{where}: holds no point that was placed; place one on the target")
     return tuple(clicks)
@@ -77,6 +79,7 @@ def _control_points(
     points = item.get("controlPoints", [])
     if not isinstance(points, list):
         raise PromptError(f"{where}: controlPoints must be a list, found {shown(points)}")
+    check_number(len(points), where)
     clicks = []
     for number, point in enumerate(points, 1):
         if not isinstance(point, dict):
@@ -134,6 +137,7 @@ def parse_fcsv(text: str, where: str, space: Space | None) -> tuple[Click, ...]:
         rows = list(csv.reader(lines))
     except csv.Error as error:
         raise PromptError(f"{where}: not readable as a table ({error}); save it again") from None
+    check_number(len(rows), where)
     clicks = [_fcsv_point(row, columns, where, found) for row in rows]
     kept = tuple(click for click in clicks if click is not None)
     if not kept:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.errors import PromptError, shown
+from promise_cli.errors import PromptError, shorten, shown
 from promise_cli.prompts.click import (
     FOREGROUND,
     MAX_VALUE,
@@ -19,6 +19,8 @@ from promise_cli.prompts.click import (
     Click,
     Lesion,
     Space,
+    check_cases,
+    check_number,
 )
 from promise_cli.prompts.gather import Gathered
 from promise_cli.prompts.values import parse_coordinate, parse_sign, sign_of_name
@@ -77,6 +79,7 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
             f"{where}: there is no column 'case', so it is unknown to which scan each click belongs; add the column"
         )
     by_case: dict[str, list[Click]] = {}
+    lesions: dict[str, dict[str, Lesion]] = {}
     for number, row in enumerate(rows[1:], 2):
         cells = dict(zip(columns.names, (cell.strip() for cell in row), strict=False))
         name = cells.get("case", only_case or "")
@@ -91,8 +94,14 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
                 raise PromptError(
                     f"{where}: row {number}: the column 'case' is empty; name the case"
                 )
-            click = _click(cells, columns, f"{where}: row {number}", space, by_case.get(name, []))
-            by_case.setdefault(name, []).extend([click] if click else [])
+            if name in gathered.broken:
+                continue
+            found = by_case.setdefault(name, [])
+            check_number(len(found) + 1, f"{where}: case {shorten(name)}")
+            known = lesions.setdefault(name, {})
+            click = _click(cells, columns, f"{where}: row {number}", space, known)
+            found.extend([click] if click else [])
+        check_cases(len(by_case) + len(gathered.broken), where)
     for name, clicks in by_case.items():
         if name not in gathered.broken:
             with gathered.case(name):
@@ -133,7 +142,11 @@ def _columns(first: Sequence[str], where: str, decimal_comma: bool) -> _Columns:
 
 
 def _click(
-    cells: dict[str, str], columns: _Columns, where: str, asked: Space | None, before: list[Click]
+    cells: dict[str, str],
+    columns: _Columns,
+    where: str,
+    asked: Space | None,
+    known: dict[str, Lesion],
 ) -> Click | None:
     """Read the click of one row; None for a point of 3D Slicer that was never placed."""
     if columns.from_slicer and cells.get("defined", "1") == "0":
@@ -150,7 +163,9 @@ def _click(
     x, y, z = (value for value in numbers if value is not None)
     space = _space(cells, columns, where, asked)
     sign = _sign(cells, columns, where)
-    return Click((x, y, z), sign, space, _lesion(cells, where, before))
+    lesion = _lesion(cells, where, known)
+    known[lesion.name] = lesion
+    return Click((x, y, z), sign, space, lesion)
 
 
 def _space(cells: dict[str, str], columns: _Columns, where: str, asked: Space | None) -> Space:
@@ -183,22 +198,22 @@ def _sign(cells: dict[str, str], columns: _Columns, where: str) -> int:
     return sign
 
 
-def _lesion(cells: dict[str, str], where: str, before: list[Click]) -> Lesion:
+def _lesion(cells: dict[str, str], where: str, known: dict[str, Lesion]) -> Lesion:
+    """Return the lesion of a row. `known` holds the lesions of earlier rows of the same case by their names."""
     name, value = cells.get("object", ""), cells.get("value", "")
     if not name and not value:
         return ONE_LESION
-    known = list(dict.fromkeys(click.lesion for click in before))
-    same = [lesion for lesion in known if lesion.name == (name or value)]
-    number = same[0].number if same else len(known) + 1
+    same = known.get(name or value)
+    number = same.number if same else len(known) + 1
     number_of_name = name if name.isdecimal() and 1 <= int(name[:9]) <= MAX_VALUE else str(number)
-    text = value or (str(same[0].value) if same else number_of_name)
+    text = value or (str(same.value) if same else number_of_name)
     if not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_VALUE:
         raise PromptError(
             f"{where}: value must be a whole number from 1 to {MAX_VALUE}, found {shown(text)}"
         )
-    if same and same[0].value != int(text):
+    if same and same.value != int(text):
         raise PromptError(
-            f"{where}: object {shown(name)} has value {text} here, but {same[0].value} in an earlier row; give it"
+            f"{where}: object {shown(name)} has value {text} here, but {same.value} in an earlier row; give it"
             " one value"
         )
     return Lesion(int(text), name or value, number)

@@ -12,6 +12,7 @@ from promise_cli.volume.names import (
     case_id,
     file_stamps,
     find_volumes,
+    is_dicom_folder,
     is_volume_file,
     volume_files,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "case_id",
     "file_stamps",
     "find_volumes",
+    "is_dicom_folder",
     "is_oriented",
     "is_volume_file",
     "open_stored",

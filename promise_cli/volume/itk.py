@@ -1,5 +1,6 @@
 """Read and write NRRD and MetaImage files, through SimpleITK."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape, format_spacing
+from promise_cli.volume.limits import check_memory
 from promise_cli.volume.metaimage import (
     MetaHeader,
     add_meta_field,
@@ -17,7 +19,7 @@ from promise_cli.volume.metaimage import (
     read_meta_header,
 )
 from promise_cli.volume.nrrd import add_field, read_nrrd_header
-from promise_cli.volume.packed import check_packed_nrrd
+from promise_cli.volume.packed import check_data_files, check_nrrd_size, check_packed_nrrd
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
 from promise_cli.volume.units import (
     MILLIMETRE,
@@ -41,6 +43,8 @@ def open_itk(path: Path) -> Stored:
     kind = "NRRD" if path.name.lower().endswith(".nrrd") else "MetaImage"
     try:
         meta = read_meta_header(path) if kind == "MetaImage" else None
+        if meta is None:
+            check_data_files(path)
     except (OSError, ValueError) as error:
         raise VolumeError(
             f"{path}: not readable as {kind} ({error}); copy or export it again"
@@ -76,19 +80,33 @@ def open_itk(path: Path) -> Stored:
         notes += (
             "the header has no field 'space' with the scan's orientation; left and right are a guess",
         )
-    dtype = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).dtype
+    dtype = _stored_type(path, reader)
+    num_bytes = math.prod(shape) * dtype.itemsize
+    if meta is None:
+        check_nrrd_size(path, num_bytes)
 
-    def load(dtype: type[np.float32] | None) -> NDArray[Any]:
+    def load(wanted: type[np.float32] | None) -> NDArray[Any]:
         if meta is None:
-            check_packed_nrrd(path)
+            check_packed_nrrd(path, num_bytes)
         else:
-            check_meta_data(path, meta)
-        return _load(path, reader, dtype)
+            check_meta_data(path, meta, num_bytes)
+        check_memory(path, shape, dtype)
+        return _load(path, reader, wanted)
 
     i, j, k = (spacing * unit.mm).tolist()
     return Stored(
         path, grid, header_for(grid), dtype, load, notes, header_spacing=(i, j, k), unit=unit
     )
+
+
+def _stored_type(path: Path, reader: Any) -> np.dtype[Any]:
+    """Return the type of the voxels; refuse complex numbers."""
+    dtype: np.dtype[Any] = sitk.GetArrayViewFromImage(
+        sitk.Image([1, 1, 1], reader.GetPixelID())
+    ).dtype
+    if dtype.kind not in "iuf":
+        raise VolumeError(f"{path}: holds {dtype} values, not one number per voxel; convert it")
+    return dtype
 
 
 def _unit(path: Path, meta: MetaHeader | None) -> Unit:

@@ -17,6 +17,16 @@ class NrrdHeader:
     """Field name in lower case -> value, as written in the header."""
     offset: int | None
     """Position of the first voxel in the file, in bytes; None if no empty line ends the header."""
+    after: list[str]
+    """Lines after the field `data file`, which are names of files if its value is `LIST`."""
+
+    @property
+    def data_files(self) -> list[str]:
+        """Names of the other files that hold the voxels; empty if they are in the same file."""
+        value = self.fields.get("data file", self.fields.get("datafile", ""))
+        if value.upper().startswith("LIST"):
+            return self.after
+        return [value] if value else []
 
     def words(self, name: str) -> list[str]:
         """Return the texts of a field that holds one quoted text for each axis; empty if the field is missing."""
@@ -30,12 +40,15 @@ def read_nrrd_header(path: Path) -> NrrdHeader:
         start = file.read(_MOST)
     end = _END.search(start)
     text = start[: end.start() if end else len(start)].decode("utf-8", errors="replace")
-    fields = {}
+    fields: dict[str, str] = {}
+    after: list[str] = []
     for line in text.splitlines():
         name, colon, value = line.partition(":")
         if colon and not line.startswith("#") and not value.startswith("="):
             fields[name.strip().lower()] = value.strip()
-    return NrrdHeader(fields, end.end() if end else None)
+        elif fields.keys() & {"data file", "datafile"} and line.strip():
+            after.append(line.strip())
+    return NrrdHeader(fields, end.end() if end else None, after)
 
 
 def add_field(path: Path, line: str) -> None:
