@@ -129,7 +129,9 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     # Cells are `Text`, because rich could read names of cases and folders as markup.
     table = Table(title=Text(printable(title)), title_justify="left", title_style="bold")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left", no_wrap=number > 0)
+        table.add_column(
+            Text(printable(column)), justify="right" if number else "left", no_wrap=number > 0
+        )
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     if out.is_terminal:

@@ -4,6 +4,7 @@ There are five folds of 0.7 / 0.1 / 0.2, whose test sets share no case.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -27,7 +28,7 @@ class Split:
 
     def __post_init__(self) -> None:
         everything = [*self.train, *self.val, *self.test]
-        twice = sorted({case for case in everything if everything.count(case) > 1})
+        twice = sorted(case for case, count in Counter(everything).items() if count > 1)
         if twice:
             raise ValueError(f"case {twice[0]} is listed twice in one fold")
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from promise_cli.disk.atomic import write_text
 from promise_cli.disk.regular import check_regular
-from promise_cli.errors import PlanError
+from promise_cli.errors import PlanError, shown
 
 R = TypeVar("R")
 
@@ -117,9 +117,11 @@ def record_from_json(expected: Any, value: Any, where: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         return _union_from_json(arguments, value, where)
     if origin is Literal:
-        if value in arguments:
+        if type(value) in {type(argument) for argument in arguments} and value in arguments:
             return value
-        raise PlanError(f"{where}: found {value!r}; use one of {', '.join(map(str, arguments))}")
+        raise PlanError(
+            f"{where}: found {shown(value)}; use one of {', '.join(map(str, arguments))}"
+        )
     if origin is dict and isinstance(value, dict):
         return {
             key: record_from_json(arguments[1], item, f"{where}: {key}")
@@ -129,10 +131,12 @@ def record_from_json(expected: Any, value: Any, where: str) -> Any:
         return _tuple_from_json(arguments, value, where)
     if expected is float and isinstance(value, int | float) and not isinstance(value, bool):
         return _finite(value, where)
+    if expected is int and type(value) is int and abs(value) >= 1 << 63:
+        raise PlanError(f"{where}: expected a whole number of less than 19 digits")
     if isinstance(expected, type) and type(value) is expected:
         return value
     raise PlanError(
-        f"{where}: expected {_NAMES.get(origin or expected, expected)}, found {value!r}"
+        f"{where}: expected {_NAMES.get(origin or expected, expected)}, found {shown(value)}"
     )
 
 
@@ -148,14 +152,14 @@ def _finite(value: float, where: str) -> float:
 
 def _dataclass_from_json(expected: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
-        raise PlanError(f"{where}: expected an object with named fields, found {value!r}")
+        raise PlanError(f"{where}: expected an object with named fields, found {shown(value)}")
     hints = typing.get_type_hints(expected)
     fields = {f.name: f for f in dataclasses.fields(expected)}
     for name in value:
         if name not in fields:
-            near = difflib.get_close_matches(name, fields, n=1)
+            near = difflib.get_close_matches(str(name), fields, n=1)
             raise PlanError(
-                f"{where}: unknown field '{name}'"
+                f"{where}: unknown field {shown(name)}"
                 + (f"; did you mean '{near[0]}'?" if near else "")
             )
     missing = [
@@ -173,7 +177,7 @@ def _dataclass_from_json(expected: Any, value: Any, where: str) -> Any:
     }
     try:
         return expected(**items)
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         raise PlanError(f"{where}: {error}") from None
 
 
