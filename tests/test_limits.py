@@ -294,3 +294,16 @@ def test_a_folder_listed_as_a_label_is_refused_in_one_line(dataset: Path) -> Non
     assert done.exit_code == 1
     assert "labelsTr: a folder; a label is one file" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_name_given_twice_among_a_million_is_found_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "points.json"
+    names = [f'"c{number}": [1, 2, 3]' for number in range(300_000)]
+    path.write_text(f"{{{', '.join([*names, names[-1]])}}}")
+    began = time.monotonic()
+    with pytest.raises(PromptError, match="'c299999' is named twice"):
+        read_prompts(path)
+    (tmp_path / "points.csv").write_text(",".join(["i", "j", "k", *["x"] * 300_000]) + "\n")
+    with pytest.raises(PromptError, match="more than 100 columns; is this a table"):
+        read_prompts(tmp_path / "points.csv")
+    assert time.monotonic() - began < 20

@@ -11,12 +11,13 @@ import math
 import re
 import types
 import typing
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from promise_cli.disk.atomic import write_text
 from promise_cli.disk.regular import check_regular
-from promise_cli.errors import PlanError, shown
+from promise_cli.errors import PlanError, shorten, shown
 
 R = TypeVar("R")
 
@@ -76,9 +77,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return one JSON object as a dict; refuse a name that occurs twice, of which `json` would keep the last value."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"'{twice}' is named twice")
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
+        raise ValueError(f"'{shorten(twice)}' is named twice")
     return found
 
 

@@ -6,6 +6,7 @@ The names of the columns say what the numbers mean. `l,p,s` and `r,a,s` are mill
 
 import csv
 import difflib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ _AXES: dict[tuple[str, str, str], Space | None] = {
     ("x", "y", "z"): None,
     ("axis-0", "axis-1", "axis-2"): None,
 }
+MOST_COLUMNS = 100
 _OWN = ("case", "label", "space", "object", "value")
 _SLICER = ("l", "p", "s"), ("r", "a", "s")
 
@@ -124,14 +126,16 @@ def _rows(text: str, where: str) -> tuple[list[list[str]], str]:
 
 
 def _columns(first: Sequence[str], where: str, decimal_comma: bool) -> _Columns:
-    names = [name.strip().lower() for name in first]
+    names = [name.strip().lower() for name in first[: MOST_COLUMNS + 1]]
+    if len(names) > MOST_COLUMNS:
+        raise PromptError(f"{where}: more than {MOST_COLUMNS} columns; is this a table of clicks?")
     axes = [triple for triple in _AXES if set(triple) <= set(names)]
     if len(axes) != 1 or "axis-3" in names:
         raise PromptError(
             f"{where}: the first line must name the columns case and one of i,j,k / x,y,z / l,p,s /"
             f" r,a,s / axis-0,axis-1,axis-2, found {shown(', '.join(names))}"
         )
-    twice = [name for name in names if name and names.count(name) > 1]
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
     if twice:
         raise PromptError(f"{where}: two columns are named {shown(twice[0])}; keep one")
     for name in names:
