@@ -18,7 +18,7 @@ from promise_cli.disk.atomic import whole_file
 from promise_cli.disk.records import record_from_json, record_to_json
 from promise_cli.errors import CheckpointError, PlanError, shown
 from promise_cli.network.authors import published_plan
-from promise_cli.network.contents import check_weights, problem_of
+from promise_cli.network.contents import check_weights, is_plain, problem_of
 from promise_cli.network.promise.reference import (
     import_reference_checkpoint,
     is_reference_checkpoint,
@@ -183,7 +183,7 @@ def _from_content(content: dict[str, Any], path: Path) -> Checkpoint:
     """
     kinds = {"model_config": _config_type(content, path), **_RECORDS}
     for name in kinds:
-        if not _is_plain(content[name]):
+        if not is_plain(content[name]):
             raise CheckpointError(
                 f"{path}: {name} holds other things than texts and numbers; copy the file again"
             )
@@ -200,19 +200,9 @@ def _from_content(content: dict[str, Any], path: Path) -> Checkpoint:
                 f"{path}: {name} has the wrong type {type(content[name]).__name__}; train again or copy the"
                 " file again"
             )
-    problem = problem_of(content, records["model_config"], records["plan"])
-    if problem is not None:
+    if (problem := problem_of(content)) is not None:
         raise CheckpointError(f"{path}: {problem}; train again or copy the file again")
     return Checkpoint(**records, **{name: content[name] for name in plain})
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value consists of the types that JSON can hold."""
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return value is None or type(value) in (str, int, float, bool)
 
 
 def _load_published(path: Path) -> Checkpoint:
@@ -284,6 +274,12 @@ def build_model(checkpoint: Checkpoint, path: Path) -> Network:
         CheckpointError: The network cannot be built, or names, shapes or types of the stored weights differ from those
             of the network.
     """
+    ours, planned = checkpoint.model_config.patch_size, checkpoint.plan.patch_size
+    if ours != planned:
+        raise CheckpointError(
+            f"{path}: the plan has patches of {planned} voxels, but the network of {ours}; train again or copy the"
+            " file again"
+        )
     try:
         model = build_network(checkpoint.network, checkpoint.model_config)
         check_weights(model, checkpoint.weights)

@@ -7,24 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from promise_cli.dataset.plan import Plan
-from promise_cli.network.plain_config import PlainConfig
-from promise_cli.network.promise import ModelConfig
-
 _LEAST = {"fold": 0, "seed": 0, "epoch": 0, "step": 0, "samples_per_step": 1}
 _NAMED_TENSORS = ("weights", "random_states")
 
 
-def problem_of(
-    content: Mapping[str, Any], config: ModelConfig | PlainConfig, plan: Plan
-) -> str | None:
-    """Return what is wrong with the entries of a checkpoint, whose types are right; None if nothing is.
-
-    Args:
-        content: The entries by name.
-        config: Config of the network.
-        plan: Plan of the dataset.
-    """
+def problem_of(content: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the entries of a checkpoint, whose types are right; None if nothing is."""
     for name, least in _LEAST.items():
         if not least <= content.get(name, least) < 1 << 63:
             return f"{name} is {content[name]}, expected a whole number from {least} on"
@@ -44,9 +32,16 @@ def problem_of(
         for key, value in sums.items()
     ):
         return "sums holds other things than named numbers"
-    if config.patch_size != plan.patch_size:
-        return f"the plan has patches of {plan.patch_size} voxels, but the network has {config.patch_size}"
     return None
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value consists of the types that JSON can hold."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(is_plain, value))
+    return value is None or type(value) in (str, int, float, bool)
 
 
 def check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
