@@ -17,6 +17,8 @@ import matplotlib.pyplot as plt
 CASE = "phantom_001"
 OUTPUT = Path(__file__).parent / "images" / "one_click.png"
 HALF_WIDTH_MM = 55
+LABEL, PREDICTION, CLICK = "#18c5d9", "#ff8c1a", "#ff3355"
+"""Colours of the reports (`report/templates/page.css`)."""
 
 
 def draw(demo: Path, output: Path = OUTPUT) -> None:
@@ -46,9 +48,9 @@ def draw(demo: Path, output: Path = OUTPUT) -> None:
         panel.set_title(title, color="white", fontsize=11)
         panel.axis("off")
     for panel in panels[1:]:
-        panel.plot(i, j, "+", color="#ff4d4d", markersize=13, markeredgewidth=2)
-    panels[2].contour(slices[2] == 1, [0.5], colors="#ffd24d", linewidths=1.2)
-    panels[2].contour(slices[1] > 0, [0.5], colors="#4dc3ff", linewidths=1.6)
+        panel.plot(i, j, "+", color=CLICK, markersize=13, markeredgewidth=2)
+    panels[2].contour(slices[2] == 1, [0.5], colors=LABEL, linewidths=1.2)
+    panels[2].contour(slices[1] > 0, [0.5], colors=PREDICTION, linewidths=1.6)
     output.parent.mkdir(exist_ok=True)
     figure.savefig(output, dpi=100, facecolor="black", metadata={"Software": None})
 

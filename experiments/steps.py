@@ -99,7 +99,7 @@ def study_clicks(place: Place, row: Row, *, device: str) -> None:
         if (place.kept_of(row) / f"{name}.csv").exists():
             continue
         root = place.open_root(row)
-        where = ("-m", str(place.run_from_root(row)), "-o", f"studies/{name}")
+        where = ("-m", str(place.run_from_root(row)), "-o", f"studies/{name}", "--overwrite")
         run("evaluate", *options, "--device", device, *where, folder=root)
         place.kept_of(row).mkdir(parents=True, exist_ok=True)
         for kind in ("md", "csv"):

@@ -4,7 +4,7 @@ The four commands are in `cli`. From Python, `promise_cli.Predictor` segments sc
 
     from promise_cli import Predictor
 
-    predictor = Predictor.load(["results/Task07_Pancreas/fold_0/checkpoint_final.pt"])
+    predictor = Predictor.load(["results/Task07_Pancreas/fold_0"])
 """
 
 from typing import TYPE_CHECKING, Any

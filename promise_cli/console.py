@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, TypeVar
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,11 +22,11 @@ from rich.text import Text
 
 T = TypeVar("T")
 
-PIPED_WIDTH = 160
-"""Width in characters of a table that goes into a file or a pipe, where rich would wrap it at 80."""
-
 REPORT_SECONDS = 60.0
 """Seconds between two lines of progress in a file or a pipe."""
+
+VERBS = {"are": "is", "were": "was", "stay": "stays", "lie": "lies", "have": "has"}
+"""Plural and singular of the verbs that `counted` knows."""
 
 
 class PatientConsole(Console):
@@ -58,6 +59,18 @@ def printable(text: str) -> str:
 def say(message: str) -> None:
     """Print a plain line. Paths may hold brackets and must not be wrapped, so markup and wrapping are off."""
     out.print(printable(message), markup=False, soft_wrap=True)
+
+
+def counted(number: int, noun: str, verb: str = "") -> str:
+    """Format a number with its noun and, if wanted, a verb, such as `1 case was` or `3 cases were`.
+
+    Args:
+        number: The number.
+        noun: The noun in the singular. Its plural ends in `s`.
+        verb: The verb in the plural: one of `VERBS`.
+    """
+    shown = f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{shown} {VERBS[verb] if number == 1 else verb}" if verb else shown
 
 
 def warn(message: str) -> None:
@@ -125,16 +138,51 @@ def _report(items: Iterable[T], description: str, total: int) -> Iterator[T]:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table. The first column holds text, the others hold numbers and are aligned to the right."""
-    # Cells are `Text`, because rich could read names of cases and folders as markup.
-    table = Table(title=Text(printable(title)), title_justify="left", title_style="bold")
-    for number, column in enumerate(columns):
-        table.add_column(
-            Text(printable(column)), justify="right" if number else "left", no_wrap=number > 0
-        )
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+    """Print a table. The first column holds text, the others hold numbers and are aligned to the right.
+
+    A table that is wider than the terminal is printed in parts, one below the other. Each part repeats the first
+    column, so that every row keeps its name. In a file or a pipe, a table takes the width that it needs.
+    """
+    columns = [printable(column) for column in columns]
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [
+        max(cell_len(row[number]) for row in (columns, *cells)) for number in range(len(columns))
+    ]
     if out.is_terminal:
-        out.print(table)
+        console, parts = out, _fold(widths, out.width)
     else:
-        Console(highlight=False, emoji=False, width=PIPED_WIDTH).print(table)
+        parts = [range(1, len(columns))]
+        console = PatientConsole(
+            file=out.file, emoji=False, width=_table_width(widths), quiet=out.quiet
+        )
+    if title:
+        out.print(Text(printable(title), style="bold"), soft_wrap=True)
+    for part in parts:
+        # Cells are `Text`, because rich could read names of cases and folders as markup.
+        table = Table()
+        for number in (0, *part):
+            table.add_column(
+                Text(columns[number]), justify="right" if number else "left", overflow="fold"
+            )
+        for row in cells:
+            table.add_row(*(Text(row[number]) for number in (0, *part)))
+        console.print(table)
+
+
+def _fold(widths: Sequence[int], limit: int) -> list[range]:
+    """Divide the columns after the first into parts that fit, each with the first column, into `limit` characters.
+
+    A part has at least one column, even if that does not fit.
+    """
+    parts = []
+    begin = 1
+    for number in range(2, len(widths)):
+        if _table_width([widths[0], *widths[begin : number + 1]]) > limit:
+            parts.append(range(begin, number))
+            begin = number
+    return [*parts, range(begin, len(widths))]
+
+
+def _table_width(widths: Sequence[int]) -> int:
+    """Return the width of a table whose columns hold so many characters, with its lines and margins."""
+    return sum(width + 3 for width in widths) + 1

@@ -6,6 +6,7 @@ with status 1. Programming errors are `ValueError` or `TypeError` and keep their
 Messages stay short however much is wrong: `listed` names the first of many things, and `shown` cuts a long value.
 """
 
+import difflib
 import reprlib
 from collections.abc import Iterable
 
@@ -39,6 +40,16 @@ def format_bytes(number: float) -> str:
 def shown(value: object) -> str:
     """Quote a value from a file for a message, on one line and shortened."""
     return _repr.repr(value)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Suggest a similar name as the end of a message, `; did you mean tiny?`. Return an empty text if none is similar.
+
+    Upper and lower case count as equal.
+    """
+    names = {other.lower(): other for other in known}
+    near = difflib.get_close_matches(name.lower(), names, n=1)
+    return f"; did you mean {names[near[0]]}?" if near else ""
 
 
 class PromiseError(Exception):

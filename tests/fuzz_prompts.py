@@ -32,7 +32,9 @@ TOKENS = (
     b"", b"\0", b"\xff", b"\xef\xbb\xbf", b"\n", b"\r", b",", b";", b"\t", b'"', b"[", b"]", b"{", b"}", b"<", b">",
     b"&", b"nan", b"inf", b"-1e999", b"1e308", b"99999999999999999999", b"null", b"true", b"0x10", b"1_0", b"LPS",
     b"RAS", b"voxel", b"label", b"case", b"#", b"CoordinateSystem", b"<!DOCTYPE x>", b"<!ENTITY a 'b'>", b"&a;",
-    b"markups", b"defined", b"-", "\u00e9\u2028\U0001f600".encode(), b"[" * 3000, b"9" * 6000,
+    b"markups", b"defined", b"-", b"1,5", b"-0,25,", b"visibility", b"markup", b"markupsType", b"controlPoints",
+    b"shape-type", b"vertex-index", b"polygon", b"um", b"cm", b"\\",
+    "\u00e9\u2028\U0001f600".encode(), b"[" * 3000, b"9" * 6000,
 )  # fmt: skip
 
 
@@ -43,6 +45,23 @@ def corpus(folder: Path) -> dict[str, bytes]:
     write_points(folder / "all.json", {"scan": (Click((1, 2, 3)),)}, {"scan": STORED})
     write_markups(folder / "scan.mrk.json", (Click((1, 2, 3)),), STORED)
     (folder / "full.json").write_text(json.dumps(FULL))
+    point = {
+        "label": "F-1",
+        "position": [80.5, -120.25, -380.0],
+        "positionStatus": "defined",
+        "visibility": False,
+    }
+    early = {
+        "markupsType": "Fiducial",
+        "coordinateSystem": "LPS",
+        "controlPoints": [point, {"positionStatus": "preview"}],
+    }
+    (folder / "early.mrk.json").write_text(json.dumps(early))
+    (folder / "nested.mrk.json").write_text(json.dumps({"markups": [{"markup": early}]}))
+    (folder / "shapes.csv").write_text(
+        "index,shape-type,vertex-index,axis-0,axis-1,axis-2\n0,path,0,4.5,4,6\n"
+    )
+    files += [folder / name for name in ("early.mrk.json", "nested.mrk.json", "shapes.csv")]
     files += [folder / "all.json", folder / "scan.mrk.json", folder / "full.json"]
     return {path.name: path.read_bytes() for path in files}
 

@@ -1,5 +1,6 @@
 """Whatever may be wrong with a dataset ends promise-preprocess with one line, whose exact words are given here."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -41,13 +42,13 @@ IMAGES = [
     (d.short_gzip, f"{IMAGE}: truncated or damaged (29372 of 29472 bytes); copy or download it again"),
     (d.plain_cut, "imagesTr/ball_002.nii: truncated or damaged (Expected 29120 bytes, got 29020 bytes); copy or"
      " download it again"),
-    (d.set_image(d.with_value(np.nan)), f"{IMAGE}: 1 voxels are NaN or infinite; repair or leave out this scan"),
-    (d.set_image(d.with_value(-np.inf)), f"{IMAGE}: 1 voxels are NaN or infinite; repair or leave out this scan"),
+    (d.set_image(d.with_value(np.nan)), f"{IMAGE}: 1 voxel is NaN or infinite; repair or leave out this scan"),
+    (d.set_image(d.with_value(-np.inf)), f"{IMAGE}: 1 voxel is NaN or infinite; repair or leave out this scan"),
     (d.scaled, f"{IMAGE}: 14560 voxels are NaN or infinite; repair or leave out this scan"),
     (d.set_image(d.HU[..., 0]), f"{IMAGE}: expected a 3D scan with one channel, found 28 x 26; extract one volume"),
     (d.set_image(np.stack([d.HU, d.HU], -1)), f"{IMAGE}: expected a 3D scan with one channel, found 28 x 26 x 20 x 2;"
      " extract one volume"),
-    (d.colours, f"{IMAGE}: holds [('R', 'u1'), ('G', 'u1'), ('B', 'u1')] values, not one number per voxel; convert it"),
+    (d.colours, f"{IMAGE}: holds colours (R, G, B), not one number per voxel; convert it"),
     (d.set_image(np.zeros(d.SHAPE, np.complex64)), f"{IMAGE}: holds complex64 values, not one number per voxel; convert"
      " it"),
     (d.patch(42, b"\x00\x7f\x00\x7f\x00\x7f"), f"{IMAGE}: truncated or damaged (the header promises 68732328083808"
@@ -74,7 +75,7 @@ IMAGES = [
     (d.as_format(".mhd", lambda path: path.with_suffix(".raw").unlink()), "imagesTr/ball_002.mhd: its voxels are in"
      " {folder}/imagesTr/ball_002.raw, which is missing; add it"),
     (d.as_format("", d.two_series), "imagesTr/ball_002: holds 2 DICOM series (1.2.3 'soft' with 4 slices; 1.2.4 'lung'"
-     " with 1 slices); keep one of them in the folder"),
+     " with 1 slice); keep one of them in the folder"),
     (d.as_format("", d.missing_slices), "imagesTr/ball_002: 2 of 20 slices are missing (the first between s06 and s09,"
      " 4.5 mm apart instead of 1.5); export the series again"),
     (d.as_format("", lambda path: path.mkdir()), "imagesTr/ball_002: no DICOM slices in this folder; give a scan file"
@@ -85,7 +86,7 @@ LABELS = [
     (lambda folder: d.label(folder).unlink(), f"{LABEL}: no such label for image ball_002.nii.gz; add the label or"
      " remove the case from dataset.json"),
     (lambda folder: d.label(folder).rename(folder / "labelsTr" / "stray.nii.gz"), f"{LABEL}: no such label for image"
-     " ball_002.nii.gz; add the label or remove the case from dataset.json (1 more bad cases: stray)"),
+     " ball_002.nii.gz; add the label or remove the case from dataset.json"),
     (d.cut(d.label, 150), f"{LABEL}: truncated or damaged (the compressed data end too early); copy or download it"
      " again"),
     (d.set_label(np.ones((28, 26, 21), np.uint8)), f"{LABEL}: 28 x 26 x 21 voxels, but its image has 28 x 26 x 20;"
@@ -95,7 +96,8 @@ LABELS = [
     (d.set_label(d.CUBE, affine_of("PIR", (1, 0.9, 2), (20, -50, 5))), f"{LABEL}: its corners lie up to 9.5 mm from"
      f" those of its image (spacing or affine differ); {ON_THE_GRID}"),
     (d.set_label(d.CUBE, affine_of("AIR", (1, 0.9, 1.5), (20, -50, 5))), f"{LABEL}: its corners lie up to 54 mm from"
-     f" those of its image (spacing or affine differ); {ON_THE_GRID}"),
+     " those of its image (its axes point to AIR instead of PIR: was it flipped or turned, or is it of another scan?);"
+     f" {ON_THE_GRID}"),
     (d.set_label(d.with_value(0.5)), f"{LABEL}: a label must hold whole numbers, found 0.5; is this an image?"),
     (d.set_label(d.with_value(np.nan)), f"{LABEL}: holds NaN, infinity or huge numbers; a label holds small whole"
      " numbers"),
@@ -152,14 +154,26 @@ DESCRIPTIONS = [
     ids=[f"{name}{n}" for name, rows in (("image", IMAGES), ("label", LABELS), ("json", DESCRIPTIONS))
          for n in range(len(rows))],
 )  # fmt: skip
-def test_a_bad_dataset_ends_in_exactly_this_line(dataset: Path, damage, line: str) -> None:
+def test_a_bad_dataset_is_refused_with_exactly_this_line(dataset: Path, damage, line: str) -> None:
     damage(dataset)
     result = _run(dataset)
     where = str(dataset) + ("" if line.startswith("!") else "/")
     line = line.removeprefix("!").replace("{folder}", str(dataset))
     if "{most}" in line:
         line = line.replace("{most}", str(d.image(dataset).stat().st_size * 1032 + 2**20))
-    assert (result.exit_code, result.stderr) == (1, f"error: {where}{line}\n")
+    assert result.exit_code == 1
+    if (
+        f"problem (paths below {dataset})" not in result.stdout
+    ):  # it was found before any case was read
+        assert result.stderr == f"error: {where}{line}\n"
+    else:
+        row = next(text for text in result.stdout.splitlines() if text.startswith("  ball_002"))
+        assert row.split(maxsplit=2)[1:] == ["error", line]
+        assert re.fullmatch(
+            rf"error: {dataset}: [12] of [67] cases cannot be used \(table above\); correct (it|them), or leave"
+            r" (it|them) out with --skip-bad\n",
+            result.stderr,
+        )
     assert not (dataset.parent / "preprocessed").exists()
 
 

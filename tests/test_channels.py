@@ -48,10 +48,11 @@ def test_files_that_look_like_further_channels_are_named_in_prediction(
     images = dataset / "imagesTr"
     (images / "ball_001.nii.gz").rename(images / "ball_001_0000.nii.gz")
     (images / "ball_002.nii.gz").rename(images / "ball_001_0001.nii.gz")
-    (images / "ball_003.nii.gz").rename(images / "ball_004_0001.nii.gz")  # ball_004 has no _0000
+    (images / "ball_003.nii.gz").rename(images / "ball_009_0001.nii.gz")  # there is no ball_009
     inputs = gather_inputs(PredictRequest(images=images, auto=True))
-    assert len(inputs.clicks) == 6
+    assert len(inputs.clicks) == 5
+    assert "ball_001_0001" not in inputs.clicks
     assert capsys.readouterr().err == (
-        "warning: 1 files look like further channels of another scan (ball_001_0001.nii.gz); scans of several channels"
-        " are not supported, so each of these files is segmented as a scan of its own\n"
+        f"warning: {images}/ball_001_0001.nii.gz: channel 2 of case ball_001; a network sees only the first channel, so"
+        " 1 such file is left out; rename a file that is a scan of its own\n"
     )

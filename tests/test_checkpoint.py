@@ -117,9 +117,10 @@ def test_a_full_disk_leaves_the_previous_checkpoint_as_it_was(
             save_checkpoint(dataclasses.replace(before, epoch=9), path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert str(caught.value).startswith(f"{path}: cannot be written (")
+    assert str(caught.value).startswith(f"{path}: cannot be written (only a part fitted; ")
+    assert " MB of the disk are free)" in str(caught.value)
     assert str(caught.value).endswith(
-        "), and the previous checkpoint is kept; check free space and permissions, then continue with --resume"
+        " free), and the previous checkpoint is kept; check free space and permissions, then continue with --resume"
     )
     assert load_checkpoint(path).epoch == 1
     assert list(tmp_path.iterdir()) == [path]

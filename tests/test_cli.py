@@ -1,6 +1,8 @@
 """The commands' --help imports nothing heavy, and what a user can fix is reported in one line."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -70,7 +72,7 @@ def test_wrong_usage_is_status_2() -> None:
         (
             preprocess_app,
             ["Task55"],
-            "'Task55': unknown task; searched .; datasets there: Task98_Balls",
+            "'Task55': unknown task; searched {here}; datasets there: Task98_Balls; give the dataset's path, or --root",
         ),
         (
             preprocess_app,
@@ -97,7 +99,7 @@ def test_a_missing_input_is_reported_in_one_line_with_status_1(
     before = sorted(in_folder.rglob("*"))
     result = run(app, *arguments)
     assert result.exit_code == 1
-    assert result.stderr == f"error: {message}\n"
+    assert result.stderr == f"error: {message.format(here=in_folder)}\n"
     assert sorted(in_folder.rglob("*")) == before
 
 
@@ -138,3 +140,28 @@ def test_closing_the_pipe_that_reads_the_output_does_not_stop_the_command(in_fol
     line = f'"{sys.executable}" -c "{code}" | head -1'
     subprocess.run(line, shell=True, check=True, capture_output=True, timeout=60)
     assert (in_folder / "done").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EROFS, "check its permissions, or put the results elsewhere with --root FOLDER (a dataset is then a"
+         " path)"),
+        (errno.EACCES, "check its permissions, or put the results elsewhere with --root FOLDER (a dataset is then a"
+         " path)"),
+        (errno.ENOSPC, "check permissions and free space"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("dataset", "in_folder")
+def test_a_folder_that_cannot_be_written_to_leads_to_the_option_root(
+    monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    done = CliRunner().invoke(preprocess_app, ["98", "--workers", "0"])
+    assert done.exit_code == 1
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("error: .preprocessing/")
+    assert error.endswith(f": {os.strerror(number)}; {advice}")

@@ -88,7 +88,7 @@ def test_a_damaged_array_is_refused_in_training_and_made_again(
     refused = run(train_app, "--fold", "0", *options, "--root", root)
     assert refused.exit_code == 1
     (line,) = refused.stderr.splitlines()
-    assert "1 cases of fold 0 are missing, damaged or made with" in line or message in line
+    assert "1 case of fold 0 is missing, damaged or made with" in line or message in line
     assert "run promise-preprocess" in line
     assert not (root / "results").exists()
     made = run(preprocess_app, "98", "--workers", "0", "--root", root)

@@ -1,5 +1,6 @@
 """MSD and nnU-Net folders are read in the forms in which they occur."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,70 @@ def _as_nnunet(dataset: Path, **more) -> None:
     edit_json(dataset / "dataset.json", change)
     for image in (dataset / "imagesTr").iterdir():
         image.rename(image.with_name(image.name.replace(".nii.gz", "_0000.nii.gz")))
+
+
+def test_nnunets_first_version_lists_images_without_their_channel(dataset: Path) -> None:
+    for number, image in enumerate(sorted((dataset / "imagesTr").iterdir())):
+        image.rename(image.with_name(image.name.replace(".nii", "_0000.nii")))
+        if number == 0:  # a dataset in which one file was decompressed
+            packed = image.with_name(image.name.replace(".nii", "_0000.nii"))
+            packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+            packed.unlink()
+    read = read_dataset(dataset)
+    assert [files.case_id for files in read.cases] == [f"ball_{n:03d}" for n in range(1, 7)]
+    assert [files.image.name for files in read.cases][:2] == [
+        "ball_001_0000.nii",
+        "ball_002_0000.nii.gz",
+    ]
+    edit_json(dataset / "dataset.json", lambda content: content["training"].pop())
+    assert len(read_dataset(dataset).cases) == 5
+    image = read.cases[1].image
+    image.with_name("ball_002_0001.nii.gz").write_bytes(image.read_bytes())
+    with pytest.raises(
+        DatasetError, match=r"ball_002_0001.nii.gz: channel 2 of case ball_002, but"
+    ):
+        read_dataset(dataset)
+
+
+def test_a_listed_channel_is_found_with_another_suffix(dataset: Path) -> None:
+    image = dataset / "imagesTr" / "ball_001.nii.gz"
+    (dataset / "imagesTr" / "ball_001_0000.nii").write_bytes(gzip.decompress(image.read_bytes()))
+    image.unlink()
+    edit_json(
+        dataset / "dataset.json",
+        lambda content: content["training"][0].update(image="imagesTr/ball_001_0000.nii.gz"),
+    )
+    (first, *_) = read_dataset(dataset).cases
+    assert (first.case_id, first.image.name) == ("ball_001", "ball_001_0000.nii")
+
+
+@pytest.mark.parametrize("nnunet", [False, True])
+def test_backslashes_in_a_list_separate_folders(dataset: Path, nnunet: bool) -> None:
+    def change(content: dict) -> None:
+        for entry in content["training"]:
+            for key in ("image", "label"):
+                entry[key] = entry[key].replace("./", ".\\").replace("/", "\\")
+        if nnunet:
+            content["dataset"] = {
+                f"case_{n}": {"images": [entry["image"]], "label": entry["label"]}
+                for n, entry in enumerate(content.pop("training"))
+            }
+
+    edit_json(dataset / "dataset.json", change)
+    read = read_dataset(dataset)
+    assert len(read.cases) == 6
+    assert all(files.image.parent.name == "imagesTr" for files in read.cases)
+
+
+@pytest.mark.parametrize("key", ["image", "label"])
+def test_a_listed_name_that_no_file_can_have_is_refused(dataset: Path, key: str) -> None:
+    name = "imagesTr/" + "x" * 3000
+    edit_json(dataset / "dataset.json", lambda content: content["training"][0].update({key: name}))
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(dataset)
+    assert str(caught.value) == (
+        f"{dataset / 'dataset.json'}: lists {name[:80]!r}..., which cannot be a file (File name too long); correct it"
+    )
 
 
 def test_files_with_another_ending_than_file_ending_are_ignored(dataset: Path) -> None:
@@ -95,6 +160,12 @@ def _no_label_of_nnunet(dataset: Path) -> None:
     (dataset / "labelsTr" / "ball_004.nii.gz").unlink()
 
 
+def _labels_with_a_suffix(dataset: Path) -> None:
+    _as_nnunet(dataset)
+    for path in (dataset / "labelsTr").iterdir():
+        path.rename(path.with_name(path.name.replace(".nii", "_seg.nii")))
+
+
 def _region(dataset: Path) -> None:
     edit_json(dataset / "dataset.json", lambda content: content.update(labels={"whole": [1, 2]}))
 
@@ -120,6 +191,8 @@ def _two_images(dataset: Path) -> None:
          " channel; keep one file per case"),
         (_no_label_of_nnunet, "imagesTr/ball_004_0000.nii.gz: image without label; add labelsTr/ball_004.nii.gz or"
          " remove it"),
+        (_labels_with_a_suffix, "imagesTr/ball_001_0000.nii.gz: image without label; is it that of ball_001_seg.nii.gz?"
+         " then give both the same name"),
         (_region, "dataset.json: label 'whole' is a region of several values [1, 2]; give each label one whole"
          " number"),
         (_no_scan_of_that_ending, "imagesTr: no scan ending in .nrrd; scans end in .nii.gz, .nii, .nrrd, .mha or"

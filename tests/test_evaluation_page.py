@@ -63,6 +63,16 @@ def test_the_page_is_one_file_that_loads_nothing(page):
     assert "<i>oedema" not in text
 
 
+def test_the_title_names_the_masks_and_the_time_is_told_to_the_minute(page):
+    text = page.read_text(encoding="utf-8")
+    assert (
+        re.search(r"<title>Scores of (.*)</title>", text).group(1)
+        == f"{page.parents[1].name}: masks"
+    )
+    assert re.search(r" \d{4}-\d\d-\d\d \d\d:\d\d UTC\.", text)
+    assert not re.search(r"\d\dT\d\d:", text)
+
+
 @needs_chromium
 def test_the_page_runs_without_an_error_and_without_a_network(page, tmp_path):
     with opened(page, tmp_path) as driver:

@@ -52,6 +52,10 @@ def test_the_fingerprint_has_shape_spacing_axes_and_volume_of_a_case(dataset: Pa
     assert (case.shape, case.spacing, case.axes) == (SHAPE, (0.5, 1.0, 2.0), "LPS")
     assert case.label_voxels == {"1": 100}
     assert case.target_ml == pytest.approx(0.1)
+    assert case.warnings[0] == (
+        "imagesTr/ball_001.nii.gz: the scan is 3 x 6 x 12 mm wide, where scans are 20 mm to 3 m; are the numbers in the"
+        " header cm instead of mm?"
+    )
 
 
 def test_the_plan_clips_at_the_percentiles_and_is_read_back_unchanged(

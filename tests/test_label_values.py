@@ -1,15 +1,18 @@
 """Values and headers of masks and label files are read correctly for the scores."""
 
 import json
+import shutil
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from promise_cli.dataset.folder import read_dataset
 from promise_cli.errors import PromiseError
 from promise_cli.evaluate.command import evaluate
+from promise_cli.preprocess.command import preprocess
 from tests.boxes import AFFINE, box, write_two_cases
-from tests.conftest import write_nifti
+from tests.conftest import edit_json, write_nifti
 from tests.scans import write_itk
 
 
@@ -44,6 +47,18 @@ def test_voxels_of_the_ignore_label_do_not_count(tmp_path):
     write_nifti(tmp_path / "labels" / "a.nii.gz", boxes([1, 3]), AFFINE)
     names = {"background": 0, "tumour": 1, "ignore": 3}
     (tmp_path / "labels" / "dataset.json").write_text(json.dumps({"labels": names}))
+    report = evaluate(tmp_path / "masks", tmp_path / "labels", workers=0)
+    assert [(case.label, case.dice) for case in report.cases] == [(1, 1.0)]
+
+
+def test_a_region_of_one_value_is_that_value(tmp_path, dataset):
+    names = {"background": 0, "tumour": [1], "ignore": [3]}
+    edit_json(dataset / "dataset.json", lambda content: content.update(labels=names))
+    assert read_dataset(dataset).labels == {1: "tumour", 3: "ignore"}
+    assert preprocess(str(dataset), root=tmp_path, workers=0).plan.target_label == 1
+    write_nifti(tmp_path / "masks" / "a.nii.gz", boxes([1, 1]), AFFINE)
+    write_nifti(tmp_path / "labels" / "a.nii.gz", boxes([1, 3]), AFFINE)
+    shutil.copy(dataset / "dataset.json", tmp_path / "labels")
     report = evaluate(tmp_path / "masks", tmp_path / "labels", workers=0)
     assert [(case.label, case.dice) for case in report.cases] == [(1, 1.0)]
 
@@ -122,7 +137,7 @@ def test_missing_and_empty_cases_of_the_other_set_are_noted(folders):
     other = masks.parent / "other"
     write_nifti(other / "a.nii.gz", box((6, 6, 4)), AFFINE)
     report = evaluate(masks, labels, compare_with=other, missing="zero", workers=0)
-    assert report.notes == (f"compared with {other}: predictions missing: zero, 1 cases",)
+    assert report.notes == (f"compared with {other}: predictions missing: zero, 1 case",)
     write_nifti(other / "b.nii.gz", box((6, 6, 4), value=0), AFFINE)
     report = evaluate(masks, labels, compare_with=other, metrics=["hd95"], workers=0)
     assert report.notes == (

@@ -264,7 +264,8 @@ def test_a_pipe_or_device_in_a_dataset_is_refused(dataset: Path, part: str, make
     done = run(preprocess_app, "98", "--root", dataset.parent, "--workers", "0")
     assert done.exit_code == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"error: {path}: a pipe or ")
+    assert line.startswith(f"error: {dataset}: 1 of 6 cases cannot be used (table above)")
+    assert f"ball_002  error     {part}/ball_002.nii.gz: a pipe or " in done.stdout
 
 
 def test_a_pipe_instead_of_another_file_is_refused(dataset: Path) -> None:
@@ -292,7 +293,7 @@ def test_a_folder_listed_as_a_label_is_refused_in_one_line(dataset: Path) -> Non
     edit_json(dataset / "dataset.json", change)
     done = run(preprocess_app, "98", "--root", dataset.parent, "--workers", "0")
     assert done.exit_code == 1
-    assert "labelsTr: a folder; a label is one file" in done.stderr
+    assert "labelsTr: a folder; a label is one file" in done.stdout
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -233,7 +233,7 @@ def refuse_names(root):
     edit_json(root / "Task10_Colon" / "dataset.json", lambda it: it.update(labels={"a": "b"}))
     write_nifti(root / "mine" / "c_1.nii.gz", mask(), AFFINE)
     pair = root / "mine" / "c_1.nii.gz", root / "Task10_Colon"
-    return pair, EvaluationError, "dataset.json: label 'a': 'b' needs whole numbers as values"
+    return pair, EvaluationError, "dataset.json: label 'a': 'b' is not a whole number"
 
 
 @pytest.mark.parametrize(

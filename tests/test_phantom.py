@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from promise_cli.dataset.splits import make_splits
 from promise_cli.demo.anatomy import Blob, rotation
+from promise_cli.demo.command import main as demo
 from promise_cli.demo.phantom import CLICK_DEPTH_MM, PhantomCase, draw_case, main, write_phantom
 from promise_cli.geometry.grid import Grid
 
@@ -249,3 +250,40 @@ def test_too_few_cases_end_in_one_line_and_write_nothing(
     assert error.startswith("error: found 4 usable cases")
     assert error.count("\n") == 1
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "with_dataset"),
+    [
+        ("notes.txt", False),
+        ("Task07_Pancreas/dataset.json", True),
+        ("results/Task99_Phantom/fold_1/checkpoint_last.pt", True),
+        ("predictions/mine/a.nii.gz", True),
+        ("imgs/patient.nii.gz", True),
+    ],
+)
+def test_the_demo_deletes_no_folder_that_holds_other_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, with_dataset: bool
+) -> None:
+    if with_dataset:
+        (tmp_path / "Task99_Phantom").mkdir()
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("mine")
+    assert demo(tmp_path) == 1
+    assert path.read_text() == "mine"
+    error = capsys.readouterr().err
+    named = error.removeprefix("error: ").partition(": was not made by the demo, which would ")[0]
+    assert path == Path(named) or Path(named) in path.parents
+
+
+def test_a_phantom_replaces_no_clicks_on_other_scans(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "points.json"
+    path.write_text('{"patient_1": [1, 2, 3]}')
+    assert main([str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f"error: {path}: holds clicks on other scans; give another folder\n"
+    )
+    assert sorted(tmp_path.iterdir()) == [path]

@@ -70,6 +70,29 @@ def test_one_scan_alone_is_predicted_too(trained: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "ball_001.nii.gz").exists()
 
 
+def test_a_scan_in_micrometres_gets_the_same_mask_with_its_own_header(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, images, points = _workspace(trained, tmp_path, {"ball_001": [14, 13, 10]})
+    scan = images / "ball_001.nii.gz"
+    assert predict(scan, points, root=root, output=tmp_path / "mm", device="cpu")
+    assert "the header's unit" not in capsys.readouterr().err
+    image = nib.load(scan)
+    affine = np.diag([1000, 1000, 1000, 1]) @ image.affine
+    small = nib.Nifti1Image(np.asanyarray(image.dataobj), affine)
+    small.header.set_xyzt_units("micron")
+    nib.save(small, scan)
+    assert predict(scan, points, root=root, output=tmp_path / "um", device="cpu")
+    assert "warning: ball_001: the header's unit is um; its numbers" in capsys.readouterr().err
+    masks = [nib.load(tmp_path / name / "ball_001.nii.gz") for name in ("mm", "um")]
+    np.testing.assert_array_equal(*[np.asanyarray(mask.dataobj) for mask in masks])
+    np.testing.assert_allclose(masks[1].affine, affine, rtol=1e-6)
+    assert masks[1].header.get_xyzt_units()[0] == "micron"
+    records = [load_record(Predictions, tmp_path / n / "predictions.json") for n in ("mm", "um")]
+    volumes = [record.cases[0].volume_ml for record in records]
+    assert volumes[1] == pytest.approx(volumes[0], rel=1e-4)
+
+
 def test_one_bad_case_does_not_stop_the_others(trained: Path, tmp_path: Path) -> None:
     clicks = {f"ball_00{n}": [14, 13, 10] for n in (1, 2, 3)} | {
         "ball_004": [99, 0, 0],
@@ -192,9 +215,12 @@ def test_a_second_call_adds_its_cases_to_the_existing_ones(
         listed.append([case.case_id for case in record.cases])
     assert listed == [["ball_001"], ["ball_001", "ball_002"], ["ball_002", "ball_001"]]
     (root / RUN / "checkpoint_best.pt").touch()
-    assert predict(images, points, root=root, device="cpu")
+    with pytest.raises(PromptError, match=r"holds masks that were made before .* was last written"):
+        predict(images, points, root=root, device="cpu")
+    assert predict(images, points, root=root, device="cpu", overwrite=True)
     record = load_record(Predictions, root / "predictions" / "imagesTr" / "predictions.json")
     assert [case.case_id for case in record.cases] == ["ball_001"]
     assert (
-        "1 masks of another network, such as ball_002.nii.gz, stay there" in capsys.readouterr().err
+        "1 mask of another network will no longer be listed in predictions.json, such as ball_002.nii.gz"
+        in capsys.readouterr().err
     )

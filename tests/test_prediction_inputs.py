@@ -167,3 +167,35 @@ def test_auto_predicts_whole_scans_that_have_no_clicks_in_the_file() -> None:
         f"ball_00{number}": int(number == 2) for number in range(1, 7)
     }
     assert record.without_click == ()
+
+
+@pytest.mark.usefixtures("balls")
+def test_a_second_channel_is_no_scan_unless_a_click_names_it() -> None:
+    for number in (1, 2):
+        Path(f"imgs/ball_00{number}.nii.gz").rename(f"imgs/ball_00{number}_0000.nii.gz")
+        shutil.copy(f"imgs/ball_00{number}_0000.nii.gz", f"imgs/ball_00{number}_0001.nii.gz")
+    Path("points.json").write_text(
+        json.dumps({"ball_001": centre(1), "ball_002_0001": centre(2), "ball_003": centre(3)})
+    )
+    done = predict("-p", "points.json", "--auto")
+    assert done.exit_code == 0, done.stderr
+    assert (
+        "warning: imgs/ball_001_0001.nii.gz: channel 2 of case ball_001; a network sees only the first channel, so 1"
+        " such file is left out; rename a file that is a scan of its own"
+    ) in done.stderr.splitlines()
+    assert sorted(path.name for path in Path("predictions/imgs").glob("ball_00[12]*")) == [
+        "ball_001.nii.gz",
+        "ball_002.nii.gz",
+        "ball_002_0001.nii.gz",
+    ]
+
+
+@pytest.mark.usefixtures("balls")
+def test_a_click_on_a_folder_of_one_scan_with_two_channels_is_on_the_first() -> None:
+    Path("one").mkdir()
+    for channel in ("0000", "0001"):
+        shutil.copy("imgs/ball_001.nii.gz", f"one/ball_001_{channel}.nii.gz")
+    line = ["-i", "one", "--device", "cpu", "--point", *map(str, centre(1))]
+    done = CliRunner().invoke(predict_app, line)
+    assert done.exit_code == 0, done.stderr
+    assert [path.name for path in Path("predictions/one").glob("*.gz")] == ["ball_001.nii.gz"]

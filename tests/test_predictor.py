@@ -1,5 +1,6 @@
 """A network's window lies around the clicks, its answer fills the mask, and no orientation of the scan changes it."""
 
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from promise_cli.errors import PromiseError
+from promise_cli.errors import CheckpointError, PromiseError
 from promise_cli.prompts import Click
 from promise_cli.session.predictor import Predictor
 from promise_cli.volume import Volume, read_volume
@@ -120,3 +121,32 @@ def test_an_output_that_is_not_finite_is_an_error(trained: Path, tmp_path: Path)
         match="stand-in: the network's output is not finite, so its weights may be damaged",
     ):
         _standing_in(trained, network).predict(_flat_scan(tmp_path), [Click((50, 45, 20))], "x")
+
+
+def test_a_run_folder_means_the_checkpoint_that_the_command_takes(
+    trained: Path, tmp_path: Path
+) -> None:
+    assert Predictor.load(trained / RUN, "cpu").checkpoints == (
+        trained / RUN / "checkpoint_best.pt",
+    )
+    shutil.copy(trained / RUN / "checkpoint_last.pt", tmp_path / "checkpoint_final.pt")
+    assert Predictor.load(str(tmp_path), "cpu").checkpoints == (tmp_path / "checkpoint_final.pt",)
+
+
+def test_a_missing_checkpoint_is_refused_with_those_that_exist(
+    trained: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        CheckpointError,
+        match=r"checkpoint_final\.pt: no such checkpoint; its folder holds"
+        r" checkpoint_best\.pt, checkpoint_last\.pt$",
+    ):
+        Predictor.load(trained / RUN / "checkpoint_final.pt", "cpu")
+    with pytest.raises(
+        CheckpointError, match=rf"no checkpoint in this folder; give one run, such as .*{RUN}$"
+    ):
+        Predictor.load(trained / "results", "cpu")
+    with pytest.raises(
+        CheckpointError, match="no checkpoint in this folder; train one with promise-train"
+    ):
+        Predictor.load(tmp_path, "cpu")

@@ -136,8 +136,9 @@ def test_skipped_cases_are_recorded_with_the_reason(dataset: Path, tmp_path: Pat
     assert [(one.case_id, one.errors) for one in done.fingerprint.left_out] == [
         ("ball_002", ("labelsTr/ball_002.nii.gz: the label is empty: no voxel of 1 (tumour); correct it, or"
                       " leave the case out with --skip-bad",)),
-        ("ball_005", ("labelsTr/ball_005.nii.gz: its corners lie up to 71.6 mm from those of its image (spacing or"
-                      " affine differ); export the label on the image's grid",)),
+        ("ball_005", ("labelsTr/ball_005.nii.gz: its corners lie up to 71.6 mm from those of its image (its axes"
+                      " point to IPR instead of RSA: was it flipped or turned, or is it of another scan?); export"
+                      " the label on the image's grid",)),
         ("ball_006", ("imagesTr/ball_006.nii.gz: no such image, but ball_006.nii.gz is listed as its label; add"
                       " the image or remove the case from dataset.json",)),
     ]  # fmt: skip
@@ -214,29 +215,44 @@ def _no_json(dataset: Path) -> None:
             "28 x 26 x 21 voxels, but its image has 28 x 26 x 20",
         ),
         (_truncate, "imagesTr/ball_002.nii.gz", "truncated or damaged"),
-        (_nan, "imagesTr/ball_002.nii.gz", "1 voxels are NaN or infinite"),
+        (_nan, "imagesTr/ball_002.nii.gz", "1 voxel is NaN or infinite"),
         (_no_image, "imagesTr/ball_002.nii.gz", "no such image"),
         (_no_json, "", "no dataset.json; expected an MSD folder"),
     ],
 )
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_bad_dataset_is_named_and_nothing_is_written(
-    dataset: Path, tmp_path: Path, damage, where: str, message: str, workers: int
+    dataset: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    damage,
+    where: str,
+    message: str,
+    workers: int,
 ) -> None:
     damage(dataset)
     with pytest.raises(PromiseError) as caught:
         preprocess(str(dataset), root=tmp_path, workers=workers)
-    assert str(caught.value).startswith(str(dataset / where) + ": " + message)
+    if where:
+        assert f"  ball_002  error     {where}: {message}" in capsys.readouterr().out
+        message = (
+            "1 of 6 cases cannot be used (table above); correct it, or leave it out with --skip-bad"
+        )
+    assert str(caught.value).startswith(f"{dataset}: {message}")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "preprocessed").exists()
 
 
-def test_several_bad_cases_are_all_named(dataset: Path, tmp_path: Path) -> None:
+def test_several_bad_cases_are_all_named(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _empty_label(dataset)
     label = dataset / "labelsTr" / "ball_004.nii.gz"
     label.write_bytes(b"")
-    with pytest.raises(DatasetError, match=r"ball_002.*\(1 more bad cases: ball_004\)$"):
+    with pytest.raises(DatasetError, match=r": 2 of 6 cases cannot be used .* --skip-bad$"):
         preprocess(str(dataset), root=tmp_path, workers=0)
+    shown = capsys.readouterr().out
+    assert all(f"  ball_00{number}  error" in shown for number in (2, 4))
 
 
 def test_preprocessing_runs_without_torch(tmp_path: Path) -> None:

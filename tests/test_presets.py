@@ -51,7 +51,7 @@ def test_recommended_is_a_target_near_the_middle_one_click_and_corrections() -> 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         PlanError,
-        match="--preset huge: unknown; use one of recommended, paper, reference, baseline-3dsam",
+        match="--preset huge: unknown; use one of recommended, paper, tiny, reference, baseline-3dsam",
     ):
         preset("huge")
 

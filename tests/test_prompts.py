@@ -3,14 +3,17 @@
 import json
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from promise_cli.errors import PromptError
 from promise_cli.geometry.grid import Grid
 from promise_cli.geometry.resample import target_grid
+from promise_cli.predictions.record import describe_click
 from promise_cli.prompts import Click, draw_clicks, locate_clicks, read_prompts, unknown_case
-from promise_cli.volume import read_volume
+from promise_cli.prompts.places import format_point
+from promise_cli.volume import Volume, read_volume
 from tests.conftest import OBLIQUE, affine_of, write_nifti
 from tests.test_volume import ALL_AXES
 
@@ -162,3 +165,11 @@ def test_background_clicks_anywhere_may_fall_on_the_target() -> None:
     assert labels.tolist() == [0] * 5
     _, labels = draw_clicks(target, np.random.default_rng(0), 0, 5)
     assert labels.tolist() == [-1] * 5
+
+
+def test_a_coordinate_of_zero_has_no_sign() -> None:
+    assert format_point((-0.0, 0.0, 0.5)) == "(0, 0, 0.5)"
+    axes, grid = nib.orientations.io_orientation(np.eye(4)), Grid((3, 3, 3), np.eye(4))
+    scan = Volume(np.zeros((3, 3, 3)), grid, grid, axes, nib.Nifti1Header())
+    record = describe_click(Click((0, 0, 0)), scan, np.zeros((3, 3, 3), np.uint8))
+    assert "-0.0" not in str(record)

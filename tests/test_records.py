@@ -58,7 +58,7 @@ def test_nan_is_written_as_null() -> None:
         (lambda c: c.pop("spacing"), "missing field 'spacing'; add it or recreate the file"),
         (lambda c: c.update(spacing=[1, 2]), "spacing: expected 3 values, found 2"),
         (lambda c: c.update(spacing=["a", 2, 3]), "spacing[0]: expected a number, found 'a'"),
-        (lambda c: c.update(count=True), "count: expected a whole number, found True"),
+        (lambda c: c.update(count=True), "count: expected a whole number, found true"),
         (lambda c: c.update(count=0), "count must be at least 1, found 0"),
         (lambda c: c["inner"][1].update(kind="c"), "inner[1]: kind: found 'c'; use one of a, b"),
         (lambda c: c.update(inner={}), "inner: expected a list, found {}"),

@@ -25,6 +25,7 @@ def report(balls: Path) -> Path:
     Path("points.json").write_text(json.dumps(clicks | {"ball_004": [99, 0, 0]}))
     done = predict("-p", "points.json", "--report")
     assert done.exit_code == 1
+    assert "\nreport: predictions/imgs/report.html\n" in done.stdout
     return balls / "predictions" / "imgs" / "report.html"
 
 
@@ -93,7 +94,7 @@ def test_chromium_shows_every_case_with_its_slices_click_and_volume(
         head.click()
         volumes = [
             float(cell.get_attribute("data-value"))
-            for cell in driver.find_elements("css selector", "#case-table td:nth-child(6)")
+            for cell in driver.find_elements("css selector", "#case-table td:nth-child(7)")
         ]
         assert volumes == sorted(volumes)
         assert driver.get_log("browser") == []

@@ -1,6 +1,7 @@
 """An evaluation replaces only files of earlier evaluations in the folder of its results."""
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -110,7 +111,7 @@ def test_a_failed_evaluation_makes_no_output_folder():
 def test_a_full_disk_is_reported_with_the_file():
     code = (
         "import resource, sys; from promise_cli.cli import evaluate_app;"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, (600, {resource.RLIM_INFINITY}));"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, (350, {resource.RLIM_INFINITY}));"
         "sys.argv[1:] = ['masks', 'labels', '--workers', '0', '--no-report']; evaluate_app()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -140,3 +141,15 @@ def test_a_file_name_that_is_no_utf8_is_refused_before_reading():
         "error: 'masks/caf\\udce9.nii.gz': is not valid UTF-8, so results cannot name it; rename it\n"
     )
     assert there() == []
+
+
+def test_one_case_gives_no_intervals_and_no_columns_without_numbers():
+    result = CliRunner().invoke(evaluate_app, ["masks", "labels", "--workers", "0"])
+    text, page = (Path("masks", name).read_text() for name in ("metrics.md", "report.html"))
+    assert " - to -" not in result.stdout + text + page
+    assert "applied to 0 of 1 score\n" in result.stdout
+    assert "(--empty nan): 0 of 1." in page
+    for shown in (result.stdout, text, page):
+        assert "interval" not in shown
+        assert re.search(r"\bSD\b", shown) is None
+    assert "| label | metric | n | mean | median (quartiles) | range |" in text

@@ -121,7 +121,7 @@ def test_markdown_holds_the_numbers_of_the_summary_and_the_rules_behind_them(fol
     for words in (
         "protocol promise",
         "NSD at 2 mm",
-        "missing: zero, 1 cases",
+        "Cases without prediction (--missing zero): 1.",
         "1 1 of 3",
         "seed 0",
     ):

@@ -217,6 +217,14 @@ def test_an_unknown_space_is_refused(tmp_path: Path, space: str) -> None:
         session.click(LESIONS[0], space=space)
 
 
+@pytest.mark.parametrize("point", [(1, 2), (1, 2, 3, 4), (), 5, "abc", (1, 2, np.nan), (1, 2, "x")])
+def test_a_click_that_is_not_three_numbers_is_refused_in_one_line(tmp_path: Path, point) -> None:
+    session = predictor_of(40, PerfectWindow()).open(_write(tmp_path))
+    with pytest.raises(PromptError, match="a click is three finite numbers, such as the voxel "):
+        session.click(point)
+    assert session.clicks == ()
+
+
 def test_a_scan_read_with_another_orientation_is_refused(tmp_path: Path) -> None:
     scan = read_volume(_write(tmp_path, "PIR"), "as_stored")
     with pytest.raises(ValueError, match="another orientation than the plan; read it with 'RAS'"):

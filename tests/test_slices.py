@@ -1,5 +1,6 @@
 import base64
 import io
+import re
 
 import numpy as np
 import pytest
@@ -76,7 +77,27 @@ def test_slices_go_through_the_given_voxel_and_show_clicks_as_crosses():
     # Pictures show 80 mm around the mask's middle (60, 55, 30). Columns run against i, rows against j and k.
     assert dict(axial.outlines)["click"] == "M36.5 39.5h6M39.5 36.5v6"
     assert dict(coronal.outlines)["click"] == "M36.5 19.5h6M39.5 18v3"
-    assert dict(sagittal.outlines)["background-click"].startswith("M71.5 19.5h6")
+    assert dict(sagittal.outlines)["background-click"].startswith(
+        "M72.3787 18.4393l4.24264 2.12132M"
+    )
+
+
+@pytest.mark.parametrize("step", [1.0, 3.0, 8.0])
+def test_a_background_click_is_an_x_of_two_right_angles_on_any_spacing(step):
+    """The lines of the X have the length of an upright cross and slopes of 45 degrees in mm."""
+    voxel = (60, 55, 30)
+    shown = draw_slices(
+        None,
+        [Outline("prediction", cube((57, 52, 27)))],
+        (0.8, 1.0, step),
+        voxel,
+        [("background-click", voxel)],
+    )
+    for picture in shown:
+        path = dict(picture.outlines)["background-click"]
+        lines = np.array(re.findall(r"l(\S+) ([^M]+)", path), float) * picture.spacing
+        assert np.abs(lines) == pytest.approx(6 / np.sqrt(2), abs=1e-3)
+        assert np.prod(lines[0]) > 0 > np.prod(lines[1])
 
 
 def test_an_empty_mask_is_drawn_at_a_given_voxel():

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -108,7 +109,9 @@ def test_a_plan_keeps_its_labels_until_it_is_overwritten(halves: Path) -> None:
     del halves
 
 
-def test_a_case_with_one_of_the_labels_is_good_and_one_with_none_is_not(halves: Path) -> None:
+def test_a_case_with_one_of_the_labels_is_good_and_one_with_none_is_not(
+    halves: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = halves / NAME / "labelsTr" / "ball_003.nii.gz"
     image = nib.load(path)
     array = np.asanyarray(image.dataobj).copy()
@@ -117,8 +120,10 @@ def test_a_case_with_one_of_the_labels_is_good_and_one_with_none_is_not(halves: 
     assert len(preprocess("97", target_label=["1", "2"], workers=0).fingerprint.cases) == 6
     array[array == 1] = 0
     nib.save(nib.Nifti1Image(array, image.affine, image.header), path)
-    with pytest.raises(DatasetError, match=r"ball_003.*no voxel of 1\+2 \(front half\+back\)"):
+    with pytest.raises(DatasetError, match=r"1 of 6 cases cannot be used"):
         preprocess("97", target_label=["1", "2"], workers=0, overwrite=True)
+    shown = capsys.readouterr().out
+    assert re.search(r"ball_003  error .*no voxel of 1\+2 \(front half\+back\)", shown)
 
 
 def test_an_unknown_label_among_several_is_named(halves: Path) -> None:

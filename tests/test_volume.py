@@ -133,7 +133,7 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path: Path) -> None:
         (empty, "not readable as NIfTI"),
         (four, "expected a 3D scan with one channel, found 3 x 3 x 3 x 2"),
         (flat, "expected a 3D scan with one channel, found 3 x 3"),
-        (write_nifti(tmp_path / "nan.nii.gz", nan, np.eye(4)), "1 voxels are NaN or infinite"),
+        (write_nifti(tmp_path / "nan.nii.gz", nan, np.eye(4)), "1 voxel is NaN or infinite"),
         (tmp_path / "scan.png", "no such file"),
     ]
     for path, message in cases:

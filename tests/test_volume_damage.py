@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from promise_cli.errors import VolumeError
-from promise_cli.volume import read_grid, read_label, read_volume
+from promise_cli.volume import open_stored, read_grid, read_label, read_volume
 from tests.conftest import affine_of, write_nifti
 from tests.scans import itk_image, write_dicom, write_itk
 
@@ -149,11 +149,24 @@ def _packed(path: Path) -> None:
          "NDims is 'x', where whole numbers above 0 are needed; repair the header"),
         ("scan.mha", _header("ElementSpacing", "1 one 1"),
          "ElementSpacing is '1 one 1', where numbers are needed; repair the header"),
+        ("scan.mha", _header("Offset", "1,5 2 3"),
+         "Offset is '1,5 2 3', where numbers are needed; repair the header"),
+        ("scan.mha", _header("Offset", "1.5 2"),
+         "Offset holds 2 numbers, where 3 are needed; repair the header"),
+        ("scan.mha", _header("TransformMatrix", "1 0 0 0 1 0 0 0"),
+         "TransformMatrix holds 8 numbers, where 9 are needed; repair the header"),
+        ("scan.mha", _header("TransformMatrix", "1 0 0 0 1 0 0 0 1x"),
+         "TransformMatrix is '1 0 0 0 1 0 0 0 1x', where numbers are needed; repair the header"),
+        ("scan.mha", _header("ElementSpacing", "0.7 0.8 2.5 1"),
+         "ElementSpacing holds 4 numbers, where 3 are needed; repair the header"),
+        ("scan.mha", _header("BinaryData", ""),
+         "truncated or damaged (no reason given); copy or download it again"),
         ("scan.mha", _picture, "a 2D image of 6 x 5 pixels; give a 3D scan with one channel"),
         ("scan.nrrd", _picture, "a 2D image of 6 x 5 pixels; give a 3D scan with one channel"),
         ("scan.nrrd", lambda path: path.write_text("no scan"),
-         'not readable as NRRD ([nrrd] _nrrdRead: couldn\'t parse "no scan" as magic or beginning of any'
-         " recognized format); copy or export it again"),
+         "not readable as NRRD (it does not begin with NRRD); copy or export it again"),
+        ("scan.nrrd", lambda path: path.write_text("NRRD0004\n\n"),
+         "not readable as NRRD ([nrrd] _nrrdHeaderCheck: didn't see required field: type); copy or export it again"),
         ("scan.nrrd", _flip,
          "truncated or damaged (Error -3 while decompressing data: incorrect data check); copy or download it"
          " again"),
@@ -182,6 +195,63 @@ def test_more_channels_than_one_are_refused_and_one_is_read(tmp_path: Path, name
             read_volume(tmp_path / name)
     sitk.WriteImage(sitk.JoinSeries([image]), str(tmp_path / name))
     np.testing.assert_array_equal(read_volume(tmp_path / name, "as_stored").array, ARRAY)
+
+
+@pytest.mark.parametrize("name", ["scan.nii", "scan.nii.gz", "scan.nrrd", "scan.mha"])
+def test_a_scan_far_from_the_origin_is_refused(tmp_path: Path, name: str) -> None:
+    affine = AFFINE.copy()
+    affine[1, 3] = -2.5e6
+    write = write_nifti if ".nii" in name else write_itk
+    with pytest.raises(
+        VolumeError,
+        match=r"its first voxel lies 2\.5e\+06 mm from the origin of the coordinates, which is impossible; correct",
+    ):
+        read_grid(write(tmp_path / name, ARRAY, affine))
+
+
+@pytest.mark.parametrize("name", ["scan.nii", "scan.nrrd"])
+def test_a_header_that_promises_too_many_voxels_needs_no_memory(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "scan.nii":
+        _patch(write_nifti(path, ARRAY, AFFINE), 42, np.array([30000] * 3, np.int16).tobytes())
+        reason = "Expected 54000000000000 bytes, got 420 bytes"
+    else:
+        sitk.WriteImage(itk_image(ARRAY, AFFINE), str(path), useCompression=False)
+        path.write_bytes(path.read_bytes().replace(b"sizes: 7 6 5", b"sizes: 30000 30000 30000"))
+        reason = "Expected 54000000000000 bytes, got 420 bytes"
+    with pytest.raises(VolumeError) as caught:
+        read_volume(path)
+    assert (
+        str(caught.value) == f"{path}: truncated or damaged ({reason}); copy or download it again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [("short", 2), ("unsigned char", 1), ("int8_t", 1), ("uint", 4), ("float", 4), ("double", 8), ("uint64", 8),
+     ("unsigned long long int", 8), ("signed short int", 2), ("uint16_t", 2), ("int32", 4)],
+)  # fmt: skip
+def test_the_size_of_the_voxels_of_a_nrrd_file_follows_from_its_type(
+    tmp_path: Path, kind: str, size: int
+) -> None:
+    path = tmp_path / "a.nrrd"
+    lines = (f"type: {kind}", "dimension: 3", "sizes: 2 3 4", "endian: little", "encoding: raw")
+    path.write_bytes("\n".join(("NRRD0004", *lines, "", "")).encode() + bytes(24 * size))
+    assert open_stored(path).load(None).nbytes == 24 * size
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(
+        VolumeError, match=rf"\(Expected {24 * size} bytes, got {24 * size - 1} bytes\)"
+    ):
+        open_stored(path)
+
+
+def test_nrrd_voxels_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.nrrd"
+    path.write_text(
+        "NRRD0004\ntype: block\nblock size: 2\ndimension: 3\nsizes: 2 3 4\nencoding: raw\n\n"
+    )
+    with pytest.raises(VolumeError, match="not readable as NRRD"):
+        open_stored(path)
 
 
 def _patch(path: Path, offset: int, value: bytes) -> Path:

@@ -67,7 +67,7 @@ def test_a_process_that_dies_costs_only_its_own_job(capsys) -> None:
     assert [results[n].reason for n in (1, 3, 4)] == ["SIGKILL", "SIGSEGV", "a lack of memory"]
     text = str(results[1])
     assert text.startswith(
-        "case case_2: the process that worked on it died of SIGKILL, also with no other job running; it needs about"
+        "case case_2: the process that worked on it died of SIGKILL, even with no other job running; it needs about"
         " 3.0 GB"
     )
     assert text.endswith("use a machine with more, or leave the case out with --skip-bad")

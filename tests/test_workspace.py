@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from promise_cli.disk.workspace import Workspace, open_workspace
+from promise_cli.disk.workspace import BEST, FINAL, LAST, Workspace, open_workspace
 from promise_cli.errors import WorkspaceError
 
 
@@ -45,8 +45,54 @@ def test_an_unknown_task_is_refused_with_the_existing_ones(in_folder: Path) -> N
     with pytest.raises(WorkspaceError) as caught:
         Workspace(in_folder).find_raw_dataset("Task08")
     assert str(caught.value) == (
-        f"'Task08': unknown task; searched {in_folder}; datasets there: Task07_Pancreas, Task10_Colon"
+        f"'Task08': unknown task; searched {in_folder}; datasets there: Task07_Pancreas, Task10_Colon;"
+        " give the dataset's path, or --root"
     )
+
+
+@pytest.mark.parametrize(
+    ("task", "meant"),
+    [
+        ("Pancreas", "Task07_Pancreas"),
+        ("Task07_Pankreas", "Task07_Pancreas"),
+        ("tsk10", "Task10"),
+        ("Task08", None),
+    ],
+)
+def test_a_misspelt_task_is_refused_with_the_name_that_was_meant(
+    in_folder: Path, task: str, meant: str | None
+) -> None:
+    workspace = Workspace(in_folder)
+    _folders(in_folder, "Task07_Pancreas", "Task10_Colon")
+    _folders(workspace.preprocessed, "Task07_Pancreas", "Task10_Colon", file="plans.json")
+    for find in (workspace.find_raw_dataset, workspace.find_preprocessed):
+        with pytest.raises(WorkspaceError) as caught:
+            find(task)
+        assert str(caught.value).partition("did you mean ")[2] == (f"{meant}?" if meant else "")
+
+
+def test_a_task_that_is_not_preprocessed_names_the_command_that_does_it(in_folder: Path) -> None:
+    workspace = Workspace(Path())
+    _folders(Path(), "Task07_Pancreas")
+    with pytest.raises(
+        WorkspaceError, match=r"^preprocessed: no .* run promise-preprocess Task07 first$"
+    ):
+        workspace.find_preprocessed("Task07")
+    _folders(workspace.preprocessed, "Task10_Colon", file="plans.json")
+    with pytest.raises(WorkspaceError) as caught:
+        workspace.find_preprocessed("Task07")
+    assert str(caught.value) == (
+        f"'Task07': not preprocessed yet in {in_folder}/preprocessed, which holds Task10_Colon; run promise-preprocess"
+        " Task07 first"
+    )
+
+
+def test_the_raw_datasets_folder_stands_for_its_preprocessed_cases(in_folder: Path) -> None:
+    workspace = Workspace(in_folder)
+    _folders(in_folder, "far/Task07_Pancreas")
+    for name in ("Task07_Pancreas", "Task10_Colon"):
+        _folders(workspace.preprocessed, name, file="plans.json")
+    assert workspace.find_preprocessed("far/Task07_Pancreas").parent == workspace.preprocessed
 
 
 def test_a_task_number_that_fits_two_datasets_is_refused(in_folder: Path) -> None:
@@ -144,3 +190,14 @@ def test_the_root_is_the_option_or_the_variable_or_the_current_folder(
     (in_folder / "file").write_text("")
     with pytest.raises(WorkspaceError, match="the root must be a folder, found a file"):
         open_workspace(in_folder / "file")
+
+
+def test_a_missing_checkpoint_is_refused_with_those_of_its_folder(tmp_path: Path) -> None:
+    run = tmp_path / "results" / "Task07_Pancreas" / "fold_0"
+    run.mkdir(parents=True)
+    for name in (BEST, LAST):
+        (run / name).touch()
+    with pytest.raises(
+        WorkspaceError, match=f"no such run or checkpoint; its folder holds {BEST}, {LAST}$"
+    ):
+        Workspace(tmp_path).find_runs(run / FINAL, ())

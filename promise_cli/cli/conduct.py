@@ -1,5 +1,6 @@
 """Behaviour that the commands share: errors in one line, and settings that let torch share the cores."""
 
+import errno
 import functools
 import os
 from collections.abc import Callable
@@ -27,8 +28,7 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
         except OSError as error:
             from promise_cli.console import fail
 
-            place = error.filename or "the disk"
-            fail(f"{place}: {error.strerror or error}; check permissions and free space")
+            fail(_explain(error))
             raise typer.Exit(1) from None
         except MemoryError as error:
             from promise_cli.console import fail
@@ -45,6 +45,16 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(1) from None
 
     return explained
+
+
+def _explain(error: OSError) -> str:
+    """Say which file an error of the system is about, and what to do."""
+    place = error.filename or "the disk"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        advice = "check its permissions, or put the results elsewhere with --root FOLDER (a dataset is then a path)"
+    else:
+        advice = "check permissions and free space"
+    return f"{place}: {error.strerror or error}; {advice}"
 
 
 def share_cores() -> None:

@@ -17,6 +17,7 @@ from promise_cli.cli.options import (
     Root,
     SeveralValues,
     Strategy,
+    Version,
     Workers,
     make_app,
 )
@@ -44,6 +45,7 @@ ONLY_WITH_CLICKS = {
     "max_windows": "--max-windows",
     "model": "--model",
     "device": "--device",
+    "overwrite": "--overwrite",
 }
 """Options that only a click study (`--clicks`) uses, by parameter name."""
 
@@ -187,8 +189,16 @@ def evaluate(
         ),
     ] = None,
     device: Device = "auto",
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="With --clicks: replace an earlier study in the folder of the results.",
+        ),
+    ] = False,
     workers: Workers = None,
     root: Root = None,
+    _version: Version = False,
 ) -> None:
     """Score predicted masks against reference labels: Dice and normalised surface Dice (NSD).
 
@@ -214,6 +224,7 @@ def evaluate(
             fold=fold,
             run=model,
             device=device,
+            overwrite=overwrite,
             root=root,
             output=output,
         )

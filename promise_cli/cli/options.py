@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from promise_cli.cli.fold import refuse_all_folds
+
 
 def make_app() -> typer.Typer:
     """Make the application of one command, with plain help and Python's own tracebacks."""
@@ -46,6 +48,7 @@ class SeveralValues(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Write the option's name before each further number, or each further word of its choices."""
+        refuse_all_folds(args)
         repeated = {
             name: WORDS.get(name, ())
             for option in self.params
@@ -141,6 +144,21 @@ class MissingPolicy(StrEnum):
     SKIP = "skip"
 
 
+def _show_version(value: bool) -> None:
+    if value:
+        from promise_cli import __version__
+        from promise_cli.console import say
+
+        say(f"promise_cli {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+    ),
+]
 Root = Annotated[
     Path | None,
     typer.Option(

@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from promise_cli.cli.conduct import explains_errors, share_cores
-from promise_cli.cli.options import Device, Overwrite, Precision, Root, SeveralValues, make_app
+from promise_cli.cli.options import (
+    Device,
+    Overwrite,
+    Precision,
+    Root,
+    SeveralValues,
+    Version,
+    make_app,
+)
 
 predict_app = make_app()
 
@@ -141,6 +149,7 @@ def predict(
     precision: Precision = None,
     device: Device = "auto",
     root: Root = None,
+    _version: Version = False,
 ) -> None:
     """Segment the lesions that you click on. Scans are given with -i, clicks with -p or --point.
 

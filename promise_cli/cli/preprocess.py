@@ -1,4 +1,4 @@
-"""The arguments of `promise-preprocess`."""
+"""Arguments of `promise-preprocess`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from promise_cli.cli.conduct import explains_errors
-from promise_cli.cli.options import Overwrite, Root, SeveralLabels, Workers, make_app
+from promise_cli.cli.options import Overwrite, Root, SeveralLabels, Version, Workers, make_app
 
 preprocess_app = make_app()
 
@@ -48,9 +48,10 @@ def preprocess(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    _version: Version = False,
 ) -> None:
     """Check a dataset, make its plan and folds, and write its cases to preprocessed/<dataset>."""
-    from promise_cli.console import say
+    from promise_cli.console import counted, say
     from promise_cli.errors import listed
     from promise_cli.preprocess.command import preprocess as run
 
@@ -70,7 +71,8 @@ def preprocess(
         names = listed(case.case_id for case in done.fingerprint.left_out)
         say(f"left out as unusable, see fingerprint.json: {names}")
     if done.num_there < total:
+        left = total - done.num_there
         say(
             f"shard {done.shard.number}/{done.shard.count} is done;"
-            f" {total - done.num_there} cases of other shards are still missing"
+            f" {counted(left, 'case')} of other shards {'is' if left == 1 else 'are'} still missing"
         )

@@ -1,16 +1,25 @@
-"""The arguments of `promise-train`."""
+"""Arguments of `promise-train`."""
 
 from typing import Annotated
 
 import typer
 
 from promise_cli.cli.conduct import explains_errors, share_cores
-from promise_cli.cli.options import Device, Overwrite, Precision, Root, Workers, make_app
+from promise_cli.cli.fold import FoldOption
+from promise_cli.cli.options import Device, Overwrite, Precision, Root, Version, Workers, make_app
 
 train_app = make_app()
 
 
-@train_app.command()
+def _check_rate(rate: float | None) -> float | None:
+    if rate is not None and not 0 < rate <= 1:
+        raise typer.BadParameter(
+            f"give a number above 0 and at most 1, such as 4e-4; found {rate:g}"
+        )
+    return rate
+
+
+@train_app.command(cls=FoldOption)
 @explains_errors
 def train(
     fold: Annotated[int, typer.Option("--fold", "-f", help="Fold of splits.json, counted from 0.")],
@@ -23,7 +32,7 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="Settings of network and training: recommended, paper, reference, tiny ...",
+            help="Settings of network and training: recommended, paper, tiny, reference ...",
             show_default="recommended; for networks other than promise: paper",
         ),
     ] = None,
@@ -61,7 +70,7 @@ def train(
     lr: Annotated[
         float | None,
         typer.Option(
-            min=1e-12, max=1.0, help="Learning rate at the start.", show_default="the preset's"
+            callback=_check_rate, help="Learning rate at the start.", show_default="the preset's"
         ),
     ] = None,
     batch_size: Annotated[
@@ -89,7 +98,10 @@ def train(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", "--c", help="Continue from checkpoint_last.pt.")
+        bool,
+        typer.Option(
+            "--resume", help="Continue from checkpoint_last.pt (also --c, as in nnU-Net)."
+        ),
     ] = False,
     max_hours: Annotated[
         float | None, typer.Option(min=0.0, help="Save the run and stop after this many hours.")
@@ -118,6 +130,7 @@ def train(
     workers: Workers = None,
     overwrite: Overwrite = False,
     root: Root = None,
+    _version: Version = False,
 ) -> None:
     """Train a network on one fold of a preprocessed dataset. The run lies in results/<dataset>/fold_<n>."""
     share_cores()

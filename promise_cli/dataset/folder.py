@@ -24,6 +24,7 @@ __all__ = [
     "label_text",
     "read_dataset",
     "read_labels",
+    "single_value",
 ]
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -147,7 +148,7 @@ def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:
 
 
 def choose_targets(dataset: Dataset, asked: Sequence[str]) -> tuple[Labels, str]:
-    """Return the labels that together are the target; `choose_target` chooses it where less than two are asked for.
+    """Return the labels that together are the target. `choose_target` chooses it if fewer than two are asked for.
 
     Args:
         dataset: The dataset.
@@ -173,7 +174,7 @@ def as_tuple(labels: Labels) -> tuple[int, ...]:
 
 
 def is_target(label: NDArray[Any], values: Sequence[int]) -> NDArray[np.bool_]:
-    """Return which voxels of a label hold one of the values, in the label's shape."""
+    """Return which voxels of a label file's array have one of the values. The result has the array's shape."""
     if len(values) == 1:
         return label == values[0]  # much faster than np.isin
     return np.isin(label, values)
@@ -185,17 +186,22 @@ def label_text(labels: Labels) -> int | str:
     return values[0] if len(values) == 1 else "+".join(map(str, values))
 
 
+def single_value(item: Any) -> Any:
+    """Return the value of a region that has only one, such as nnU-Net's `[1]`; anything else is returned unchanged."""
+    return item[0] if isinstance(item, list) and len(item) == 1 else item
+
+
 def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
     """Return label value -> name from the content of dataset.json, without the background, by rising value.
 
-    MSD writes {"1": "pancreas"}, nnU-Net {"pancreas": 1}; both are understood.
+    MSD writes {"1": "pancreas"}, nnU-Net {"pancreas": 1} or {"pancreas": [1]}; all are understood.
 
     Args:
         path: The path of dataset.json, for messages.
         content: Its content.
 
     Raises:
-        DatasetError: No label is listed, or a label is not one whole number that is listed once.
+        DatasetError: No label is listed, a label's value is not one whole number, or a value is listed twice.
     """
     found = content.get("labels")
     if not isinstance(found, dict) or not found:
@@ -204,7 +210,7 @@ def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
         )
     labels: dict[int, str] = {}
     for key, item in found.items():
-        value, name = (key, item) if _NUMBER.fullmatch(str(key)) else (item, key)
+        value, name = (key, item) if _NUMBER.fullmatch(str(key)) else (single_value(item), key)
         if isinstance(value, list):
             raise DatasetError(
                 f"{path}: label {name!r} is a region of several values {value}; give each label one whole number"

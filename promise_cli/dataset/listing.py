@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from promise_cli.errors import DatasetError
 from promise_cli.volume import (
-    CHANNEL,
     FORMATS,
     SUFFIXES,
     case_id,
     find_volumes,
+    further_channels,
     is_dicom_folder,
+    name_hint,
 )
 
 
@@ -82,9 +84,55 @@ def _listed(folder: Path, training: Any) -> Iterator[CaseFiles]:
     for entry in training:
         if not isinstance(entry, dict) or not {"image", "label"} <= set(entry):
             raise DatasetError(f"{path}: training entry {entry!r} has no image or no label; add it")
-        image, label = (_existing(folder / str(entry[key])) for key in ("image", "label"))
+        listed, label = (_existing(_below(folder, entry[key])) for key in ("image", "label"))
+        image = listed if listed.exists() else _first_channel(listed)
+        if image != listed:
+            _refuse_second_channel(image)
         if not image.name.startswith("._"):
             yield CaseFiles(case_id(image), image, label)
+
+
+def _below(folder: Path, name: Any) -> Path:
+    """Return the path of a listed file; Windows writes its name with backslashes.
+
+    Raises:
+        DatasetError: No file can have this name.
+    """
+    path = folder / str(name)
+    try:
+        return path if path.exists() else folder / str(name).replace("\\", "/")
+    except OSError as error:
+        raise DatasetError(
+            f"{folder / 'dataset.json'}: lists {str(name)[:80]!r}..., which cannot be a file ({error.strerror});"
+            " correct it"
+        ) from None
+
+
+def _first_channel(image: Path) -> Path:
+    """Return the file of a listed image's first channel, which nnU-Net's lists name without `_0000`.
+
+    The path itself is returned if there is no such file.
+    """
+    path = image.with_name(f"{case_id(image)}_0000{_suffix(image)}")
+    first = _existing(path)
+    return first if first.exists() else image
+
+
+def _refuse_second_channel(image: Path) -> None:
+    """Refuse a second channel next to the first one, which the list does not name.
+
+    Raises:
+        DatasetError: There is a file of the second channel.
+    """
+    second = _existing(image.with_name(f"{case_id(image)}_0001{_suffix(image)}"))
+    if second.exists():
+        raise DatasetError(_second_channel(second, 2, case_id(image)))
+
+
+def _suffix(path: Path) -> str:
+    """Return the ending of a scan's file name, as written; an empty string for any other name."""
+    ending = next((end for end in SUFFIXES if path.name.lower().endswith(end)), "")
+    return path.name[len(path.name) - len(ending) :]
 
 
 def _listed_by_nnunet(folder: Path, listed: Any) -> Iterator[CaseFiles]:
@@ -101,7 +149,7 @@ def _listed_by_nnunet(folder: Path, listed: Any) -> Iterator[CaseFiles]:
             raise DatasetError(
                 f"{path}: case {case} has {count} images, but a scan must have one channel; list one image per case"
             )
-        yield CaseFiles(case, folder / str(images[0]), folder / str(entry["label"]))
+        yield CaseFiles(case, _below(folder, images[0]), _below(folder, entry["label"]))
 
 
 def _found(folder: Path, content: dict[str, Any]) -> tuple[tuple[CaseFiles, ...], dict[str, str]]:
@@ -124,15 +172,15 @@ def _found(folder: Path, content: dict[str, Any]) -> tuple[tuple[CaseFiles, ...]
             f"{folder / 'imagesTr'}: no scan{f' ending in {ending}' if ending else ''}; scans end in {FORMATS}"
         )
     cases, broken = {}, {}
+    unpaired = {name: path for name, path in labels.items() if name not in images}
     for case, image in images.items():
         if case in labels:
             cases[case] = CaseFiles(case, image, labels[case])
             if (problem := _absent(cases[case])) is not None:
                 broken[case] = problem
         else:
-            broken[case] = (
-                f"{image}: image without label; add labelsTr/{_label_name(image)} or remove it"
-            )
+            advice = name_hint(case, unpaired) or f"add labelsTr/{_label_name(image)} or remove it"
+            broken[case] = f"{image}: image without label; {advice}"
     broken |= _labels_without_image(folder, cases)
     return _sorted(cases, broken), dict(sorted(broken.items()))
 
@@ -171,13 +219,13 @@ def _refuse_channels(images: dict[str, Path], labels: dict[str, Path]) -> None:
     Raises:
         DatasetError: A case has more than one channel.
     """
-    for name, path in images.items():
-        match = CHANNEL.fullmatch(name)
-        if match and match[1] in images and name not in labels:
-            raise DatasetError(
-                f"{path}: channel {int(match[2]) + 1} of case {match[1]}, but a scan must have one channel; keep one"
-                " file per case"
-            )
+    for name, (case, channel) in further_channels(images).items():
+        if name not in labels:
+            raise DatasetError(_second_channel(images[name], channel, case))
+
+
+def _second_channel(path: Path, number: int, case: str) -> str:
+    return f"{path}: channel {number} of case {case}, but a scan must have one channel; keep one file per case"
 
 
 def _label_name(image: Path) -> str:
@@ -192,8 +240,9 @@ def _existing(path: Path) -> Path:
     Decompressing or converting a dataset changes the suffixes of its files, but not dataset.json.
     """
     if not path.exists():
-        for suffix in ("", *SUFFIXES):
-            other = path.with_name(case_id(path) + suffix)
+        name = path.name[: len(path.name) - len(_suffix(path))]
+        for stem, suffix in product(dict.fromkeys((name, case_id(path))), ("", *SUFFIXES)):
+            other = path.with_name(stem + suffix)
             if other.exists():
                 return other
     return path
@@ -234,6 +283,7 @@ def _labels_without_image(folder: Path, cases: dict[str, CaseFiles]) -> dict[str
         if label.name not in listed
         and case not in cases
         and not _existing(folder / "imagesTr" / label.name).exists()
+        and not _first_channel(folder / "imagesTr" / label.name).exists()
     }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from promise_cli.console import counted
 from promise_cli.disk.records import load_json, record_from_json
 from promise_cli.errors import DatasetError, PlanError, listed
 
@@ -58,7 +59,7 @@ def make_splits(case_ids: Iterable[str], seed: int = 0) -> tuple[Split, ...]:
     ids = sorted(set(case_ids), key=lambda case: hashlib.sha256(f"{seed}:{case}".encode()).digest())
     if len(ids) < NUM_FOLDS:
         raise DatasetError(
-            f"found {len(ids)} usable cases; {NUM_FOLDS} folds need at least {NUM_FOLDS}: add cases"
+            f"found {counted(len(ids), 'usable case')}; {NUM_FOLDS} folds need at least {NUM_FOLDS}: add cases"
         )
     num_val = max(1, round(0.1 * len(ids)))
     folds = []

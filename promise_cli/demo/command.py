@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from promise_cli.console import fail, say, show_table
-from promise_cli.demo.phantom import write_phantom
+from promise_cli.demo.phantom import DATASET, write_phantom
 from promise_cli.disk.records import load_json
 
 MAIN = (
@@ -31,10 +31,26 @@ LOOKALIKE = (
 """Command lines that predict again with each click on a look-alike, and score these masks with the target's label."""
 
 
+CONTENT = {
+    "": {DATASET, "imgs", "points.json", "points_lookalike.json", "preprocessed", "results"}
+    | {"predictions"},
+    "preprocessed": {DATASET},
+    "results": {DATASET},
+    f"results/{DATASET}": {"fold_0"},
+    "predictions": {"imgs", "lookalike"},
+}
+"""Names that the demo makes, by the folder that holds them. Hidden names do not count. A folder with other
+names is not deleted."""
+
+
 def main(folder: Path) -> int:
-    """Run the demo in `folder`, whose earlier content is deleted, and return an exit status."""
-    if folder.exists() and not (folder / "Task99_Phantom").exists() and any(folder.iterdir()):
-        fail(f"{folder}: this folder is not empty and was not made by the demo; give another")
+    """Run the demo in `folder`, and return an exit status.
+
+    The files of an earlier demo in this folder are deleted. A folder with other files is refused.
+    """
+    foreign = _foreign(folder)
+    if foreign is not None:
+        fail(f"{foreign}: was not made by the demo, which would delete it; give another folder")
         return 1
     started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
@@ -56,6 +72,20 @@ def main(folder: Path) -> int:
             return status
     _show(folder, time.monotonic() - started)
     return 0
+
+
+def _foreign(folder: Path) -> Path | None:
+    """Return a file or folder in `folder` that no demo made; None if there is none."""
+    for place, names in CONTENT.items():
+        there = folder / place
+        found = sorted(there.glob("[!.]*")) if there.is_dir() else []
+        if not place and found and not (folder / DATASET).exists():
+            return found[0]
+        for path in found:
+            if path.name not in names:
+                return path
+    others = (path for path in folder.glob("imgs/[!.]*") if not path.name.startswith("phantom_"))
+    return next(others, None)
 
 
 def mean_dice(predictions: Path) -> float:

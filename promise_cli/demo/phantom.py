@@ -23,11 +23,12 @@ from nibabel import orientations
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from promise_cli.console import fail, say, track
+from promise_cli.console import counted, fail, say, track
 from promise_cli.dataset.splits import make_splits
 from promise_cli.demo.anatomy import Field, draw_anatomy, rotation
 from promise_cli.disk.atomic import whole_file, write_text
-from promise_cli.errors import PromiseError
+from promise_cli.disk.records import load_json
+from promise_cli.errors import DatasetError, PromiseError
 from promise_cli.geometry.grid import Affine, Grid, Shape, Spacing
 
 DATASET = "Task99_Phantom"
@@ -78,8 +79,11 @@ def write_phantom(root: Path, num_cases: int = 24, seed: int = 0) -> Path:
         The dataset's folder.
 
     Raises:
-        DatasetError: There are too few cases to make folds.
+        DatasetError: There are too few cases to make folds, or a file of clicks is not one of an earlier phantom.
     """
+    clicked, lookalike_clicked = root / "points.json", root / "points_lookalike.json"
+    for path in (clicked, lookalike_clicked):
+        _refuse_foreign_clicks(path)
     case_ids = [f"phantom_{number:03d}" for number in range(1, num_cases + 1)]
     test = make_splits(case_ids)[0].test
     dataset = root / DATASET
@@ -97,8 +101,8 @@ def write_phantom(root: Path, num_cases: int = 24, seed: int = 0) -> Path:
             clicks[case_id], lookalike_clicks[case_id] = case.click, case.lookalike_click
     for folder, keep in (("imagesTr", case_ids), ("labelsTr", case_ids), ("../imgs", test)):
         _remove_others(dataset / folder, keep)
-    _write_clicks(clicks, root / "points.json")
-    _write_clicks(lookalike_clicks, root / "points_lookalike.json")
+    _write_clicks(clicks, clicked)
+    _write_clicks(lookalike_clicks, lookalike_clicked)
     write_text(dataset / "dataset.json", json.dumps(_describe(case_ids), indent=1) + "\n")
     return dataset
 
@@ -180,6 +184,12 @@ def _write_volume(array: NDArray[np.int16] | NDArray[np.uint8], affine: Affine, 
         nib.save(image, temporary)
 
 
+def _refuse_foreign_clicks(path: Path) -> None:
+    content = load_json(path) if path.exists() else {}
+    if not isinstance(content, dict) or any(not case.startswith("phantom_") for case in content):
+        raise DatasetError(f"{path}: holds clicks on other scans; give another folder")
+
+
 def _write_clicks(clicks: Mapping[str, tuple[int, int, int]], path: Path) -> None:
     lines = [f"  {json.dumps(case_id)}: {list(click)}" for case_id, click in clicks.items()]
     write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
@@ -226,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PromiseError as error:
         fail(str(error))
         return 1
-    say(f"{options.cases} cases in {dataset}, test scans in {options.folder / 'imgs'}")
+    say(f"{counted(options.cases, 'case')} in {dataset}, test scans in {options.folder / 'imgs'}")
     return 0
 
 

@@ -121,7 +121,7 @@ def record_from_json(expected: Any, value: Any, where: str) -> Any:
         if type(value) in {type(argument) for argument in arguments} and value in arguments:
             return value
         raise PlanError(
-            f"{where}: found {shown(value)}; use one of {', '.join(map(str, arguments))}"
+            f"{where}: found {_as_in_json(value)}; use one of {', '.join(map(str, arguments))}"
         )
     if origin is dict and isinstance(value, dict):
         return {
@@ -137,8 +137,13 @@ def record_from_json(expected: Any, value: Any, where: str) -> Any:
     if isinstance(expected, type) and type(value) is expected:
         return value
     raise PlanError(
-        f"{where}: expected {_NAMES.get(origin or expected, expected)}, found {shown(value)}"
+        f"{where}: expected {_NAMES.get(origin or expected, expected)}, found {_as_in_json(value)}"
     )
+
+
+def _as_in_json(value: Any) -> str:
+    """Format a value for a message as its file writes it: `true`, `false` and `null` instead of Python's words."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else shown(value)
 
 
 def _finite(value: float, where: str) -> float:
@@ -153,7 +158,9 @@ def _finite(value: float, where: str) -> float:
 
 def _dataclass_from_json(expected: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
-        raise PlanError(f"{where}: expected an object with named fields, found {shown(value)}")
+        raise PlanError(
+            f"{where}: expected an object with named fields, found {_as_in_json(value)}"
+        )
     hints = typing.get_type_hints(expected)
     fields = {f.name: f for f in dataclasses.fields(expected)}
     for name in value:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.errors import WorkspaceError, listed
+from promise_cli.errors import WorkspaceError, did_you_mean, listed
 
 ROOT_VARIABLE = "PROMISE_ROOT"
 FINAL, BEST, LAST = "checkpoint_final.pt", "checkpoint_best.pt", "checkpoint_last.pt"
@@ -65,13 +65,15 @@ class Workspace:
             for path in folders
             if (path / "dataset.json").exists() or _number(path.name) is not None
         ]
-        return self._one(task, there, " and ".join(map(str, searched)) or str(self.root))
+        named = " and ".join(str(folder.absolute()) for folder in searched or [self.root])
+        return self._one(task, there, named)
 
     def find_preprocessed(self, task: str | None) -> Path:
         """Find the folder of a preprocessed dataset.
 
         Args:
-            task: A path or a name, as for `find_raw_dataset`; None for the only preprocessed dataset.
+            task: A name as for `find_raw_dataset`, or the path of the preprocessed or of the raw dataset; None for the
+                only preprocessed dataset.
 
         Raises:
             WorkspaceError: No dataset fits, or more than one.
@@ -79,9 +81,19 @@ class Workspace:
         there = [path.parent for path in sorted(self.preprocessed.glob("*/plans.json"))]
         if task is not None and (Path(task) / "plans.json").exists():
             return Path(task)
+        if task is not None and (Path(task) / "dataset.json").exists():
+            task = (
+                Path(task).resolve().name
+            )  # the raw dataset's folder stands for its preprocessed cases
         if not there:
             raise WorkspaceError(
-                f"{self.preprocessed}: no preprocessed dataset; run promise-preprocess TASK first"
+                f"{self.preprocessed}: no preprocessed dataset; run promise-preprocess {task or 'TASK'} first"
+            )
+        if task is not None and not any(_means(task, path.name) for path in there):
+            names = [path.name for path in there]
+            raise WorkspaceError(
+                f"'{task}': not preprocessed yet in {self.preprocessed.absolute()}, which holds {listed(names)};"
+                f" run promise-preprocess {task} first{_near_tasks(task, names)}"
             )
         return self._one(task, there, str(self.preprocessed))
 
@@ -135,7 +147,9 @@ class Workspace:
         )
 
     def _instead_of(self, run: Path | None) -> str:
-        """Return the advice for a run that is missing: the runs that exist, or how to train one."""
+        """Return the advice for a run that is missing: the checkpoints or runs that exist, or how to train one."""
+        if run is not None and (names := checkpoints_in(run.parent)):
+            return f"its folder holds {names}"
         there = _runs(self.results.rglob("fold_*"))
         if run is None or not there:
             return "run promise-train --fold 0 first, or give -m FILE"
@@ -162,7 +176,8 @@ class Workspace:
             asked = "no task named, and" if task is None else f"'{task}':"
             raise WorkspaceError(f"{asked} several datasets fit in {searched}: {shown}; name one")
         raise WorkspaceError(
-            f"'{task}': unknown task; searched {searched}; datasets there: {shown}"
+            f"'{task}': unknown task; searched {searched}; datasets there: {shown}; give the dataset's path, or --root"
+            f"{_near_tasks(str(task), [path.name for path in there])}"
         )
 
 
@@ -175,6 +190,12 @@ def checkpoint_of(run: Path) -> Path | None:
         if (run / name).is_file():
             return run / name
     return None
+
+
+def checkpoints_in(folder: Path) -> str:
+    """List the names of the checkpoint files of a folder for a message; an empty text if there are none."""
+    names = sorted(path.name for path in folder.glob("[!.]*.pt"))
+    return listed(names, MOST_NAMED)
 
 
 def _runs(folders: Iterable[Path]) -> list[Path]:
@@ -194,6 +215,16 @@ def open_workspace(root: Path | None) -> Workspace:
     if root.exists() and not root.is_dir():
         raise WorkspaceError(f"{root}: the root must be a folder, found a file")
     return Workspace(root)
+
+
+def _near_tasks(task: str, names: Sequence[str]) -> str:
+    """Suggest a dataset with a similar name, or a similar beginning such as `Task07`, for the end of a message.
+
+    Numbers are not compared, since 7 is no more likely to mean 17 than 8.
+    """
+    if _number(task) is not None and "_" not in task:
+        return ""
+    return did_you_mean(task, [*names, *(name.partition("_")[0] for name in names)])
 
 
 def _number(name: str) -> int | None:

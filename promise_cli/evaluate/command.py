@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from promise_cli.console import track
+from promise_cli.console import say, track
 from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import EvaluationError
 from promise_cli.evaluate import (
@@ -29,11 +29,13 @@ from promise_cli.report import PAGE, refuse_foreign_page, remove_stale_page, wri
 from promise_cli.scores import (
     FURTHER_METRICS,
     MARKS,
+    METRICS_FILE,
     NNUNET_FILE,
     FurtherMetric,
     Report,
     claim_folder,
     compare,
+    is_marked,
     notes_of_comparison,
     remove_stale,
     report_files,
@@ -162,6 +164,8 @@ def _refuse_unwritable(pairing: Pairing, places: Sequence[Path]) -> None:
 
 def _write(report: Report, pairing: Pairing, folder: Path, *, nnunet: bool, page: bool) -> None:
     """Write all files, after removing those of an earlier evaluation that would not match the new numbers."""
+    if is_marked(folder / METRICS_FILE, MARKS[METRICS_FILE]):
+        say(f"{folder}: replaced the earlier evaluation in {METRICS_FILE}; -o keeps both")
     remove_stale_page(folder)
     if not nnunet:
         remove_stale(folder, MARKS, [NNUNET_FILE])

@@ -65,7 +65,7 @@ def make_score(
     Args:
         pair: The case.
         target: The label.
-        spacing: mm along the axes of the label's file.
+        spacing: Spacing in mm along the axes of the label file.
         voxel_ml: Volume of a voxel in ml.
         scan_voxels: Number of voxels of the whole scan.
         found: Scores of the two masks before the policies.

@@ -16,7 +16,7 @@ from promise_cli.predictions.pairs import Pair
 from promise_cli.predictions.targets import Target
 from promise_cli.scores import CaseScore
 from promise_cli.scores.metrics import score_masks
-from promise_cli.volume import Volume, read_label
+from promise_cli.volume import REORDERED, Volume, describe_turn, read_label
 
 MOST_LABELS = 255
 """A file with more values than this is taken for a scan."""
@@ -30,7 +30,7 @@ class ScoredCase:
 
     pair: Pair
     spacing: Spacing
-    """mm along the axes of the label's file."""
+    """Spacing in mm along the axes of the label file."""
     voxel_ml: float
     """Volume of a voxel in ml."""
     scan_voxels: int
@@ -40,6 +40,8 @@ class ScoredCase:
     """Values in the label file that belong to no target: the smallest ones, `SHOWN` at most."""
     notes: tuple[str, ...]
     """Notes on oddities in the geometry of the label file."""
+    is_reordered: bool = False
+    """Whether the axes of the prediction are stored in another order or direction than those of the label."""
 
 
 def score_case(pair: Pair, rules: Rules) -> ScoredCase:
@@ -52,9 +54,10 @@ def score_case(pair: Pair, rules: Rules) -> ScoredCase:
     label = read_label(pair.label, "as_stored")
     spacing = label.exact_spacing
     if pair.prediction is None:
-        predicted = np.zeros_like(label.array)
+        predicted, reordered = np.zeros_like(label.array), False
     else:
-        prediction = read_label(pair.prediction, "as_stored")
+        prediction = read_label(pair.prediction, "as_stored", like=label)
+        reordered = REORDERED in prediction.notes
         check_grids(prediction, label, pair)
         predicted = prediction.array
     box = joint_box(predicted, label.array)
@@ -82,6 +85,7 @@ def score_case(pair: Pair, rules: Rules) -> ScoredCase:
         scores=tuple(scores),
         other_values=others,
         notes=label.notes,
+        is_reordered=reordered,
     )
 
 
@@ -97,9 +101,10 @@ def check_grids(prediction: Volume, label: Volume, pair: Pair) -> None:
     found = f"{format_shape(a.shape)} voxels of {format_spacing(a.spacing)}"
     wanted = f"{format_shape(b.shape)} voxels of {format_spacing(b.spacing)}"
     apart = f", {a.distance_mm(b):.3g} mm apart" if a.shape == b.shape else ""
+    turn = describe_turn(a, b)
     raise EvaluationError(
         f"{pair.prediction}: {found}, but its label {pair.label} has {wanted}{apart}; both must lie"
-        " on one grid, so predict on the label's scan or resample the mask"
+        f" on one grid, so predict on the label's scan or resample the mask{f' ({turn})' if turn else ''}"
     )
 
 

@@ -12,6 +12,7 @@ from promise_cli.jobs import Death, Job, start_jobs
 from promise_cli.predictions.pairs import Pair, Pairing
 from promise_cli.scores import CaseScore
 from promise_cli.scores.metrics import Scores
+from promise_cli.volume import REORDERED
 
 HELP_WANTED_S = 4.0
 """Further processes are started if more work than this is left, in seconds. Starting them takes about one second."""
@@ -48,8 +49,8 @@ def _score_beside(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> I
     for number, scored in start_jobs(partial(score_case, rules=rules), jobs, workers):
         if isinstance(scored, Death):
             raise EvaluationError(
-                f"case {scored.name}: the process that scored it died of {scored.reason}, also when it ran"
-                " alone; score where there is more memory, or use --workers 0"
+                f"case {scored.name}: the process that scored it died of {scored.reason}, even with no"
+                " other job running; score where there is more memory, or use --workers 0"
             )
         waiting[number] = scored
         while next_one in waiting:
@@ -58,12 +59,16 @@ def _score_beside(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> I
 
 
 def notes_of_labels(cases: Sequence[ScoredCase], most: int = 3) -> tuple[str, ...]:
-    """Return the notes on the geometry of label files, each with the ids of the first `most` cases that it is about."""
-    found: dict[str, list[str]] = {}
+    """Return the notes on the geometry of the files, each with the ids of the first `most` cases that it is about."""
+    found: dict[tuple[str, str], list[str]] = {}
     for case in cases:
         for note in case.notes:
-            found.setdefault(note, []).append(case.pair.case_id)
-    return tuple(f"label of {listed(names, most)}: {note}" for note, names in found.items())
+            found.setdefault(("label", note), []).append(case.pair.case_id)
+        if case.is_reordered:
+            found.setdefault(("prediction", REORDERED), []).append(case.pair.case_id)
+    return tuple(
+        f"{file} of {listed(names, most)}: {note}" for (file, note), names in found.items()
+    )
 
 
 def complete_labels(cases: Sequence[ScoredCase], rules: Rules) -> list[CaseScore]:

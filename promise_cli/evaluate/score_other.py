@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from promise_cli.console import track
+from promise_cli.console import counted, track
 from promise_cli.disk.workspace import Workspace
 from promise_cli.errors import EvaluationError
 from promise_cli.evaluate.rules import Rules, refuse_nothing_left
@@ -63,9 +63,9 @@ def _notes(scores: Sequence[CaseScore], found: Pairing, rules: Rules) -> tuple[s
     empty = sum(score.status == "both_empty" for score in scores)
     counts = []
     if missing:
-        counts.append(f"predictions missing: {rules.missing}, {missing} cases")
+        counts.append(f"predictions missing: {rules.missing}, {counted(missing, 'case')}")
     if empty:
-        counts.append(f"both masks empty: {rules.empty}, {empty} scores")
+        counts.append(f"both masks empty: {rules.empty}, {counted(empty, 'score')}")
     return (f"compared with {found.predictions}: {'; '.join(counts)}",) if counts else ()
 
 

@@ -1,8 +1,8 @@
 """Work on many cases, in several processes and in several commands at the same time.
 
 `memory` measures the free memory and the cores. `pool` runs jobs in processes that fit into them. `claim` keeps two
-commands off the same case. `shard` is one part of a job that several machines share. `signals` holds signals back while
-something must not be interrupted.
+commands from working on the same case. `shard` is one part of a job that several machines share. `signals` delays
+Ctrl-C and other signals while something must not be interrupted.
 """
 
 from promise_cli.disk.lock import claim

@@ -51,7 +51,7 @@ class Death:
 
     def __str__(self) -> str:
         return (
-            f"case {self.name}: the process that worked on it died of {self.reason}, also with no"
+            f"case {self.name}: the process that worked on it died of {self.reason}, even with no"
             f" other job running; it needs about {format_bytes(self.peak)} of memory and"
             f" {format_bytes(free_memory())} are free; use a machine with more, or leave the case out with --skip-bad"
         )

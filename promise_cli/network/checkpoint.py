@@ -4,6 +4,7 @@ A checkpoint holds only tensors and plain types and is read with `weights_only=T
 source cannot run code.
 """
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split
 from promise_cli.disk.atomic import whole_file
 from promise_cli.disk.records import record_from_json, record_to_json
+from promise_cli.disk.workspace import checkpoints_in
 from promise_cli.errors import CheckpointError, PlanError, shown
 from promise_cli.network.authors import published_plan
 from promise_cli.network.contents import check_weights, is_plain, problem_of
+from promise_cli.network.earlier import convert_jitter, drop_removed_options
 from promise_cli.network.promise.reference import (
     import_reference_checkpoint,
     is_reference_checkpoint,
@@ -126,7 +129,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         with whole_file(path) as temporary:
             torch.save(content, temporary)
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        # torch's own words name lines of its source.
+        reason = getattr(error, "strerror", None) or f"only a part fitted; {_free_space(path)}"
         kept, then = (
             ("the previous checkpoint is kept", "continue with --resume")
             if path.exists()
@@ -137,6 +141,11 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         ) from None
 
 
+def _free_space(path: Path) -> str:
+    """Say how much of the disk is free that a file lies on."""
+    return f"{shutil.disk_usage(path.parent).free / 1e6:.0f} MB of the disk are free"
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint of this tool, or one that the paper's authors published, onto the CPU.
 
@@ -144,7 +153,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: The file is missing or truncated, contains code, or is not a checkpoint of either kind.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint; train one with promise-train --fold 0")
+        there = checkpoints_in(path.parent)
+        instead = f"its folder holds {there}" if there else "train one with promise-train --fold 0"
+        raise CheckpointError(f"{path}: no such checkpoint; {instead}")
     if is_reference_checkpoint(path):
         return _load_published(path)
     content = read_checkpoint(path)
@@ -187,8 +198,8 @@ def _from_content(content: dict[str, Any], path: Path) -> Checkpoint:
             raise CheckpointError(
                 f"{path}: {name} holds other things than texts and numbers; copy the file again"
             )
-    _without_removed(content["model_config"], path)
-    _jitter_as_share(content["train_config"], content["plan"])
+    drop_removed_options(content["model_config"], path)
+    convert_jitter(content["train_config"], content["plan"])
     records = {
         name: record_from_json(kind, content[name], f"{path}: {name}")
         for name, kind in kinds.items()
@@ -221,39 +232,6 @@ def _load_published(path: Path) -> Checkpoint:
         best_dice=None,
         weights=weights,
     )
-
-
-def _jitter_as_share(train_config: Any, plan: Any) -> None:
-    """Convert `centre_jitter` of older files from voxels to a share of the patch's edge, in place.
-
-    A share is always below 0.5, so a whole number from 1 on is a number of voxels.
-    """
-    if isinstance(train_config, dict) and isinstance(plan, dict):
-        jitter, edge = train_config.get("centre_jitter", 0), plan.get("patch_size")
-        if isinstance(jitter, int) and isinstance(edge, int) and 1 <= jitter < edge / 2:
-            train_config["centre_jitter"] = jitter / edge
-
-
-_REMOVED = {"click_position": False, "label_embedding": False, "adapter_update": "rectified"}
-"""Network options that existed in earlier versions, and the value with which each had no effect."""
-_LAST_COMMIT_WITH_THEM = "3ec6e48"
-
-
-def _without_removed(model_config: Any, path: Path) -> None:
-    """Drop the fields of removed options from a stored network config, in place.
-
-    Raises:
-        CheckpointError: The network uses one of these options, so it cannot be built any more.
-    """
-    if not isinstance(model_config, dict):
-        return
-    for name, idle in _REMOVED.items():
-        value = model_config.pop(name, idle)
-        if value != idle:
-            raise CheckpointError(
-                f"{path}: the network uses {name}={value}, an option that was removed; use promise_cli at commit"
-                f" {_LAST_COMMIT_WITH_THEM}, or train again without the option"
-            )
 
 
 def _config_type(content: dict[str, Any], path: Path) -> Any:

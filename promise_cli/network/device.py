@@ -30,7 +30,7 @@ def choose_device(name: str) -> torch.device:
         "mps": torch.backends.mps.is_available(),
     }
     if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if there[kind]))
+        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
     kind, _, number = name.partition(":")
     if kind not in there or (number and not number.isdigit()):
         raise CheckpointError(f"--device {name}: unknown; use auto, cpu, cuda or mps")
@@ -41,6 +41,10 @@ def choose_device(name: str) -> torch.device:
             f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; give a smaller number,"
             " counted from 0"
         )
+    if (
+        name == "cuda"
+    ):  # with its number, since torch holds "cuda" and the "cuda:0" of its tensors for different
+        return torch.device(kind, torch.cuda.current_device())
     return torch.device(name)
 
 

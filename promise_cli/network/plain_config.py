@@ -18,7 +18,8 @@ class PlainConfig:
     """
 
     MULTIPLE: ClassVar[int] = 4
-    """The patch's edge must be a multiple of this, in voxels. Networks whose sizes decide it override `multiple`."""
+    """The patch's edge must be a multiple of this, in voxels. A network in which it depends on
+    other sizes overrides `multiple`."""
     LEAST: ClassVar[int] = 0
     """Smallest edge of the patch, in voxels, if it is larger than `MULTIPLE`."""
 

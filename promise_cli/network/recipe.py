@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Literal
 
-from promise_cli.errors import PlanError
+from promise_cli.errors import PlanError, did_you_mean
 from promise_cli.network.promise.config import (
     ALIASES,
     PRESETS,
@@ -160,8 +160,7 @@ class TrainConfig:
     """Voxels from which background clicks are drawn: the background, or `anywhere`, the target included, as in the
     authors' code."""
     validation_patches: int = 1
-    """Patches per validation case. Each lies around one click that is drawn with the run's seed, so it stays the
-    same."""
+    """Patches per validation case, the same in every epoch. Each lies around one click drawn with the run's seed."""
     validation_clicks: int = 1
     """Foreground clicks on each validation patch: one, as in the paper's test (the authors' code: 10)."""
     validate_every: int = 1
@@ -210,7 +209,8 @@ def preset(name: str) -> tuple[ModelConfig, TrainConfig]:
         PlanError: The preset does not exist.
     """
     if name not in PRESETS:
-        raise PlanError(f"--preset {name}: unknown; use one of {', '.join(PRESETS)}")
+        near = did_you_mean(name, PRESETS)
+        raise PlanError(f"--preset {name}: unknown; use one of {', '.join(PRESETS)}{near}")
     return model_config(name), _train_config(ALIASES.get(name, name))
 
 

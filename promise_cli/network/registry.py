@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from promise_cli.errors import PlanError, format_bytes
+from promise_cli.errors import PlanError, did_you_mean, format_bytes
 from promise_cli.jobs import free_memory
 from promise_cli.network.architecture import Architecture, Setting
 from promise_cli.network.plain_config import PlainConfig
@@ -50,7 +50,8 @@ def check_name(name: str) -> None:
         PlanError: No network has this name.
     """
     if name != PROMISE and name not in RIVALS:
-        raise PlanError(f"--network {name}: unknown; use one of {', '.join(NETWORKS)}")
+        near = did_you_mean(name, NETWORKS)
+        raise PlanError(f"--network {name}: unknown; use one of {', '.join(NETWORKS)}{near}")
 
 
 def config_type(name: str) -> Any:
@@ -101,8 +102,8 @@ def takes_clicks(config: NetworkConfig) -> bool:
 def centres_clicks(config: NetworkConfig) -> bool:
     """Return whether the window must be centred on the click, as in the paper's test of ProMISe (section 3).
 
-    Other networks see a map of the clicks, so the click need not be in the middle. Their windows are shifted to lie
-    inside the scan, which shows them more of it (docs/results.md).
+    Other networks see a map of the clicks, so the click need not be in the middle. A window that would reach beyond
+    the scan is therefore moved into it, so that the network sees more of the scan (docs/results.md).
     """
     return isinstance(config, ModelConfig) and not config.click_map
 

@@ -14,7 +14,7 @@ from promise_cli.geometry.box import bounding_box
 from promise_cli.jobs import free_memory
 from promise_cli.predict.inputs import Inputs, mask_name
 from promise_cli.predict.predict_request import PredictRequest
-from promise_cli.predict.predictions_file import RecordFile
+from promise_cli.predict.predictions_file import RecordFile, remove_replaced
 from promise_cli.predictions.record import (
     ClickRecord,
     LesionRecord,
@@ -70,7 +70,10 @@ class CaseWork:
         inputs: Inputs,
         keys: Mapping[str, str],
         record: RecordFile,
+        replaced: Mapping[str, PredictedCase],
     ) -> None:
+        """Keep what all cases share. `replaced` holds the earlier records of cases, by case id."""
+        self.replaced = replaced
         self.request, self.predictor, self.inputs = request, predictor, inputs
         self.keys, self.record, self.folder = keys, record, record.folder
         self.pictures: dict[str, tuple[SlicePicture, ...]] = {}
@@ -146,7 +149,7 @@ class CaseWork:
         )
 
     def write(self, case: str, found: Found) -> PredictedCase:
-        """Write the mask of a case and check it, write the probabilities if wanted, and list the case.
+        """Write and check the mask of a case, write the probabilities if wanted, and add the case to predictions.json.
 
         Raises:
             VolumeError: The mask that was read back differs from the one that was written.
@@ -193,6 +196,7 @@ class CaseWork:
             ),
         )
         networks = self.predictor.networks
+        remove_replaced(self.folder, self.replaced.get(case), case_record)
         self.record.add(case_record, device=str(networks.device), precision=networks.precision)
         return case_record
 

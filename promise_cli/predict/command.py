@@ -12,18 +12,21 @@ from promise_cli.errors import MOST_LISTED, PromiseError, PromptError, Workspace
 from promise_cli.geometry.grid import format_spacing
 from promise_cli.network.unfinished import warn_of_unfinished
 from promise_cli.predict.cases import CaseWork
+from promise_cli.predict.earlier import (
+    Maker,
+    earlier_cases,
+    finished_cases,
+    load_earlier,
+    maker_of,
+    prediction_keys,
+    refuse_replacing,
+    warn_of_unlisted,
+)
 from promise_cli.predict.inputs import Inputs, check_output, gather_inputs, write_clicks
 from promise_cli.predict.predict_request import PredictRequest
-from promise_cli.predict.predictions_file import (
-    RecordFile,
-    earlier_cases,
-    is_finished,
-    prediction_key,
-    renew,
-    save_failures,
-)
+from promise_cli.predict.predictions_file import RecordFile, load_or_ignore, renew, save_failures
 from promise_cli.predict.relay import relay
-from promise_cli.predict.summary import show_failures, show_new, show_rest
+from promise_cli.predict.summary import show_failures, show_new, show_remade, show_rest
 from promise_cli.predictions.record import (
     NO_CLICKS,
     Failure,
@@ -76,13 +79,12 @@ def run(request: PredictRequest) -> bool:
         return True
     if len(inputs.failures) == len(inputs.attempted):
         raise _all_failed(request, folder, inputs)
-    if request.write_points is not None:
-        write_clicks(request, inputs)
     try:
         checkpoints = workspace.find_runs(request.run_dir, request.folds)
     except WorkspaceError as error:
         if request.write_points is None or request.run_dir or request.folds:
             raise
+        write_clicks(request, inputs)
         say(f"{error}. The clicks are written; nothing was predicted")
         return not inputs.failures
     return _predict(request, workspace, inputs, folder, checkpoints)
@@ -95,27 +97,32 @@ def _predict(
     folder: Path,
     checkpoints: tuple[Path, ...],
 ) -> bool:
-    failed = {failure.case_id for failure in inputs.failures}
-    earlier = earlier_cases(folder, checkpoints, inputs.attempted)
+    there = load_or_ignore(folder) if request.overwrite else load_earlier(folder)
+    maker, keys = maker_of(request, checkpoints), prediction_keys(request, checkpoints, inputs)
+    earlier = earlier_cases(folder, there, maker)
     by_case = {case.case_id: case for case in earlier}
-    keys = {
-        case: prediction_key(request, checkpoints, inputs.scans[case], clicks)
-        for case, clicks in inputs.clicks.items()
-        if case not in failed
-    }
-    finished = [
-        case
-        for case, key in keys.items()
-        if not request.overwrite
-        and is_finished(by_case.get(case), key, inputs.scans[case], folder, request)
-    ]
+    finished = [] if request.overwrite else finished_cases(by_case, keys, inputs, folder, request)
     todo = [case for case in keys if case not in finished]
+    if request.overwrite:
+        warn_of_unlisted(folder, there, maker, inputs.attempted)
+    else:
+        refuse_replacing(folder, there, inputs, maker, todo)
+        show_remade([case for case in todo if case in by_case])
+    if request.report:
+        from promise_cli.report import page_of  # noqa: PLC0415  only needed for a page
+
+        page_of(folder)  # refuses to replace a page of another origin
+    if request.write_points is not None:
+        write_clicks(request, inputs)
     kept = tuple(case for case in earlier if case.case_id not in inputs.attempted)
     listed = (*kept, *(by_case[case] for case in finished))
     done: list[PredictedCase] = []
     pictures: dict[str, Slices] = {}
     if todo:
-        done, pictures = _work(request, workspace, inputs, folder, checkpoints, todo, keys, listed)
+        replaced = {case.case_id: case for case in (there.cases if there else ())}
+        done, pictures = _work(
+            request, workspace, inputs, folder, maker, keys, todo, listed, replaced
+        )
     elif finished:
         renew(folder, listed)
     if not done and not finished:
@@ -126,7 +133,7 @@ def _predict(
     if request.report:
         from promise_cli.report import write_report  # noqa: PLC0415
 
-        write_report(folder, pictures)
+        say(f"report: {write_report(folder, pictures)}")
     show_rest(folder, done, len(kept), len(finished), left_out)
     show_failures(inputs.failures)
     return not inputs.failures
@@ -137,14 +144,16 @@ def _work(
     workspace: Workspace,
     inputs: Inputs,
     folder: Path,
-    checkpoints: tuple[Path, ...],
-    todo: Sequence[str],
+    maker: Maker,
     keys: dict[str, str],
+    todo: Sequence[str],
     listed: tuple[PredictedCase, ...],
+    replaced: dict[str, PredictedCase],
 ) -> tuple[list[PredictedCase], dict[str, "Slices"]]:
     """Predict the cases in order. While one is predicted, all earlier ones but the last are on disk and listed."""
     from promise_cli.session.predictor import Predictor  # noqa: PLC0415  torch loads slowly, so checks come first
 
+    checkpoints = maker.checkpoints
     predictor = Predictor.load(checkpoints, request.device, request.precision, tta=request.tta)
     if not predictor.takes_clicks:
         _refuse_clicks(request, predictor)
@@ -152,8 +161,8 @@ def _work(
     known = {*inputs.clicks, *(case.case_id for case in listed)}
     without = tuple(case for case in inputs.without_click if case not in known)
     record = RecordFile(folder, _record(request, workspace, inputs, predictor, listed, without))
-    record.begin(inputs.attempted, checkpoints)
-    work = CaseWork(request, predictor, inputs, keys, record)
+    record.begin(inputs.attempted, maker, overwrite=request.overwrite)
+    work = CaseWork(request, predictor, inputs, keys, record, replaced)
     done = []
     steps = relay(todo, work.read, work.segment, work.write, work.has_room)
     for case, outcome in track(steps, "predicting", len(todo)):

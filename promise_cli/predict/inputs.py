@@ -1,12 +1,12 @@
 """Find the scans and clicks of a call, and the cases that cannot be predicted. Only the scans' headers are read."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from promise_cli.console import say, warn
-from promise_cli.errors import PromiseError, PromptError, listed
+from promise_cli.console import counted, say, warn
+from promise_cli.errors import PromiseError, PromptError
 from promise_cli.geometry.grid import Grid
 from promise_cli.predict.predict_request import PredictRequest
 from promise_cli.predictions.record import RECORD, Failure
@@ -21,7 +21,7 @@ from promise_cli.prompts import (
     write_markups,
     write_points,
 )
-from promise_cli.volume import CHANNEL, FORMATS, SUFFIXES, case_id, find_volumes, read_grid
+from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, further_channels, read_grid
 
 
 @dataclass
@@ -51,6 +51,8 @@ def gather_inputs(request: PredictRequest) -> Inputs:
         PromptError: There is no scan, or no clicks can be read.
     """
     scans, single = _find_scans(request.images)
+    if request.prompts is None:
+        scans = _without_channels(scans, ())
     where, gathered = _gather_clicks(request, scans)
     if single and any(case in scans for case in (*gathered.clicks, *gathered.broken)):
         # A click file for many scans may be used with one of them. Its other cases are then ignored.
@@ -59,9 +61,9 @@ def gather_inputs(request: PredictRequest) -> Inputs:
                 del found[case]
     clicks = dict(gathered.clicks)
     named = {*clicks, *gathered.broken}
+    scans = _without_channels(scans, named)
     unclicked = tuple(case for case in scans if case not in named)
     if request.auto:
-        _warn_of_channels(scans, unclicked)
         clicks |= dict.fromkeys(unclicked, ())
         unclicked = ()
     cases = [*clicks, *gathered.broken]
@@ -76,22 +78,17 @@ def gather_inputs(request: PredictRequest) -> Inputs:
         unclicked,
     )
     _check(inputs, request, gathered, cases)
+    _say_counts({case: note for case, note in gathered.notes.items() if case in inputs.clicks})
     return inputs
 
 
-def _warn_of_channels(scans: dict[str, Path], unclicked: Collection[str]) -> None:
-    """Say that files which look like further channels of a scan are segmented as scans of their own."""
-    channels = [
-        scans[case].name
-        for case in unclicked
-        if (match := CHANNEL.fullmatch(case))
-        and match[1] in scans
-        and "_0000" in scans[match[1]].name
-    ]
-    if channels:
-        warn(
-            f"{len(channels)} files look like further channels of another scan ({listed(channels)}); scans of several"
-            " channels are not supported, so each of these files is segmented as a scan of its own"
+def _say_counts(notes: Mapping[str, str]) -> None:
+    """Say for the first cases of which points only some are clicks, or some are hidden, what was counted."""
+    for case, note in list(notes.items())[:MOST_HINTS]:
+        say(f"{case}: {note}")
+    if len(notes) > MOST_HINTS:
+        say(
+            f"and {len(notes) - MOST_HINTS} more cases with hidden points or points that do not count"
         )
 
 
@@ -182,12 +179,12 @@ def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
             write_points(file, clicks, inputs.grids, note)
         else:
             write_markups(file, clicks[case], inputs.grids[case])
-    say(f"clicks of {len(clicks)} cases written to {path}")
+    say(f"clicks of {counted(len(clicks), 'case')} written to {path}")
     valued = [case for case in files.values() if case and not _are_numbered(clicks[case])]
     if valued:
         warn(
-            f"{path}: 3D Slicer's files cannot store mask values, so the lesions of {len(valued)} cases, such as"
-            f" {valued[0]}, get the values 1, 2, ... when they are read; write a .json to keep their own values"
+            f"{path}: 3D Slicer's files cannot store mask values, so the lesions of {counted(len(valued), 'case')},"
+            f" such as {valued[0]}, get the values 1, 2, ... when they are read; write a .json to keep their own values"
         )
 
 
@@ -246,6 +243,19 @@ def _find_scans(images: Path) -> tuple[dict[str, Path], bool]:
     if not scans:
         raise PromptError(f"{images}: no scan in this folder; scans end in {FORMATS}")
     return scans, list(scans.values()) == [images]
+
+
+def _without_channels(scans: dict[str, Path], named: Collection[str]) -> dict[str, Path]:
+    """Leave out further channels of other scans, unless clicks name them, since networks see only the first channel."""
+    channels = {name: found for name, found in further_channels(scans).items() if name not in named}
+    if channels:
+        name, (case, channel) = next(iter(channels.items()))
+        warn(
+            f"{scans[name]}: channel {channel} of case {case}; a network sees only the first channel, so"
+            f" {counted(len(channels), 'such file', 'are')} left out;"
+            " rename a file that is a scan of its own"
+        )
+    return {name: path for name, path in scans.items() if name not in channels}
 
 
 def _name(images: Path) -> str:

@@ -1,20 +1,15 @@
 """Update predictions.json and failures.json. Several calls and shards may add to them, one at a time."""
 
 import dataclasses
-import hashlib
-import json
 import re
 from collections.abc import Sequence, Set
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from promise_cli.console import warn
-from promise_cli.disk.records import load_record, record_to_json, save_record
-from promise_cli.errors import PlanError
+from promise_cli.console import say, warn
+from promise_cli.disk.records import load_record, save_record
+from promise_cli.errors import PlanError, PromptError
 from promise_cli.jobs import claim
-from promise_cli.predict.inputs import mask_name
-from promise_cli.predict.predict_request import PredictRequest
+from promise_cli.predict.earlier import Maker, load_earlier
 from promise_cli.predictions.record import (
     FAILURES,
     RECORD,
@@ -24,9 +19,7 @@ from promise_cli.predictions.record import (
     Predictions,
     now,
 )
-from promise_cli.prompts import Click
-from promise_cli.scores import MARKS, remove_stale
-from promise_cli.volume import file_stamps, volume_files
+from promise_cli.scores import MARKS, METRICS_FILE, is_marked, remove_stale, set_aside
 
 _PAGE = re.compile('<meta name="generator" content="promise-')
 STALE = {**MARKS, "report.html": _PAGE, "prediction.html": _PAGE}
@@ -40,18 +33,25 @@ class RecordFile:
         self.folder, self.result = folder, result
         self._written: tuple[int, int] | None = None
 
-    def begin(self, attempted: Set[str], checkpoints: Sequence[Path]) -> None:
-        """Delete files that were made from masks about to change, and list only the masks that stay.
+    def begin(self, attempted: Set[str], maker: Maker, *, overwrite: bool) -> None:
+        """Remove files that were made from masks about to change, and list only the masks that stay.
+
+        An evaluation of these masks is moved into a folder of its own, unless the call overwrites. Without an
+        evaluation there is only the page of promise-predict, which is deleted.
 
         Args:
             attempted: Cases of this call. Cases that another shard has listed in the meantime stay.
-            checkpoints: Checkpoints of this call's networks.
+            maker: Networks and settings of this call.
+            overwrite: Whether the call replaces existing results.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with claim(_lock(self.folder)):
+            if not overwrite and is_marked(self.folder / METRICS_FILE, MARKS[METRICS_FILE]):
+                place = set_aside(self.folder, STALE)
+                say(f"the evaluation of the masks so far is moved to {place}")
             remove_stale(self.folder, STALE, STALE)
-            there = _load(self.folder)
-            if there is not None and _is_of(there, checkpoints):
+            there = load_or_ignore(self.folder)
+            if there is not None and maker.has_made(there):
                 mine = attempted | {case.case_id for case in self.result.cases}
                 others = tuple(case for case in there.cases if case.case_id not in mine)
                 self.result = dataclasses.replace(self.result, cases=(*others, *self.result.cases))
@@ -60,7 +60,7 @@ class RecordFile:
     def add(self, case: PredictedCase, *, device: str, precision: str) -> None:
         """List a finished case after the cases that this call or another process listed before."""
         with claim(_lock(self.folder)):
-            there = self.result if self._is_ours() else _load(self.folder) or self.result
+            there = self.result if self._is_ours() else load_or_ignore(self.folder) or self.result
             others = tuple(other for other in there.cases if other.case_id != case.case_id)
             values = {*there.values, *self.result.values, *(of.value for of in case.lesions)}
             self.result = dataclasses.replace(
@@ -86,32 +86,23 @@ class RecordFile:
         return (path.stat().st_mtime_ns, path.stat().st_ino) if path.exists() else None
 
 
-def earlier_cases(
-    folder: Path, checkpoints: Sequence[Path], attempted: Set[str]
-) -> tuple[PredictedCase, ...]:
-    """Read the cases that an earlier call with the same networks listed in a folder, and whose masks still exist.
+def remove_replaced(folder: Path, earlier: PredictedCase | None, case: PredictedCase) -> None:
+    """Delete the files of a case's earlier mask that its new mask has not replaced, because their names differ.
 
-    Cases of other networks are dropped. A warning counts those that this call does not predict again.
+    They are the mask in another format, and probabilities that no longer belong to the mask.
     """
-    there = _load(folder)
-    if there is None:
-        return ()
-    kept = tuple(case for case in there.cases if (folder / case.mask).exists())
-    if _is_of(there, checkpoints):
-        return kept
-    left = [case for case in kept if case.case_id not in attempted]
-    if left:
-        warn(
-            f"{folder}: {len(left)} masks of another network, such as {left[0].mask}, stay there but are no"
-            " longer listed in predictions.json; use -o to keep predictions apart"
-        )
-    return ()
+    if earlier is None:
+        return
+    for name in {earlier.mask, *earlier.probabilities} - {case.mask, *case.probabilities}:
+        path = folder / name
+        if path.resolve().is_relative_to(folder.resolve()):
+            path.unlink(missing_ok=True)
 
 
 def renew(folder: Path, listed: tuple[PredictedCase, ...]) -> None:
     """Make finished predictions the newest ones by updating their time, and list these cases."""
     with claim(_lock(folder)):
-        there = _load(folder)
+        there = load_or_ignore(folder)
         if there is not None:
             save_record(dataclasses.replace(there, created=now(), cases=listed), folder / RECORD)
 
@@ -141,59 +132,16 @@ def save_failures(folder: Path, failures: Sequence[Failure], attempted: Set[str]
             path.unlink(missing_ok=True)
 
 
-def _is_of(record: Predictions, checkpoints: Sequence[Path]) -> bool:
-    """Whether a record was made with these checkpoints, and after they were written."""
-    created = datetime.fromisoformat(record.created).timestamp()
-    theirs = tuple(Path(path).resolve() for path in record.checkpoints)
-    same = theirs == tuple(path.resolve() for path in checkpoints)
-    return same and created > max(path.stat().st_mtime for path in checkpoints)
-
-
-def _load(folder: Path) -> Predictions | None:
+def load_or_ignore(folder: Path) -> Predictions | None:
     """Read the record of a folder. Return None if there is none, or, with a warning, if it is unusable."""
-    path = folder / RECORD
-    if not path.exists():
-        return None
     try:
-        record = load_record(Predictions, path)
-        datetime.fromisoformat(record.created)
-    except (PlanError, ValueError) as error:
-        warn(f"{error}; its cases are ignored")
+        return load_earlier(folder)
+    except PromptError as error:
+        warn(f"{str(error).partition('; what its masks')[0]}; its cases are ignored")
         return None
-    return record
 
 
 def _lock(folder: Path) -> Path:
     """Return the path of the lock. It lies next to the folder, which holds only files that a user should see."""
     place = folder.absolute()
     return place.with_name(f".{place.name}.lock")
-
-
-def prediction_key(
-    request: PredictRequest, checkpoints: Sequence[Path], scan: Path, clicks: Sequence[Click]
-) -> str:
-    """Hash all on which the mask of a case depends: the scan's files, its clicks, the networks and the settings."""
-    stats = file_stamps([*volume_files(scan), *checkpoints])
-    settings = [request.max_windows, request.tta, request.precision]
-    content = json.dumps([stats, settings, [_as_keyed(click) for click in clicks]])
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-def _as_keyed(click: Click) -> dict[str, Any]:
-    """Convert a click to JSON for its key. The field `sign` keeps its former name `label`, so that old keys match."""
-    fields: dict[str, Any] = record_to_json(click)
-    return {"label" if name == "sign" else name: value for name, value in fields.items()}
-
-
-def is_finished(
-    record: PredictedCase | None, key: str, scan: Path, folder: Path, request: PredictRequest
-) -> bool:
-    """Whether the earlier result of a case is complete and up to date, so that the case can be skipped."""
-    if record is None or record.key != key or not (folder / record.mask).is_file():
-        return False
-    if (folder / record.mask).stat().st_size != record.mask_bytes:
-        return False
-    if record.mask != mask_name(record.case_id, scan, request.same_format):
-        return False
-    there = all((folder / name).exists() for name in record.probabilities)
-    return there and (bool(record.probabilities) or not request.save_prob)

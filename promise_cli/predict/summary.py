@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from promise_cli.console import fail, say, show_table, warn
+from promise_cli.console import counted, fail, say, show_table, warn
 from promise_cli.errors import MOST_LISTED, listed
 from promise_cli.predictions.record import FAILURES, RECORD, Failure, PredictedCase
+from promise_cli.prompts import FOREGROUND
 
 _MOST_NAMES = 5
 
@@ -17,7 +18,7 @@ def show_new(
     notes: Mapping[str, Sequence[str]],
     failures: Sequence[Failure],
 ) -> None:
-    """Show a table of the cases, and a warning for each case that looks odd.
+    """Show a table of all clicks, case by case, and a warning for each case that looks odd.
 
     Args:
         folder: Folder of the masks.
@@ -26,32 +27,75 @@ def show_new(
         notes: Oddities in the geometry of the scan, by case id.
         failures: Cases without a mask.
     """
-    rows = []
-    for case in cases:
-        click = case.clicks[0] if case.clicks else None
-        voxel = ", ".join(str(index) for index in click.voxel) if click else "none"
-        place = ", ".join(f"{value:.1f}" for value in click.lps_mm) if click else ""
-        rows.append(
-            (
-                case.case_id,
-                f"({voxel})" if click else voxel,
-                f"({place})" if click else place,
-                f"{click.intensity:g}" if click else "",
-                str(len(case.windows)),
-                f"{case.volume_ml:.2f}",
-                ("yes" if case.holds_its_clicks else "no") if click else "",
-            )
-        )
+    several_lesions = any(len(case.lesions) > 1 for case in cases)
+    several_signs = any(click.label != FOREGROUND for case in cases for click in case.clicks)
+    columns = [
+        *("case", "click (i, j, k)"),
+        *(["lesion"] if several_lesions else []),
+        *(["sign"] if several_signs else []),
+        *("LPS mm", "intensity", "in mask", "windows", "ml"),
+    ]
+    rows = [
+        [row[column] for column in columns]
+        for case in cases
+        for row in (_rows_of_clicks(case) if case.clicks else [_row_of_case(case)])
+    ]
     named = [failure.case_id for failure in failures[:MOST_LISTED]]
     if len(failures) > MOST_LISTED:
         named.append(f"and {len(failures) - MOST_LISTED} more")
-    rows += [(name, "", "", "", "", "", "no mask") for name in named]
-    columns = ("case", "click (i, j, k)", "LPS mm", "intensity", "windows", "ml", "in mask")
+    rows += [[name, *("" for _ in columns[1:-1]), "no mask"] for name in named]
     show_table(f"masks in {folder}", columns, rows)
     for case in cases:
         for note in notes.get(case.case_id, ()):
             warn(f"{case.case_id}: {note}")
         _warn(case, odd.get(case.case_id))
+
+
+def _row_of_case(case: PredictedCase) -> dict[str, str]:
+    """Return what the table says about a case as a whole, by column."""
+    return {
+        "case": case.case_id,
+        "click (i, j, k)": "none",
+        "windows": str(len(case.windows)),
+        "ml": f"{case.volume_ml:.2f}",
+        **dict.fromkeys(("lesion", "sign", "LPS mm", "intensity", "in mask"), ""),
+    }
+
+
+def _rows_of_clicks(case: PredictedCase) -> list[dict[str, str]]:
+    """Return a row for each click of a case. The first row also describes the case as a whole."""
+    names = {lesion.value: lesion.name or f"value {lesion.value}" for lesion in case.lesions}
+    whole = _row_of_case(case)
+    return [
+        {
+            **(whole if number == 0 else dict.fromkeys(whole, "")),
+            "click (i, j, k)": f"({', '.join(map(str, click.voxel))})",
+            "lesion": names.get(click.value, f"value {click.value}"),
+            "sign": "foreground" if click.label == FOREGROUND else "background",
+            "LPS mm": f"({', '.join(f'{value:.1f}' for value in click.lps_mm)})",
+            "intensity": f"{click.intensity:g}",
+            "in mask": "yes" if click.in_mask else "no",
+        }
+        for number, click in enumerate(case.clicks)
+    ]
+
+
+def _warn_of_clicks(case: PredictedCase) -> None:
+    """Name the foreground clicks that lie outside the mask."""
+    outside = [
+        f"({', '.join(map(str, click.voxel))})"
+        for click in case.clicks
+        if click.label == FOREGROUND and not click.in_mask
+    ]
+    if len(outside) == 1:
+        warn(
+            f"{case.case_id}: the foreground click {outside[0]} lies outside the mask; is it where it should be?"
+        )
+    elif outside:
+        warn(
+            f"{case.case_id}: {len(outside)} foreground clicks lie outside the mask, {listed(outside)}; are they"
+            " where they should be?"
+        )
 
 
 def _warn(case: PredictedCase, question: str | None) -> None:
@@ -60,17 +104,24 @@ def _warn(case: PredictedCase, question: str | None) -> None:
     if case.num_voxels == 0:
         question = "; is the click where it should be?" if case.clicks else ""
         warn(f"{case.case_id}: the mask is empty{question}")
-    elif not case.holds_its_clicks:
-        warn(f"{case.case_id}: a foreground click lies outside the mask; is it where it should be?")
+    else:
+        _warn_of_clicks(case)
     if case.clicks_outside_window:
         warn(
-            f"{case.case_id}: {case.clicks_outside_window} clicks lie outside the window and were not used"
+            f"{case.case_id}: {counted(case.clicks_outside_window, 'click')} outside the window"
+            f" {'was' if case.clicks_outside_window == 1 else 'were'} not used"
         )
     if not case.closed:
         warn(
-            f"{case.case_id}: after {len(case.windows)} windows the mask still reaches their border; look at it, and"
-            " raise --max-windows if the lesion is really that wide"
+            f"{case.case_id}: after {counted(len(case.windows), 'window')} the mask still reaches their border; look at"
+            " it, and raise --max-windows if the lesion is really that wide"
         )
+
+
+def show_remade(cases: Sequence[str]) -> None:
+    """Say which masks of an earlier call are replaced, before they are."""
+    if cases:
+        say(f"made again, since their clicks, scans or options have changed: {_names(cases)}")
 
 
 def show_rest(
@@ -92,12 +143,14 @@ def show_rest(
         )
     if num_finished:
         say(
-            f"{num_finished} cases were finished before with the same clicks and are kept; --overwrite predicts them"
-            " again"
+            f"{counted(num_finished, 'case')} {'was' if num_finished == 1 else 'were'} finished before with the same"
+            f" clicks and {'is' if num_finished == 1 else 'are'} kept; --overwrite predicts"
+            f" {'it' if num_finished == 1 else 'them'} again"
         )
     if num_kept:
         say(
-            f"{num_kept} masks of an earlier call with this network stay listed in {folder / RECORD}"
+            f"{counted(num_kept, 'mask')} of an earlier call with this network"
+            f" {'stays' if num_kept == 1 else 'stay'} listed in {folder / RECORD}"
         )
     if without_click:
         say(f"scans without a click, left out: {_names([case.case_id for case in without_click])}")
@@ -108,7 +161,8 @@ def show_failures(failures: Sequence[Failure]) -> None:
     for failure in failures[:MOST_LISTED]:
         fail(failure.reason)
     if len(failures) > MOST_LISTED:
-        fail(f"{len(failures) - MOST_LISTED} more cases have no mask; {FAILURES} names them all")
+        more = len(failures) - MOST_LISTED
+        fail(f"{counted(more, 'more case', 'have')} no mask; {FAILURES} names them all")
 
 
 def _names(names: Sequence[str]) -> str:

@@ -1,8 +1,10 @@
 """Match predictions with label files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_cli.console import counted
 from promise_cli.disk.workspace import Workspace
 from promise_cli.errors import EvaluationError, listed
 from promise_cli.predictions.folders import (
@@ -22,7 +24,7 @@ from promise_cli.predictions.targets import (
     read_ignored,
     read_targets,
 )
-from promise_cli.volume import SUFFIXES, case_id, find_volumes
+from promise_cli.volume import SUFFIXES, case_id, find_volumes, name_hint
 
 
 @dataclass(frozen=True)
@@ -115,14 +117,15 @@ def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing
     for case, mask in sorted(manifest.masks.items()):
         prediction = folder / mask
         if case not in there:
-            raise _without_label(prediction, labels)
+            predicted = {name: folder / mask for name, mask in manifest.masks.items()}
+            raise _without_label(prediction, case, predicted, labels)
         scan = _find_scan(case, there[case], manifest.scans.get(case))
         pairs.append(Pair(case, prediction if prediction.exists() else None, there[case], scan))
     notes = []
     if len(there) > len(pairs):
         notes.append(
-            f"only the {len(pairs)} cases of {manifest.path} are scored, but {labels} holds {len(there)}"
-            " labels"
+            f"only the {counted(len(pairs), 'case')} of {manifest.path} {'is' if len(pairs) == 1 else 'are'} scored,"
+            f" but {labels} holds {len(there)} labels"
         )
     extra = {path.name for path in find_volumes(folder).values()} - set(manifest.masks.values())
     if extra and predictions.is_dir():
@@ -155,7 +158,7 @@ def _pair_folders(predictions: Path, labels: Path) -> Pairing:
         there = {name: path for name, path in there.items() if name == case}
     for case, path in predicted.items():
         if case not in there:
-            raise _without_label(path, labels)
+            raise _without_label(path, case, predicted, labels)
     pairs = tuple(
         Pair(case, predicted.get(case), path, _find_scan(case, path, None))
         for case, path in sorted(there.items())
@@ -188,11 +191,30 @@ def _files(path: Path) -> dict[str, Path]:
     return {case_id(path): path} if path.is_file() else find_volumes(path)
 
 
-def _without_label(prediction: Path, labels: Path) -> EvaluationError:
-    return EvaluationError(
-        f"{prediction}: this prediction has no label in {labels}; add the label or"
-        " remove the prediction"
-    )
+def _without_label(
+    path: Path, case: str, predicted: Mapping[str, Path], labels: Path
+) -> EvaluationError:
+    """Word the error for a prediction without a label: another naming of the files, no labels at all, or one missing.
+
+    Args:
+        path: The predicted mask.
+        case: Its case id.
+        predicted: All predictions by case id.
+        labels: Folder or file of the labels.
+    """
+    there = _files(labels)
+    found = f"{path}: this prediction has no label in {labels}"
+    if (hint := name_hint(case, there)) is not None:
+        return EvaluationError(f"{found}; {hint}")
+    if not predicted.keys() & there.keys():
+        others = (
+            f", nor has any other of the {len(predicted)} predictions" if len(predicted) > 1 else ""
+        )
+        return EvaluationError(
+            f"{found}{others}; a set without labels, such as imagesTs, cannot be scored; otherwise give the folder of"
+            " its labels: promise-evaluate PREDICTIONS LABELS"
+        )
+    return EvaluationError(f"{found}; add the label or remove the prediction")
 
 
 def missing_error(pairing: Pairing) -> EvaluationError | None:

@@ -239,8 +239,10 @@ def describe_click(click: Click, scan: Volume, mask: NDArray[np.uint8]) -> Click
     """
     voxel = nearest_voxel(click.point, click.space, scan.stored_grid)
     assert voxel is not None
-    x, y, z = (round(float(value), 4) for value in scan.stored_grid.world(voxel))
-    left, posterior, superior = (float(value) for value in LPS_FROM_RAS * (x, y, z))
+    x, y, z = (round(float(value), 4) + 0.0 for value in scan.stored_grid.world(voxel))
+    left, posterior, superior = (
+        float(value) + 0.0 for value in LPS_FROM_RAS * (x, y, z)
+    )  # no -0.0
     there = tuple(locate_clicks([click], scan.stored_grid, scan.grid, "")[0])
     return ClickRecord(
         given=click.point,

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_cli.dataset.folder import single_value
 from promise_cli.disk.records import load_json
 from promise_cli.errors import EvaluationError
 
@@ -34,7 +35,8 @@ def read_targets(path: Path) -> tuple[Target, ...]:
     MSD writes {"1": "pancreas"}, nnU-Net {"pancreas": 1} or {"whole": [1, 2]} for a region.
 
     Raises:
-        EvaluationError: A label has no whole number or is named twice, or there is no target.
+        EvaluationError: A label's value is not a whole number or a list of whole numbers, a value is named twice, or
+            there is no target.
     """
     content = load_json(path)
     found = content.get("labels") if isinstance(content, dict) else None
@@ -44,14 +46,16 @@ def read_targets(path: Path) -> tuple[Target, ...]:
         values = values if isinstance(values, list) else [values]
         if not values or not all(_NUMBER.fullmatch(str(value)) for value in values):
             raise EvaluationError(
-                f"{path}: label {key!r}: {item!r} needs whole numbers as values; fix it"
+                f"{path}: label {key!r}: {item!r} is not a whole number or a list of whole numbers; correct it"
             )
         numbers = tuple(int(value) for value in values)
         if 0 not in numbers and str(name).lower() != IGNORE:
             targets.append(Target(written_label(numbers), str(name), numbers, numbers))
     _refuse_named_twice(path, targets)
     if not targets:
-        raise EvaluationError(f"{path}: the field labels names only background; add the target")
+        raise EvaluationError(
+            f"{path}: labels has no entry besides background and 'ignore'; add the target"
+        )
     return tuple(sorted(targets, key=lambda target: target.reference_values))
 
 
@@ -66,7 +70,7 @@ def read_ignored(path: Path) -> int | None:
     found = content.get("labels") if isinstance(content, dict) else None
     named = found.items() if isinstance(found, dict) else ()
     for key, item in named:
-        for name, value in ((key, item), (item, key)):
+        for name, value in ((key, single_value(item)), (item, key)):
             if str(name).lower() == IGNORE and str(value).isdecimal():
                 return int(value)
     return None

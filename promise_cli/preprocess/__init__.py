@@ -1,1 +1,1 @@
-"""The command promise-preprocess: it makes fingerprint, plan, folds and preprocessed cases from a dataset folder."""
+"""The command promise-preprocess: make fingerprint, plan, folds and preprocessed cases from a dataset folder."""

@@ -1,10 +1,11 @@
-"""Run promise-preprocess: read a dataset folder, and write fingerprint.json, plans.json, splits.json and cases."""
+"""The command promise-preprocess: read a dataset folder, and write fingerprint, plan, folds and cases."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.console import say, warn
+from promise_cli.console import counted, say, warn
 from promise_cli.dataset.case import is_current
 from promise_cli.dataset.fingerprint import Fingerprint, make_fingerprint
 from promise_cli.dataset.folder import (
@@ -210,19 +211,40 @@ def _save_splits(
         gone = sorted(kept.case_ids - usable_ids)
         if gone:
             raise PlanError(
-                f"{path}: names {len(gone)} cases that the dataset no longer has, such as {gone[0]}; give --splits"
-                " FILE, or --overwrite to make plan, folds and cases anew"
+                f"{path}: names {counted(len(gone), 'case')} that the dataset no longer has, such as {gone[0]}; give"
+                " --splits FILE, or --overwrite to make plan, folds and cases anew"
             )
         new = sorted(usable_ids - kept.case_ids)
         if new:
-            warn(f"{path}: kept; {len(new)} cases are in none of its folds, such as {new[0]}")
+            warn(
+                f"{path}: kept; none of its folds has {counted(len(new), 'new case')}, such as {new[0]}"
+            )
         if kept is not found:
             named = sorted(found.case_ids - kept.case_ids)
             warn(f"{path}: bad cases are removed from its folds: {listed(named)}")
+            _keep_copy(path, kept)
             save_record(kept, path)
         return kept
+    if path.exists():
+        _keep_copy(path, folds)
     save_record(folds, path)
     return folds
+
+
+def _keep_copy(path: Path, folds: Splits) -> None:
+    """Keep folds that are about to be replaced by others, since a person may have written them."""
+    try:
+        if load_record(Splits, path).folds == folds.folds:
+            return
+    except PlanError:
+        pass  # a damaged file may hold the user's own folds, too
+    copy = next(
+        place
+        for number in itertools.count(1)
+        if not (place := path.with_name(f"{path.stem}_{number}{path.suffix}")).exists()
+    )
+    path.replace(copy)
+    warn(f"{path}: the earlier folds are kept as {copy.name}; --splits {copy} uses them again")
 
 
 def _source(dataset: Dataset, root: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.console import say
+from promise_cli.console import counted, say
 from promise_cli.dataset.fingerprint import (
     CaseFingerprint,
     Histogram,
@@ -15,11 +15,10 @@ from promise_cli.dataset.fingerprint import (
     Measurements,
     Problem,
     error_of,
-    full_text,
     unusable,
 )
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels
-from promise_cli.errors import DatasetError, listed
+from promise_cli.errors import DatasetError
 from promise_cli.jobs import Death, Job, Shard, run_jobs
 from promise_cli.preprocess.memory import estimate_peak
 
@@ -81,7 +80,7 @@ def survey_dataset(
         if (errors := tuple(problem.text for problem in found if problem.severity == "error"))
     ]
     if bad and not skip_bad:
-        raise _stopped_by(bad, dataset.folder)
+        raise _stopped_by(len(bad), len(problems), dataset.folder)
     usable = tuple(one for one in measured if one.measurement.case is not None)
     if not usable:
         raise DatasetError(f"{dataset.folder}: no usable case is left; correct the cases")
@@ -147,12 +146,12 @@ def _with_warnings(one: Measured, notes: Sequence[str]) -> Measured:
 
 def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
     """Show the table of problems: one line per problem, errors before warnings, never wrapped or shortened."""
-    rows = [(case, problem) for case, found in problems.items() for problem in found]
+    rows = [(case, problem) for case, its in problems.items() for problem in its]
     errors = [row for row in rows if row[1].severity == "error"]
     warnings = [row for row in rows if row[1].severity == "warning"]
     cases = len({case for case, _ in errors})
-    counted = f"{_many(len(errors), 'error')} in {_many(cases, 'case')}, {_many(len(warnings), 'warning')}"
-    say(f"verified {_many(len(problems), 'case')}: {counted if rows else 'nothing is wrong'}")
+    summary = f"{counted(len(errors), 'error')} in {counted(cases, 'case')}, {counted(len(warnings), 'warning')}"
+    say(f"verified {counted(len(problems), 'case')}: {summary if rows else 'nothing is wrong'}")
     if not rows:
         return
     shown = [*errors[:MAX_ERRORS], *warnings[:MAX_WARNINGS]]
@@ -164,13 +163,9 @@ def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
         say(f"  and {len(rows) - len(shown)} more; fingerprint.json will hold all warnings")
 
 
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _stopped_by(bad: Sequence[LeftOut], folder: Path) -> DatasetError:
-    message = full_text(bad[0].errors[0], folder)
-    if len(bad) > 1:
-        others = listed((one.case_id for one in bad[1:]), 5)
-        message += f" ({len(bad) - 1} more bad cases: {others})"
-    return DatasetError(message)
+def _stopped_by(num_bad: int, num_cases: int, folder: Path) -> DatasetError:
+    them = "it" if num_bad == 1 else "them"
+    return DatasetError(
+        f"{folder}: {num_bad} of {counted(num_cases, 'case')} cannot be used (table above); correct {them}, or leave"
+        f" {them} out with --skip-bad"
+    )

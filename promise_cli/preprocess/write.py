@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_cli.console import counted
 from promise_cli.dataset.case import is_current, preprocess_case
 from promise_cli.dataset.fingerprint import Measured, is_unchanged
 from promise_cli.dataset.plan import Plan, case_key
@@ -106,7 +107,11 @@ def make_cases(
         problems += [str(result) for result in results if isinstance(result, str | Death)]
         wanted = [one for one, result in zip(wanted, results, strict=True) if result is None]
     if problems:
-        more = f" ({len(problems) - 1} more cases could not be written)" if problems[1:] else ""
+        more = (
+            f" ({counted(len(problems) - 1, 'more case')} could not be written)"
+            if problems[1:]
+            else ""
+        )
         raise DatasetError(problems[0] + more)
     return num_new
 

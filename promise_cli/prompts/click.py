@@ -1,5 +1,6 @@
 """A click: a point in one of four coordinate systems, its sign, and the lesion that it belongs to."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -38,13 +39,27 @@ ONE_LESION = Lesion()
 
 @dataclass(frozen=True)
 class Click:
-    """Point that a person placed in a scan."""
+    """Point that a person placed in a scan.
+
+    Raises:
+        PromptError: The point is not three finite numbers.
+    """
 
     point: tuple[float, float, float]
     """Three coordinates in `space`, as given. Voxel indices are counted from 0 along the axes of the stored file."""
     sign: int = FOREGROUND
     space: Space = "voxel"
     lesion: Lesion = ONE_LESION
+
+    def __post_init__(self) -> None:
+        try:
+            sound = len(self.point) == 3 and all(math.isfinite(value) for value in self.point)
+        except TypeError:
+            sound = False
+        if not sound:
+            raise PromptError(
+                f"click {self.point!r}: a click is three finite numbers, such as the voxel (256, 301, 42)"
+            )
 
 
 def lesions(clicks: tuple[Click, ...]) -> dict[Lesion, tuple[Click, ...]]:

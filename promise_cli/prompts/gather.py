@@ -18,8 +18,11 @@ class Gathered:
     broken: dict[str, str] = field(default_factory=dict)
     """Error message of each case whose clicks are unusable, by case id."""
 
-    def add(self, case: str, clicks: tuple[Click, ...]) -> None:
-        """Add the clicks of a case.
+    notes: dict[str, str] = field(default_factory=dict)
+    """What was counted as clicks, by case id, where not all points of a file are clicks or some are hidden."""
+
+    def add(self, case: str, clicks: tuple[Click, ...], note: str = "") -> None:
+        """Add the clicks of a case, and a note on what was counted.
 
         Raises:
             PromptError: The case is already listed, it has no click, or one of its lesions has no foreground click.
@@ -37,17 +40,20 @@ class Gathered:
                     f"{where}: all clicks{name} are background; add a foreground click on the target"
                 )
         self.clicks[case] = clicks
+        if note:
+            self.notes[case] = note
 
     def spoil(self, case: str, reason: str) -> None:
         """Mark the clicks of a case as unusable. The first reason is kept."""
         self.clicks.pop(case, None)
+        self.notes.pop(case, None)
         self.broken.setdefault(case, reason)
 
     def merge(self, other: "Gathered") -> None:
         """Add the cases of another file. A case that both files list becomes unusable."""
         for case, clicks in other.clicks.items():
             with self.case(case):
-                self.add(case, clicks)
+                self.add(case, clicks, other.notes.get(case, ""))
         for case, reason in other.broken.items():
             self.spoil(case, reason)
 

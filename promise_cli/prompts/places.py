@@ -12,7 +12,10 @@ from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape
 from promise_cli.prompts.click import SPACES, Click, Space, check_number
 
 MOST_HINTS = 20
-"""Largest number of cases without a scan for which similar names are suggested, because the search is slow."""
+"""Largest number of cases without a scan for which similar names are suggested, and of cases with a note.
+
+The search for similar names is slow.
+"""
 _TIE = 1e-6
 """Tolerance in voxels for clicks on the border of two voxels.
 
@@ -104,7 +107,7 @@ def other_readings(click: Click, stored: Grid) -> dict[Space, tuple[int, int, in
 
 def format_point(point: Iterable[float]) -> str:
     """Format coordinates for messages, such as `(12, 40.5, 7)`."""
-    return f"({', '.join(f'{value:g}' for value in point)})"
+    return f"({', '.join(f'{value:zg}' for value in point)})"
 
 
 def unknown_case(path: Path, case: str, known: Iterable[str], folder: Path) -> str:

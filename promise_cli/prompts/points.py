@@ -69,6 +69,7 @@ def parse_points(content: Any, where: str, space: Space | None, read_file: ReadF
     gathered = Gathered(where)
     if not (isinstance(content.get("format"), str) or isinstance(content.get("cases"), dict)):
         check_cases(len(content), where)
+        _refuse_one_case(content, where)
         for key, value in content.items():
             _gather(gathered, key, value, space or "voxel", _short_case)
         return gathered
@@ -97,6 +98,26 @@ def parse_points(content: Any, where: str, space: Space | None, read_file: ReadF
     for key, value in cases.items():
         _gather(gathered, key, value, chosen or space or "voxel", full_case)
     return gathered
+
+
+def _refuse_one_case(content: dict[str, Any], where: str) -> None:
+    """Refuse a file whose keys are the fields of one case.
+
+    In the short form, keys are names of cases, and their values hold clicks and no text.
+
+    Raises:
+        PromptError: The file holds the fields of one case. The message shows how to write it.
+    """
+    has_text = any(isinstance(value, str) for value in content.values())
+    if not (has_text and "points" in content and content.keys() <= {"case", *_TOP, *_CASE}):
+        return
+    case = content.get("case")
+    name = shorten(case) if isinstance(case, str) else "case_001"
+    raise PromptError(
+        f"{where}: {', '.join(content)} are fields of a case, but the file must name cases; write"
+        f' {{"{name}": [[256, 301, 42]]}}, or in full {{"format": "{FORMAT}", "version": {VERSION},'
+        f' "cases": {{"{name}": {{"points": [[256, 301, 42]]}}}}}}'
+    )
 
 
 def _gather(

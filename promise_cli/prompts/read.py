@@ -11,12 +11,14 @@ from promise_cli.disk.records import MOST_BYTES, load_json
 from promise_cli.disk.regular import check_regular
 from promise_cli.errors import PlanError, PromptError, shorten
 from promise_cli.prompts.click import Click, Space
+from promise_cli.prompts.fcsv import parse_fcsv
 from promise_cli.prompts.gather import Gathered
 from promise_cli.prompts.mitk import parse_point_set
 from promise_cli.prompts.places import MOST_HINTS, near_names
 from promise_cli.prompts.points import parse_points
-from promise_cli.prompts.slicer import is_markups, parse_fcsv, parse_markups
+from promise_cli.prompts.slicer import is_markups, parse_markups
 from promise_cli.prompts.table import parse_table
+from promise_cli.prompts.tally import Points
 from promise_cli.volume import case_id
 
 SUFFIXES = (".mrk.json", ".json", ".fcsv", ".mps", ".csv", ".tsv")
@@ -82,11 +84,12 @@ def _read_file(
     if kind in (".json", ".mrk.json"):
         content = _json(path)
         if not is_markups(content):
-
-            def read_beside(case: str, name: str) -> tuple[Click, ...]:
-                return _read_clicks(path.parent / name, case, space)
-
-            return parse_points(content, where, space, read_beside)
+            if kind == ".mrk.json":
+                raise PromptError(
+                    f"{where}: not a markups file as 3D Slicer writes it; save it again there, or let the name of our"
+                    " own JSON end in .json only"
+                )
+            return _read_points(content, path, space)
     case = _only_case(path, scans, alone=alone)
     if case is None:
         raise PromptError(
@@ -94,17 +97,42 @@ def _read_file(
             f" {next(iter(scans))}{kind}{near_names(_stem(path), scans if hints else ())}"
         )
     gathered = Gathered(where)
-    gathered.add(case, _read_clicks(path, case, space))
+    points = _read_clicks(path, case, space)
+    gathered.add(case, points.clicks, points.note)
     return gathered
 
 
-def _read_clicks(path: Path, case: str, space: Space | None) -> tuple[Click, ...]:
+def _read_points(content: Any, path: Path, space: Space | None) -> Gathered:
+    """Read our own JSON, whose cases may refer to other click files."""
+    notes: dict[str, str] = {}
+
+    def read_beside(case: str, name: str) -> tuple[Click, ...]:
+        points = _read_clicks(_beside(path, name), case, space)
+        if points.note:
+            notes[case] = points.note
+        return points.clicks
+
+    gathered = parse_points(content, str(path), space, read_beside)
+    gathered.notes |= {case: note for case, note in notes.items() if case in gathered.clicks}
+    return gathered
+
+
+def _beside(path: Path, name: str) -> Path:
+    """Return the path of a file that is named relative to `path`; Windows writes it with backslashes."""
+    found = path.parent / name
+    try:
+        return found if found.exists() else path.parent / name.replace("\\", "/")
+    except OSError:
+        return found  # such as a name that is too long; reading it gives the reason
+
+
+def _read_clicks(path: Path, case: str, space: Space | None) -> Points:
     """Read the clicks of a case from a file that may hold no other case."""
     kind, where = _kind(path), str(path)
     if kind == ".fcsv":
         return parse_fcsv(_text(path), where, space)
     if kind == ".mps":
-        return parse_point_set(_bytes(path), where, space)
+        return Points(parse_point_set(_bytes(path), where, space))
     if kind in (".csv", ".tsv"):
         gathered = parse_table(_text(path), where, space, case)
         for reason in gathered.broken.values():
@@ -113,7 +141,7 @@ def _read_clicks(path: Path, case: str, space: Space | None) -> tuple[Click, ...
             raise PromptError(
                 f"{where}: holds clicks of cases other than {shorten(case)}; leave only its own"
             )
-        return gathered.clicks[case]
+        return Points(gathered.clicks[case], gathered.notes.get(case, ""))
     if kind in (".json", ".mrk.json"):
         content = _json(path)
         if is_markups(content):

@@ -6,9 +6,9 @@ The names of the columns say what the numbers mean. `l,p,s` and `r,a,s` are mill
 
 import csv
 import difflib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from promise_cli.errors import PromptError, shorten, shown
@@ -24,6 +24,8 @@ from promise_cli.prompts.click import (
     check_number,
 )
 from promise_cli.prompts.gather import Gathered
+from promise_cli.prompts.shapes import refuse_shapes
+from promise_cli.prompts.tally import Tally
 from promise_cli.prompts.values import parse_coordinate, parse_sign, sign_of_name
 from promise_cli.volume import case_id, is_volume_file
 
@@ -55,6 +57,24 @@ class _Columns:
         return self.axes in _SLICER and "case" not in self.names
 
 
+@dataclass
+class _CaseClicks:
+    """Clicks of one case that have been read so far."""
+
+    clicks: list[Click] = field(default_factory=list)
+    lesions: dict[str, Lesion] = field(default_factory=dict)
+    """Lesions of the clicks, by name."""
+    tally: Tally = field(default_factory=Tally)
+
+    def add(self, click: Click | None, *, hidden: bool) -> None:
+        """Add the click of a row; None stands for a point that was never placed."""
+        if click:
+            self.clicks.append(click)
+            self.tally.add(hidden=hidden)
+        else:
+            self.tally.skip("undefined")
+
+
 def parse_table(text: str, where: str, space: Space | None, only_case: str | None) -> Gathered:
     """Read the clicks of a table, by case. Errors in a row are noted for its case.
 
@@ -70,6 +90,7 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
     """
     rows, delimiter = _rows(text, where)
     columns = _columns(rows[0] if rows else [], where, delimiter == ";")
+    refuse_shapes(columns.names, rows[1:], where)
     if columns.space and space and columns.space != space:
         raise PromptError(
             f"{where}: the columns {', '.join(columns.axes)} mean space {columns.space}, but --space says"
@@ -80,14 +101,13 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
         raise PromptError(
             f"{where}: there is no column 'case', so it is unknown to which scan each click belongs; add the column"
         )
-    by_case: dict[str, list[Click]] = {}
-    lesions: dict[str, dict[str, Lesion]] = {}
+    by_case: dict[str, _CaseClicks] = defaultdict(_CaseClicks)
     for number, row in enumerate(rows[1:], 2):
         cells = dict(zip(columns.names, (cell.strip() for cell in row), strict=False))
         name = cells.get("case", only_case or "")
         name = case_id(Path(name)) if is_volume_file(Path(name)) else name.removesuffix("_0000")
         with gathered.case(name):
-            if any(cell.strip() for cell in row[len(columns.names) :]):
+            if len(row) > len(columns.names):
                 raise PromptError(
                     f"{where}: row {number}: {len(row)} cells for {len(columns.names)} columns; write decimals with a"
                     " point, or separate the cells by semicolons"
@@ -96,18 +116,17 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
                 raise PromptError(
                     f"{where}: row {number}: the column 'case' is empty; name the case"
                 )
-            if name in gathered.broken:
-                continue
-            found = by_case.setdefault(name, [])
-            check_number(len(found) + 1, f"{where}: case {shorten(name)}")
-            known = lesions.setdefault(name, {})
-            click = _click(cells, columns, f"{where}: row {number}", space, known)
-            found.extend([click] if click else [])
+            if name not in gathered.broken:
+                case = by_case[name]
+                check_number(len(case.clicks) + 1, f"{where}: case {shorten(name)}")
+                click = _click(cells, columns, f"{where}: row {number}", space, case.lesions)
+                hidden = columns.from_slicer and cells.get("visible", "1") == "0"
+                case.add(click, hidden=hidden)
         check_cases(len(by_case) + len(gathered.broken), where)
-    for name, clicks in by_case.items():
+    for name, case in by_case.items():
         if name not in gathered.broken:
             with gathered.case(name):
-                gathered.add(name, tuple(clicks))
+                gathered.add(name, tuple(case.clicks), case.tally.note)
     if not gathered.clicks and not gathered.broken:
         raise PromptError(f"{where}: holds no click; add one on the target")
     return gathered

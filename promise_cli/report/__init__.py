@@ -6,8 +6,6 @@
 from promise_cli.report.boxes import box_plot
 from promise_cli.report.charts import Curve, line_chart
 from promise_cli.report.evaluation import (
-    GENERATOR,
-    PAGE,
     PicturedCase,
     mark_cases,
     refuse_foreign_page,
@@ -15,8 +13,8 @@ from promise_cli.report.evaluation import (
     render_evaluation,
     write_evaluation,
 )
-from promise_cli.report.page import render
-from promise_cli.report.prediction import crosses_of, draw_prediction, write_report
+from promise_cli.report.page import GENERATOR, PAGE, render
+from promise_cli.report.prediction import crosses_of, draw_prediction, page_of, write_report
 from promise_cli.report.slices import Outline, SlicePicture, draw_slices
 
 __all__ = [
@@ -32,6 +30,7 @@ __all__ = [
     "draw_slices",
     "line_chart",
     "mark_cases",
+    "page_of",
     "refuse_foreign_page",
     "remove_stale_page",
     "render",

@@ -11,13 +11,12 @@ from promise_cli.disk.atomic import write_text
 from promise_cli.errors import EvaluationError
 from promise_cli.predictions.record import Predictions
 from promise_cli.report.boxes import box_plot
-from promise_cli.report.page import PREDICTION_GENERATOR, render
+from promise_cli.report.page import EARLIER_PAGE, GENERATOR, MARK, PAGE, PREDICTION_MARK, render
 from promise_cli.report.slices import SlicePicture
 from promise_cli.scores import (
     FAILURE_DICE,
     CaseScore,
     Report,
-    generator_mark,
     is_marked,
     metrics_of,
     remove_stale,
@@ -27,13 +26,6 @@ from promise_cli.scores import (
     values_of,
 )
 from promise_cli.scores.markdown import comparison_method, format_p
-
-PAGE = "report.html"
-GENERATOR = "promise-evaluate"
-"""What the page says wrote it, by which it is known again."""
-MARK, PREDICTION_MARK = generator_mark(GENERATOR), generator_mark(PREDICTION_GENERATOR)
-EARLIER_PAGE = "prediction.html"
-"""What the page of promise-predict is called from then on."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +101,7 @@ def render_evaluation(
     ]
     return render(
         "evaluation.html",
-        title=f"Scores of {report.dataset or report.predictions}",
+        title=_title(report),
         generator=GENERATOR,
         tool=report.tool,
         report=report,
@@ -132,6 +124,12 @@ def render_evaluation(
         format_p=format_p,
         comparison_method=comparison_method(report.comparison) if report.comparison else "",
     )
+
+
+def _title(report: Report) -> str:
+    """Return the title: the dataset and the folder of the masks, since a dataset may have several sets of masks."""
+    masks = Path(report.predictions).absolute().name
+    return f"Scores of {report.dataset}: {masks}" if report.dataset else f"Scores of {masks}"
 
 
 def mark_cases(cases: Sequence[CaseScore]) -> dict[str, list[tuple[str, int | str]]]:

@@ -1,11 +1,19 @@
 """The frame of every page: style, sorting and opening in one self-contained file."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
-from promise_cli.scores.statistics import format_number
+from promise_cli.console import counted
+from promise_cli.scores.folder import generator_mark
+from promise_cli.scores.statistics import format_number, format_range
 
-PREDICTION_GENERATOR = "promise-predict"
-"""What the page of predictions says wrote it."""
+PAGE = "report.html"
+"""Name of the page of promise-predict and of promise-evaluate."""
+EARLIER_PAGE = "prediction.html"
+"""Name of the page of promise-predict in a folder in which the other page has the name `PAGE`."""
+GENERATOR, PREDICTION_GENERATOR = "promise-evaluate", "promise-predict"
+"""What the page of scores, and that of predictions, says wrote it. The page is recognised by it."""
+MARK, PREDICTION_MARK = generator_mark(GENERATOR), generator_mark(PREDICTION_GENERATOR)
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -26,9 +34,30 @@ def render(template: str, **values: object) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
+    environment.filters["range"] = _range
+    environment.filters["minute"] = _minute
+    environment.globals["counted"] = counted
     return environment.get_template(template).render(**values) + "\n"
+
+
+def _minute(moment: str) -> str:
+    """Format an ISO time to the minute, such as `2026-11-30 15:21 UTC`. A time without a zone counts as UTC.
+
+    Any other text is returned as it is.
+    """
+    try:
+        time = datetime.fromisoformat(moment)
+    except ValueError:
+        return moment
+    utc = time.astimezone(UTC) if time.tzinfo else time
+    return f"{utc:%Y-%m-%d %H:%M} UTC"
 
 
 def _number(value: float, decimals: int = 4) -> str:
     """Format a number for a table; a count has no decimals."""
     return str(value) if isinstance(value, int) else format_number(value, decimals)
+
+
+def _range(ends: tuple[float, float], decimals: int = 4) -> str:
+    """Format both ends of a range for a table."""
+    return format_range(ends, decimals)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from promise_cli.disk.atomic import write_text
 from promise_cli.disk.records import load_record
-from promise_cli.errors import PromiseError
+from promise_cli.errors import PromiseError, PromptError
 from promise_cli.geometry.box import Index
 from promise_cli.geometry.grid import Grid
 from promise_cli.predictions.record import (
@@ -22,11 +22,20 @@ from promise_cli.predictions.record import (
     Predictions,
 )
 from promise_cli.prompts import FOREGROUND
-from promise_cli.report.page import PREDICTION_GENERATOR, render
-from promise_cli.report.slices import Outline, SlicePicture, draw_slices
+from promise_cli.report.page import (
+    EARLIER_PAGE,
+    MARK,
+    PAGE,
+    PREDICTION_GENERATOR,
+    PREDICTION_MARK,
+    render,
+)
+from promise_cli.report.slices import BACKGROUND_CLICK, Outline, SlicePicture, draw_slices
+from promise_cli.scores import is_marked
 from promise_cli.volume import Volume, read_label, read_volume
 
-REPORT = "report.html"
+MOST_NAMES = 3
+"""Largest number of lesions that the key of the gallery names for one colour."""
 NUM_COLOURS = 6
 """Number of lesions with a colour of their own, by the classes c0, c1, ... of page.css."""
 
@@ -42,6 +51,11 @@ class _Case:
     """CSS class and name of each line in the pictures."""
     problem: str = ""
     """Why there are no pictures."""
+
+    def lesion_of(self, click: ClickRecord) -> str:
+        """Return the name of a click's lesion, or its value in the mask if it has no name."""
+        names = {lesion.value: lesion.name for lesion in self.record.lesions}
+        return names.get(click.value) or f"value {click.value}"
 
 
 def draw_prediction(
@@ -72,20 +86,42 @@ def crosses_of(clicks: Sequence[ClickRecord], grid: Grid) -> list[tuple[str, Ind
     found = []
     for click in clicks:
         i, j, k = np.rint(grid.ijk(click.ras_mm)).astype(int).tolist()
-        found.append(("click" if click.label == FOREGROUND else "background-click", (i, j, k)))
+        found.append(("click" if click.label == FOREGROUND else BACKGROUND_CLICK, (i, j, k)))
     return found
 
 
-def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) -> None:
-    """Write report.html next to the masks of a folder.
+def page_of(folder: Path) -> Path:
+    """Return the path of the page: `report.html`, or `prediction.html` if an evaluation's page has that name.
+
+    Raises:
+        PromptError: A file of that name exists, and promise-predict did not write it.
+    """
+    page = folder / (EARLIER_PAGE if is_marked(folder / PAGE, MARK) else PAGE)
+    if page.exists() and not is_marked(page, PREDICTION_MARK):
+        raise PromptError(
+            f"{page}: exists already, and was not written by promise-predict; give another folder with -o, or leave"
+            " out --report"
+        )
+    return page
+
+
+def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) -> Path:
+    """Write the page of promise-predict next to the masks of a folder, under the name that `page_of` returns.
 
     Args:
         folder: Holds predictions.json.
         drawn: Pictures by case id, as far as there are any; the others are drawn from scan and mask.
+
+    Returns:
+        Path of the page.
     """
     record = load_record(Predictions, folder / RECORD)
     failures = folder / FAILURES
     failed = load_record(Failures, failures).failures if failures.exists() else ()
+    cases = [
+        _case(case, f"case-{number}", drawn.get(case.case_id), folder)
+        for number, case in enumerate(record.cases, 1)
+    ]
     page = render(
         "prediction.html",
         title=f"{folder.absolute().name}: {record.target_name} of {record.dataset}",
@@ -93,12 +129,16 @@ def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) ->
         tool=f"promise_cli {record.promise_cli}",
         record=record,
         failures=failed,
-        cases=[
-            _case(case, f"case-{number}", drawn.get(case.case_id), folder)
-            for number, case in enumerate(record.cases, 1)
-        ],
+        several_lesions=any(len(case.lesions) > 1 for case in record.cases),
+        several_signs=any(
+            click.label != FOREGROUND for case in record.cases for click in case.clicks
+        ),
+        cases=cases,
+        key=_common_key(cases),
     )
-    write_text(folder / REPORT, page)
+    path = page_of(folder)
+    write_text(path, page)
+    return path
 
 
 def _case(
@@ -128,8 +168,23 @@ def _key(
     if any(click.label == FOREGROUND for click in clicks):
         lines.append(("click", "click"))
     if any(click.label != FOREGROUND for click in clicks):
-        lines.append(("background-click", "click on background"))
+        lines.append((BACKGROUND_CLICK, "click on background"))
     return tuple(lines)
+
+
+def _common_key(cases: Sequence[_Case]) -> tuple[tuple[str, str], ...]:
+    """Return CSS class and meaning of every line in the gallery. Lesions of several cases may share a colour."""
+    names: dict[str, list[str]] = {}
+    for case in cases:
+        for line, name in case.key:
+            if name not in names.setdefault(line, []):
+                names[line].append(name)
+    order = sorted(names, key=lambda line: (line == BACKGROUND_CLICK, line == "click", line))
+    shown = {line: names[line][:MOST_NAMES] for line in order}
+    return tuple(
+        (line, " / ".join([*its, *(["..."] if len(names[line]) > len(its) else [])]))
+        for line, its in shown.items()
+    )
 
 
 def _line_names(values: Sequence[int]) -> dict[int, str]:

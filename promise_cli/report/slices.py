@@ -19,6 +19,8 @@ LEAST_MM = 80.0
 """Least width and height of a picture, in mm."""
 CROSS_MM = 6.0
 """Length of the lines of a click's cross, in mm."""
+BACKGROUND_CLICK = "background-click"
+"""CSS class of a cross on the background. It is drawn as an X, other crosses upright."""
 BARS_MM = (1, 2, 5, 10, 20, 50, 100)
 """Lengths of scale bars."""
 QUALITY = 80
@@ -170,7 +172,8 @@ def _draw(plane: tuple[str, int, str, int, int, str, str], shown: _Shown) -> Sli
     paths = [(outline.name, outline_path(cut(outline.mask))) for outline in shown.outlines]
     for kind, voxel in shown.crosses:
         here = voxel[across] == shown.centre[across]
-        path = _cross_path(columns - voxel[column] - 0.5, rows - voxel[row] - 0.5, steps)
+        draw = _diagonal_path if kind == BACKGROUND_CLICK else _cross_path
+        path = draw(columns - voxel[column] - 0.5, rows - voxel[row] - 0.5, steps)
         if here or shown.project_clicks:
             paths.append((kind if here else f"{kind} elsewhere", path))
     return SlicePicture(
@@ -194,6 +197,13 @@ def _cross_path(x: float, y: float, steps: tuple[float, float]) -> str:
     """SVG path of an upright cross round a point, in voxels of so many mm."""
     reach_x, reach_y = (CROSS_MM / 2 / step for step in steps)
     return f"M{x - reach_x:g} {y:g}h{2 * reach_x:g}M{x:g} {y - reach_y:g}v{2 * reach_y:g}"
+
+
+def _diagonal_path(x: float, y: float, steps: tuple[float, float]) -> str:
+    """SVG path of an X around a point, in voxels of so many mm. Its lines are as long as those of an upright cross."""
+    across, down = (CROSS_MM / 2 / math.sqrt(2) / step for step in steps)
+    lines = ((-across, -down, 2 * across, 2 * down), (-across, down, 2 * across, -2 * down))
+    return "".join(f"M{x + dx:g} {y + dy:g}l{to_x:g} {to_y:g}" for dx, dy, to_x, to_y in lines)
 
 
 def outline_path(mask: NDArray[np.bool_]) -> str:

@@ -10,6 +10,7 @@ from promise_cli.scores.folder import (
     is_marked,
     remove_stale,
     results_written,
+    set_aside,
 )
 from promise_cli.scores.metric import (
     FURTHER_METRICS,
@@ -32,6 +33,7 @@ from promise_cli.scores.score_record import (
     Summary,
     typed_command,
 )
+from promise_cli.scores.study_files import has_study, remove_study
 from promise_cli.scores.summarize import summarize
 from promise_cli.scores.table import show_report
 
@@ -55,14 +57,17 @@ __all__ = [
     "claim_folder",
     "compare",
     "generator_mark",
+    "has_study",
     "is_marked",
     "metrics_of",
     "notes_of_comparison",
     "read_scores",
     "remove_stale",
+    "remove_study",
     "report_files",
     "results_written",
     "scores_by_case",
+    "set_aside",
     "show_report",
     "shown_names",
     "statistics_of",

@@ -1,5 +1,6 @@
 """Folder of the results: which files in it may be replaced or deleted, and whether it can be written to."""
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -51,6 +52,24 @@ def remove_stale(folder: Path, marks: Marks, names: Iterable[str]) -> None:
         path = folder / name
         if path.exists() and is_marked(path, marks[name]):
             path.unlink()
+
+
+def set_aside(folder: Path, marks: Marks) -> Path:
+    """Move the files that earlier calls of this command wrote into the first free folder `evaluation_<n>` within.
+
+    Returns:
+        The folder to which they were moved.
+    """
+    place = next(
+        place
+        for number in itertools.count(1)
+        if not (place := folder / f"evaluation_{number}").exists()
+    )
+    place.mkdir()
+    for name, mark in marks.items():
+        if is_marked(folder / name, mark):
+            (folder / name).replace(place / name)
+    return place
 
 
 def is_marked(path: Path, mark: re.Pattern[str]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of
 from promise_cli.scores.score_record import LabelSummary, Report
-from promise_cli.scores.statistics import Statistics, format_number
+from promise_cli.scores.statistics import Statistics, format_number, format_range, format_spread
 
 _SPECIAL = re.compile(r"[\\|*_\[\]`<>~&]")
 """Characters that have a meaning in Markdown within a line."""
@@ -57,7 +57,9 @@ def comparison_method(comparison: Comparison) -> str:
 
 def _summary_table(summaries: Sequence[LabelSummary]) -> str:
     names = shown_names(summaries)
-    header = ["label", "metric", "n", "mean ± SD", "95 % interval", "median (quartiles)", "range"]
+    several = any(summary.dice.n > 1 for summary in summaries)
+    mean = "mean ± SD" if several else "mean"
+    header = ["label", "metric", "n", mean, "95 % interval", "median (quartiles)", "range"]
     rows = [
         [
             escape(names[summary.label]),
@@ -67,7 +69,15 @@ def _summary_table(summaries: Sequence[LabelSummary]) -> str:
         for summary in summaries
         for metric in metrics_of(summary)
     ]
-    return make_table(header, rows, left=2)
+    return make_table(*without_empty_columns(header, rows), left=2)
+
+
+def without_empty_columns(
+    header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Leave out the columns of a table that hold nothing but dashes, such as intervals of a single case."""
+    kept = [n for n in range(len(header)) if not rows or any(row[n] != "-" for row in rows)]
+    return [header[n] for n in kept], [[row[n] for n in kept] for row in rows]
 
 
 def _worst_cases(labels: Sequence[LabelSummary]) -> str:
@@ -77,19 +87,20 @@ def _worst_cases(labels: Sequence[LabelSummary]) -> str:
         for label in labels
         if label.worst_cases
     ]
-    return f"Lowest Dice: {'; '.join(ranked) or 'no case has one'}."
+    return f"Lowest Dice: {'; '.join(ranked) or 'no case has a Dice'}."
 
 
 def _statistics(found: Statistics, metric: Metric) -> list[str]:
     def show(value: float) -> str:
         return format_number(value, metric.decimals - 1)
 
+    places = metric.decimals - 1
     return [
         str(found.n),
-        f"{show(found.mean)} ± {show(found.sd)}",
-        f"{show(found.interval[0])} to {show(found.interval[1])}",
-        f"{show(found.median)} ({show(found.quartiles[0])} to {show(found.quartiles[1])})",
-        f"{show(found.minimum)} to {show(found.maximum)}",
+        format_spread(found.mean, found.sd, places),
+        format_range(found.interval, places),
+        f"{show(found.median)} ({format_range(found.quartiles, places)})",
+        format_range((found.minimum, found.maximum), places),
     ]
 
 
@@ -100,12 +111,17 @@ def _method(report: Report) -> str:
         f"{escape(names[label.label])} {label.failures} of {label.dice.n}"
         for label in report.summary.labels
     )
+    several = any(label.dice.n > 1 for label in report.summary.labels)
+    spread = (
+        " SD with n - 1. The interval is that of the mean, from"
+        f" {report.bootstrap.samples} bootstrap samples of the cases (percentiles, seed {report.bootstrap.seed})."
+    )
     return (
         f"{report.tool}, protocol {report.protocol}: Dice, and NSD at {tolerances} mm by surfel area as"
-        " google-deepmind/surface-distance defines it, spacing as the header stores it. SD with n - 1. The interval is"
-        f" that of the mean, from {report.bootstrap.samples} bootstrap samples of the cases (percentiles, seed"
-        f" {report.bootstrap.seed}). Both masks empty: {report.empty_policy}, {report.empty_cases} scores. Predictions"
-        f" missing: {report.missing_policy}, {report.missing_cases} cases. Dice below 0.1: {failures}."
+        " google-deepmind/surface-distance defines it, spacing as the header stores it."
+        f"{spread if several else ''} Scores with both masks empty (--empty {report.empty_policy}):"
+        f" {report.empty_cases}. Cases without prediction (--missing {report.missing_policy}): {report.missing_cases}."
+        f" Dice below 0.1: {failures}."
     )
 
 
@@ -121,8 +137,7 @@ def _comparison_table(comparison: Comparison, metrics: Sequence[Metric]) -> str:
                 continue
             places = metric.decimals - 1
             intervals = "; ".join(
-                f"{format_number(low, places)} to {format_number(high, places)}"
-                for low, high in (test.interval_t, test.interval)
+                format_range(ends, places) for ends in (test.interval_t, test.interval)
             )
             rows.append(
                 [

@@ -43,7 +43,7 @@ FURTHER_METRICS: Mapping[FurtherMetric, Metric] = {
     "recall": Metric("recall", "Recall", "higher", 1.0),
     "volume_difference": Metric(
         "volume_difference",
-        "Volume difference (relative)",
+        "Volume difference",
         "zero",
         0.0,
         lowest=-1.0,

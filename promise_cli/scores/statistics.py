@@ -41,8 +41,20 @@ def mean_of(values: Iterable[float]) -> float:
 
 
 def format_number(value: float, places: int) -> str:
-    """Format a number for tables, with a dash for NaN."""
-    return "-" if math.isnan(value) else f"{value:.{places}f}"
+    """Format a number for tables, with a dash for NaN. A number that rounds to zero has no sign."""
+    return "-" if math.isnan(value) else f"{value:z.{places}f}"
+
+
+def format_range(ends: tuple[float, float], places: int) -> str:
+    """Format both ends of a range for tables, with a single dash if they are NaN."""
+    low, high = (format_number(end, places) for end in ends)
+    return "-" if low == high == "-" else f"{low} to {high}"
+
+
+def format_spread(mean: float, sd: float, places: int) -> str:
+    """Format a mean with its standard deviation, or alone if there is none."""
+    shown = format_number(mean, places)
+    return shown if math.isnan(sd) else f"{shown} ± {format_number(sd, places)}"
 
 
 def describe(values: Sequence[float]) -> Statistics:

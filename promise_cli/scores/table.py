@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from promise_cli.console import say, show_table
+from promise_cli.console import counted, say, show_table
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.markdown import comparison_method, format_p
 from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of, values_of
 from promise_cli.scores.score_record import CaseScore, LabelSummary, Report
-from promise_cli.scores.statistics import format_number
+from promise_cli.scores.statistics import format_number, format_range
 
 COMPARISON_COLUMNS = (
     *("", "n", "mean", "other", "difference", "95 % interval"),
@@ -53,12 +53,12 @@ def _show_rules(report: Report) -> None:
     say(f"protocol {report.protocol}: NSD at a tolerance of {tolerances} mm")
     say(
         f"both masks empty: --empty {report.empty_policy}, applied to {report.empty_cases} of"
-        f" {len(report.cases)} scores"
+        f" {counted(len(report.cases), 'score')}"
     )
     if report.missing_cases:
         say(
             f"prediction missing: --missing {report.missing_policy}, applied to"
-            f" {report.missing_cases} cases"
+            f" {counted(report.missing_cases, 'case')}"
         )
     say(f"written into {report.output}: {', '.join(report.files)}")
 
@@ -78,10 +78,13 @@ def _case_row(
 
 
 def _summary_rows(summary: LabelSummary, metrics: tuple[Metric, ...]) -> list[list[str]]:
-    """Return one row for each statistic, with one column for each metric."""
+    """Return one row for each statistic, with one column for each metric.
+
+    The interval and the standard deviation are left out if no metric has them, because there is one case.
+    """
     found = statistics_of(summary)
     columns = [(found[metric.key], metric) for metric in metrics]
-    return [
+    rows = [
         ["cases", *(str(of.n) for of, _ in columns)],
         ["without a value", *(str(of.excluded) for of, _ in columns)],
         ["mean", *(format_number(of.mean, metric.decimals) for of, metric in columns)],
@@ -92,6 +95,7 @@ def _summary_rows(summary: LabelSummary, metrics: tuple[Metric, ...]) -> list[li
         ["range", *(_range((of.minimum, of.maximum), metric) for of, metric in columns)],
         ["failures (Dice < 0.1)", str(summary.failures), *("" for _ in columns[1:])],
     ]
+    return [row for row in rows if row[0] not in {"95 % interval", "SD"} or {*row[1:]} != {"-"}]
 
 
 def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> None:
@@ -126,4 +130,4 @@ def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> Non
 
 
 def _range(ends: tuple[float, float], metric: Metric) -> str:
-    return f"{format_number(ends[0], metric.decimals)} to {format_number(ends[1], metric.decimals)}"
+    return format_range(ends, metric.decimals)

@@ -22,15 +22,15 @@ IsTissue = Callable[[NDArray[np.int64]], Mask]
 """Function that says which of the indices `(N, 3)` inside the grid are tissue."""
 
 MAX_WINDOWS = 20
-"""Largest number of windows for one lesion. A ball of 200 mm takes 9 to 14 windows of 128 mm, depending on where it is
-clicked."""
+"""Largest number of windows for one lesion. A ball with a diameter of 200 mm takes 9 to 14 windows of 128 mm, depending
+on where it is clicked."""
 
 MIN_CONTACT_MM2 = 25.0
 """Smallest contact area of mask and border, in mm^2, at which a lesion is followed. A few voxels with probability 0.51
 at the border do not show that the lesion continues."""
 
 NEAR_CLICK = 3
-"""Largest distance along each axis, in voxels, between a click and the part of the mask that it means."""
+"""Largest distance along each axis, in voxels, between a click and the part of the mask that it selects."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,12 @@ class _Contact:
 
 
 def part_of_clicks(mask: Mask, clicks: NDArray[np.int64]) -> Mask:
-    """Return the connected parts of a mask that contain a click of `(N, 3)` or lie within three voxels of one."""
+    """Return the connected parts of a mask that contain a click or lie within `NEAR_CLICK` voxels of one.
+
+    Args:
+        mask: Mask, `(I, J, K)`.
+        clicks: `(N, 3)`, indices into the mask. They may lie outside it.
+    """
     kept = np.zeros(mask.shape, dtype=bool)
     box = bounding_box(mask)
     parts, _ = ndimage.label(mask[box])

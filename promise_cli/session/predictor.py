@@ -1,7 +1,7 @@
 """Segments scans with trained networks, from Python and for `promise-predict`.
 
 Example:
-    predictor = Predictor.load("results/Task07_Pancreas/fold_0/checkpoint_final.pt")
+    predictor = Predictor.load("results/Task07_Pancreas/fold_0")
     session = predictor.open("scan.nii.gz")
     mask = session.click((256, 301, 42))
     mask = session.click((270, 301, 42), sign=0)
@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from promise_cli.dataset.plan import Plan
+from promise_cli.disk.workspace import checkpoint_of
 from promise_cli.errors import CheckpointError
 from promise_cli.network.checkpoint import build_model, load_checkpoint
 from promise_cli.network.device import (
@@ -79,17 +80,20 @@ class Predictor:
         """Build the networks of one or more checkpoints.
 
         Args:
-            checkpoints: Checkpoints of promise-train, or those that the paper's authors published.
+            checkpoints: Folders of training runs, checkpoints of promise-train, or checkpoints that the paper's
+                authors published. Of a folder, the final checkpoint is taken, else the best, else the last.
             device: auto, cpu, cuda or mps.
             precision: fp32, bf16, fp16 or auto. If a checkpoint has preset `reference`, as the authors' checkpoints
                 do, auto means fp32.
             tta: Whether to average over all mirrorings of a window, too.
 
         Raises:
-            CheckpointError: A checkpoint is unusable, the plans differ, or only some of the networks take clicks.
+            CheckpointError: A checkpoint is missing or unusable, the plans differ, or only some of the networks take
+                clicks.
         """
         given = [checkpoints] if isinstance(checkpoints, Path | str) else checkpoints
-        loaded = [(Path(path), load_checkpoint(Path(path))) for path in given]
+        files = [_checkpoint_file(Path(path)) for path in given]
+        loaded = [(path, load_checkpoint(path)) for path in files]
         plan = loaded[0][1].plan
         for path, checkpoint in loaded[1:]:
             if checkpoint.plan != plan:
@@ -195,3 +199,21 @@ class Predictor:
         """
         session = self.open(scan, max_windows=max_windows, keep_windows=1, where=where)
         return session.prompt(clicks)
+
+
+def _checkpoint_file(given: Path) -> Path:
+    """Return a file as it is, and for a run's folder the checkpoint that `promise-predict` would take from it.
+
+    Raises:
+        CheckpointError: The folder holds no checkpoint.
+    """
+    if not given.is_dir():
+        return given
+    found = checkpoint_of(given)
+    if found is None:
+        runs = sorted(path for path in given.rglob("fold_*") if checkpoint_of(path) is not None)
+        instead = (
+            f"give one run, such as {runs[0]}" if runs else "train one with promise-train --fold 0"
+        )
+        raise CheckpointError(f"{given}: no checkpoint in this folder; {instead}")
+    return found

@@ -105,14 +105,14 @@ class Session:
             label: Former name of `sign`. If given, it replaces `sign`.
 
         Raises:
-            PromptError: The click lies outside the scan, no click is in the foreground, or the networks take no clicks.
-            ValueError: The sign or the space is none of these.
+            PromptError: The click is not three numbers or lies outside the scan, no click is in the foreground, or the
+                networks take no clicks.
+            ValueError: The sign or the space is not one of the values above.
         """
         sign = sign if label is None else label
         if sign not in (FOREGROUND, BACKGROUND):
             raise ValueError(f"sign {sign} is unknown; use 1 for foreground or 0 for background")
-        x, y, z = (float(value) for value in point)
-        new = Click((x, y, z), FOREGROUND if sign else BACKGROUND, space)
+        new = Click(_as_point(point), FOREGROUND if sign else BACKGROUND, space)
         earlier = self._steps[-1].clicked_windows if self._steps else ()
         self._predict((*self.clicks, new), earlier)
         return self.mask
@@ -169,7 +169,9 @@ class Session:
         signs = np.array([click.sign for click in clicks])
         foreground = located[signs == FOREGROUND]
         if not len(foreground):
-            raise PromptError(f"{self.where}: all clicks are background; add one on the target")
+            raise PromptError(
+                f"{self.where}: all clicks are background; add a foreground click on the target"
+            )
         if len(foreground) < len(located) and not self.networks.know_background:
             self._tell_of_background()
             located, signs = foreground, signs[signs == FOREGROUND]
@@ -189,7 +191,10 @@ class Session:
         return prediction
 
     def _tell_of_background(self) -> None:
-        """Warn once for each scan. To a network without background clicks in training, every click is on the target."""
+        """Warn, once for each scan, that background clicks are left out.
+
+        A network that was trained without background clicks would take them for clicks on the target.
+        """
         if not self._told:
             warn(
                 f"{self.where}: background clicks are left out, because {self.networks.checkpoints[0]} was trained"
@@ -216,3 +221,11 @@ class Session:
             int((~seen).sum()),
             closed,
         )
+
+
+def _as_point(point: Sequence[float]) -> tuple[float, float, float]:
+    """Convert what a caller gives as a point, such as a list or an array. `Click` checks the result."""
+    try:
+        return tuple(float(value) for value in point)  # type: ignore[return-value]
+    except (TypeError, ValueError):
+        return point  # type: ignore[return-value]

@@ -79,7 +79,7 @@ def apply_augmentation(
     augmentation: Augmentation,
     patch_size: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Apply the changes that were drawn to a patch.
+    """Apply to a patch the augmentation that was drawn for it.
 
     Args:
         image: Normalised intensities, (I, J, K), wider than the patch by `margin` on each side along i and j.

@@ -1,4 +1,4 @@
-"""Carry out one call of promise-train, from its arguments to the scores of the fold's test cases."""
+"""The command promise-train: carry out one call, from its arguments to the scores of the fold's test cases."""
 
 import dataclasses
 import os
@@ -8,7 +8,7 @@ from typing import cast
 
 import torch
 
-from promise_cli.console import say, track, warn
+from promise_cli.console import counted, say, track, warn
 from promise_cli.dataset.case import check_voxels, made_with
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split, Splits
@@ -16,6 +16,8 @@ from promise_cli.disk.records import load_record
 from promise_cli.disk.workspace import FINAL, LAST, Workspace, open_workspace
 from promise_cli.errors import CheckpointError, DatasetError, PlanError, StoppedError
 from promise_cli.network.registry import takes_clicks
+from promise_cli.scores import has_study
+from promise_cli.scores.study_files import STUDY_FOLDER
 from promise_cli.train.compiled import compile_network
 from promise_cli.train.corrections import Answering
 from promise_cli.train.fold_scores import score_fold
@@ -26,6 +28,7 @@ from promise_cli.train.outcome import explained, recorded, warn_of_unused_clicks
 from promise_cli.train.resume import resume_run
 from promise_cli.train.run import Run, hold
 from promise_cli.train.samples import TrainingSamples, ValidationSamples
+from promise_cli.train.sizes import check_names
 from promise_cli.train.start import run_folder, start_run
 from promise_cli.train.stopping import StopRequest
 from promise_cli.train.train_request import TrainRequest
@@ -73,6 +76,7 @@ def _check_devices(request: TrainRequest) -> None:
 
 
 def _train(request: TrainRequest, group: Group, device: str) -> Path:
+    check_names(request)
     stop = StopRequest(request.max_hours)
     workspace = open_workspace(request.root)
     preprocessed = workspace.find_preprocessed(request.task)
@@ -136,6 +140,11 @@ def _settle(run: Run, request: TrainRequest, before: object) -> None:
     if request.resume:
         run.repair_best()
         run.repair_final()
+        if not run.is_finished and has_study(run.folder):
+            warn(
+                f"{run.folder / STUDY_FOLDER}: holds a study of the network before this training; repeat it afterwards"
+                " with promise-evaluate --clicks ... --overwrite"
+            )
 
 
 def _open_run(
@@ -219,8 +228,8 @@ def _score(run: Run, cases_dir: Path, stop: StopRequest) -> None:
     absent = [case for case in run.split.test if not made_with(run.plan, cases_dir / case)]
     if absent:
         warn(
-            f"{cases_dir}: {len(absent)} test cases of fold {run.fold} are missing, damaged or made with another plan,"
-            f" such as {absent[0]}; the run is not scored"
+            f"{cases_dir}: {counted(len(absent), 'test case')} of fold {run.fold} {_are_stale(len(absent))}, such as"
+            f" {absent[0]}; the run is not scored"
         )
         return
     score_fold(run, cases_dir, stop)
@@ -240,12 +249,16 @@ def _read_split(preprocessed: Path, fold: int, plan: Plan) -> Split:
     ]
     if stale:
         raise DatasetError(
-            f"{preprocessed / 'cases'}: {len(stale)} cases of fold {fold} are missing, damaged or made with another"
-            f" plan, such as {stale[0]}; run promise-preprocess {preprocessed.name} again"
+            f"{preprocessed / 'cases'}: {counted(len(stale), 'case')} of fold {fold} {_are_stale(len(stale))}, such as"
+            f" {stale[0]}; run promise-preprocess {preprocessed.name} again"
         )
     if not split.train:
         raise PlanError(f"{path}: fold {fold} has no training case; correct the file")
     return split
+
+
+def _are_stale(number: int) -> str:
+    return f"{'is' if number == 1 else 'are'} missing, damaged or made with another plan"
 
 
 def _check_cases(split: Split, cases_dir: Path) -> None:

@@ -88,12 +88,14 @@ def _optional(text: str | None) -> float | None:
 def draw_progress(rows: Sequence[EpochLog], title: str, path: Path) -> None:
     """Draw loss and validation Dice over the epochs."""
     from matplotlib.figure import Figure  # noqa: PLC0415  takes a second to import
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     loss_axes = figure.subplots()
     epochs = [row.epoch for row in rows]
     loss_axes.plot(epochs, [row.loss for row in rows], color="tab:blue", label="loss")
     loss_axes.set(xlabel="epoch", ylabel="loss", title=title)
+    loss_axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     dice_axes = loss_axes.twinx()
     for label, colour, values in (
         ("validation Dice", "tab:orange", [row.validation_dice for row in rows]),

@@ -51,7 +51,7 @@ def deepest_error(target: Tensor, mask: Tensor, pick: float) -> ErrorClick:
     near = near.masked_fill(~chosen, -1)
     best = (near == near.max()).flatten()
     order = best.cumsum(0, dtype=torch.int32)
-    wanted = (order[-1] * pick).floor().int() + 1
+    wanted = ((order[-1] * pick).int() + 1).minimum(order[-1])  # rounding may reach the end
     index = (best & (order == wanted)).int().argmax()
     _, height, depth_of_patch = target.shape
     plane = height * depth_of_patch

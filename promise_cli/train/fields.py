@@ -3,13 +3,12 @@
 Values are checked in the same way as those of a JSON file.
 """
 
-import difflib
 import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from promise_cli.disk.records import record_from_json, record_to_json
-from promise_cli.errors import PlanError
+from promise_cli.errors import PlanError, did_you_mean
 from promise_cli.network.recipe import TrainConfig
 
 C = TypeVar("C")
@@ -75,11 +74,8 @@ def _find(contents: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
             else:
                 places[key] = (content, key)
     if name not in places:
-        near = difflib.get_close_matches(name, places, n=1)
-        raise PlanError(
-            f"--set {name}: no such field"
-            + (f"; did you mean {near[0]}?" if near else "; docs/method.md lists the fields")
-        )
+        near = did_you_mean(name, places)
+        raise PlanError(f"--set {name}: no such field{near or '; docs/method.md lists the fields'}")
     return places[name]
 
 

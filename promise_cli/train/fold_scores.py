@@ -99,10 +99,10 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
         ("Dice", summary.overall.dice),
         (f"NSD at {TOLERANCE_MM:g} mm", summary.overall.nsd[f"{TOLERANCE_MM}"]),
     ):
-        spread = f"{of.sd:.3f}" if of.n > 1 else "-"
-        extremes = f"{of.minimum:.3f} - {of.maximum:.3f}"
-        rows.append((name, str(of.n), f"{of.mean:.3f}", spread, extremes))
-    show_table(f"scores in {run.folder}", ("", "cases", "mean", "sd", "range"), rows)
+        spread = (f"{of.sd:.3f}", f"{of.minimum:.3f} to {of.maximum:.3f}") if of.n > 1 else ()
+        rows.append((name, str(of.n), f"{of.mean:.3f}", *spread))
+    columns = ("", "cases", "mean", *(("sd", "range") if len(rows[0]) > 3 else ()))
+    show_table(f"scores in {run.folder}", columns, rows)
     return summary
 
 

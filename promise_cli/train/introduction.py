@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from promise_cli.console import say, warn
+from promise_cli.console import counted, say, warn
 from promise_cli.dataset.fingerprint import Fingerprint
 from promise_cli.disk.records import load_record
 from promise_cli.errors import PlanError, listed
@@ -18,7 +18,7 @@ def introduce(run: Run, dataset: str) -> None:
     total = sum(parameter.numel() for parameter in parameters)
     say(
         f"dataset: {dataset}, fold {run.fold}: {len(run.split.train)} training and"
-        f" {len(run.split.val)} validation cases, target {run.plan.label} ({run.plan.target_name})"
+        f" {counted(len(run.split.val), 'validation case')}, target {run.plan.label} ({run.plan.target_name})"
     )
     say(
         f"network: {describe_network(run.network, run.model.config)}, preset {run.preset}, weights"
@@ -28,15 +28,15 @@ def introduce(run: Run, dataset: str) -> None:
     at_step = f" from step {run.step + 1}" if run.step else ""
     say(
         f"run: {run.folder}, epochs {run.epoch + 1}{at_step} to {run.config.epochs}, patch {run.plan.patch_size}^3,"
-        f" {run.samples_per_step} samples per step, device {run.device} in {run.precision}, seed {run.seed}, validation"
-        f" every {run.config.validate_every} epochs"
+        f" {counted(run.samples_per_step, 'sample')} per step, device {run.device} in {run.precision}, seed {run.seed},"
+        f" validation every {run.config.validate_every} epochs"
     )
     test = run.split.test
     say(f"test cases: {len(test)} ({listed(test, 6)}), see splits.json")
 
 
 def warn_of_large_targets(run: Run, preprocessed: Path) -> None:
-    """Warn if targets are larger than the window, because the network can never segment them whole."""
+    """Warn if the target of a case is larger than a window, because one window can never hold all of it."""
     path = preprocessed / "fingerprint.json"
     if not path.exists():
         return
@@ -50,5 +50,5 @@ def warn_of_large_targets(run: Run, preprocessed: Path) -> None:
     if larger:
         warn(
             f"in {len(larger)} of {len(cases)} cases, such as {larger[0]}, the target is larger than the window of"
-            f" {edge}^3 voxels ({window_ml:.0f} ml); what lies outside the window stays background"
+            f" {edge}^3 voxels ({window_ml:.0f} ml); one window can never hold all of it"
         )

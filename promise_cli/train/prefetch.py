@@ -1,4 +1,4 @@
-"""Samples on the device; a GPU fetches the next one while it works on the current one."""
+"""Move samples to the device. While a GPU works on one sample, the next one is copied."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,9 @@ from promise_cli.train.samples import Sample
 
 
 def prefetch(samples: Iterator[Sample], device: torch.device) -> Iterator[Sample]:
-    """Move samples to a device, on a GPU one sample ahead and in a stream of its own.
+    """Move samples to a device.
+
+    On a GPU, the next sample is copied while the current one is used. The copies run in a CUDA stream of their own.
 
     Args:
         samples: Samples on the CPU, in page-locked memory if the device is a GPU.

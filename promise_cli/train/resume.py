@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch.optim import AdamW
 
+from promise_cli.console import counted
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split
 from promise_cli.disk.records import record_from_json
@@ -51,13 +52,14 @@ def resume_run(
     samples = config.batch_size * config.accumulate * processes
     if samples != checkpoint.samples_per_step:
         raise CheckpointError(
-            f"{path}: was trained with {checkpoint.samples_per_step} samples per step, but this call takes {samples}"
-            f" (--batch-size {config.batch_size} x --accumulate {config.accumulate} x {processes} devices); change one"
-            " of these numbers so that the product stays the same"
+            f"{path}: was trained with {counted(checkpoint.samples_per_step, 'sample')} per step, but this call takes"
+            f" {samples} (--batch-size {config.batch_size} x --accumulate {config.accumulate} x"
+            f" {counted(processes, 'device')}); change one of these numbers so that the product stays the same"
         )
     if config.epochs < checkpoint.epoch + (checkpoint.step > 0):
         raise CheckpointError(
-            f"{path}: {checkpoint.epoch} epochs are done and --epochs is {config.epochs}; ask for more epochs"
+            f"{path}: {counted(checkpoint.epoch, 'epoch', 'are')} done and --epochs is {config.epochs}; ask for more"
+            " epochs"
         )
     chosen = choose_device(device)
     precision = choose_precision(config.precision, chosen, encoder_of(checkpoint.model_config))

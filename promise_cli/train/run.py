@@ -20,6 +20,7 @@ from promise_cli.network.checkpoint import Checkpoint, load_checkpoint, save_che
 from promise_cli.network.device import Precision
 from promise_cli.network.recipe import TrainConfig
 from promise_cli.network.registry import PROMISE, Network
+from promise_cli.scores import remove_study
 from promise_cli.train.curves import EpochLog, draw_progress, save_log
 
 METRICS = ("metrics.json", "metrics.csv", "metrics.md")
@@ -50,12 +51,14 @@ class Run:
     """Name of the network in `network.registry`."""
     replaces: bool = False
     """Whether the folder holds an earlier run. It is deleted as soon as this run has saved its first checkpoint."""
+    replaced_curves: tuple[Path, ...] = ()
+    """TensorBoard's files of the earlier run, which are deleted with it."""
     epoch: int = 0
     """Number of epochs that are done."""
     step: int = 0
-    """Number of steps that are done in the next epoch."""
+    """Number of steps that are done in the current, unfinished epoch."""
     sums: dict[str, float] = field(default_factory=dict)
-    """Sums over these steps of the losses and times that the log reports."""
+    """Sums of the losses and times that the log reports, over the steps of the unfinished epoch."""
     scaler: torch.amp.GradScaler = field(
         default_factory=lambda: torch.amp.GradScaler("cpu", enabled=False)
     )
@@ -63,18 +66,21 @@ class Run:
     best_dice: float | None = None
     """Validation Dice of the best checkpoint; None if there is none."""
     last_dice: float | None = None
-    """Validation Dice of the checkpoint that the run was resumed from."""
+    """Validation Dice of the checkpoint that the run was resumed from. None if it has none, or for a new run."""
     log: list[EpochLog] = field(default_factory=list)
 
     @property
     def precision(self) -> Precision:
-        """Precision of matrix products and convolutions."""
+        """Precision of matrix products and convolutions. A recipe that still says `auto` counts as fp32."""
         chosen = self.config.precision
         return "fp32" if chosen == "auto" else chosen
 
     @property
     def can_lower_scale(self) -> bool:
-        """Whether a gradient that is not finite only means a smaller scale of the loss, and one skipped step."""
+        """Whether the loss is scaled by more than 1, so that the scale can be lowered.
+
+        A gradient that is not finite is then no error: the step is skipped, and the scale is lowered.
+        """
         return self.scaler.is_enabled() and self.scaler.get_scale() > 1
 
     @property
@@ -130,7 +136,8 @@ class Run:
     def repair_best(self) -> None:
         """Make sure that the best checkpoint belongs to this run.
 
-        A call that was killed may have left none, or that of an earlier run.
+        A call that was killed may have left no best checkpoint, or the one of an earlier run. If the right one is
+        missing and cannot be made from the resumed state, the next validation writes a new one.
 
         Raises:
             CheckpointError: The checkpoint cannot be written.
@@ -152,7 +159,8 @@ class Run:
     def repair_final(self) -> None:
         """Make sure that a final checkpoint exists only at the end of the run, and belongs to it.
 
-        A call that was killed or stopped may have left another state. Call this on a resumed run before its first step.
+        A call that was killed or stopped may have left one in the middle of the run, or none at its end. Call this
+        on a resumed run before its first step.
 
         Raises:
             CheckpointError: The checkpoint cannot be written.
@@ -179,6 +187,9 @@ class Run:
         save_record(self.config, self.folder / "config.json")
         if self.replaces:  # the earlier run is kept until this one is saved
             self._remove((BEST, FINAL, "log.csv", "progress.png", *METRICS))
+            remove_study(self.folder)
+            for path in self.replaced_curves:
+                path.unlink(missing_ok=True)
             self.replaces = False
 
     def _checkpoint(self, validation_dice: float | None) -> Checkpoint:
@@ -207,7 +218,7 @@ class Run:
 
 
 def random_states(device: torch.device) -> dict[str, torch.Tensor]:
-    """State of torch's random generators: the CPU's, and the GPU's if the run is on one."""
+    """Return the states of torch's random generators: `cpu`, and `cuda` if the run is on a GPU."""
     states = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
@@ -215,7 +226,7 @@ def random_states(device: torch.device) -> dict[str, torch.Tensor]:
 
 
 def restore_random_states(states: dict[str, torch.Tensor], device: torch.device) -> None:
-    """Set torch's random generators as `random_states` found them; what is missing stays as it is."""
+    """Set torch's random generators to the states of `random_states`. A generator without a state is not changed."""
     if "cpu" in states:
         torch.set_rng_state(states["cpu"])
     if "cuda" in states and device.type == "cuda":

@@ -8,11 +8,11 @@ from pathlib import Path
 from promise_cli.dataset.fingerprint import Fingerprint
 from promise_cli.dataset.plan import LARGEST_PATCH, LEAST_PATCH, Plan
 from promise_cli.disk.records import load_record
-from promise_cli.errors import CheckpointError, PlanError
+from promise_cli.errors import CheckpointError, PlanError, did_you_mean
 from promise_cli.network.architecture import Setting
 from promise_cli.network.plain_config import PlainConfig
 from promise_cli.network.promise import ModelConfig
-from promise_cli.network.promise.config import ENCODER_NAMES, RECOMMENDED
+from promise_cli.network.promise.config import ENCODER_NAMES, RECOMMENDED, EncoderName
 from promise_cli.network.recipe import TINY_PATCH, TrainConfig, plain_preset, preset
 from promise_cli.network.registry import (
     PROMISE,
@@ -49,8 +49,8 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
         PlanError: The network, the preset or a field is unknown, or they do not fit together.
         CheckpointError: The encoder is unknown, or the network cannot use an option.
     """
+    check_names(request)
     network = request.network or PROMISE
-    check_name(network)
     name = request.preset or (RECOMMENDED if network == PROMISE else "paper")
     model_config: NetworkConfig
     if network == PROMISE:
@@ -91,6 +91,30 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
         )
     config = dataclasses.replace(config, **request.recipe())
     return Choice(network=network, preset=name, model_config=model_config, config=config)
+
+
+def check_names(request: TrainRequest) -> None:
+    """Refuse an unknown network, preset or encoder, before anything else is said about the call.
+
+    Raises:
+        PlanError: The network or the preset is unknown.
+        CheckpointError: The encoder is unknown.
+    """
+    if request.network is not None:
+        check_name(request.network)
+    if request.preset is not None:
+        preset(request.preset)
+    if request.encoder is not None:
+        _encoder_named(request.encoder)
+
+
+def _encoder_named(name: str) -> EncoderName:
+    for known in ENCODER_NAMES:
+        if known == name:
+            return known
+    raise CheckpointError(
+        f"--encoder {name}: unknown; use one of {', '.join(ENCODER_NAMES)}{did_you_mean(name, ENCODER_NAMES)}"
+    )
 
 
 def _wanted_patch(request: TrainRequest, small: bool, plan: Plan, fingerprint: Path | None) -> int:
@@ -144,9 +168,5 @@ def _refuse_pretrained(request: TrainRequest, network: str) -> None:
 def _fit(model_config: ModelConfig, patch_size: int, encoder: str | None) -> ModelConfig:
     """Set the patch size of a network, and its encoder if the call names one."""
     if encoder is not None:
-        if encoder not in ENCODER_NAMES:
-            raise CheckpointError(
-                f"--encoder {encoder}: unknown; use one of {', '.join(ENCODER_NAMES)}"
-            )
-        model_config = dataclasses.replace(model_config, encoder=encoder)
+        model_config = dataclasses.replace(model_config, encoder=_encoder_named(encoder))
     return dataclasses.replace(model_config, patch_size=patch_size)

@@ -25,6 +25,7 @@ from promise_cli.network.registry import PROMISE, Network, build_network, check_
 from promise_cli.train.run import Run
 from promise_cli.train.sizes import choose_network
 from promise_cli.train.train_request import TrainRequest
+from promise_cli.train.watch import TENSORBOARD
 
 
 def start_run(
@@ -89,6 +90,7 @@ def start_run(
         encoder_weights=encoder_weights,
         network=choice.network,
         replaces=bool(there),
+        replaced_curves=tuple((folder / TENSORBOARD).glob("events.out.*")) if there else (),
     )
 
 

@@ -15,15 +15,15 @@ class StopRequest:
     """
 
     def __init__(self, max_hours: float | None = None) -> None:
-        """Start to count the hours. Signals are handled only within `listening`."""
+        """Start counting the hours. None sets no limit. Signals are handled only within `listening`."""
         self._deadline = None if max_hours is None else time.monotonic() + 3600 * max_hours
         self._max_hours = max_hours
         self.signal: str | None = None
-        """Name of the signal that came; None before."""
+        """Name of the last signal that was received, such as `SIGTERM`; None if there was none."""
 
     @property
     def reason(self) -> str | None:
-        """Reason for stopping; None if there is none."""
+        """Signal or option that asks for a stop, such as `SIGINT` or `--max-hours 8`. None if there is none."""
         if self.signal is not None:
             return self.signal
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -32,7 +32,10 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator["StopRequest"]:
-        """Handle the signals while the block runs. Outside the main thread, Python allows no handlers: do nothing."""
+        """Handle SIGINT and SIGTERM while the block runs.
+
+        Outside the main thread nothing is done, since Python allows no signal handlers there.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
@@ -52,6 +55,10 @@ class StopRequest:
 
 
 def leave_signals_to_parent(_: int = 0) -> None:
-    """Ignore signals in a process that reads samples. The training decides when to stop, and ends such processes."""
+    """Ignore SIGINT and SIGTERM in a process that reads samples.
+
+    The training's own process decides when to stop, and then ends these processes. The argument is not used; torch
+    passes the number of the process.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from promise_cli.console import counted
 from promise_cli.errors import DatasetError, StoppedError, listed
 from promise_cli.network.registry import takes_clicks
 from promise_cli.train.group import Group
@@ -71,7 +72,7 @@ def stop_if_asked(training: Training) -> None:
     )
     raise StoppedError(
         f"{run.folder}: stopped by {reason} in epoch {run.epoch + 1} after {run.step} of"
-        f" {training.watch.steps_per_epoch} steps; {saved}"
+        f" {counted(training.watch.steps_per_epoch, 'step')}; {saved}"
     )
 
 

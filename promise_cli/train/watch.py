@@ -13,6 +13,8 @@ from promise_cli.console import err, say
 from promise_cli.errors import CheckpointError
 from promise_cli.train.curves import EpochLog
 
+TENSORBOARD = "tensorboard"
+"""Folder of TensorBoard's files within the folder of a run."""
 PLAIN_LINE_EVERY_S = 300.0
 """Seconds between two lines within an epoch, where the output is not a terminal."""
 
@@ -129,7 +131,7 @@ class Board:
             raise CheckpointError(
                 "--tensorboard: needs the package tensorboard; pip install tensorboard"
             ) from None
-        self.writer = SummaryWriter(str(folder / "tensorboard"))
+        self.writer = SummaryWriter(str(folder / TENSORBOARD))
 
     def add(self, row: EpochLog) -> None:
         """Add the figures of one epoch."""

@@ -6,14 +6,15 @@ The same scan gives the same array and affine as NIfTI (`nifti`), NRRD or MetaIm
 """
 
 from promise_cli.volume.names import (
-    CHANNEL,
     FORMATS,
     SUFFIXES,
     case_id,
     file_stamps,
     find_volumes,
+    further_channels,
     is_dicom_folder,
     is_volume_file,
+    name_hint,
     volume_files,
 )
 from promise_cli.volume.read import (
@@ -25,13 +26,14 @@ from promise_cli.volume.read import (
     read_label,
     read_volume,
 )
+from promise_cli.volume.reorder import REORDERED, describe_turn
 from promise_cli.volume.stored import SPACING_MM, Stored
 from promise_cli.volume.units import size_question
 from promise_cli.volume.write import as_stored, write_mask, write_probabilities
 
 __all__ = [
-    "CHANNEL",
     "FORMATS",
+    "REORDERED",
     "SPACING_MM",
     "SUFFIXES",
     "Orientation",
@@ -39,11 +41,14 @@ __all__ = [
     "Volume",
     "as_stored",
     "case_id",
+    "describe_turn",
     "file_stamps",
     "find_volumes",
+    "further_channels",
     "is_dicom_folder",
     "is_oriented",
     "is_volume_file",
+    "name_hint",
     "open_stored",
     "read_grid",
     "read_label",

@@ -13,8 +13,10 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
+from promise_cli.console import counted
 from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, Shape, format_shape
+from promise_cli.volume.dicom_kind import holds_tag
 from promise_cli.volume.itk import itk_reason, ras_affine, refuse_memory
 from promise_cli.volume.limits import check_memory
 from promise_cli.volume.names import dicom_files
@@ -22,6 +24,14 @@ from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_sh
 
 POSITION_TOLERANCE = 0.02
 """Largest allowed distance of a slice from its place in an even lattice, as a share of the distance between slices."""
+
+_PLACE = {
+    "ImagePositionPatient (0020,0032)": ("0020|0032",),
+    "ImageOrientationPatient (0020,0037)": ("0020|0037",),
+    "PixelSpacing (0028,0030)": ("0028|0030", "0018|1164", "0018|2010"),
+}
+"""Tags that place a slice in the patient, with the keys of the tags that can give the same."""
+_FRAMES = "0028|0008"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +46,8 @@ class _Slice:
     """Steps from one column to the next and from one row to the next, (3, 2), LPS millimetres."""
     position: NDArray[np.float64]
     """Position of the first voxel, (3,), LPS millimetres."""
+    missing: tuple[str, ...]
+    """Names of the tags that place the slice in the patient, if the file lacks them."""
     reader: Any
 
     @property
@@ -59,6 +71,7 @@ def open_dicom(folder: Path) -> Stored:
         )
     slices = [_read_slice(path) for path in files]
     _check_series(folder, slices)
+    _check_places(folder, slices)
     first = slices[0]
     if len(slices) == 1:
         channels = first.reader.GetNumberOfComponents()
@@ -103,7 +116,45 @@ def _read_slice(path: Path) -> _Slice:
         size,
         frame,
         np.array(reader.GetOrigin()[:3], dtype=np.float64),
+        _missing_tags(reader, path),
         reader,
+    )
+
+
+def _missing_tags(reader: Any, path: Path) -> tuple[str, ...]:
+    """Return the names of the tags that place a slice in the patient and that the file lacks.
+
+    ITK takes the position for (0, 0, 0), the direction for that of the patient, and pixels for 1 mm where they are not
+    given. A file of several frames may have these tags anywhere.
+    """
+    if reader.HasMetaDataKey(_FRAMES):
+        return tuple(name for name, keys in _PLACE.items() if not holds_tag(path, keys))
+    return tuple(
+        name
+        for name, keys in _PLACE.items()
+        if not any(reader.HasMetaDataKey(key) and reader.GetMetaData(key).strip() for key in keys)
+    )
+
+
+def _check_places(folder: Path, slices: list[_Slice]) -> None:
+    """Refuse slices whose place in the patient is unknown.
+
+    Raises:
+        VolumeError: Slices lack their position, their direction or the size of their pixels.
+    """
+    lacking = [one for one in slices if one.missing]
+    if not lacking:
+        return
+    first = lacking[0]
+    tags = " and no ".join(first.missing)
+    if len(lacking) == len(slices):
+        raise VolumeError(
+            f"{folder}: the slices have no {tags}, so where they lie is unknown; export the series again with it, or"
+            " convert the original series"
+        )
+    raise VolumeError(
+        f"{folder}: {len(lacking)} of {len(slices)} files have no {tags}, the first {first.path.name}; remove them if"
+        " they are no slices of this scan, otherwise export the series again"
     )
 
 
@@ -112,7 +163,8 @@ def _check_series(folder: Path, slices: list[_Slice]) -> None:
     if len(series) > 1:
         names = {one.series: one.description for one in slices}
         shown = "; ".join(
-            f"{uid} '{names[uid]}' with {count} slices" for uid, count in sorted(series.items())
+            f"{uid} '{names[uid]}' with {counted(count, 'slice')}"
+            for uid, count in sorted(series.items())
         )
         raise VolumeError(
             f"{folder}: holds {len(series)} DICOM series ({shown}); keep one of them in the folder"
@@ -145,11 +197,8 @@ def _lattice(folder: Path, slices: list[_Slice]) -> Grid:
     first = slices[0]
     positions = np.array([one.position for one in slices])
     steps = np.diff(positions @ first.normal)
-    for number in np.flatnonzero(steps < 1e-3):
-        raise VolumeError(
-            f"{folder}: {slices[number].path.name} and {slices[number + 1].path.name} lie at the same place;"
-            " keep one of the two"
-        )
+    if (steps < 1e-3).any():
+        raise VolumeError(f"{folder}: {_same_places(slices, steps < 1e-3)}")
     step = float(np.median(steps))
     gaps = np.flatnonzero(steps > 1.5 * step)
     if gaps.size:
@@ -175,6 +224,32 @@ def _lattice(folder: Path, slices: list[_Slice]) -> Grid:
     affine[:3, :3] = LPS_FROM_RAS[:, None] * np.column_stack([first.frame, across])
     affine[:3, 3] = LPS_FROM_RAS * positions[0]
     return stored_grid(shape, affine, folder)
+
+
+def _same_places(slices: list[_Slice], same: NDArray[np.bool_]) -> str:
+    """Say which slices lie at the same place and what to do.
+
+    Args:
+        slices: All slices, sorted by position.
+        same: Whether each slice but the first lies where the one before it lies.
+    """
+    number = int(np.flatnonzero(same)[0])
+    pair = f"{slices[number].path.name} and {slices[number + 1].path.name}"
+    ends = np.flatnonzero(np.append(~same, True))
+    counts = np.diff(ends, prepend=-1)  # number of slices at each place
+    if len(counts) == 1 and len(slices) > 2:
+        return (
+            f"all {len(slices)} slices have the same position (ImagePositionPatient), such as {pair}; export the series"
+            " again with the position of each slice"
+        )
+    if counts.min() > 1 and len(slices) > 2:
+        times = f"{counts.min()}" if counts.min() == counts.max() else "several"
+        return (
+            f"{times} slices lie at each of {len(counts)} places, such as {pair} (several phases, echoes or time points"
+            " in one series?); keep the slices of one of them"
+        )
+    more = f" ({int(same.sum())} such pairs)" if same.sum() > 1 else ""
+    return f"{pair} lie at the same place{more}; keep one of the two"
 
 
 def _load(

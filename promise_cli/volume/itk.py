@@ -12,14 +12,9 @@ from numpy.typing import NDArray
 from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape, format_spacing
 from promise_cli.volume.limits import check_memory
-from promise_cli.volume.metaimage import (
-    MetaHeader,
-    add_meta_field,
-    check_meta_data,
-    read_meta_header,
-)
-from promise_cli.volume.nrrd import add_field, read_nrrd_header
-from promise_cli.volume.packed import check_data_files, check_nrrd_size, check_packed_nrrd
+from promise_cli.volume.metaimage import add_meta_field, check_meta_data, read_meta_header
+from promise_cli.volume.nrrd import NrrdHeader, add_field, read_nrrd_header
+from promise_cli.volume.packed import check_data_files, check_nrrd_data, check_nrrd_size
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
 from promise_cli.volume.units import (
     MILLIMETRE,
@@ -42,9 +37,9 @@ def open_itk(path: Path) -> Stored:
     """
     kind = "NRRD" if path.name.lower().endswith(".nrrd") else "MetaImage"
     try:
-        meta = read_meta_header(path) if kind == "MetaImage" else None
-        if meta is None:
-            check_data_files(path)
+        header = read_nrrd_header(path) if kind == "NRRD" else read_meta_header(path)
+        if isinstance(header, NrrdHeader):
+            check_data_files(path, header)
     except (OSError, ValueError) as error:
         raise VolumeError(
             f"{path}: not readable as {kind} ({error}); copy or export it again"
@@ -71,25 +66,22 @@ def open_itk(path: Path) -> Stored:
         raise VolumeError(
             f"{path}: the header gives a voxel size of {format_spacing(spacing)}, which is impossible; correct it"
         )
-    unit = _unit(path, meta)
+    field, names = header.units
+    unit = unit_of(names, field, path)
     affine = ras_affine(reader, spacing)
     check_unit(shape, affine, unit, path)
     grid = stored_grid(shape, affine_in_mm(affine, unit), path)
-    notes = (*shear_note(grid), *unit_note(grid, unit))
-    if kind == "NRRD" and "NRRD_space" not in reader.GetMetaDataKeys():
-        notes += (
-            "the header has no field 'space' with the scan's orientation; left and right are a guess",
-        )
+    notes = (*shear_note(grid), *unit_note(grid, unit), *header.notes)
     dtype = _stored_type(path, reader)
     num_bytes = math.prod(shape) * dtype.itemsize
-    if meta is None:
-        check_nrrd_size(path, num_bytes)
+    if isinstance(header, NrrdHeader):
+        check_nrrd_size(path, header, num_bytes)
 
     def load(wanted: type[np.float32] | None) -> NDArray[Any]:
-        if meta is None:
-            check_packed_nrrd(path, num_bytes)
+        if isinstance(header, NrrdHeader):
+            check_nrrd_data(path, header, num_bytes)
         else:
-            check_meta_data(path, meta, num_bytes)
+            check_meta_data(path, header, num_bytes)
         check_memory(path, shape, dtype)
         return _load(path, reader, wanted)
 
@@ -109,21 +101,12 @@ def _stored_type(path: Path, reader: Any) -> np.dtype[Any]:
     return dtype
 
 
-def _unit(path: Path, meta: MetaHeader | None) -> Unit:
-    """Return the unit that the header names: `space units` or `units` in NRRD, `DistanceUnits` in MetaImage.
-
-    ITK's readers ignore these fields.
-    """
-    if meta is not None:
-        return unit_of(meta.fields.get("DistanceUnits", "").split(), "DistanceUnits", path)
-    header = read_nrrd_header(path)
-    field = "space units" if header.words("space units") else "units"
-    return unit_of(header.words(field), field, path)
-
-
 def itk_reason(error: Exception) -> str:
     """Return the last line of ITK's message, without memory addresses and the final dot."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and lines[-1].startswith("Reason: ") and "Permission" not in lines[-1]:
+        # ITK adds the system's last error number, which may be that of an earlier call.
+        return "no reason given"
     return (
         re.sub(r"^.*\(0x[0-9a-f]+\): ", "", lines[-1]).rstrip(".") if lines else "no reason given"
     )
@@ -132,7 +115,7 @@ def itk_reason(error: Exception) -> str:
 def refuse_memory(error: Exception) -> None:
     """Raise `MemoryError` if ITK ran out of memory, and do nothing for any other error.
 
-    ITK raises the same exception for a lack of memory as for a bad file, but then the file is not at fault.
+    ITK raises the same exception when memory runs out as for a bad file. Here the message must not blame the file.
 
     Raises:
         MemoryError: ITK could not allocate an image.

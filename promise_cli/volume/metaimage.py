@@ -14,6 +14,8 @@ from promise_cli.volume.limits import PADDING
 from promise_cli.volume.packed import unpacked_size
 
 _LINE = re.compile(rb"^\s*([^\s=]+)\s*=\s*(.*?)\s*$")
+_PER_AXIS = ("ElementSpacing", "ElementSize", "Offset", "Position", "Origin")
+_MATRICES = ("TransformMatrix", "Rotation", "Orientation")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,25 @@ class MetaHeader:
     """The file that holds the voxels: the header's own file or another one."""
     offset: int
     """Position of the first voxel in `data`, in bytes."""
+
+    @property
+    def units(self) -> tuple[str, list[str]]:
+        """Name of the field that gives the unit of lengths, and its words. ITK's reader ignores it."""
+        return "DistanceUnits", self.fields.get("DistanceUnits", "").split()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the header does not say, and what ITK's reader assumes instead."""
+        notes = []
+        if not {"ElementSpacing", "ElementSize"} & self.fields.keys():
+            notes.append(
+                "the header has no field 'ElementSpacing'; voxels of 1 x 1 x 1 mm are a guess"
+            )
+        if not self.fields.keys() & set(_MATRICES):
+            notes.append(
+                "the header has no field 'TransformMatrix' with the scan's orientation; left and right are a guess"
+            )
+        return tuple(notes)
 
 
 def read_meta_header(path: Path) -> MetaHeader:
@@ -71,18 +92,31 @@ def _check_numbers(path: Path, fields: dict[str, str]) -> None:
     for name, words in counts.items():
         if not words or not all(word.isdecimal() and int(word) > 0 for word in words):
             raise VolumeError(
-                f"{path}: {name} is {' '.join(words)!r}, where whole numbers above 0 are needed; repair the header"
+                f"{path}: {name} is {_shown(' '.join(words))}, where whole numbers above 0 are needed; repair the"
+                " header"
             )
     if len(counts["DimSize"]) != int(counts["NDims"][0]):
         raise VolumeError(
             f"{path}: DimSize holds {len(counts['DimSize'])} numbers for NDims = {counts['NDims'][0]}; repair the"
             " header"
         )
-    for name in ("ElementSpacing", "ElementSize", "HeaderSize"):
-        if not all(_is_number(word) for word in fields.get(name, "").split()):
+    dimensions = int(counts["NDims"][0])
+    lengths = dict.fromkeys(_PER_AXIS, dimensions) | dict.fromkeys(_MATRICES, dimensions**2)
+    for name, length in (lengths | {"HeaderSize": 1}).items():
+        words = fields.get(name, "").split()
+        if not all(_is_number(word) for word in words):
             raise VolumeError(
-                f"{path}: {name} is {fields[name]!r}, where numbers are needed; repair the header"
+                f"{path}: {name} is {_shown(fields[name])}, where numbers are needed; repair the header"
             )
+        if name in fields and len(words) != length:
+            raise VolumeError(
+                f"{path}: {name} holds {len(words)} numbers, where {length} are needed; repair the header"
+            )
+
+
+def _shown(value: str) -> str:
+    """Quote a value for a message; a long one is cut."""
+    return repr(value if len(value) <= 80 else f"{value[:80]}...")
 
 
 def _is_number(word: str) -> bool:

@@ -1,19 +1,18 @@
 """Find the files and folders that are scans, and derive their case ids."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from promise_cli.errors import VolumeError
+from promise_cli.volume.dicom_kind import holds_voxels
 
 SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd")
 """Endings of files that hold a scan or label, longer ones first. `.seg.nrrd` is a segmentation of 3D Slicer."""
 FORMATS = ".nii.gz, .nii, .nrrd, .mha or .mhd, or are a folder of DICOM slices"
 """The same endings as messages list them."""
 
-CHANNEL = re.compile(r"(.+)_(\d{4})")
-"""Pattern of nnU-Net's file names without their suffix: the case id and the number of the channel."""
-
+_CHANNEL = re.compile(r"(.+)_(\d{4})")
 _NRRD_DATA = re.compile(rb"^data ?file:\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 _MHD_DATA = re.compile(rb"^ElementDataFile\s*=\s*(.+?)\s*$", re.MULTILINE)
 
@@ -60,8 +59,53 @@ def find_volumes(folder: Path) -> dict[str, Path]:
     return found
 
 
+def further_channels(names: Iterable[str]) -> dict[str, tuple[str, int]]:
+    """Return the case and the number of the channel, counted from 1, of names that are further channels.
+
+    `liver_3_0001` is channel 2 of `liver_3` if there is a `liver_3`, whose file may be named `liver_3_0000.nii.gz`.
+    """
+    there = set(names)
+    matches = {name: _CHANNEL.fullmatch(name) for name in there}
+    return {
+        name: (match[1], int(match[2]) + 1)
+        for name, match in sorted(matches.items())
+        if match and match[1] in there
+    }
+
+
+def name_hint(case: str, others: Mapping[str, Path]) -> str | None:
+    """Ask whether a file belongs to another one whose name has an addition, or lacks one, such as `liver_3_seg`.
+
+    Args:
+        case: Case id of a file that has no partner.
+        others: The files among which the partner must be, by case id.
+
+    Returns:
+        What to do about it; None if no name is contained in the other.
+    """
+    shorter = [name for name in others if _additions(case, name)]
+    if shorter:
+        partner = max(shorter, key=len)
+        added = " and ".join(repr(part) for part in _additions(case, partner))
+        return f"is it that of {others[partner].name}? then remove {added} from its name"
+    longer = [name for name in others if _additions(name, case)]
+    if len(longer) == 1:
+        return f"is it that of {others[longer[0]].name}? then give both the same name"
+    return None
+
+
+def _additions(name: str, within: str) -> tuple[str, ...]:
+    """Return what a name has before and after another name, if separators such as `_` set it apart."""
+    start, found, end = name.partition(within)
+    apart = not (start and start[-1].isalnum()) and not (end and end[0].isalnum())
+    return tuple(part for part in (start, end) if part) if found and apart else ()
+
+
 def is_dicom_folder(path: Path) -> bool:
-    """Whether a path is a folder with DICOM slices; DICOMDIR, an index of other files, is not a slice."""
+    """Whether a path is a folder with DICOM slices.
+
+    DICOMDIR, an index of other files, is not a slice. Neither are structures, reports and presentation states.
+    """
     return not path.name.startswith(".") and path.is_dir() and next(_slices(path), None) is not None
 
 
@@ -106,7 +150,8 @@ def _slices(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name.upper() == "DICOMDIR" or not path.is_file():
             continue
-        if path.suffix.lower() in (".dcm", ".ima") or _has_dicom_preamble(path):
+        dicom = path.suffix.lower() in (".dcm", ".ima") or _has_dicom_preamble(path)
+        if dicom and holds_voxels(path):
             yield path
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
@@ -68,9 +69,11 @@ def open_nifti(path: Path) -> Stored:
         ) from None
     if not isinstance(image, nib.Nifti1Image):
         raise VolumeError(f"{path}: holds {type(image).__name__}, not NIfTI; convert it to .nii.gz")
+    image = _without_empty_axes(image)
     dtype = image.get_data_dtype()
     if dtype.kind not in "biuf":
-        raise VolumeError(f"{path}: holds {dtype} values, not one number per voxel; convert it")
+        values = f"colours ({', '.join(dtype.names)})" if dtype.names else f"{dtype} values"
+        raise VolumeError(f"{path}: holds {values}, not one number per voxel; convert it")
     shape = spatial_shape(image.shape, path)
     if not (np.isfinite(pixdim).all() and (pixdim > 0).all()):
         raise VolumeError(
@@ -92,6 +95,21 @@ def open_nifti(path: Path) -> Stored:
         header_spacing=(i, j, k),
         unit=unit,
     )
+
+
+def _without_empty_axes(image: nib.Nifti1Image) -> nib.Nifti1Image:
+    """Return an image whose further axes have one voxel where the header says 0, as some tools write for a 3D scan."""
+    if 0 not in image.shape[3:] or 0 in image.shape[:3]:
+        return image
+    return _reshaped(image, image.dataobj.file_like)
+
+
+def _reshaped(image: nib.Nifti1Image, file: Any) -> nib.Nifti1Image:
+    """Return the image of a file, with one voxel along each further axis whose length is 0."""
+    proxy = image.dataobj
+    shape = (*image.shape[:3], *(max(1, n) for n in image.shape[3:]))
+    layout = (shape, proxy.dtype, proxy.offset, proxy.slope, proxy.inter)
+    return type(image)(ArrayProxy(file, layout), image.affine, image.header)
 
 
 def nifti_unit(header: nib.Nifti1Header, path: Path) -> Unit:
@@ -175,7 +193,7 @@ def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) ->
                 voxels = voxels.reshape(image.shape, order="F")
                 with np.errstate(all="ignore"):
                     return voxels if dtype is None else voxels.astype(dtype, copy=False)
-            image = type(image).from_stream(BytesIO(content.data))
+            image = _reshaped(image, BytesIO(content.data))
         with np.errstate(all="ignore"):  # the caller finds and reports values that overflow
             return np.asanyarray(image.dataobj, dtype=dtype)
     except _READ_ERRORS as error:

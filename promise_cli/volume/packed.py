@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from promise_cli.disk.regular import check_regular
 from promise_cli.errors import VolumeError
 from promise_cli.volume.limits import PADDING, check_file_size
-from promise_cli.volume.nrrd import read_nrrd_header
+from promise_cli.volume.nrrd import NrrdHeader
 
 _GZIP = ("gz", "gzip")
+_SKIPS = ("byte skip", "byteskip", "line skip", "lineskip")
+"""Fields of a NRRD header that place the voxels further behind the header."""
 _READ, _CHUNK = 1 << 16, 1 << 20
 """Largest number of bytes that are read and that are decompressed at once."""
 
@@ -47,59 +49,61 @@ def unpacked_size(path: Path, offset: int, most: int) -> int:
     return sum(map(len, _pieces(path, offset, most)))
 
 
-def check_data_files(path: Path) -> None:
+def check_data_files(path: Path, header: NrrdHeader) -> None:
     """Check that the voxels of a NRRD file are not in a pipe or a device, which ITK would open at once.
 
     Raises:
         OSError: They are.
     """
-    for name in read_nrrd_header(path).data_files:
+    for name in header.data_files:
         check_regular(path.parent / name)
 
 
-def check_nrrd_size(path: Path, needed: int) -> None:
+def check_nrrd_size(path: Path, header: NrrdHeader, needed: int) -> None:
     """Check that the file with the voxels of a NRRD file can hold them.
 
     Args:
         path: The file of the header.
+        header: The header.
         needed: Number of bytes of all voxels.
 
     Raises:
         VolumeError: The file is too small, or too large.
     """
-    header = read_nrrd_header(path)
     encoding = header.fields.get("encoding", "").lower()
     named = header.data_files
     one = path if not named else path.parent / named[0]
-    skips = header.fields.keys() & {"byte skip", "line skip"}
+    skips = header.fields.keys() & _SKIPS
     if encoding not in ("raw", *_GZIP) or skips or len(named) > 1 or not one.is_file():
         return  # ITK says what is wrong with other files
     check_file_size(one, 0 if named else header.offset or 0, needed, packed=encoding in _GZIP)
 
 
-def check_packed_nrrd(path: Path, most: int) -> None:
-    """Decompress the voxels of a NRRD file once, to verify their checksum.
+def check_nrrd_data(path: Path, header: NrrdHeader, needed: int) -> None:
+    """Decompress the voxels of a NRRD file once, to count them and to verify their checksum.
 
     Only gzip data in the NRRD file itself are checked, not those in another file or behind skipped bytes or lines.
 
     Args:
         path: The file.
-        most: Number of bytes that the voxels need.
+        header: The header.
+        needed: Number of bytes of all voxels.
 
     Raises:
         VolumeError: The voxels are truncated or damaged, or there are more of them than needed.
     """
-    header = read_nrrd_header(path)
     packed = header.fields.get("encoding", "").lower() in _GZIP
-    elsewhere = header.fields.keys() & {"data file", "datafile", "byte skip", "line skip"}
+    elsewhere = header.data_files or header.fields.keys() & _SKIPS
     if header.offset is None or not packed or elsewhere:
         return
     try:
-        unpacked_size(path, header.offset, most)
+        found = unpacked_size(path, header.offset, needed)
+        if found >= needed:
+            return
+        reason = f"{found} of {needed} bytes"
     except zlib.error as error:
-        raise VolumeError(
-            f"{path}: truncated or damaged ({error}); copy or download it again"
-        ) from None
+        reason = str(error)
+    raise VolumeError(f"{path}: truncated or damaged ({reason}); copy or download it again")
 
 
 def _pieces(path: Path, offset: int, most: int) -> Iterator[bytes]:

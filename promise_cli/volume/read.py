@@ -11,11 +11,13 @@ import numpy as np
 from nibabel import orientations
 from numpy.typing import NDArray
 
+from promise_cli.console import counted
 from promise_cli.disk.regular import check_regular
 from promise_cli.errors import PromiseError, VolumeError
 from promise_cli.geometry.grid import Grid, Spacing
 from promise_cli.volume.names import FORMATS, SUFFIXES, case_id
 from promise_cli.volume.nifti import open_nifti
+from promise_cli.volume.reorder import reorder
 from promise_cli.volume.stored import Stored, header_spacing
 from promise_cli.volume.units import MILLIMETRE, Unit
 
@@ -139,7 +141,7 @@ def read_volume(
     bad = 0 if whole else count_odd(array)
     if bad:
         raise VolumeError(
-            f"{path}: {bad} voxels are NaN or infinite; repair or leave out this scan"
+            f"{path}: {counted(bad, 'voxel', 'are')} NaN or infinite; repair or leave out this scan"
         )
     return _oriented(array, stored, orientation)
 
@@ -167,8 +169,10 @@ def read_label(path: Path, orientation: Orientation = "RAS", like: Volume | None
     Args:
         path: The file.
         orientation: Axis order of the array.
-        like: The scan whose change of axes is applied instead of the label's own. Two affines that differ only by
-            rounding may otherwise get different axes, if these lie near 45 degrees.
+        like: The scan or label file to which this one belongs. Its change of axes is applied instead of the label's
+            own. Two affines that differ only by rounding may otherwise get different axes, if these lie near 45
+            degrees. If only the order or direction of the stored axes differs, the voxels are reordered first, so that
+            `as_stored` means the order in which that scan or label file stores its axes.
 
     Raises:
         VolumeError: The file is missing, a folder, unreadable, truncated or not 3D, or a value is not a whole number.
@@ -177,7 +181,10 @@ def read_label(path: Path, orientation: Orientation = "RAS", like: Volume | None
         raise VolumeError(f"{path}: a folder; a label is one file, such as {case_id(path)}.nii.gz")
     stored = open_stored(path)
     array = whole_numbers(stored.load(None), path)
-    return _oriented(array, stored, orientation, None if like is None else like.axes)
+    if like is not None:
+        array, stored = reorder(array, stored, like.stored_grid)
+    axes = None if like is None or orientation == "as_stored" else like.axes
+    return _oriented(array, stored, orientation, axes)
 
 
 def whole_numbers(array: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -15,6 +15,8 @@ from promise_cli.volume.units import MILLIMETRE, Unit
 
 SPACING_MM = (1e-3, 100.0)
 """Shortest and longest edge of a voxel in mm; outside of this range, the header's units must be wrong."""
+FARTHEST_MM = 1e6
+"""Largest distance of the first voxel from the origin. NIfTI's numbers would place a mask further away imprecisely."""
 LONGEST = 32767
 """Largest number of voxels along an axis that NIfTI, in which masks are written, can store."""
 SPACING_TOLERANCE = 1e-3
@@ -65,7 +67,8 @@ def stored_grid(shape: Shape, affine: ArrayLike, path: Path) -> Grid:
     """Return the grid of this shape and affine.
 
     Raises:
-        VolumeError: An axis is empty or too long, the affine cannot be inverted, or the voxels have an impossible size.
+        VolumeError: An axis is empty or too long, the affine cannot be inverted, or the voxels have an impossible size
+            or place.
     """
     if max(shape) > LONGEST:
         raise VolumeError(
@@ -78,6 +81,12 @@ def stored_grid(shape: Shape, affine: ArrayLike, path: Path) -> Grid:
     if not SPACING_MM[0] <= min(grid.spacing) <= max(grid.spacing) <= SPACING_MM[1]:
         raise VolumeError(
             f"{path}: a voxel size of {format_spacing(grid.spacing)} is impossible; correct the header's units"
+        )
+    far = float(np.abs(grid.affine[:3, 3]).max())
+    if far > FARTHEST_MM:
+        raise VolumeError(
+            f"{path}: its first voxel lies {far:.3g} mm from the origin of the coordinates, which is impossible;"
+            " correct the header"
         )
     return grid
 

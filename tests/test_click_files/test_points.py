@@ -83,11 +83,44 @@ def test_a_case_may_refer_to_a_file_of_another_tool(tmp_path: Path) -> None:
     assert "not a click file for a single case; use .mrk.json" in gathered.broken["b"]
 
 
+def test_a_file_named_with_backslashes_is_found(tmp_path: Path) -> None:
+    (tmp_path / "from slicer").mkdir()
+    (tmp_path / "from slicer" / "a.fcsv").write_text("# CoordinateSystem = LPS\n1,1,2,3\n")
+    case = {"file": "from slicer\\a.fcsv"}
+    content = {"format": "promise-points", "version": 1, "cases": {"a": case}}
+    assert read_prompts(_write(tmp_path, content)) == {"a": (Click((1, 2, 3), space="LPS"),)}
+
+
+def test_a_reference_to_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    case = {"file": "x" * 300 + ".fcsv"}
+    content = {"format": "promise-points", "version": 1, "cases": {"a": case}}
+    with pytest.raises(PromptError, match=r"not readable \(File name too long\); check the path"):
+        read_prompts(_write(tmp_path, content))
+
+
 def test_the_space_option_completes_a_file_and_must_not_contradict_it(tmp_path: Path) -> None:
     path = _write(tmp_path, {"a": [1, 2, 3]})
     assert read_prompts(path, space="LPS") == {"a": (Click((1, 2, 3), space="LPS"),)}
     with pytest.raises(PromptError, match="says space voxel, but --space says RAS; leave out"):
         read_prompts(_write(tmp_path, FULL), space="RAS")
+
+
+@pytest.mark.parametrize("further", [{"case": "phantom_001"}, {"space": "voxel", "note": "by me"}])
+def test_fields_of_one_case_without_its_name_are_refused_with_an_example(
+    tmp_path: Path, further: dict[str, str]
+) -> None:
+    path = _write(tmp_path, further | {"points": [[81, 65, 11]]})
+    with pytest.raises(
+        PromptError, match="are fields of a case, but the file must name cases"
+    ) as caught:
+        read_prompts(path)
+    short, full = (
+        json.loads(text)
+        for text in str(caught.value).partition("; write ")[2].split(", or in full ")
+    )
+    name = further.get("case", "case_001")
+    expected = {name: (Click((256, 301, 42)),)}
+    assert read_prompts(_write(tmp_path, short)) == read_prompts(_write(tmp_path, full)) == expected
 
 
 @pytest.mark.parametrize(

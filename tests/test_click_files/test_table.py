@@ -115,3 +115,10 @@ def test_a_row_with_more_cells_than_columns_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PromptError) as caught:
         read_prompts(path)
     assert "row 2: 5 cells for 4 columns; write decimals with a point" in str(caught.value)
+
+
+@pytest.mark.parametrize("row", ["x,1,5,2,,", "x,1,2,3,,", "x,1,2,3,a,b"])
+def test_a_row_that_is_longer_by_empty_cells_is_refused_too(tmp_path: Path, row: str) -> None:
+    """An empty cell at the end may be a column that a decimal comma has shifted."""
+    with pytest.raises(PromptError, match="row 2: 6 cells for 5 columns; write decimals with a po"):
+        _read(tmp_path, f"case,i,j,k,note\n{row}\n")

@@ -164,3 +164,84 @@ def test_a_damaged_point_set_is_refused(tmp_path: Path, content: bytes, message:
     path.write_bytes(content)
     with pytest.raises(PromptError, match=message):
         read_prompts(path)
+
+
+HEAD = "# CoordinateSystem = LPS\n# columns = id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        ("1,-2,5,4,3,0,0,0,1,1,1,0,F-1,,", 15),  # x is -2,5
+        ("1,-2,5,4,1,3,0,0,0,1,1,1,0,F-1,,", 16),  # as many cells as Slicer 5 writes
+        ("1,-2,5,4,0,3,0,0,0,0,1,1,1,0,F-1,,", 17),
+        ("1,-2,5,4,0,3,0,0,0,0,1,1,1,0,F-1,,,2,0", 19),
+        ("1,-2.5,4,3,0,0,0,1,1,1,0,F-1,a,b,c", 15),
+        ("1,-2.5,4,3,0,0,0,1,1,1", 10),  # cut off
+        ("1,-2.5,4,3", 4),
+    ],
+)
+def test_a_row_of_fcsv_with_too_many_or_too_few_cells_is_refused(
+    tmp_path: Path, row: str, cells: int
+) -> None:
+    path = tmp_path / "a.fcsv"
+    path.write_text(f"{HEAD}{row}\n")
+    with pytest.raises(PromptError) as caught:
+        read_prompts(path)
+    assert str(caught.value) == (
+        f"{path}: {cells} cells for 14 columns in the line {row!r}; write decimals with a point, and a text that holds"
+        " a comma in quotes"
+    )
+
+
+def test_a_short_row_of_fcsv_is_read_only_where_no_columns_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.fcsv"
+    path.write_text("# CoordinateSystem = LPS\n1,-2.5,4,3\n")
+    assert read_prompts(path)["a"] == (Click((-2.5, 4, 3), space="LPS"),)
+    path.write_text("# CoordinateSystem = LPS\n1,-2,5,4,3\n")
+    with pytest.raises(PromptError, match="5 cells for 14 columns in the line '1,-2,5,4,3'; write"):
+        read_prompts(path)
+
+
+LIST = (
+    '"coordinateSystem": "RAS", "controlPoints": [{"label": "F-1", "position": [-2.0, 4.0, 3.0],'
+    ' "positionStatus": "defined"}]'
+)
+
+
+@pytest.mark.parametrize("name", ["a.mrk.json", "a.json"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"markups": [{{"markup": {{"type": "Fiducial", {LIST}}}}}]}}',
+        f'{{"markupsType": "Fiducial", {LIST}}}',
+        f"{{{LIST}}}",
+    ],
+)
+def test_early_layouts_of_slicers_json_are_read_if_they_name_their_space(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert read_prompts(path) == {"a": (Click((-2, 4, 3), space="RAS"),)}
+    path.write_text(text.replace('"coordinateSystem": "RAS", ', ""))
+    with pytest.raises(PromptError, match="of an early version of 3D Slicer that names no coord"):
+        read_prompts(path)
+    path.write_text(text.replace("Fiducial", "Curve"))
+    if "Curve" in path.read_text():
+        with pytest.raises(PromptError, match="holds Curve; expected a point list of 3D Slicer"):
+            read_prompts(path)
+
+
+def test_a_mrk_json_that_is_no_markups_file_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.mrk.json"
+    path.write_text('{"a": [1, 2, 3]}')
+    with pytest.raises(PromptError, match="not a markups file as 3D Slicer writes it; save it"):
+        read_prompts(path)
+
+
+def test_a_file_with_background_lists_only_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.mrk.json"
+    path.write_text(f'{{"markups": [{{"name": "bg", {LIST}}}]}}')
+    with pytest.raises(PromptError, match="all point lists are named as background; place a poin"):
+        read_prompts(path)

@@ -93,11 +93,11 @@ def test_a_stopped_study_continues_from_its_finished_cases(monkeypatch):
 def test_a_kept_case_with_other_options_or_damage_is_computed_again(monkeypatch):
     monkeypatch.setattr(module.KeptCases, "clear", lambda _: None)
     assert run("--clicks", 1, "-o", "there").exit_code == 0
-    assert "done before" in run("--clicks", 1, "-o", "there").stdout
-    assert "done before" not in run("--clicks", 2, "-o", "there").stdout
+    assert "done before" in run("--clicks", 1, "-o", "there", "--overwrite").stdout
+    assert "done before" not in run("--clicks", 2, "-o", "there", "--overwrite").stdout
     (kept,) = Path("there/unfinished").iterdir()
     kept.write_text("{")
-    assert "done before" not in run("--clicks", 2, "-o", "there").stdout
+    assert "done before" not in run("--clicks", 2, "-o", "there", "--overwrite").stdout
 
 
 @pytest.mark.usefixtures("balls")
@@ -176,7 +176,7 @@ def test_a_lesion_wider_than_the_window_is_followed_where_that_is_asked_for(ball
         ((), 0.3, 0.6, "one window"),
         (("--max-windows", 20), 0.8, 1, "up to 20 windows"),
     ):
-        done = run(*asked, *options)
+        done = run(*asked, *options, "--overwrite")
         assert done.exit_code == 0, done.stderr
         found = study()
         assert least < found["trials"][0]["scores"][0]["dice"] <= most

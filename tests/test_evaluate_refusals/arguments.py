@@ -58,7 +58,9 @@ def label_that_is_named_twice():
     Path("labels/dataset.json").write_text(json.dumps({"labels": {"1": "lump", "01": "mass"}}))
 
 
-@refuses("labels/dataset.json: label '\u00b2': 'lump' needs whole numbers as values; fix it")
+@refuses(
+    "labels/dataset.json: label '\u00b2': 'lump' is not a whole number or a list of whole numbers; correct it"
+)
 def label_of_a_superscript():
     Path("labels/dataset.json").write_text(json.dumps({"labels": {"\u00b2": "lump"}}))
 
@@ -77,7 +79,9 @@ def tolerance_beyond_any_scan():
     pass
 
 
-@refuses("labels/dataset.json: label 'lump': 'x' needs whole numbers as values; fix it")
+@refuses(
+    "labels/dataset.json: label 'lump': 'x' is not a whole number or a list of whole numbers; correct it"
+)
 def label_without_a_number():
     Path("labels/dataset.json").write_text(json.dumps({"labels": {"lump": "x"}}))
 

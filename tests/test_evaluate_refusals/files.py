@@ -41,7 +41,7 @@ def another_spacing():
 @refuses(
     "masks/a.nii.gz: 24 x 20 x 16 voxels of 0.8 x 0.8 x 2.5 mm, but its label labels/a.nii.gz has 24 x 20 x 16 voxels"
     " of 0.8 x 0.8 x 2.5 mm, 36.8 mm apart; both must lie on one grid, so predict on the label's scan or resample the"
-    " mask"
+    " mask (its axes point to LAS instead of RAS: was it flipped or turned, or is it of another scan?)"
 )
 def another_direction():
     write_nifti(MASK, box(), np.diag([-0.8, 0.8, 2.5, 1]))
@@ -49,7 +49,8 @@ def another_direction():
 
 @refuses(
     "masks/a.nii.gz: 20 x 24 x 16 voxels of 0.8 x 0.8 x 2.5 mm, but its label labels/a.nii.gz has 24 x 20 x 16 voxels"
-    " of 0.8 x 0.8 x 2.5 mm; both must lie on one grid, so predict on the label's scan or resample the mask"
+    " of 0.8 x 0.8 x 2.5 mm; both must lie on one grid, so predict on the label's scan or resample the mask (are its"
+    " axes in another order?)"
 )
 def turned_axes():
     write_nifti(MASK, box().transpose(1, 0, 2), AFFINE)
@@ -144,3 +145,30 @@ def something_else_packed():
 @refuses("masks/a.nii.gz: not readable as NIfTI (the file is empty); copy or export it again")
 def file_of_no_bytes():
     MASK.write_bytes(b"")
+
+
+@refuses(
+    "masks/a_seg.nii.gz: this prediction has no label in labels; is it that of a.nii.gz? then remove '_seg' from its"
+    " name"
+)
+def masks_with_a_suffix():
+    for case in "ab":
+        Path(f"masks/{case}.nii.gz").rename(f"masks/{case}_seg.nii.gz")
+
+
+@refuses(
+    "masks/a.nii.gz: this prediction has no label in labels; is it that of a-label.nii.gz? then give both the same name"
+)
+def labels_with_a_suffix():
+    for case in "ab":
+        Path(f"labels/{case}.nii.gz").rename(f"labels/{case}-label.nii.gz")
+
+
+@refuses(
+    "masks/a.nii.gz: this prediction has no label in labels, nor has any other of the 2 predictions; a set without"
+    " labels, such as imagesTs, cannot be scored; otherwise give the folder of its labels: promise-evaluate PREDICTIONS"
+    " LABELS"
+)
+def masks_of_a_set_without_labels():
+    for case in "ab":
+        Path(f"labels/{case}.nii.gz").rename(f"labels/{case}1.nii.gz")

@@ -29,7 +29,7 @@ def manifest_without_a_field():
 
 
 @refuses(
-    "masks/predictions.json: target_label: expected a whole number, found True; predict again or fix it"
+    "masks/predictions.json: target_label: expected a whole number, found true; predict again or fix it"
 )
 def manifest_whose_target_is_true():
     write_manifest()
@@ -50,7 +50,7 @@ def manifest_whose_values_hold_the_background():
     edit_json(Path("masks/predictions.json"), lambda content: content.update(values=[0, 1]))
 
 
-@refuses("masks/predictions.json: dataset: expected a text, found None; predict again or fix it")
+@refuses("masks/predictions.json: dataset: expected a text, found null; predict again or fix it")
 def manifest_without_a_dataset():
     write_manifest()
     edit_json(Path("masks/predictions.json"), lambda content: content.update(dataset=None))

@@ -92,7 +92,7 @@ def _plain_maps(clicks: Tensor, labels: Tensor, edge: int) -> Tensor:
 
     There is one map for each sigma and for each sign of a click.
     """
-    middles = 2 * torch.arange(edge // 2) + 0.5
+    middles = 2 * torch.arange(edge // 2, device=clicks.device) + 0.5
     places = torch.stack(torch.meshgrid(middles, middles, middles, indexing="ij"), dim=-1)
     found = []
     for sigma, kind in product((4, 8, 16), (1, 0)):

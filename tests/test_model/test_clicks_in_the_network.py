@@ -107,7 +107,7 @@ def test_with_maps_in_the_head_a_new_network_computes_the_same_as_without():
     assert added == {"mask_decoder.click_head.weight"}
     *_, before, last = (
         with_maps.state_dict()
-    )  # a checkpoint keeps the optimiser's moments in this order
+    )  # a checkpoint keeps the optimizer's moments in this order
     assert (before, last) == ("mask_decoder.click_head.weight", "mask_decoder.head2.weight")
 
 

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from promise_cli.errors import CheckpointError, DatasetError, PlanError, WorkspaceError
+from promise_cli.errors import (
+    CheckpointError,
+    DatasetError,
+    PlanError,
+    PromiseError,
+    WorkspaceError,
+)
 from promise_cli.network.checkpoint import build_model, load_checkpoint
 from promise_cli.train import TrainRequest, train
 from promise_cli.train.curves import load_log
@@ -87,6 +93,23 @@ def test_a_run_is_not_overwritten_by_mistake(trained: Path) -> None:
         train(TrainRequest(preset="tiny", epochs=1, device="cpu", root=trained))
 
 
+@pytest.mark.parametrize(
+    ("option", "typed", "meant"),
+    [
+        ("preset", "tini", "tiny"),
+        ("network", "dynune", "dynunet"),
+        ("encoder", "sam_b", "sam_vit_b"),
+    ],
+)
+def test_a_misspelt_name_is_refused_even_where_a_run_exists(
+    trained: Path, option: str, typed: str, meant: str
+) -> None:
+    with pytest.raises(
+        PromiseError, match=f"--{option} {typed}: unknown; .*; did you mean {meant}\\?$"
+    ):
+        train(TrainRequest(device="cpu", root=trained, **{option: typed}))
+
+
 def test_nothing_to_resume_is_an_error(preprocessed: Path) -> None:
     with pytest.raises(
         CheckpointError, match="nothing to resume; leave --resume out to start a run"
@@ -98,9 +121,10 @@ def test_nothing_to_resume_is_an_error(preprocessed: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"preset": "huge"}, PlanError, r"--preset huge: unknown; use one of recommended, paper, reference"),
+        ({"preset": "huge"}, PlanError, r"--preset huge: unknown; use one of recommended, paper, tiny, reference"),
         ({"device": "tpu"}, CheckpointError, r"--device tpu: unknown; use auto, cpu, cuda or mps"),
-        ({"task": "Task55"}, WorkspaceError, r"'Task55': unknown task; searched .*: Task98_Balls"),
+        ({"task": "Task55"}, WorkspaceError, r"'Task55': not preprocessed yet in /.*, which holds Task98_Balls; run"
+         r" promise-preprocess Task55 first$"),
         ({"devices": 999}, CheckpointError, r"--devices 999: this machine has \d+ (cores|GPUs); ask for no more"),
         ({"precision": "fp8"}, CheckpointError, r"--precision fp8: unknown; use auto, fp32, bf16 or fp16"),
         ({"fold": 5}, PlanError, r"splits\.json: no fold 5; use --fold 0 to 4"),

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+from matplotlib.figure import Figure
+
 from promise_cli.train.curves import EpochLog, draw_progress, load_log, save_log
 
 
@@ -38,3 +41,19 @@ def test_a_log_without_the_column_of_corrections_is_read(tmp_path: Path) -> None
 def test_the_curves_are_drawn_without_any_validation(tmp_path: Path) -> None:
     draw_progress([_row(1, None)], "balls", tmp_path / "progress.png")
     assert (tmp_path / "progress.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_epochs_are_marked_by_whole_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks: list[float] = []
+    save = Figure.savefig
+
+    def look(figure: Figure, *arguments: object, **options: object) -> None:
+        ticks.extend(figure.axes[0].get_xticks())
+        save(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", look)
+    draw_progress([_row(1, None), _row(2, 0.5)], "balls", tmp_path / "progress.png")
+    assert ticks
+    assert all(tick == round(tick) for tick in ticks)

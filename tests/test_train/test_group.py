@@ -14,6 +14,7 @@ from promise_cli.errors import CheckpointError, PlanError
 from promise_cli.network.checkpoint import load_checkpoint
 from promise_cli.train import TrainRequest, train
 from promise_cli.train.curves import load_log
+from promise_cli.train.group import join_group
 from promise_cli.train.provenance import RunRecord
 from tests.conftest import RUN
 from tests.test_train.runs import copy_workspace
@@ -137,3 +138,24 @@ def test_an_incomplete_environment_of_torchrun_is_refused(
         f"the environment says {found}, but all of WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT are needed; start several"
         " processes through torchrun or --devices, or unset WORLD_SIZE"
     )
+
+
+def test_one_gpu_for_several_processes_is_refused(preprocessed: Path) -> None:
+    request = TrainRequest(preset="tiny", device="cuda:0", devices=2, root=preprocessed)
+    with pytest.raises(CheckpointError) as caught:
+        train(request)
+    assert str(caught.value) == (
+        "--device cuda:0: names one GPU, but several processes need one each; use --device cuda, and choose GPUs with"
+        " the environment variable CUDA_VISIBLE_DEVICES"
+    )
+
+
+def test_one_gpu_for_the_processes_of_torchrun_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    with (
+        pytest.raises(CheckpointError, match="--device cuda:1: names one GPU"),
+        join_group("cuda:1"),
+    ):
+        pass

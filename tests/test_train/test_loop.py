@@ -1,6 +1,8 @@
 """A step clips its gradients, stops at a loss that is not finite, and continues where the compiler fails."""
 
+import copy
 import dataclasses
+import math
 import shutil
 from pathlib import Path
 
@@ -59,7 +61,7 @@ def _training(run: Run, **changes) -> tuple[Training, TrainingSamples]:
     return training, samples
 
 
-def test_a_resumed_run_continues_from_its_epoch_log_and_optimiser_state(run: Run) -> None:
+def test_a_resumed_run_continues_from_its_epoch_log_and_optimizer_state(run: Run) -> None:
     checkpoint = load_checkpoint(run.folder / "checkpoint_last.pt")
     assert (run.epoch, run.best_dice, run.config.epochs) == (1, checkpoint.best_dice, 3)
     assert [row.epoch for row in run.log] == [1]
@@ -98,6 +100,52 @@ def test_accumulated_gradients_equal_those_of_one_batch(run: Run) -> None:
         run.model.load_state_dict(weights)
     for whole, parts in zip(*gradients, strict=True):
         torch.testing.assert_close(parts, whole, rtol=1e-3, atol=1e-5)
+
+
+def test_a_step_in_fp16_scales_the_loss_and_moves_the_weights_the_same(run: Run) -> None:
+    training, samples = _training(run)
+    moved = []
+    for enabled in (False, True):
+        weights = {name: value.clone() for name, value in run.model.state_dict().items()}
+        moments = copy.deepcopy(run.optimizer.state_dict())
+        run.scaler = torch.amp.GradScaler("cpu", enabled=enabled, init_scale=64.0)
+        losses = take_step(training, [Batch((0,), 1.0, True)], iter([collate([samples[0]])]))
+        moved.append({name: value.clone() for name, value in run.model.state_dict().items()})
+        run.model.load_state_dict(weights)
+        run.optimizer.load_state_dict(moments)
+        assert losses["loss"] < 10  # not scaled
+    for name, value in moved[0].items():
+        torch.testing.assert_close(moved[1][name], value)
+
+
+def test_a_gradient_that_overflows_in_fp16_skips_the_step_and_lowers_the_scale(run: Run) -> None:
+    training, samples = _training(run)
+    run.scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
+    weight = next(p for p in run.model.parameters() if p.requires_grad)
+    hook = weight.register_hook(lambda gradient: gradient * math.inf)
+    weights = {name: value.clone() for name, value in run.model.state_dict().items()}
+    sample = [collate([samples[0]])]
+    take_step(training, [Batch((0,), 1.0, True)], iter(sample))
+    assert run.scaler.get_scale() == 32.0
+    for name, value in run.model.state_dict().items():
+        torch.testing.assert_close(value, weights[name], rtol=0, atol=0)
+    run.scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
+    with pytest.raises(DatasetError, match="the gradient is not finite in epoch 2, step 1, case"):
+        take_step(training, [Batch((0,), 1.0, True)], iter(sample))
+    hook.remove()
+
+
+def test_the_scale_of_the_loss_and_random_states_are_resumed(run: Run) -> None:
+    run.scaler = torch.amp.GradScaler("cpu", init_scale=512.0)
+    torch.manual_seed(7)
+    run.save_step()
+    expected = torch.rand(3)
+    path = run.folder / "checkpoint_last.pt"
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.scaler["scale"] == 512.0
+    torch.manual_seed(8)
+    resume_run(run.folder, TrainRequest(epochs=3), run.plan, run.split, device="cpu", processes=1)
+    torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_the_case(

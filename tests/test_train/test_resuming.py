@@ -132,7 +132,7 @@ def test_two_batches_per_step_equal_one_of_twice_the_size(
 def test_resuming_with_another_number_of_samples_per_step_is_refused(trained: Path) -> None:
     with pytest.raises(
         CheckpointError,
-        match=r"was trained with 1 samples per step, but this call takes 4 \(--batch-size 2 x --accumulate 2 x 1 dev",
+        match=r"was trained with 1 sample per step, but this call takes 4 \(--batch-size 2 x --accumulate 2 x 1 dev",
     ):
         train(
             TrainRequest(

@@ -1,5 +1,6 @@
 """Measure and verify one case in the same pass, since both need all of its voxels."""
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
     if files.image.resolve() == files.label.resolve():
         errors.append(f"{files.label}: image and label are the same file; correct dataset.json")
     image = _read(_read_image, files.image, errors)
-    label = _read(read_label, files.label, errors)
+    label = _read(functools.partial(read_label, like=image), files.label, errors)
     found: dict[int, int] = {}
     if label is not None:
         found = count_labels(label.array)

@@ -1,6 +1,6 @@
 """Identify the image and label of a case by hashes of their content.
 
-They are hashed again only after they may have changed.
+A file is hashed again only if it may have changed since the last time.
 """
 
 import hashlib
@@ -57,7 +57,8 @@ def is_unchanged(files: CaseFiles, source: Source) -> bool:
 def state_of(files: CaseFiles) -> str:
     """Return a hash of the files' sizes, times and inode numbers, which changes whenever their content changes.
 
-    Unlike the time of the last change of content (mtime), that of the last change of status (ctime) cannot be set back.
+    The times include the last change of status (ctime). Programs can set back the modification time (mtime), but not
+    this one.
     """
     stats = [path.stat() for path in _all_files(files)]
     text = " ".join(f"{s.st_size}.{s.st_mtime_ns}.{s.st_ctime_ns}.{s.st_ino}" for s in stats)

@@ -11,7 +11,7 @@ from promise_cli.dataset.folder import CaseFiles, Dataset, Labels, as_tuple, lab
 from promise_cli.errors import listed
 from promise_cli.geometry.box import bounding_box
 from promise_cli.geometry.grid import format_shape
-from promise_cli.volume import Volume
+from promise_cli.volume import Volume, describe_turn
 
 WINDOW_SHARE = 0.005
 """Share of voxels at the least or the greatest intensity; more at both ends mean that a CT scan was windowed."""
@@ -49,16 +49,17 @@ def below(path: Path, dataset: Dataset) -> str:
 
 def compare_grids(files: CaseFiles, image: Volume, label: Volume) -> str | None:
     """Return an error message if label and image do not lie on the same grid, otherwise None."""
+    turn = describe_turn(label.grid, image.grid)
     if image.grid.shape != label.grid.shape:
         return (
             f"{files.label}: {format_shape(label.grid.shape)} voxels, but its image has"
-            f" {format_shape(image.grid.shape)}; export the label on the image's grid"
+            f" {format_shape(image.grid.shape)}{f' ({turn})' if turn else ''}; export the label on the image's grid"
         )
     if not label.grid.is_that_of(image.grid):
         apart = image.grid.distance_mm(label.grid)
         return (
-            f"{files.label}: its corners lie up to {apart:.3g} mm from those of its image (spacing or"
-            " affine differ); export the label on the image's grid"
+            f"{files.label}: its corners lie up to {apart:.3g} mm from those of its image"
+            f" ({turn or 'spacing or affine differ'}); export the label on the image's grid"
         )
     return None
 

@@ -28,7 +28,17 @@ def make_curves(trials: Sequence[Trial], strategies: Sequence[Strategy]) -> tupl
 
 
 def area(numbers: Sequence[int], values: Sequence[float]) -> float:
-    """Return the area under the values by trapezoids, divided by the range of the numbers; NaN for a single number."""
+    """Return the area under a curve by trapezoids, divided by the curve's width.
+
+    A constant score thus has an area equal to itself.
+
+    Args:
+        numbers: Numbers of clicks, in ascending order.
+        values: Score at each of these numbers.
+
+    Returns:
+        The area in the unit of the score. NaN if there is only one number of clicks.
+    """
     if len(numbers) < 2:
         return math.nan
     strips = sum(
@@ -87,6 +97,7 @@ def _spread(cases: Iterable[NDArray[np.float64]]) -> float:
 
 
 def _needed(target: float, trials: Sequence[Trial]) -> ClicksNeeded:
+    """Summarise how many clicks the trials need for a Dice. A trial that never reaches it counts as the most."""
     tried = [_tried(trial) for trial in trials]
     reached = [
         next((clicks for clicks, dice in of.items() if dice >= target), None) for of in tried
@@ -103,7 +114,10 @@ def _needed(target: float, trials: Sequence[Trial]) -> ClicksNeeded:
 
 
 def _tried(trial: Trial) -> dict[int, float]:
-    """Return the Dice by number of clicks, in ascending order of that number."""
+    """Return number of clicks -> Dice, in ascending order.
+
+    All numbers from 1 on are included if the trial predicted after every click, otherwise only those asked for.
+    """
     if trial.dice_by_click:
         return dict(enumerate(trial.dice_by_click, 1))
     return {score.clicks: score.dice for score in trial.scores}

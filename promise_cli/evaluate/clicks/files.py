@@ -2,45 +2,41 @@
 
 import csv
 import io
-import re
+import math
 from pathlib import Path
 
-from promise_cli.console import say, show_table
+from promise_cli.console import counted, say, show_table
 from promise_cli.disk.atomic import write_text
 from promise_cli.disk.records import load_json, save_record
 from promise_cli.errors import EvaluationError, listed
-from promise_cli.evaluate.clicks.page import GENERATOR, render_clicks
+from promise_cli.evaluate.clicks.page import render_clicks
 from promise_cli.evaluate.clicks.study_record import ClickCurve, ClickStudy
-from promise_cli.scores import claim_folder, generator_mark, results_written
-from promise_cli.scores.folder import METHOD, TOOL, Marks
-from promise_cli.scores.markdown import escape, make_table
-from promise_cli.scores.statistics import format_number
+from promise_cli.scores import claim_folder, results_written
+from promise_cli.scores.markdown import escape, make_table, without_empty_columns
+from promise_cli.scores.statistics import format_number, format_range, format_spread
+from promise_cli.scores.study_files import FIRST_COLUMNS, STUDY_FILE, STUDY_MARKS
 
 PLACES = 3
 """Decimal places of a score in a table."""
-STUDY_FILE = "clicks.json"
-FIRST_COLUMNS = ("case_id", "strategy", "trial", "clicks", "dice")
-MARKS: Marks = {
-    STUDY_FILE: TOOL,
-    "clicks.csv": re.compile(rf"\A{','.join(FIRST_COLUMNS)},"),
-    "clicks.md": METHOD,
-    "report.html": generator_mark(GENERATOR),
-}
-"""Marks by which the files of an earlier study are recognised."""
-FILES = tuple(MARKS)
+FILES = tuple(STUDY_MARKS)
 
 
-def claim_output(folder: Path, dataset: str) -> str | None:
+def claim_output(folder: Path, dataset: str, *, overwrite: bool) -> str | None:
     """Check, before anything is predicted, that a study can be written into a folder.
 
+    Args:
+        folder: Folder of the results.
+        dataset: Name of the dataset of this study.
+        overwrite: Whether an earlier study of this dataset may be replaced.
+
     Returns:
-        The time at which the earlier study of this dataset was made, which will be replaced; None if there is none.
+        The time at which the earlier study was made, which will be replaced; None if there is none.
 
     Raises:
         EvaluationError: The folder cannot be written to. Or it holds files with these names that belong to no study,
-            or a study of another dataset.
+            a study of another dataset, or one that may not be replaced.
     """
-    claim_folder(folder, MARKS, FILES, "promise-evaluate --clicks")
+    claim_folder(folder, STUDY_MARKS, FILES, "promise-evaluate --clicks")
     path = folder / STUDY_FILE
     if not path.exists():
         return None
@@ -50,7 +46,13 @@ def claim_output(folder: Path, dataset: str) -> str | None:
         raise EvaluationError(
             f"{path}: is a study of {found}, but this is one of {dataset}; name another folder with -o"
         )
-    return str(earlier.get("created"))
+    created = str(earlier.get("created"))
+    if not overwrite:
+        raise EvaluationError(
+            f"{path}: a study of {created} exists already; name another folder with -o, or add --overwrite to replace"
+            " it"
+        )
+    return created
 
 
 def write_study(study: ClickStudy, folder: Path) -> None:
@@ -70,12 +72,12 @@ def show_study(study: ClickStudy, folder: Path) -> None:
     """Print the scores against clicks, and for each strategy the area under the curve and the clicks needed."""
     cases = len({trial.case_id for trial in study.trials})
     show_table(
-        f"{study.dataset}, fold {study.fold}: {cases} test cases, {study.num_trials} trials each",
-        _header(study),
-        [row for curve in study.curves for row in _rows(curve)],
+        f"{study.dataset}, fold {study.fold}: {counted(cases, 'test case')}, {counted(study.num_trials, 'trial')} each",
+        *_table(study),
     )
     for curve in study.curves:
-        say(f"{curve.strategy}: {_sums(curve)}")
+        if sums := _sums(curve):
+            say(f"{curve.strategy}: {sums}")
     if study.without_target:
         say(f"left out, since they do not hold the target: {listed(study.without_target)}")
     tolerances = ", ".join(f"{tolerance:g}" for tolerance in study.tolerances_mm)
@@ -106,23 +108,33 @@ def to_csv(study: ClickStudy) -> str:
 
 def to_markdown(study: ClickStudy) -> str:
     """Return the text of `clicks.md`: the table of the screen, for a paper."""
-    header = _header(study)
-    rows = [row for curve in study.curves for row in _rows(curve)]
+    header, rows = _table(study)
     cases = len({trial.case_id for trial in study.trials})
-    notes = [f"{curve.strategy}: {_sums(curve)}." for curve in study.curves]
+    notes = [f"{curve.strategy}: {sums}." for curve in study.curves if (sums := _sums(curve))]
     if study.without_target:
         left_out = ", ".join(map(escape, study.without_target))
         notes.append(f"Left out, since they do not hold the target: {left_out}.")
     tolerances = ", ".join(f"{tolerance:g}" for tolerance in study.tolerances_mm)
     method = (
-        f"{study.tool}, protocol {study.protocol}: NSD at {tolerances} mm; {cases} test cases of fold {study.fold} of"
-        f" {escape(study.dataset)}, {study.num_trials} trials each,"
-        f" seed {study.seed}, {study.windows}. A case counts once, with the mean over its trials. The interval is"
-        " that of the mean over cases, by the bootstrap. The column within is the mean over"
-        " cases of the SD over trials."
+        f"{study.tool}, protocol {study.protocol}: NSD at {tolerances} mm; {counted(cases, 'test case')} of fold"
+        f" {study.fold} of {escape(study.dataset)}, {counted(study.num_trials, 'trial')} each,"
+        f" seed {study.seed}, {study.windows}."
+        + (" The interval is that of the mean over cases, by the bootstrap." if cases > 1 else "")
+        + (
+            " A case counts once, with the mean over its trials. The column within is the mean over cases of the SD"
+            " over trials."
+            if study.num_trials > 1
+            else ""
+        )
     )
     title = f"# Clicks on {escape(study.dataset)}"
     return "\n\n".join([title, make_table(header, rows, left=1), *notes, method]) + "\n"
+
+
+def _table(study: ClickStudy) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows. Intervals are left out if there is one case, and spreads within cases for one trial."""
+    rows = [row for curve in study.curves for row in _rows(curve)]
+    return without_empty_columns(_header(study), rows)
 
 
 def _header(study: ClickStudy) -> list[str]:
@@ -138,8 +150,8 @@ def _rows(curve: ClickCurve) -> list[list[str]]:
         spreads = (point.dice_sd_within, *point.nsd_sd_within.values())
         for of, within in zip((point.dice, *point.nsd.values()), spreads, strict=True):
             row += [
-                f"{format_number(of.mean, PLACES)} ± {format_number(of.sd, PLACES)}",
-                f"{format_number(of.interval[0], PLACES)} to {format_number(of.interval[1], PLACES)}",
+                format_spread(of.mean, of.sd, PLACES),
+                format_range(of.interval, PLACES),
                 format_number(within, PLACES),
             ]
         rows.append(row)
@@ -147,17 +159,22 @@ def _rows(curve: ClickCurve) -> list[list[str]]:
 
 
 def _sums(curve: ClickCurve) -> str:
-    """Describe the area under the curve (AUC) and the clicks needed (NoC) in words."""
-    areas = [f"AUC Dice {format_number(curve.auc_dice.mean, PLACES)}"]
-    areas += [
-        f"NSD {float(key):g} mm {format_number(of.mean, PLACES)}"
-        for key, of in curve.auc_nsd.items()
-    ]
-    needed = [
-        f"NoC@{round(100 * need.dice)} {format_number(need.mean, 2)} ({need.failures} of {need.trials} never)"
-        for need in curve.clicks_needed
-    ]
+    """Describe the area under the curve (AUC) and the clicks needed (NoC) in words; empty for one number of clicks."""
+    parts = []
+    if not math.isnan(curve.auc_dice.mean):
+        parts = [f"AUC Dice {format_number(curve.auc_dice.mean, PLACES)}"]
+        parts += [
+            f"NSD {float(key):g} mm {format_number(of.mean, PLACES)}"
+            for key, of in curve.auc_nsd.items()
+        ]
     among = curve.clicks_needed[0].among
-    every = among == tuple(range(1, among[-1] + 1))
-    tried = f"NoC among {f'1 to {among[-1]}' if every else ', '.join(map(str, among))} clicks"
-    return "; ".join([*areas, *needed, tried])
+    if len(among) > 1:
+        parts += [
+            f"NoC@{round(100 * need.dice)} {format_number(need.mean, 2)} ({need.failures} of {need.trials} never)"
+            for need in curve.clicks_needed
+        ]
+        every = among == tuple(range(1, among[-1] + 1))
+        parts += [
+            f"NoC among {f'1 to {among[-1]}' if every else ', '.join(map(str, among))} clicks"
+        ]
+    return "; ".join(parts)

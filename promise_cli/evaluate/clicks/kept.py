@@ -14,10 +14,8 @@ from promise_cli.errors import PlanError
 from promise_cli.evaluate.clicks.study_record import Trial
 from promise_cli.evaluate.clicks.study_request import StudyRequest
 from promise_cli.scores import results_written
+from promise_cli.scores.study_files import UNFINISHED
 from promise_cli.volume import file_stamps, volume_files
-
-UNFINISHED = "unfinished"
-"""Name of the folder next to the results. It is removed once the results are written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +39,7 @@ class KeptCases:
             EvaluationError: The folder cannot be written to.
         """
         self.folder = output / UNFINISHED
-        asked = dataclasses.replace(request, output=None, root=None, run=None)
+        asked = dataclasses.replace(request, output=None, overwrite=False, root=None, run=None)
         self._study = json.dumps([record_to_json(asked), file_stamps([checkpoint])])
         with results_written(output):
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,7 @@ from promise_cli.evaluate.clicks.curves import area
 from promise_cli.evaluate.clicks.study_record import ClickStudy
 from promise_cli.report import Curve, line_chart, render
 from promise_cli.scores.statistics import Statistics
-
-GENERATOR = "promise-evaluate --clicks"
-"""Name of the generator that is written into the page. A later call recognises the page by it."""
+from promise_cli.scores.study_files import STUDY_GENERATOR
 
 
 def render_clicks(study: ClickStudy) -> str:
@@ -20,11 +18,12 @@ def render_clicks(study: ClickStudy) -> str:
     return render(
         "clicks.html",
         title=f"Clicks on {study.dataset}, fold {study.fold}",
-        generator=GENERATOR,
+        generator=STUDY_GENERATOR,
         tool=study.tool,
         study=study,
         charts=[Markup(chart) for chart in charts],  # `line_chart` has escaped them
         rows=list(_rows(study)),
+        has_sums=any(len(curve.clicks_needed[0].among) > 1 for curve in study.curves),
         num_cases=len({trial.case_id for trial in study.trials}),
     )
 

@@ -20,6 +20,7 @@ from promise_cli.network.registry import takes_clicks
 from promise_cli.network.unfinished import warn_of_unfinished
 from promise_cli.predictions.record import labels_dir
 from promise_cli.scores import typed_command
+from promise_cli.scores.study_files import STUDY_FOLDER
 from promise_cli.scores.tolerances import choose_tolerances
 from promise_cli.session.predictor import Predictor
 
@@ -50,8 +51,8 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     dataset = checkpoint.plan.dataset
     tolerances = choose_tolerances(request.protocol, request.tolerances_mm, dataset)
     cases = _test_cases(checkpoint, path, request, workspace)
-    output = request.output or path.parent / "clicks"
-    replaced = claim_output(output, dataset)
+    output = request.output or path.parent / STUDY_FOLDER
+    replaced = claim_output(output, dataset, overwrite=request.overwrite)
     predictor = Predictor.load(path, request.device)
     warn_of_unfinished((path,))
     plan = predictor.plan

@@ -34,6 +34,8 @@ class StudyRequest:
     device: str = "auto"
     output: Path | None = None
     """Folder of the results; None: `clicks` next to the checkpoint."""
+    overwrite: bool = False
+    """Whether to replace an earlier study in the folder of the results."""
     root: Path | None = None
 
     def __post_init__(self) -> None:

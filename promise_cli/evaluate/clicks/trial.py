@@ -46,7 +46,7 @@ def open_case(files: CaseFiles, predictor: Predictor, max_windows: int) -> Opene
     """
     plan = predictor.plan
     scan = read_volume(files.image, plan.orientation)
-    label = read_label(files.label, "as_stored")
+    label = read_label(files.label, "as_stored", like=scan)
     if not label.stored_grid.is_that_of(scan.stored_grid):
         a, b = label.stored_grid, scan.stored_grid
         apart = f", {a.distance_mm(b):.3g} mm apart" if a.shape == b.shape else ""
@@ -122,7 +122,7 @@ _Step = tuple[int, tuple[SimulatedClick, ...], Prediction]
 def _click_at_once(
     case: OpenedCase, strategy: Strategy, rng: np.random.Generator, numbers: Sequence[int]
 ) -> Iterator[_Step]:
-    """Predict, for each number, from that many clicks in one prompt, as the paper does with ten."""
+    """Draw all clicks at once. For each n in `numbers`, predict from the first n in one prompt (the paper: ten)."""
     clicks = simulate_clicks(strategy, case.target, case.through, rng, numbers[-1])
     for number in numbers:
         yield number, clicks, case.session.prompt([_as_click(click) for click in clicks[:number]])

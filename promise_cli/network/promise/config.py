@@ -186,9 +186,10 @@ _RECOMMENDED = ModelConfig(
 )
 _TWO_ADAPTERS = ModelConfig(upsampling="trilinear", fusion="none")
 
-_PRESETS: dict[str, ModelConfig] = {
+_PRESETS: dict[str, ModelConfig] = {  # in the order in which messages list them
     "recommended": _RECOMMENDED,
     "paper": _PAPER,
+    "tiny": _TINY,
     "reference": ModelConfig(
         adapter2_residual="double", depth_position="ones", token_attention="idle"
     ),
@@ -198,7 +199,6 @@ _PRESETS: dict[str, ModelConfig] = {
     "promise-r": ModelConfig(fusion="residual"),
     "promise-r-b": ModelConfig(fusion="residual"),
     "promise-c": _PAPER,
-    "tiny": _TINY,
 }
 
 RECOMMENDED = "recommended"

@@ -63,8 +63,9 @@ def fold_patch_embedding(
 def fold_upsampled_conv(up_weight: Tensor, up_bias: Tensor, conv_weight: Tensor) -> Tensor:
     """Fold a transposed convolution (kernel 2, stride 2) and the 3x3x3 convolution after it into one.
 
-    The result is a transposed convolution with kernel 4. It has 64 taps, while the two have 8 + 8 * 27. Its last input
-    channel stands for the bias and must hold ones. In this way the zero padding of the second convolution stays exact.
+    The result is a transposed convolution with kernel 4. It has 64 taps, while the two together have 8 + 8 * 27. Its
+    last input channel must hold ones, and its weights for this channel come from the bias. Therefore the bias does not
+    reach into the zero padding of the second convolution, and the result stays exact.
 
     Args:
         up_weight: Weight of the transposed convolution, `(in, mid, 2, 2, 2)`.

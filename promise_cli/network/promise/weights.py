@@ -39,9 +39,9 @@ class LoadedWeights:
 def load_encoder_weights(model: ProMISe, path: Path) -> LoadedWeights:
     """Fill the image encoder of `model` from an official file.
 
-    SAM's files contain all of SAM, and so do MedSAM's files, which have the same names. SAM's neck, prompt encoder and
-    mask decoder are not used. The relative positions along depth start as the mean of those along height and width.
-    DINOv2's layer scales are folded into the layers before them.
+    SAM's files contain all of SAM. MedSAM's files contain entries of the same names and are read in the same way. SAM's
+    neck, prompt encoder and mask decoder are not used. The relative positions along depth start as the mean of those
+    along height and width. DINOv2's layer scales are folded into the layers before them.
 
     Args:
         model: Network whose `config.encoder` says which transformer is expected. It is changed only if the file is
@@ -73,7 +73,9 @@ def load_encoder_weights(model: ProMISe, path: Path) -> LoadedWeights:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read all tensors of a flat file of weights onto the CPU. Pickled code is never run.
+    """Read a file of named tensors, such as an official file of weights, onto the CPU.
+
+    Pickled code is never run.
 
     Raises:
         CheckpointError: The file is missing or damaged, or contains anything other than named tensors.
@@ -82,7 +84,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not isinstance(entries, Mapping) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in entries.items()
     ):
-        raise CheckpointError(f"{path}: not a flat file of named tensors; give the official file")
+        raise CheckpointError(f"{path}: must contain only named tensors; give the official file")
     return dict(entries)
 
 
@@ -102,7 +104,7 @@ def read_checkpoint(path: Path) -> Any:
         mapped = is_zipfile(
             path
         )  # torch's own format can be mapped, so that only used entries are read
-        with warnings.catch_warnings(action="ignore"):  # meant for developers of torch
+        with warnings.catch_warnings(action="ignore"):  # torch's warnings address developers
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except OSError as error:
         raise CheckpointError(
@@ -111,14 +113,14 @@ def read_checkpoint(path: Path) -> Any:
     except SafetensorError as error:
         raise CheckpointError(f"{path}: damaged ({error}); download it again") from None
     except Exception as error:  # torch.load raises many kinds for damaged or hostile files
-        raise CheckpointError(  # torch's own message advises to set weights_only=False
+        raise CheckpointError(  # without torch's message, which advises weights_only=False
             f"{path}: not readable as tensors and plain types ({type(error).__name__}); it is truncated or"
             " holds pickled code; copy it again from a source that you trust"
         ) from None
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Return whether the file starts like a safetensors file, with the length of a JSON object and the object."""
+    """Whether a file starts like a safetensors file: 8 bytes with the length of a JSON object, then a brace."""
     with path.open("rb") as file:
         start = file.read(9)
     return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < 2**27

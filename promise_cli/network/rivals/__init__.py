@@ -1,1 +1,1 @@
-"""The networks with which the paper's Table 1 compares ProMISe. Each file has one of them or a shared part."""
+"""The networks with which Table 1 of the paper compares ProMISe. Each module has one, or code that they share."""

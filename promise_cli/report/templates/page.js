@@ -7,19 +7,24 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const descending = head.getAttribute("aria-sort") === "ascending";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", descending ? "descending" : "ascending");
-      const rows = [...table.tBodies[0].rows];
+      // A row of class "further" belongs to the row above it, so both move together.
+      const groups = [];
+      for (const row of table.tBodies[0].rows) {
+        if (row.classList.contains("further")) groups.at(-1).push(row);
+        else groups.push([row]);
+      }
       const keyOf = (row) => {
         const cell = row.cells[column];
         if (!("value" in cell.dataset)) return cell.textContent.trim();
         return cell.dataset.value === "" ? null : Number(cell.dataset.value);
       };
       const order = (a, b) => {
-        const [x, y] = [keyOf(a), keyOf(b)];
+        const [x, y] = [keyOf(a[0]), keyOf(b[0])];
         if (x === null || y === null) return (x === null) - (y === null);
         const found = typeof x === "number" ? x - y : x.localeCompare(y, "en", { numeric: true });
         return descending ? -found : found;
       };
-      table.tBodies[0].append(...rows.sort(order));
+      table.tBodies[0].append(...groups.sort(order).flat());
     });
   });
 }

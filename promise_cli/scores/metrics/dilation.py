@@ -74,7 +74,7 @@ def _columns(runs: NDArray[np.int64]) -> list[tuple[int, list[tuple[int, int]]]]
 def _widen(bits: Words, reached: int, run: int) -> None:
     """Grow runs of -reached..+reached to -run..+run along the rows, in place."""
     while reached < run:
-        # A larger step would leave gaps between the copies.
+        # A larger step would leave gaps between the copies. A word can be shifted by at most 63 bits.
         step = min(run - reached, 2 * reached + 1, _WORD_BITS - 1)
         up = bits << np.uint64(step)
         up[1:] |= bits[:-1] >> np.uint64(_WORD_BITS - step)

@@ -42,7 +42,7 @@ def measure_distances(
         b: The other surface, in the same scan.
         spacing: mm along the scan's axes.
         axes: The scan's axis for each axis of the surfaces.
-        areas: (256,), the area in mm2 at a node of each code.
+        areas: (256,), the area in mm2 at a node, for each of the 256 codes in `Surface.codes`.
 
     Returns:
         Both distances in mm.
