@@ -25,7 +25,7 @@ T = TypeVar("T")
 REPORT_SECONDS = 60.0
 """Seconds between two lines of progress in a file or a pipe."""
 
-VERBS = {"are": "is", "were": "was", "stay": "stays", "lie": "lies"}
+VERBS = {"are": "is", "were": "was", "stay": "stays", "lie": "lies", "have": "has"}
 """Plural and singular of the verbs that `counted` knows."""
 
 
@@ -43,9 +43,22 @@ out = PatientConsole(highlight=False, emoji=False)
 err = PatientConsole(stderr=True, highlight=False, emoji=False)
 
 
+def printable(text: str) -> str:
+    """Escape what a terminal would not show as it is: control characters, line breaks, marks that turn text around.
+
+    Names from files could otherwise change what a terminal shows. Text that no encoding can hold is escaped, too.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char == "\t" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
 def say(message: str) -> None:
     """Print a plain line. Paths may hold brackets and must not be wrapped, so markup and wrapping are off."""
-    out.print(message, markup=False, soft_wrap=True)
+    out.print(printable(message), markup=False, soft_wrap=True)
 
 
 def counted(number: int, noun: str, verb: str = "") -> str:
@@ -62,7 +75,7 @@ def counted(number: int, noun: str, verb: str = "") -> str:
 
 def warn(message: str) -> None:
     """Print a warning on standard error."""
-    err.print(f"warning: {message}", markup=False, soft_wrap=True, style="yellow")
+    err.print(f"warning: {printable(message)}", markup=False, soft_wrap=True, style="yellow")
 
 
 def mute() -> None:
@@ -73,7 +86,9 @@ def mute() -> None:
 def fail(message: str) -> None:
     """Print an error as one line on standard error."""
     err.quiet = False
-    err.print(f"error: {' '.join(message.split())}", markup=False, soft_wrap=True, style="red")
+    err.print(
+        f"error: {printable(' '.join(message.split()))}", markup=False, soft_wrap=True, style="red"
+    )
 
 
 def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
@@ -128,7 +143,8 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     A table that is wider than the terminal is printed in parts, one below the other. Each part repeats the first
     column, so that every row keeps its name. In a file or a pipe, a table takes the width that it needs.
     """
-    cells = [tuple(row) for row in rows]
+    columns = [printable(column) for column in columns]
+    cells = [[printable(cell) for cell in row] for row in rows]
     widths = [
         max(cell_len(row[number]) for row in (columns, *cells)) for number in range(len(columns))
     ]
@@ -140,13 +156,13 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
             file=out.file, emoji=False, width=_table_width(widths), quiet=out.quiet
         )
     if title:
-        out.print(Text(title, style="bold"), soft_wrap=True)
+        out.print(Text(printable(title), style="bold"), soft_wrap=True)
     for part in parts:
         # Cells are `Text`, because rich could read names of cases and folders as markup.
         table = Table()
         for number in (0, *part):
             table.add_column(
-                columns[number], justify="right" if number else "left", overflow="fold"
+                Text(columns[number]), justify="right" if number else "left", overflow="fold"
             )
         for row in cells:
             table.add_row(*(Text(row[number]) for number in (0, *part)))

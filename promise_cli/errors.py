@@ -2,10 +2,44 @@
 
 A message is one line that says where, what was found and what to do. Only `cli` catches these exceptions, and it exits
 with status 1. Programming errors are `ValueError` or `TypeError` and keep their traceback.
+
+Messages stay short however much is wrong: `listed` names the first of many things, and `shown` cuts a long value.
 """
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+
+MOST_LISTED = 10
+"""Largest number of things that a message names; it counts the others."""
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = 60
+
+
+def listed(things: Iterable[object], most: int = MOST_LISTED) -> str:
+    """Return the first things, separated by commas, and how many more there are."""
+    names = [shorten(str(thing)) for thing in things]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def shorten(name: str) -> str:
+    """Put a name on one line for a message. A name of more than 200 characters is cut."""
+    line = " ".join(name.split())
+    return line if len(line) <= 200 else f"{line[:100]}..."
+
+
+def format_bytes(number: float) -> str:
+    """Return a number of bytes as messages show it, such as `3.2 GB`."""
+    if number >= 1e14:
+        return f"{number:.1e} bytes"
+    return f"{number / 1e9:.1f} GB" if number >= 1e8 else f"{number / 1e6:.0f} MB"
+
+
+def shown(value: object) -> str:
+    """Quote a value from a file for a message, on one line and shortened."""
+    return _repr.repr(value)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -18,10 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from promise_cli.errors import PromptError
+from promise_cli.errors import PromptError, shorten
 from promise_cli.geometry.grid import Grid
 from promise_cli.prompts import Click, gather_prompts, locate_clicks, write_markups, write_points
-from promise_cli.prompts.values import shorten
 from tests.test_click_files.formats import write_everywhere
 from tests.test_click_files.test_points import FULL, VALUES, change_at_random
 

@@ -9,8 +9,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from promise_cli.errors import VolumeError
-from promise_cli.volume import read_grid, read_label, read_volume
-from promise_cli.volume.nrrd import read_nrrd_header
+from promise_cli.volume import open_stored, read_grid, read_label, read_volume
 from tests.conftest import affine_of, write_nifti
 from tests.scans import itk_image, write_dicom, write_itk
 
@@ -219,7 +218,7 @@ def test_a_header_that_promises_too_many_voxels_needs_no_memory(tmp_path: Path, 
     else:
         sitk.WriteImage(itk_image(ARRAY, AFFINE), str(path), useCompression=False)
         path.write_bytes(path.read_bytes().replace(b"sizes: 7 6 5", b"sizes: 30000 30000 30000"))
-        reason = "420 of 54000000000000 bytes"
+        reason = "Expected 54000000000000 bytes, got 420 bytes"
     with pytest.raises(VolumeError) as caught:
         read_volume(path)
     assert (
@@ -230,14 +229,29 @@ def test_a_header_that_promises_too_many_voxels_needs_no_memory(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("kind", "size"),
     [("short", 2), ("unsigned char", 1), ("int8_t", 1), ("uint", 4), ("float", 4), ("double", 8), ("uint64", 8),
-     ("unsigned long long int", 8), ("signed short int", 2), ("uint16_t", 2), ("int32", 4), ("block", None)],
+     ("unsigned long long int", 8), ("signed short int", 2), ("uint16_t", 2), ("int32", 4)],
 )  # fmt: skip
 def test_the_size_of_the_voxels_of_a_nrrd_file_follows_from_its_type(
-    tmp_path: Path, kind: str, size: int | None
+    tmp_path: Path, kind: str, size: int
 ) -> None:
     path = tmp_path / "a.nrrd"
-    path.write_text(f"NRRD0004\ntype: {kind}\nsizes: 2 3 4\n\n")
-    assert read_nrrd_header(path).num_bytes == (None if size is None else 24 * size)
+    lines = (f"type: {kind}", "dimension: 3", "sizes: 2 3 4", "endian: little", "encoding: raw")
+    path.write_bytes("\n".join(("NRRD0004", *lines, "", "")).encode() + bytes(24 * size))
+    assert open_stored(path).load(None).nbytes == 24 * size
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(
+        VolumeError, match=rf"\(Expected {24 * size} bytes, got {24 * size - 1} bytes\)"
+    ):
+        open_stored(path)
+
+
+def test_nrrd_voxels_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.nrrd"
+    path.write_text(
+        "NRRD0004\ntype: block\nblock size: 2\ndimension: 3\nsizes: 2 3 4\nencoding: raw\n\n"
+    )
+    with pytest.raises(VolumeError, match="not readable as NRRD"):
+        open_stored(path)
 
 
 def _patch(path: Path, offset: int, value: bytes) -> Path:

@@ -30,6 +30,14 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
 
             fail(_explain(error))
             raise typer.Exit(1) from None
+        except MemoryError as error:
+            from promise_cli.console import fail
+
+            fail(str(error) or "not enough memory; use a machine with more")
+            raise typer.Exit(1) from None
+        except EOFError as error:
+            # typer would end the command with "Aborted!" and hide the traceback.
+            raise RuntimeError(f"a file ended too early: {error}") from error
         except KeyboardInterrupt:
             from promise_cli.console import fail
 

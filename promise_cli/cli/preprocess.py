@@ -52,6 +52,7 @@ def preprocess(
 ) -> None:
     """Check a dataset, make its plan and folds, and write its cases to preprocessed/<dataset>."""
     from promise_cli.console import counted, say
+    from promise_cli.errors import listed
     from promise_cli.preprocess.command import preprocess as run
 
     done = run(
@@ -67,7 +68,7 @@ def preprocess(
     total = len(done.fingerprint.cases)
     say(f"{done.folder}: {total} cases, {done.num_new} written now")
     if done.fingerprint.left_out:
-        names = ", ".join(case.case_id for case in done.fingerprint.left_out)
+        names = listed(case.case_id for case in done.fingerprint.left_out)
         say(f"left out as unusable, see fingerprint.json: {names}")
     if done.num_there < total:
         left = total - done.num_there

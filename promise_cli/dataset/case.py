@@ -4,6 +4,7 @@ Prediction prepares a scan with the same `preprocess_image`, so that training an
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,17 @@ from promise_cli.dataset.folder import CaseFiles, is_target
 from promise_cli.dataset.plan import Normalisation, Plan, case_key, widened
 from promise_cli.disk.atomic import whole_folder
 from promise_cli.disk.records import load_record, save_record
-from promise_cli.errors import DatasetError, PlanError
-from promise_cli.geometry.grid import Grid
+from promise_cli.errors import DatasetError, PlanError, format_bytes
+from promise_cli.geometry.grid import Grid, format_shape, format_spacing
 from promise_cli.geometry.resample import resample, resample_mask, target_grid
+from promise_cli.jobs import free_memory
 from promise_cli.volume import Volume, read_label, read_volume
 
 FORMAT_VERSION = 1
+MOST_VOXELS = 1 << 33
+"""Largest number of voxels of a scan on the plan's grid: 2048^3, sixty times those of a large scan at 1 mm."""
+_NOT_FINITE = np.uint16(0x7C00)
+"""Bits of the exponent of a float16. All of them are set in NaN and infinity, and in no other number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +64,7 @@ class Case:
 
 
 def preprocess_image(
-    volume: Volume, plan: Plan, dtype: DTypeLike = np.float32
+    volume: Volume, plan: Plan, dtype: DTypeLike = np.float32, where: str = "scan"
 ) -> tuple[NDArray[Any], Grid]:
     """Resample a scan to the plan's spacing and normalise it.
 
@@ -66,11 +72,17 @@ def preprocess_image(
         volume: The scan, read with the plan's orientation. Whole numbers may keep the type that the file stores.
         plan: The plan with the spacing and the normalisation.
         dtype: Type of the result.
+        where: Name of the scan in messages.
 
     Returns:
         (I, J, K) normalised intensities, and the grid they lie on.
+
+    Raises:
+        DatasetError: The scan has so many voxels at the plan's spacing that its own spacing must be wrong.
+        MemoryError: The scan does not fit into the free memory.
     """
     grid = target_grid(volume.grid, plan.spacing)
+    _check_size(volume.grid, grid, np.dtype(dtype).itemsize, where)
     numbers = case_normalisation(volume.array, plan.normalisation)
     low, high = np.float32(numbers.low), np.float32(numbers.high)
     mean, std = np.float32(numbers.mean), np.float32(numbers.std)
@@ -82,6 +94,23 @@ def preprocess_image(
         return plane
 
     return resample(volume.array, grid.shape, normalise, dtype), grid
+
+
+def _check_size(scan: Grid, grid: Grid, item: int, where: str) -> None:
+    """Refuse a scan that is too large on the plan's grid, before memory is taken for it."""
+    voxels = math.prod(grid.shape)
+    size = (
+        f"{where}: its {format_shape(scan.shape)} voxels of {format_spacing(scan.spacing)} become"
+        f" {format_shape(grid.shape)} voxels of {format_spacing(grid.spacing)}"
+    )
+    if voxels > MOST_VOXELS:
+        raise DatasetError(f"{size}, which no scan has; correct the voxel size in its header")
+    needed, free = voxels * item, free_memory()
+    if needed > free:
+        raise MemoryError(
+            f"{size}, which need {format_bytes(needed)} of memory and {format_bytes(free)} are free; correct its header"
+            " if the voxel size is wrong, or use a machine with more memory"
+        )
 
 
 def case_normalisation(array: NDArray[Any], planned: Normalisation) -> Normalisation:
@@ -122,7 +151,7 @@ def preprocess_case(
     with whole_folder(cases_dir / files.case_id) as folder:
         volume = read_volume(files.image, plan.orientation, keep_integers=True)
         like = dataclasses.replace(volume, array=np.empty(0))
-        image, grid = preprocess_image(volume, plan, np.float16)
+        image, grid = preprocess_image(volume, plan, np.float16, str(files.image))
         del volume
         np.save(folder / "image.npy", np.ascontiguousarray(image))
         del image
@@ -152,15 +181,62 @@ def _target(files: CaseFiles, plan: Plan, like: Volume, grid: Grid) -> NDArray[n
     return np.ascontiguousarray(resample_mask(is_target(label.array, plan.labels), grid.shape))
 
 
-def is_current(files: CaseFiles, plan: Plan, cases_dir: Path, source: Source | None = None) -> bool:
-    """Whether the case on disk is complete and was made with this plan, from files with the same content as these."""
+def is_current(
+    files: CaseFiles,
+    plan: Plan,
+    cases_dir: Path,
+    source: Source | None = None,
+    *,
+    voxels: bool = True,
+) -> bool:
+    """Whether the case on disk is complete and was made with this plan, from files with the same content as these.
+
+    Args:
+        files: Image and label of the case.
+        plan: The plan that the case must be made with.
+        cases_dir: The folder that holds the case's folder.
+        source: Hashes of the files; None to compute them here.
+        voxels: Whether to read all voxels and check them, too.
+    """
     record = _sound_record(plan, cases_dir / files.case_id)
-    return record is not None and record.source_key == (source or hash_source(files)).key
+    if record is None or record.source_key != (source or hash_source(files)).key:
+        return False
+    try:
+        if voxels:
+            check_voxels(cases_dir, files.case_id)
+    except DatasetError:
+        return False
+    return True
 
 
 def made_with(plan: Plan, folder: Path) -> bool:
-    """Whether a case's folder is complete, has the current format, and was made with this plan."""
+    """Whether a case's folder is complete, has the current format, and was made with this plan.
+
+    The voxels are not read.
+    """
     return _sound_record(plan, folder) is not None
+
+
+def check_voxels(cases_dir: Path, case_id: str) -> None:
+    """Read all voxels of a case and check them.
+
+    Raises:
+        DatasetError: The case is missing or damaged, its image holds NaN or infinity, its target holds values other
+            than 0 and 1, or its list of the target's voxels is wrong.
+    """
+    case = load_case(cases_dir, case_id)
+    bits = case.image.view(np.uint16) & _NOT_FINITE  # three times as fast as np.isfinite
+    if (bits == _NOT_FINITE).any():
+        reason = "image.npy holds NaN or infinity"
+    elif case.target.max() > 1:
+        reason = "target.npy holds values other than 0 and 1"
+    elif not np.array_equal(np.flatnonzero(case.target), case.foreground):
+        reason = "foreground.npy does not list the voxels of target.npy"
+    else:
+        return
+    raise DatasetError(
+        f"{cases_dir}: case {case_id} is damaged ({reason}); run promise-preprocess again"
+    )
 
 
 def _sound_record(plan: Plan, folder: Path) -> CaseRecord | None:
@@ -185,17 +261,40 @@ def load_case(cases_dir: Path, case_id: str) -> Case:
     """Open a case without reading its voxels.
 
     Raises:
-        DatasetError: The case is missing or damaged.
+        DatasetError: The case is missing or damaged, or its arrays have another type or shape.
     """
     folder = cases_dir / case_id
     try:
-        return Case(
+        case = Case(
             case_id,
-            np.load(folder / "image.npy", mmap_mode="r"),
-            np.load(folder / "target.npy", mmap_mode="r"),
-            np.load(folder / "foreground.npy", mmap_mode="r"),
+            _open_array(folder / "image.npy", np.dtype(np.float16), 3),
+            _open_array(folder / "target.npy", np.dtype(np.uint8), 3),
+            _open_array(folder / "foreground.npy", np.dtype(np.int64), 1),
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # the header of a damaged array leads to errors of many kinds
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(
-            f"{folder}: no usable case ({error}); run promise-preprocess again"
+            f"{folder}: no usable case ({reason}); run promise-preprocess again"
         ) from None
+    if case.image.shape != case.target.shape:
+        raise DatasetError(
+            f"{folder}: no usable case (image.npy and target.npy have different shapes); run promise-preprocess again"
+        )
+    return case
+
+
+def _open_array(path: Path, dtype: np.dtype[Any], axes: int) -> NDArray[Any]:
+    """Map an array into memory.
+
+    Raises:
+        ValueError: The file is not an array of this type and this number of axes, or it is truncated.
+        OSError: The file cannot be opened.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path.name} is not a file")
+    array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    if array.dtype != dtype or array.ndim != axes:
+        raise ValueError(
+            f"{path.name} holds {array.dtype} along {array.ndim} axes instead of {dtype} along {axes}"
+        )
+    return array

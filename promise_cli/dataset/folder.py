@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from promise_cli.dataset.listing import CaseFiles, find_cases
 from promise_cli.disk.records import load_json
-from promise_cli.errors import DatasetError
+from promise_cli.errors import DatasetError, listed
 
 __all__ = [
     "CaseFiles",
@@ -50,6 +50,19 @@ class Dataset:
     """Cases whose image and label both exist, sorted by case id."""
     broken: dict[str, str] = field(default_factory=dict)
     """Case id -> what is wrong with its files."""
+    further_channels: tuple[str, ...] = ()
+    """Names of the channels after the first that dataset.json declares. No file of them is read."""
+
+    @property
+    def channel_note(self) -> str | None:
+        """What is used of a dataset that declares several channels; None if it declares one or none."""
+        if not self.further_channels:
+            return None
+        return (
+            f"{self.folder / 'dataset.json'}: declares {1 + len(self.further_channels)} channels, but scans of several"
+            f" channels are not supported; only the first is used ({self.modality or 'without a name'}),"
+            f" not {listed(self.further_channels)}"
+        )
 
 
 def read_dataset(folder: Path, *, keep_broken: bool = False) -> Dataset:
@@ -74,17 +87,32 @@ def read_dataset(folder: Path, *, keep_broken: bool = False) -> Dataset:
         raise DatasetError(
             f"{path}: expected an object with labels and training, found {type(content).__name__}"
         )
-    modality = content.get("modality", content.get("channel_names", {}))
-    first = next(iter(modality.values()), "") if isinstance(modality, dict) else modality
-    if not isinstance(first, str):
-        raise DatasetError(
-            f"{path}: modality {first!r} is not a name; write for example {{'0': 'CT'}}"
-        )
+    first, *further = _channels(path, content)
     labels = read_labels(path, content)
     cases, broken = find_cases(folder, content)
     if broken and not keep_broken:
         raise DatasetError(next(iter(broken.values())))
-    return Dataset(folder.absolute().name, folder, first, labels, cases, broken)
+    name = folder.absolute().name
+    return Dataset(name, folder, first, labels, cases, broken, tuple(further))
+
+
+def _channels(path: Path, content: dict[str, Any]) -> list[str]:
+    """Return the names of all channels that dataset.json declares, by rising number; one empty name if it has none.
+
+    Raises:
+        DatasetError: A name is not a text.
+    """
+    found = content.get("modality", content.get("channel_names", {}))
+    if not isinstance(found, dict):
+        found = {"0": found}
+    numbered = all(_NUMBER.fullmatch(key) for key in found)
+    keys = sorted(found, key=int) if numbered else list(found)
+    for key in keys:
+        if not isinstance(found[key], str):
+            raise DatasetError(
+                f"{path}: modality {found[key]!r} is not a name; write for example {{'0': 'CT'}}"
+            )
+    return [found[key] for key in keys] or [""]
 
 
 def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:
@@ -100,7 +128,7 @@ def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:
         raise DatasetError(
             f"{dataset.folder / 'dataset.json'}: labels has no entry besides background; add the target"
         )
-    shown = ", ".join(f"{value} {name}" for value, name in dataset.labels.items())
+    shown = listed(f"{value} {name}" for value, name in dataset.labels.items())
     if asked is not None:
         for value, name in dataset.labels.items():
             if asked == str(value) or asked.lower() == name.lower():

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from promise_cli.errors import DatasetError
-from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, further_channels, name_hint
+from promise_cli.volume import (
+    FORMATS,
+    SUFFIXES,
+    case_id,
+    find_volumes,
+    further_channels,
+    is_dicom_folder,
+    name_hint,
+)
 
 
 @dataclass(frozen=True)
@@ -164,12 +172,14 @@ def _found(folder: Path, content: dict[str, Any]) -> tuple[tuple[CaseFiles, ...]
             f"{folder / 'imagesTr'}: no scan{f' ending in {ending}' if ending else ''}; scans end in {FORMATS}"
         )
     cases, broken = {}, {}
+    unpaired = {name: path for name, path in labels.items() if name not in images}
     for case, image in images.items():
         if case in labels:
             cases[case] = CaseFiles(case, image, labels[case])
+            if (problem := _absent(cases[case])) is not None:
+                broken[case] = problem
         else:
-            hint = name_hint(case, {name: labels[name] for name in labels if name not in images})
-            advice = hint or f"add labelsTr/{_label_name(image)} or remove it"
+            advice = name_hint(case, unpaired) or f"add labelsTr/{_label_name(image)} or remove it"
             broken[case] = f"{image}: image without label; {advice}"
     broken |= _labels_without_image(folder, cases)
     return _sorted(cases, broken), dict(sorted(broken.items()))
@@ -244,6 +254,17 @@ def _absent(files: CaseFiles) -> str | None:
         return (
             f"{files.image}: no such image, but {files.label.name} is listed as its label; add the image or"
             " remove the case from dataset.json"
+        )
+    if files.image.is_dir() and not is_dicom_folder(files.image):
+        return (
+            f"{files.image}: no DICOM slices in this folder; give a scan file or a folder of slices"
+        )
+    if files.image.exists() and not files.image.is_file() and not files.image.is_dir():
+        return f"{files.image}: a pipe or a device, but it is listed as an image; name a file"
+    if files.label.exists() and not files.label.is_file():
+        what = "folder" if files.label.is_dir() else "pipe or device"
+        return (
+            f"{files.label}: a {what}; a label is one file, such as {case_id(files.label)}.nii.gz"
         )
     if not files.label.exists():
         return (

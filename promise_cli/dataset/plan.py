@@ -16,6 +16,7 @@ from promise_cli.volume import Orientation
 
 FORMAT_VERSION = 1
 LEAST_PATCH, LARGEST_PATCH = 8, 512
+LARGEST_FLOAT16, LARGEST_FLOAT32 = 65504.0, 3.4028234e38
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,17 @@ class Normalisation:
             )
         if not self.std >= 1e-30:
             raise ValueError(f"normalisation: std must be positive, found {self.std:g}")
+        numbers = (self.low, self.high, self.mean, self.std)
+        if max(map(abs, numbers)) > LARGEST_FLOAT32:
+            raise ValueError(
+                f"normalisation: {max(numbers, key=abs):g} is too large for an intensity"
+            )
+        farthest = max(abs(self.low - self.mean), abs(self.high - self.mean)) / self.std
+        if self.scheme == "dataset" and farthest > LARGEST_FLOAT16:
+            raise ValueError(
+                f"normalisation: std {self.std:g} turns intensities into {farthest:g}; give a larger std, or low and"
+                " high closer to the mean"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ There are five folds of 0.7 / 0.1 / 0.2, whose test sets share no case.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from promise_cli.console import counted
 from promise_cli.disk.records import load_json, record_from_json
-from promise_cli.errors import DatasetError, PlanError
+from promise_cli.errors import DatasetError, PlanError, listed
 
 NUM_FOLDS = 5
 PUBLISHED = ("Task07_Pancreas", "Task10_Colon")
@@ -28,7 +29,7 @@ class Split:
 
     def __post_init__(self) -> None:
         everything = [*self.train, *self.val, *self.test]
-        twice = sorted({case for case in everything if everything.count(case) > 1})
+        twice = sorted(case for case, count in Counter(everything).items() if count > 1)
         if twice:
             raise ValueError(f"case {twice[0]} is listed twice in one fold")
 
@@ -107,7 +108,7 @@ def without_cases(splits: Splits, left_out: Collection[str]) -> Splits:
     if not gone:
         return splits
     kept = _only(splits, splits.case_ids - gone, absent=0)
-    return Splits(f"{splits.source}; left out as bad: {', '.join(sorted(gone))}", kept.folds)
+    return Splits(f"{splits.source}; left out as bad: {listed(sorted(gone))}", kept.folds)
 
 
 def _published(dataset: str) -> Splits:

@@ -61,7 +61,8 @@ def main(folder: Path) -> int:
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
     environment.pop("PROMISE_ROOT", None)
     for command in (*MAIN, *LOOKALIKE):
-        say(f"\n$ {command}")
+        say("")
+        say(f"$ {command}")
         sys.stdout.flush()
         status = subprocess.run(
             command.split(), cwd=folder, env=environment, check=False
@@ -96,7 +97,8 @@ def mean_dice(predictions: Path) -> float:
 
 def _show(folder: Path, seconds: float) -> None:
     """Show the two mean Dice values of the demo, and the paths of its results."""
-    say("\nMean Dice against the target's label over fold 0's test cases:")
+    say("")
+    say("Mean Dice against the target's label over fold 0's test cases:")
     show_table(
         "",
         ("one click", "Dice"),

@@ -11,14 +11,18 @@ import math
 import re
 import types
 import typing
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from promise_cli.disk.atomic import write_text
-from promise_cli.errors import PlanError
+from promise_cli.disk.regular import check_regular
+from promise_cli.errors import PlanError, shorten, shown
 
 R = TypeVar("R")
 
+MOST_BYTES = 1 << 28
+"""Largest size of a JSON file. Its content takes about ten times as much memory."""
 _NUMBERS = re.compile(r"\[\n[^\[\]{}\"]*\]")
 """Pattern of an indented list of numbers; such a list is written on one line."""
 
@@ -55,6 +59,7 @@ def load_json(path: Path) -> Any:
         PlanError: The file is missing, not readable or not valid JSON. The message names the file and what is wrong.
     """
     try:
+        check_regular(path, MOST_BYTES)
         return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except FileNotFoundError:
         raise PlanError(f"{path}: no such file") from None
@@ -72,9 +77,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return one JSON object as a dict; refuse a name that occurs twice, of which `json` would keep the last value."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"'{twice}' is named twice")
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
+        raise ValueError(f"'{shorten(twice)}' is named twice")
     return found
 
 
@@ -113,7 +118,7 @@ def record_from_json(expected: Any, value: Any, where: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         return _union_from_json(arguments, value, where)
     if origin is Literal:
-        if value in arguments:
+        if type(value) in {type(argument) for argument in arguments} and value in arguments:
             return value
         raise PlanError(
             f"{where}: found {_as_in_json(value)}; use one of {', '.join(map(str, arguments))}"
@@ -127,6 +132,8 @@ def record_from_json(expected: Any, value: Any, where: str) -> Any:
         return _tuple_from_json(arguments, value, where)
     if expected is float and isinstance(value, int | float) and not isinstance(value, bool):
         return _finite(value, where)
+    if expected is int and type(value) is int and abs(value) >= 1 << 63:
+        raise PlanError(f"{where}: expected a whole number of less than 19 digits")
     if isinstance(expected, type) and type(value) is expected:
         return value
     raise PlanError(
@@ -136,7 +143,7 @@ def record_from_json(expected: Any, value: Any, where: str) -> Any:
 
 def _as_in_json(value: Any) -> str:
     """Format a value for a message as its file writes it: `true`, `false` and `null` instead of Python's words."""
-    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    return json.dumps(value) if value is None or isinstance(value, bool) else shown(value)
 
 
 def _finite(value: float, where: str) -> float:
@@ -158,9 +165,9 @@ def _dataclass_from_json(expected: Any, value: Any, where: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(expected)}
     for name in value:
         if name not in fields:
-            near = difflib.get_close_matches(name, fields, n=1)
+            near = difflib.get_close_matches(str(name), fields, n=1)
             raise PlanError(
-                f"{where}: unknown field '{name}'"
+                f"{where}: unknown field {shown(name)}"
                 + (f"; did you mean '{near[0]}'?" if near else "")
             )
     missing = [
@@ -178,7 +185,7 @@ def _dataclass_from_json(expected: Any, value: Any, where: str) -> Any:
     }
     try:
         return expected(**items)
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         raise PlanError(f"{where}: {error}") from None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.errors import WorkspaceError, did_you_mean
+from promise_cli.errors import WorkspaceError, did_you_mean, listed
 
 ROOT_VARIABLE = "PROMISE_ROOT"
 FINAL, BEST, LAST = "checkpoint_final.pt", "checkpoint_best.pt", "checkpoint_last.pt"
@@ -92,7 +92,7 @@ class Workspace:
         if task is not None and not any(_means(task, path.name) for path in there):
             names = [path.name for path in there]
             raise WorkspaceError(
-                f"'{task}': not preprocessed yet in {self.preprocessed.absolute()}, which holds {', '.join(names)};"
+                f"'{task}': not preprocessed yet in {self.preprocessed.absolute()}, which holds {listed(names)};"
                 f" run promise-preprocess {task} first{_near_tasks(task, names)}"
             )
         return self._one(task, there, str(self.preprocessed))
@@ -128,7 +128,7 @@ class Workspace:
         if folds:
             found = self._of_folds(found, folds, place)
         elif len(found) > 1:
-            shown = ", ".join(str(path.relative_to(place)) for path in found)
+            shown = listed(path.relative_to(place) for path in found)
             one_dataset = len({path.parent for path in found}) == 1
             how = "-m RUN or -f FOLD" if one_dataset else f"-m RUN, such as -m {found[0]}"
             raise WorkspaceError(f"{place}: several runs fit ({shown}); choose with {how}")
@@ -136,7 +136,7 @@ class Workspace:
         if len(parents) > 1:
             of_datasets = all(path.parent == self.results for path in parents)
             what = "datasets" if of_datasets else "datasets or networks"
-            shown = ", ".join(
+            shown = listed(
                 path.name if of_datasets else str(path.relative_to(place)) for path in parents
             )
             raise WorkspaceError(
@@ -153,15 +153,14 @@ class Workspace:
         there = _runs(self.results.rglob("fold_*"))
         if run is None or not there:
             return "run promise-train --fold 0 first, or give -m FILE"
-        more = ", ..." if len(there) > MOST_NAMED else ""
-        return f"trained so far: {', '.join(map(str, there[:MOST_NAMED]))}{more}"
+        return f"trained so far: {listed(there, MOST_NAMED)}"
 
     def _of_folds(self, found: list[Path], folds: Sequence[int], place: Path) -> list[Path]:
         """Return the runs of some folds; raise WorkspaceError for a fold without a run."""
         chosen = [path for path in found if path.name in {f"fold_{fold}" for fold in folds}]
         for fold in folds:
             if not any(path.name == f"fold_{fold}" for path in chosen):
-                shown = ", ".join(path.name for path in found)
+                shown = listed(path.name for path in found)
                 raise WorkspaceError(
                     f"{place}: no checkpoint of fold {fold}; trained so far: {shown}"
                 )
@@ -172,7 +171,7 @@ class Workspace:
         fits = there if task is None else [path for path in there if _means(task, path.name)]
         if len(fits) == 1:
             return fits[0]
-        shown = ", ".join(path.name for path in (fits or there)) or "none"
+        shown = listed(path.name for path in (fits or there)) or "none"
         if fits:
             asked = "no task named, and" if task is None else f"'{task}':"
             raise WorkspaceError(f"{asked} several datasets fit in {searched}: {shown}; name one")
@@ -196,7 +195,7 @@ def checkpoint_of(run: Path) -> Path | None:
 def checkpoints_in(folder: Path) -> str:
     """List the names of the checkpoint files of a folder for a message; an empty text if there are none."""
     names = sorted(path.name for path in folder.glob("[!.]*.pt"))
-    return ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+    return listed(names, MOST_NAMED)
 
 
 def _runs(folders: Iterable[Path]) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.errors import EvaluationError
+from promise_cli.errors import EvaluationError, listed
 from promise_cli.evaluate.rules import Rules, make_score
 from promise_cli.geometry.box import joint_box
 from promise_cli.geometry.grid import Spacing, format_shape, format_spacing
@@ -175,6 +175,5 @@ def is_inside(array: NDArray[Any], values: tuple[int, ...]) -> NDArray[np.bool_]
 
 
 def list_values(values: Iterable[Any], most: int = SHOWN) -> str:
-    """Format the smallest values for a message, with ` ...` at the end if there are more."""
-    shown = sorted(values)
-    return ", ".join(map(str, shown[:most])) + (" ..." if len(shown) > most else "")
+    """Format the smallest values for a message, and say how many more there are."""
+    return listed(sorted(values), most)

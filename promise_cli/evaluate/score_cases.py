@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 
-from promise_cli.errors import EvaluationError
+from promise_cli.errors import EvaluationError, listed
 from promise_cli.evaluate.rules import Rules, make_score
 from promise_cli.evaluate.score_case import ScoredCase, list_values, score_case, target_of_value
 from promise_cli.jobs import Death, Job, start_jobs
@@ -67,8 +67,7 @@ def notes_of_labels(cases: Sequence[ScoredCase], most: int = 3) -> tuple[str, ..
         if case.is_reordered:
             found.setdefault(("prediction", REORDERED), []).append(case.pair.case_id)
     return tuple(
-        f"{file} of {', '.join(names[:most])}{f' and {len(names) - most} more' if len(names) > most else ''}: {note}"
-        for (file, note), names in found.items()
+        f"{file} of {listed(names, most)}: {note}" for (file, note), names in found.items()
     )
 
 
@@ -138,6 +137,6 @@ def refuse_absent_masks(
     if absent and there and not there.keys() & set(compared):
         raise EvaluationError(
             f"--compare {other.predictions}: no mask holds {absent[0].label} ({absent[0].name}), which is compared,"
-            f" but some hold {', '.join(f'{label} ({name})' for label, name in there.items())}; write the label's"
+            f" but some hold {listed(f'{label} ({name})' for label, name in there.items())}; write the label's"
             " value into the masks"
         )

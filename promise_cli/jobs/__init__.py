@@ -6,7 +6,7 @@ Ctrl-C and other signals while something must not be interrupted.
 """
 
 from promise_cli.disk.lock import claim
-from promise_cli.jobs.memory import format_bytes, free_memory, usable_cores
+from promise_cli.jobs.memory import free_memory, usable_cores
 from promise_cli.jobs.pool import Death, Job, run_jobs, start_jobs
 from promise_cli.jobs.shard import Shard, read_shard
 from promise_cli.jobs.signals import signals_held
@@ -16,7 +16,6 @@ __all__ = [
     "Job",
     "Shard",
     "claim",
-    "format_bytes",
     "free_memory",
     "read_shard",
     "run_jobs",

@@ -61,8 +61,3 @@ def _free(folder: Path, limit_name: str, used_name: str, cache_name: str) -> int
         return None
     # The kernel frees cached contents of files as soon as memory is needed.
     return limit - (used - int(stat.get(cache_name, 0)))
-
-
-def format_bytes(number: float) -> str:
-    """Return a number of bytes as messages show it, such as `3.2 GB`."""
-    return f"{number / 1e9:.1f} GB" if number >= 1e8 else f"{number / 1e6:.0f} MB"

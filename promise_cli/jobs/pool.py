@@ -14,7 +14,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 from promise_cli.console import track, warn
-from promise_cli.jobs.memory import format_bytes, free_memory, usable_cores
+from promise_cli.errors import format_bytes
+from promise_cli.jobs.memory import free_memory, usable_cores
 from promise_cli.jobs.signals import signals_held
 
 T = TypeVar("T")

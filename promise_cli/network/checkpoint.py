@@ -18,8 +18,10 @@ from promise_cli.dataset.splits import Split
 from promise_cli.disk.atomic import whole_file
 from promise_cli.disk.records import record_from_json, record_to_json
 from promise_cli.disk.workspace import checkpoints_in
-from promise_cli.errors import CheckpointError, PlanError
+from promise_cli.errors import CheckpointError, PlanError, shown
 from promise_cli.network.authors import published_plan
+from promise_cli.network.contents import check_weights, is_plain, problem_of
+from promise_cli.network.earlier import convert_jitter, drop_removed_options
 from promise_cli.network.promise.reference import (
     import_reference_checkpoint,
     is_reference_checkpoint,
@@ -157,11 +159,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if is_reference_checkpoint(path):
         return _load_published(path)
     content = read_checkpoint(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or not _is_format(content.get("format")):
         raise CheckpointError(
             f"{path}: not a checkpoint of promise-train; give its checkpoint_final.pt or checkpoint_best.pt"
         )
-    if content.get("format_version") not in READABLE_VERSIONS:
+    version = content.get("format_version")
+    if type(version) is not int or version not in READABLE_VERSIONS:
         *older, newest = map(str, READABLE_VERSIONS)
         readable = f"{', '.join(older)} and {newest}"
         raise CheckpointError(
@@ -169,27 +172,48 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f" {readable}; use promise_cli {content.get('promise_cli')}, which wrote the file"
         )
     try:
-        _without_removed(content.get("model_config"), path)
-        _jitter_as_share(content.get("train_config"), content.get("plan"))
-        kinds = {"model_config": _config_type(content, path), **_RECORDS}
-        records = {
-            name: record_from_json(kind, content[name], f"{path}: {name}")
-            for name, kind in kinds.items()
-        }
-        plain = _PLAIN | {name: kind for name, kind in _ADDED.items() if name in content}
-        for name, kind in plain.items():
-            if not isinstance(content[name], kind):
-                raise CheckpointError(
-                    f"{path}: {name} has the wrong type {type(content[name]).__name__}; train again or copy the"
-                    " file again"
-                )
-        return Checkpoint(**records, **{name: content[name] for name in plain})
+        return _from_content(content, path)
     except KeyError as error:
         raise CheckpointError(
             f"{path}: the entry {error} is missing; train again or copy the file again"
         ) from None
     except PlanError as error:
         raise CheckpointError(str(error)) from None
+
+
+def _is_format(value: Any) -> bool:
+    return isinstance(value, str) and value == FORMAT
+
+
+def _from_content(content: dict[str, Any], path: Path) -> Checkpoint:
+    """Build a checkpoint from the content of its file.
+
+    Raises:
+        CheckpointError, PlanError: An entry has a wrong type or an impossible value.
+        KeyError: An entry is missing.
+    """
+    kinds = {"model_config": _config_type(content, path), **_RECORDS}
+    for name in kinds:
+        if not is_plain(content[name]):
+            raise CheckpointError(
+                f"{path}: {name} holds other things than texts and numbers; copy the file again"
+            )
+    drop_removed_options(content["model_config"], path)
+    convert_jitter(content["train_config"], content["plan"])
+    records = {
+        name: record_from_json(kind, content[name], f"{path}: {name}")
+        for name, kind in kinds.items()
+    }
+    plain = _PLAIN | {name: kind for name, kind in _ADDED.items() if name in content}
+    for name, kind in plain.items():
+        if not isinstance(content[name], kind):
+            raise CheckpointError(
+                f"{path}: {name} has the wrong type {type(content[name]).__name__}; train again or copy the"
+                " file again"
+            )
+    if (problem := problem_of(content)) is not None:
+        raise CheckpointError(f"{path}: {problem}; train again or copy the file again")
+    return Checkpoint(**records, **{name: content[name] for name in plain})
 
 
 def _load_published(path: Path) -> Checkpoint:
@@ -210,46 +234,13 @@ def _load_published(path: Path) -> Checkpoint:
     )
 
 
-def _jitter_as_share(train_config: Any, plan: Any) -> None:
-    """Convert `centre_jitter` of older files from voxels to a share of the patch's edge, in place.
-
-    A share is always below 0.5, so a whole number from 1 on is a number of voxels.
-    """
-    if isinstance(train_config, dict) and isinstance(plan, dict):
-        jitter, edge = train_config.get("centre_jitter", 0), plan.get("patch_size")
-        if isinstance(jitter, int) and isinstance(edge, int) and 1 <= jitter < edge / 2:
-            train_config["centre_jitter"] = jitter / edge
-
-
-_REMOVED = {"click_position": False, "label_embedding": False, "adapter_update": "rectified"}
-"""Network options that existed in earlier versions, and the value with which each had no effect."""
-_LAST_COMMIT_WITH_THEM = "3ec6e48"
-
-
-def _without_removed(model_config: Any, path: Path) -> None:
-    """Drop the fields of removed options from a stored network config, in place.
-
-    Raises:
-        CheckpointError: The network uses one of these options, so it cannot be built any more.
-    """
-    if not isinstance(model_config, dict):
-        return
-    for name, idle in _REMOVED.items():
-        value = model_config.pop(name, idle)
-        if value != idle:
-            raise CheckpointError(
-                f"{path}: the network uses {name}={value}, an option that was removed; use promise_cli at commit"
-                f" {_LAST_COMMIT_WITH_THEM}, or train again without the option"
-            )
-
-
 def _config_type(content: dict[str, Any], path: Path) -> Any:
     name = content.get("network", PROMISE)
     try:
-        return config_type(name)
+        return config_type(str(name))
     except PlanError:
         raise CheckpointError(
-            f"{path}: network {name!r} is unknown to this version of promise_cli; use version"
+            f"{path}: network {shown(name)} is unknown to this version of promise_cli; use version"
             f" {content.get('promise_cli')}, which wrote the file"
         ) from None
 
@@ -258,12 +249,22 @@ def build_model(checkpoint: Checkpoint, path: Path) -> Network:
     """Build the network of a checkpoint and load its weights. The network is in evaluation mode.
 
     Raises:
-        CheckpointError: Names or shapes of the stored weights differ from those of the network.
+        CheckpointError: The network cannot be built, or names, shapes or types of the stored weights differ from those
+            of the network.
     """
-    model = build_network(checkpoint.network, checkpoint.model_config)
+    ours, planned = checkpoint.model_config.patch_size, checkpoint.plan.patch_size
+    if ours != planned:
+        raise CheckpointError(
+            f"{path}: the plan has patches of {planned} voxels, but the network of {ours}; train again or copy the"
+            " file again"
+        )
     try:
+        model = build_network(checkpoint.network, checkpoint.model_config)
+        check_weights(model, checkpoint.weights)
         model.load_state_dict(checkpoint.weights)
-    except RuntimeError as error:
+    except PlanError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(
             f"{path}: the weights do not fit the network of the same file ({reason}); train again or"

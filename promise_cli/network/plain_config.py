@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+MOST_CHANNELS, MOST_SIGMA = 2048, 512
+"""Largest number of channels, and largest standard deviation of the Gaussian around a click, in voxels."""
 SIGMA = 2.0
 """Default standard deviation of the Gaussian around a click, in voxels, as in MONAI's `AddGuidanceSignal`."""
 
@@ -33,8 +35,10 @@ class PlainConfig:
             raise ValueError(
                 f"patch_size {self.patch_size}: this network takes multiples of {self.multiple}, at least {self.least}"
             )
-        if not self.click_sigma > 0:
-            raise ValueError(f"click_sigma must be positive, found {self.click_sigma}")
+        if not 0 < self.click_sigma <= MOST_SIGMA:
+            raise ValueError(
+                f"click_sigma must be positive and at most {MOST_SIGMA}, found {self.click_sigma}"
+            )
 
     @property
     def multiple(self) -> int:
@@ -47,17 +51,19 @@ class PlainConfig:
         return max(self.LEAST, self.multiple)
 
     def check_counts(self, **counts: int | tuple[int, ...]) -> None:
-        """Refuse sizes below 1.
+        """Refuse sizes below 1 or above `MOST_CHANNELS`.
 
         Args:
             counts: Sizes by the name of their field.
 
         Raises:
-            ValueError: A size is below 1. The message names its field.
+            ValueError: A size is outside of this range. The message names its field.
         """
         for name, found in counts.items():
             if min(found if isinstance(found, tuple) else (found,), default=0) < 1:
                 raise ValueError(f"{name} must be at least 1, found {found}")
+            if max(found if isinstance(found, tuple) else (found,)) > MOST_CHANNELS:
+                raise ValueError(f"{name} must be at most {MOST_CHANNELS}, found {found}")
 
     @property
     def in_channels(self) -> int:

@@ -17,6 +17,7 @@ from promise_cli.network.promise.config import (
     ModelConfig,
     model_config,
 )
+from promise_cli.network.ranges import RANGES, check_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +48,10 @@ class LossConfig:
         weights = (self.dice_weight, self.cross_entropy_weight, self.boundary_weight)
         if min(weights) < 0:
             raise ValueError(f"the loss weights {weights} must not be negative")
+        check_range("the largest loss weight", max(weights), 0, 1e6)
         if any(edge < 1 or edge % 2 == 0 for edge in self.boundary_kernel):
             raise ValueError(f"boundary_kernel {self.boundary_kernel} must have odd edges")
+        check_range("the longest edge of boundary_kernel", max(self.boundary_kernel), 1, 63)
 
     @classmethod
     def reference(cls) -> "LossConfig":
@@ -89,6 +92,17 @@ class AugmentConfig:
     max_shift_hu: float = 20.0
     """Largest intensity shift in either direction, in HU. In a scan without HU, 64 HU stand for one standard deviation
     of its intensities."""
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "rotate", "quarter_turn", "zoom", "shift"):
+            check_range(f"{name}_chance", getattr(self, f"{name}_chance"), 0, 1)
+        check_range("max_degrees", self.max_degrees, 0, 180)
+        check_range("max_shift_hu", self.max_shift_hu, 0, 1e4)
+        least, most = self.zoom_range
+        if not 0.25 <= least <= most <= 4:
+            raise ValueError(
+                f"zoom_range must be two rising numbers from 0.25 to 4, found {self.zoom_range}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +160,7 @@ class TrainConfig:
     """Voxels from which background clicks are drawn: the background, or `anywhere`, the target included, as in the
     authors' code."""
     validation_patches: int = 1
-    """Patches per validation case. Each lies around one click that is drawn with the run's seed. They are the same in
-    every epoch."""
+    """Patches per validation case, the same in every epoch. Each lies around one click drawn with the run's seed."""
     validation_clicks: int = 1
     """Foreground clicks on each validation patch: one, as in the paper's test (the authors' code: 10)."""
     validate_every: int = 1
@@ -169,21 +182,9 @@ class TrainConfig:
     """Chances and ranges of the augmentations."""
 
     def __post_init__(self) -> None:
-        counts = "epochs batch_size accumulate patches_per_case validate_every validation_clicks num_foreground_clicks"
-        for name in counts.split():
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, found {getattr(self, name)}")
-        for name in ("num_background_clicks", "corrections"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, found {getattr(self, name)}")
-        if not 0 <= self.foreground_share <= 1:
-            raise ValueError(
-                f"foreground_share must lie between 0 and 1, found {self.foreground_share}"
-            )
-        if not 0 <= self.first_answer_weight <= 1:
-            raise ValueError(
-                f"first_answer_weight must lie between 0 and 1, found {self.first_answer_weight}"
-            )
+        for name, (least, most) in RANGES.items():
+            if (found := getattr(self, name)) is not None:
+                check_range(name, found, least, most)
         if not 0 <= self.centre_jitter < 0.5:
             raise ValueError(
                 f"centre_jitter must be at least 0 and less than 0.5 edges of the patch, found {self.centre_jitter}"

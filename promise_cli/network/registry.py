@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from promise_cli.errors import PlanError, did_you_mean
+from promise_cli.errors import PlanError, did_you_mean, format_bytes
+from promise_cli.jobs import free_memory
 from promise_cli.network.architecture import Architecture, Setting
 from promise_cli.network.plain_config import PlainConfig
 from promise_cli.network.promise import ModelConfig, ProMISe
@@ -69,10 +70,28 @@ def plan_network(name: str, setting: Setting) -> PlainConfig:
 
 
 def build_network(name: str, config: NetworkConfig) -> Network:
-    """Build a network with random weights."""
+    """Build a network with random weights.
+
+    Raises:
+        PlanError: The sizes do not fit together, or the weights do not fit into the free memory.
+    """
     if isinstance(config, ModelConfig):
+        with torch.device("meta"):
+            size = sum(weights.nbytes for weights in ProMISe(config).parameters())
+        free = free_memory()
+        if size > free:
+            raise PlanError(
+                f"the network's weights need {format_bytes(size)} of memory and {format_bytes(free)} are free; choose"
+                " smaller sizes"
+            )
         return ProMISe(config)
-    return PlainNetwork(config, RIVALS[name].build(config))
+    try:
+        return PlainNetwork(config, RIVALS[name].build(config))
+    except Exception as error:  # MONAI has many ways to refuse sizes
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise PlanError(
+            f"{name} cannot be built with the sizes {config} ({reason}); correct them"
+        ) from error
 
 
 def takes_clicks(config: NetworkConfig) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from promise_cli.console import fail, say, track
 from promise_cli.disk.workspace import Workspace, open_workspace
-from promise_cli.errors import PromiseError, PromptError, WorkspaceError
+from promise_cli.errors import MOST_LISTED, PromiseError, PromptError, WorkspaceError
 from promise_cli.geometry.grid import format_spacing
 from promise_cli.network.unfinished import warn_of_unfinished
 from promise_cli.predict.cases import CaseWork
@@ -286,6 +286,12 @@ def _all_failed(request: PredictRequest, folder: Path, inputs: Inputs) -> Promis
     """Show all reasons except the last one, and return that one as the error that ends the command."""
     if request.shard or folder.is_dir():  # other shards, and users who look there, need the reasons
         save_failures(folder, inputs.failures, inputs.attempted if request.shard else None)
-    for failure in inputs.failures[:-1]:
+    *others, last = inputs.failures
+    for failure in others[:MOST_LISTED]:
         fail(failure.reason)
-    return PromptError(inputs.failures[-1].reason)
+    if len(others) <= MOST_LISTED:
+        return PromptError(last.reason)
+    number = len(inputs.failures) - MOST_LISTED
+    return PromptError(
+        f"{inputs.where}: {number} more cases cannot be predicted; correct these first"
+    )

@@ -11,6 +11,7 @@ from promise_cli.geometry.grid import Grid
 from promise_cli.predict.predict_request import PredictRequest
 from promise_cli.predictions.record import RECORD, Failure
 from promise_cli.prompts import (
+    MOST_HINTS,
     Click,
     Gathered,
     gather_prompts,
@@ -21,9 +22,6 @@ from promise_cli.prompts import (
     write_points,
 )
 from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, further_channels, read_grid
-
-MOST_HINTS = 20
-"""Largest number of cases without a scan for which similar names are suggested, and of cases with a note."""
 
 
 @dataclass

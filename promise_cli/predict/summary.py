@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from promise_cli.console import counted, fail, say, show_table, warn
-from promise_cli.predictions.record import RECORD, Failure, PredictedCase
+from promise_cli.errors import MOST_LISTED, listed
+from promise_cli.predictions.record import FAILURES, RECORD, Failure, PredictedCase
 from promise_cli.prompts import FOREGROUND
 
 _MOST_NAMES = 5
@@ -39,7 +40,10 @@ def show_new(
         for case in cases
         for row in (_rows_of_clicks(case) if case.clicks else [_row_of_case(case)])
     ]
-    rows += [[failure.case_id, *("" for _ in columns[1:-1]), "no mask"] for failure in failures]
+    named = [failure.case_id for failure in failures[:MOST_LISTED]]
+    if len(failures) > MOST_LISTED:
+        named.append(f"and {len(failures) - MOST_LISTED} more")
+    rows += [[name, *("" for _ in columns[1:-1]), "no mask"] for name in named]
     show_table(f"masks in {folder}", columns, rows)
     for case in cases:
         for note in notes.get(case.case_id, ()):
@@ -89,7 +93,7 @@ def _warn_of_clicks(case: PredictedCase) -> None:
         )
     elif outside:
         warn(
-            f"{case.case_id}: {len(outside)} foreground clicks lie outside the mask, {', '.join(outside)}; are they"
+            f"{case.case_id}: {len(outside)} foreground clicks lie outside the mask, {listed(outside)}; are they"
             " where they should be?"
         )
 
@@ -152,11 +156,13 @@ def show_rest(
 
 
 def show_failures(failures: Sequence[Failure]) -> None:
-    """Show one error line for each case without a mask."""
-    for failure in failures:
+    """Show an error line for each of the first cases without a mask, and count the others."""
+    for failure in failures[:MOST_LISTED]:
         fail(failure.reason)
+    if len(failures) > MOST_LISTED:
+        more = len(failures) - MOST_LISTED
+        fail(f"{counted(more, 'more case', 'have')} no mask; {FAILURES} names them all")
 
 
 def _names(names: Sequence[str]) -> str:
-    dots = ", ..." if len(names) > _MOST_NAMES else ""
-    return f"{len(names)} ({', '.join(names[:_MOST_NAMES])}{dots})"
+    return f"{len(names)} ({listed(names, _MOST_NAMES)})"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from promise_cli.console import counted
 from promise_cli.disk.workspace import Workspace
-from promise_cli.errors import EvaluationError
+from promise_cli.errors import EvaluationError, listed
 from promise_cli.predictions.folders import (
     is_bare,
     labels_of,
@@ -129,9 +129,7 @@ def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing
         )
     extra = {path.name for path in find_volumes(folder).values()} - set(manifest.masks.values())
     if extra and predictions.is_dir():
-        notes.append(
-            f"not scored, because {RECORD} does not list them: {_name_some(sorted(extra))}"
-        )
+        notes.append(f"not scored, because {RECORD} does not list them: {listed(sorted(extra), 5)}")
     if (folder / FAILURES).exists():
         notes.append(f"not scored: the scans that {folder / FAILURES} lists as failed")
     described = find_dataset_json(labels if labels.is_dir() else labels.parent)
@@ -219,12 +217,6 @@ def _without_label(
     return EvaluationError(f"{found}; add the label or remove the prediction")
 
 
-def _name_some(names: list[str], most: int = 5) -> str:
-    """List the first names, and say how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
 def missing_error(pairing: Pairing) -> EvaluationError | None:
     """Word the error for cases without a prediction. Return None if all cases have one."""
     missing = [pair.case_id for pair in pairing.pairs if pair.prediction is None]
@@ -232,5 +224,5 @@ def missing_error(pairing: Pairing) -> EvaluationError | None:
         return None
     return EvaluationError(
         f"{pairing.predictions}: no prediction for {len(missing)} of {len(pairing.pairs)} cases:"
-        f" {_name_some(missing)}; predict them, or use --missing zero or --missing skip"
+        f" {listed(missing, 5)}; predict them, or use --missing zero or --missing skip"
     )

@@ -212,11 +212,11 @@ def created_timestamp(path: Path) -> float:
     """
     try:
         created = datetime.fromisoformat(load_json(path)["created"])
-    except (KeyError, TypeError, ValueError):
+        return (created if created.tzinfo else created.replace(tzinfo=UTC)).timestamp()
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise EvaluationError(
             f"{path}: 'created' is not an ISO time; fix it or name the predictions to score"
         ) from None
-    return (created if created.tzinfo else created.replace(tzinfo=UTC)).timestamp()
 
 
 def now() -> str:

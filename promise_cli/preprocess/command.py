@@ -20,7 +20,7 @@ from promise_cli.dataset.plan import Plan, make_plan
 from promise_cli.dataset.splits import Splits, splits_of_dataset, without_cases
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.disk.workspace import open_workspace
-from promise_cli.errors import PlanError
+from promise_cli.errors import PlanError, listed
 from promise_cli.geometry.grid import format_shape, format_spacing
 from promise_cli.jobs import Shard, claim, read_shard
 from promise_cli.preprocess.verify import Survey, survey_dataset
@@ -125,7 +125,9 @@ def _write(
     num_new = make_cases(
         shard.share(survey.usable), plan, folder, scratch, workers=workers, overwrite=overwrite
     )
-    there = [is_current(one.files, plan, cases_dir, one.source) for one in survey.usable]
+    there = [
+        is_current(one.files, plan, cases_dir, one.source, voxels=False) for one in survey.usable
+    ]
     return Preprocessed(folder, fingerprint, plan, num_new, sum(there), shard)
 
 
@@ -135,8 +137,10 @@ def _announce(dataset: Dataset, target: tuple[Labels, str]) -> None:
     say(
         f"dataset: {dataset.name}, {len(dataset.cases) + len(dataset.broken)} cases, target"
         f" {label_text(chosen)} ({target[1]})"
-        + (f"; background: {', '.join(others)}; --target-label chooses another" if others else "")
+        + (f"; background: {listed(others)}; --target-label chooses another" if others else "")
     )
+    if dataset.channel_note:
+        warn(dataset.channel_note)
 
 
 def _kept_plan(folder: Path) -> Plan | None:
@@ -217,7 +221,7 @@ def _save_splits(
             )
         if kept is not found:
             named = sorted(found.case_ids - kept.case_ids)
-            warn(f"{path}: bad cases are removed from its folds: {', '.join(named)}")
+            warn(f"{path}: bad cases are removed from its folds: {listed(named)}")
             _keep_copy(path, kept)
             save_record(kept, path)
         return kept

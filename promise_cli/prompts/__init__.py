@@ -15,6 +15,7 @@ from promise_cli.prompts.correction import Correction, largest_error
 from promise_cli.prompts.draw import draw_clicks
 from promise_cli.prompts.gather import Gathered
 from promise_cli.prompts.places import (
+    MOST_HINTS,
     format_point,
     locate_clicks,
     nearest_voxel,
@@ -27,6 +28,7 @@ from promise_cli.prompts.write import write_markups, write_points
 __all__ = [
     "BACKGROUND",
     "FOREGROUND",
+    "MOST_HINTS",
     "ONE_LESION",
     "PADDING",
     "SPACES",

@@ -14,6 +14,10 @@ SPACES: tuple[Space, ...] = get_args(Space)
 FOREGROUND, BACKGROUND, PADDING = 1, 0, -1
 """Signs of clicks. Padding clicks fill up a batch, and networks ignore them."""
 
+MOST_CLICKS = 1000
+"""Largest number of clicks on one scan."""
+MOST_CASES = 100_000
+"""Largest number of cases in one click file."""
 MAX_VALUE = 255
 """Largest voxel value of a uint8 mask."""
 
@@ -60,7 +64,32 @@ class Click:
 
 def lesions(clicks: tuple[Click, ...]) -> dict[Lesion, tuple[Click, ...]]:
     """Group clicks by lesion, in the order of the file."""
-    found: dict[Lesion, tuple[Click, ...]] = {}
+    found: dict[Lesion, list[Click]] = {}
     for click in clicks:
-        found[click.lesion] = (*found.get(click.lesion, ()), click)
-    return found
+        found.setdefault(click.lesion, []).append(click)
+    return {lesion: tuple(its) for lesion, its in found.items()}
+
+
+def check_cases(number: int, where: str) -> None:
+    """Refuse a file of more cases than any folder of scans has.
+
+    Raises:
+        PromptError: There are more than `MOST_CASES`.
+    """
+    if number > MOST_CASES:
+        raise PromptError(
+            f"{where}: clicks for more than {MOST_CASES} cases; is this a file of clicks? Split it if it is"
+        )
+
+
+def check_number(number: int, where: str) -> None:
+    """Refuse more clicks on one scan than a network can compare with all voxels.
+
+    Raises:
+        PromptError: There are more than `MOST_CLICKS`.
+    """
+    if number > MOST_CLICKS:
+        raise PromptError(
+            f"{where}: more than {MOST_CLICKS} clicks on one scan; is this a file of clicks? A few on each lesion are"
+            " enough"
+        )

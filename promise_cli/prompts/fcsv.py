@@ -5,11 +5,11 @@ The format is that of `vtkMRMLMarkupsFiducialStorageNode`. The files name no sca
 
 import csv
 
-from promise_cli.errors import PromptError
-from promise_cli.prompts.click import Click, Space
+from promise_cli.errors import PromptError, shorten, shown
+from promise_cli.prompts.click import Click, Space, check_number
 from promise_cli.prompts.slicer import SYSTEMS, agree_on_space
 from promise_cli.prompts.tally import Points, Tally
-from promise_cli.prompts.values import parse_coordinate, shorten, shown, sign_of_name
+from promise_cli.prompts.values import parse_coordinate, sign_of_name
 
 _COLUMNS = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 _SHORT = 4
@@ -56,6 +56,7 @@ def parse_fcsv(text: str, where: str, space: Space | None) -> Points:
         rows = list(csv.reader(lines))
     except csv.Error as error:
         raise PromptError(f"{where}: not readable as a table ({error}); save it again") from None
+    check_number(len(rows), where)
     tally = Tally()
     clicks = [_point(row, columns, "columns" in header, where, found, tally) for row in rows]
     kept = tuple(click for click in clicks if click is not None)

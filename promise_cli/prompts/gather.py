@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from promise_cli.errors import PromptError
-from promise_cli.prompts.click import FOREGROUND, Click, lesions
-from promise_cli.prompts.values import shorten
+from promise_cli.errors import PromptError, shorten
+from promise_cli.prompts.click import FOREGROUND, Click, check_number, lesions
 
 
 @dataclass
@@ -33,6 +32,7 @@ class Gathered:
             raise PromptError(f"{where} is listed twice; give its clicks as one list")
         if not clicks:
             raise PromptError(f"{where}: holds no click; add one on the target")
+        check_number(len(clicks), where)
         for lesion, its in lesions(clicks).items():
             if not any(click.sign == FOREGROUND for click in its):
                 name = f" of {shorten(lesion.name)}" if lesion.name else ""

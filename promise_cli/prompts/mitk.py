@@ -9,9 +9,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.errors import PromptError
-from promise_cli.prompts.click import Click, Space
-from promise_cli.prompts.values import LIMIT, parse_coordinate, shorten, shown
+from promise_cli.errors import PromptError, shorten, shown
+from promise_cli.prompts.click import Click, Space, check_number
+from promise_cli.prompts.values import LIMIT, parse_coordinate
 
 
 def parse_point_set(content: bytes, where: str, space: Space | None) -> tuple[Click, ...]:
@@ -38,6 +38,7 @@ def parse_point_set(content: bytes, where: str, space: Space | None) -> tuple[Cl
         found = f"{len(steps)} sets of points" if steps else "no point"
         raise PromptError(f"{where}: holds {found}; expected one point set with one time step")
     matrix, offset = _geometry(steps[0], where)
+    check_number(len(steps[0].findall("point")), where)
     clicks = []
     for number, point in enumerate(steps[0].findall("point"), 1):
         place = np.array(

@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from promise_cli.errors import PromptError
+from promise_cli.errors import PromptError, shorten
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape
-from promise_cli.prompts.click import SPACES, Click, Space
-from promise_cli.prompts.values import shorten
+from promise_cli.prompts.click import SPACES, Click, Space, check_number
 
+MOST_HINTS = 20
+"""Largest number of cases without a scan for which similar names are suggested, and of cases with a note.
+
+The search for similar names is slow.
+"""
 _TIE = 1e-6
 """Tolerance in voxels for clicks on the border of two voxels.
 
@@ -76,8 +80,10 @@ def locate_clicks(
         Indices of the nearest voxels of `grid`, (N, 3).
 
     Raises:
-        PromptError: A click lies outside the scan.
+        PromptError: A click lies outside the scan, or there are too many.
     """
+    clicks = tuple(clicks)
+    check_number(len(clicks), where)
     found = []
     for click in clicks:
         voxel = nearest_voxel(click.point, click.space, stored)

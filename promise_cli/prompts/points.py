@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promise_cli.errors import PromptError
+from promise_cli.errors import PromptError, shorten, shown
 from promise_cli.prompts.click import (
     FOREGROUND,
     MAX_VALUE,
@@ -18,16 +18,11 @@ from promise_cli.prompts.click import (
     Click,
     Lesion,
     Space,
+    check_cases,
+    check_number,
 )
 from promise_cli.prompts.gather import Gathered
-from promise_cli.prompts.values import (
-    BACKGROUND_WORDS,
-    FOREGROUND_WORDS,
-    is_coordinate,
-    parse_sign,
-    shorten,
-    shown,
-)
+from promise_cli.prompts.values import BACKGROUND_WORDS, FOREGROUND_WORDS, is_coordinate, parse_sign
 from promise_cli.volume import case_id, is_volume_file
 
 FORMAT, VERSION = "promise-points", 1
@@ -73,6 +68,7 @@ def parse_points(content: Any, where: str, space: Space | None, read_file: ReadF
         )
     gathered = Gathered(where)
     if not (isinstance(content.get("format"), str) or isinstance(content.get("cases"), dict)):
+        check_cases(len(content), where)
         _refuse_one_case(content, where)
         for key, value in content.items():
             _gather(gathered, key, value, space or "voxel", _short_case)
@@ -93,6 +89,7 @@ def parse_points(content: Any, where: str, space: Space | None, read_file: ReadF
     cases = content.get("cases")
     if not isinstance(cases, dict) or not cases:
         raise PromptError(f"{where}: cases must name at least one case, found {shown(cases)}")
+    check_cases(len(cases), where)
     _note(content, where)
 
     def full_case(value: Any, case: _Case, name: str) -> tuple[Click, ...]:
@@ -168,6 +165,7 @@ def _full_case(value: Any, case: _Case, name: str, read_file: ReadFile) -> tuple
     found = value["objects"]
     if not isinstance(found, list) or not found:
         raise case.refuse(f"objects must be a list of at least one object, found {shown(found)}")
+    check_number(len(found), case.where)
     return tuple(
         click for number, item in enumerate(found, 1) for click in _object(item, number, case)
     )
@@ -192,6 +190,7 @@ def _object(item: Any, number: int, case: _Case) -> tuple[Click, ...]:
 
 def _points(value: Any, case: _Case, lesion: Lesion) -> tuple[Click, ...]:
     several = isinstance(value, list) and value and isinstance(value[0], list | dict)
+    check_number(len(value) if several else 1, case.where)
     clicks = tuple(_point(point, case, lesion) for point in (value if several else [value]))
     if not any(click.sign == FOREGROUND for click in clicks):
         raise case.refuse("all clicks are background; add a foreground click on the target")

@@ -7,18 +7,18 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from promise_cli.disk.records import load_json
-from promise_cli.errors import PlanError, PromptError
+from promise_cli.disk.records import MOST_BYTES, load_json
+from promise_cli.disk.regular import check_regular
+from promise_cli.errors import PlanError, PromptError, shorten
 from promise_cli.prompts.click import Click, Space
 from promise_cli.prompts.fcsv import parse_fcsv
 from promise_cli.prompts.gather import Gathered
 from promise_cli.prompts.mitk import parse_point_set
-from promise_cli.prompts.places import near_names
+from promise_cli.prompts.places import MOST_HINTS, near_names
 from promise_cli.prompts.points import parse_points
 from promise_cli.prompts.slicer import is_markups, parse_markups
 from promise_cli.prompts.table import parse_table
 from promise_cli.prompts.tally import Points
-from promise_cli.prompts.values import shorten
 from promise_cli.volume import case_id
 
 SUFFIXES = (".mrk.json", ".json", ".fcsv", ".mps", ".csv", ".tsv")
@@ -63,13 +63,16 @@ def gather_prompts(
     gathered = Gathered(str(path))
     for file in files:
         try:
-            gathered.merge(_read_file(file, space, scans, alone=len(files) == 1))
+            hints = len(gathered.broken) < MOST_HINTS
+            gathered.merge(_read_file(file, space, scans, alone=len(files) == 1, hints=hints))
         except PromptError as error:
             gathered.spoil(_stem(file), str(error))
     return gathered
 
 
-def _read_file(path: Path, space: Space | None, scans: Collection[str], *, alone: bool) -> Gathered:
+def _read_file(
+    path: Path, space: Space | None, scans: Collection[str], *, alone: bool, hints: bool = True
+) -> Gathered:
     kind = _kind(path)
     if not path.exists():
         raise PromptError(f"{path}: no such file")
@@ -91,7 +94,7 @@ def _read_file(path: Path, space: Space | None, scans: Collection[str], *, alone
     if case is None:
         raise PromptError(
             f"{path}: its name does not say which scan it belongs to; name it after its scan, such as"
-            f" {next(iter(scans))}{kind}{near_names(_stem(path), scans)}"
+            f" {next(iter(scans))}{kind}{near_names(_stem(path), scans if hints else ())}"
         )
     gathered = Gathered(where)
     points = _read_clicks(path, case, space)
@@ -185,6 +188,7 @@ def _text(path: Path) -> str:
 
 def _bytes(path: Path) -> bytes:
     try:
+        check_regular(path, MOST_BYTES)
         return path.read_bytes()
     except OSError as error:
         raise PromptError(

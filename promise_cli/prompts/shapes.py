@@ -3,8 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from promise_cli.errors import PromptError
-from promise_cli.prompts.values import shown
+from promise_cli.errors import PromptError, shown
 
 _WORDS = {"vertex", "vertices", "polygon", "polyline", "curve", "contour", "roi", "rois"}
 _PAIRS = ({"shape", "type"}, {"bounding", "box"})

@@ -8,15 +8,17 @@ coordinates. A file of the schema that names no coordinate system is in LPS.
 from dataclasses import replace
 from typing import Any
 
-from promise_cli.errors import PromptError
-from promise_cli.prompts.click import BACKGROUND, ONE_LESION, Click, Lesion, Space
-from promise_cli.prompts.tally import Points, Tally
-from promise_cli.prompts.values import (
-    is_coordinate,
-    shorten,
-    shown,
-    sign_of_name,
+from promise_cli.errors import PromptError, shorten, shown
+from promise_cli.prompts.click import (
+    BACKGROUND,
+    ONE_LESION,
+    Click,
+    Lesion,
+    Space,
+    check_number,
 )
+from promise_cli.prompts.tally import Points, Tally
+from promise_cli.prompts.values import is_coordinate, sign_of_name
 
 _MM = {"mm": 1.0, "um": 1e-3, "cm": 10.0, "m": 1000.0}
 _STATUSES = ("undefined", "preview", "missing")
@@ -70,6 +72,7 @@ def parse_markups(content: dict[str, Any], where: str, space: Space | None) -> P
         lesion = Lesion(number, name if isinstance(name, str) else "", number)
         lesion = ONE_LESION if len(positive) == 1 else lesion
         clicks += [replace(point, lesion=lesion) for point in (*points, *background)]
+        check_number(len(clicks), where)
     if not clicks:
         if background:
             raise PromptError(
@@ -131,6 +134,7 @@ def _control_points(
     points = item.get("controlPoints", [])
     if not isinstance(points, list):
         raise PromptError(f"{where}: controlPoints must be a list, found {shown(points)}")
+    check_number(len(points), where)
     display = item.get("display")
     list_hidden = isinstance(display, dict) and display.get("visibility") is False
     clicks = []

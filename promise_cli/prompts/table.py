@@ -6,12 +6,12 @@ The names of the columns say what the numbers mean. `l,p,s` and `r,a,s` are mill
 
 import csv
 import difflib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from promise_cli.errors import PromptError
+from promise_cli.errors import PromptError, shorten, shown
 from promise_cli.prompts.click import (
     FOREGROUND,
     MAX_VALUE,
@@ -20,11 +20,13 @@ from promise_cli.prompts.click import (
     Click,
     Lesion,
     Space,
+    check_cases,
+    check_number,
 )
 from promise_cli.prompts.gather import Gathered
 from promise_cli.prompts.shapes import refuse_shapes
 from promise_cli.prompts.tally import Tally
-from promise_cli.prompts.values import parse_coordinate, parse_sign, shown, sign_of_name
+from promise_cli.prompts.values import parse_coordinate, parse_sign, sign_of_name
 from promise_cli.volume import case_id, is_volume_file
 
 _AXES: dict[tuple[str, str, str], Space | None] = {
@@ -34,6 +36,7 @@ _AXES: dict[tuple[str, str, str], Space | None] = {
     ("x", "y", "z"): None,
     ("axis-0", "axis-1", "axis-2"): None,
 }
+MOST_COLUMNS = 100
 _OWN = ("case", "label", "space", "object", "value")
 _SLICER = ("l", "p", "s"), ("r", "a", "s")
 
@@ -52,6 +55,24 @@ class _Columns:
     def from_slicer(self) -> bool:
         """Whether 3D Slicer wrote the table. Its `label` is then a name, and `defined` says if a point was placed."""
         return self.axes in _SLICER and "case" not in self.names
+
+
+@dataclass
+class _CaseClicks:
+    """Clicks of one case that have been read so far."""
+
+    clicks: list[Click] = field(default_factory=list)
+    lesions: dict[str, Lesion] = field(default_factory=dict)
+    """Lesions of the clicks, by name."""
+    tally: Tally = field(default_factory=Tally)
+
+    def add(self, click: Click | None, *, hidden: bool) -> None:
+        """Add the click of a row; None stands for a point that was never placed."""
+        if click:
+            self.clicks.append(click)
+            self.tally.add(hidden=hidden)
+        else:
+            self.tally.skip("undefined")
 
 
 def parse_table(text: str, where: str, space: Space | None, only_case: str | None) -> Gathered:
@@ -80,8 +101,7 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
         raise PromptError(
             f"{where}: there is no column 'case', so it is unknown to which scan each click belongs; add the column"
         )
-    by_case: dict[str, list[Click]] = {}
-    tallies: defaultdict[str, Tally] = defaultdict(Tally)
+    by_case: dict[str, _CaseClicks] = defaultdict(_CaseClicks)
     for number, row in enumerate(rows[1:], 2):
         cells = dict(zip(columns.names, (cell.strip() for cell in row), strict=False))
         name = cells.get("case", only_case or "")
@@ -96,17 +116,17 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
                 raise PromptError(
                     f"{where}: row {number}: the column 'case' is empty; name the case"
                 )
-            click = _click(cells, columns, f"{where}: row {number}", space, by_case.get(name, []))
-            by_case.setdefault(name, []).extend([click] if click else [])
-            if click:
+            if name not in gathered.broken:
+                case = by_case[name]
+                check_number(len(case.clicks) + 1, f"{where}: case {shorten(name)}")
+                click = _click(cells, columns, f"{where}: row {number}", space, case.lesions)
                 hidden = columns.from_slicer and cells.get("visible", "1") == "0"
-                tallies[name].add(hidden=hidden)
-            else:
-                tallies[name].skip("undefined")
-    for name, clicks in by_case.items():
+                case.add(click, hidden=hidden)
+        check_cases(len(by_case) + len(gathered.broken), where)
+    for name, case in by_case.items():
         if name not in gathered.broken:
             with gathered.case(name):
-                gathered.add(name, tuple(clicks), tallies[name].note)
+                gathered.add(name, tuple(case.clicks), case.tally.note)
     if not gathered.clicks and not gathered.broken:
         raise PromptError(f"{where}: holds no click; add one on the target")
     return gathered
@@ -125,14 +145,16 @@ def _rows(text: str, where: str) -> tuple[list[list[str]], str]:
 
 
 def _columns(first: Sequence[str], where: str, decimal_comma: bool) -> _Columns:
-    names = [name.strip().lower() for name in first]
+    names = [name.strip().lower() for name in first[: MOST_COLUMNS + 1]]
+    if len(names) > MOST_COLUMNS:
+        raise PromptError(f"{where}: more than {MOST_COLUMNS} columns; is this a table of clicks?")
     axes = [triple for triple in _AXES if set(triple) <= set(names)]
     if len(axes) != 1 or "axis-3" in names:
         raise PromptError(
             f"{where}: the first line must name the columns case and one of i,j,k / x,y,z / l,p,s /"
             f" r,a,s / axis-0,axis-1,axis-2, found {shown(', '.join(names))}"
         )
-    twice = [name for name in names if name and names.count(name) > 1]
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
     if twice:
         raise PromptError(f"{where}: two columns are named {shown(twice[0])}; keep one")
     for name in names:
@@ -143,7 +165,11 @@ def _columns(first: Sequence[str], where: str, decimal_comma: bool) -> _Columns:
 
 
 def _click(
-    cells: dict[str, str], columns: _Columns, where: str, asked: Space | None, before: list[Click]
+    cells: dict[str, str],
+    columns: _Columns,
+    where: str,
+    asked: Space | None,
+    known: dict[str, Lesion],
 ) -> Click | None:
     """Read the click of one row; None for a point of 3D Slicer that was never placed."""
     if columns.from_slicer and cells.get("defined", "1") == "0":
@@ -160,7 +186,9 @@ def _click(
     x, y, z = (value for value in numbers if value is not None)
     space = _space(cells, columns, where, asked)
     sign = _sign(cells, columns, where)
-    return Click((x, y, z), sign, space, _lesion(cells, where, before))
+    lesion = _lesion(cells, where, known)
+    known[lesion.name] = lesion
+    return Click((x, y, z), sign, space, lesion)
 
 
 def _space(cells: dict[str, str], columns: _Columns, where: str, asked: Space | None) -> Space:
@@ -193,22 +221,22 @@ def _sign(cells: dict[str, str], columns: _Columns, where: str) -> int:
     return sign
 
 
-def _lesion(cells: dict[str, str], where: str, before: list[Click]) -> Lesion:
+def _lesion(cells: dict[str, str], where: str, known: dict[str, Lesion]) -> Lesion:
+    """Return the lesion of a row. `known` holds the lesions of earlier rows of the same case by their names."""
     name, value = cells.get("object", ""), cells.get("value", "")
     if not name and not value:
         return ONE_LESION
-    known = list(dict.fromkeys(click.lesion for click in before))
-    same = [lesion for lesion in known if lesion.name == (name or value)]
-    number = same[0].number if same else len(known) + 1
+    same = known.get(name or value)
+    number = same.number if same else len(known) + 1
     number_of_name = name if name.isdecimal() and 1 <= int(name[:9]) <= MAX_VALUE else str(number)
-    text = value or (str(same[0].value) if same else number_of_name)
+    text = value or (str(same.value) if same else number_of_name)
     if not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_VALUE:
         raise PromptError(
             f"{where}: value must be a whole number from 1 to {MAX_VALUE}, found {shown(text)}"
         )
-    if same and same[0].value != int(text):
+    if same and same.value != int(text):
         raise PromptError(
-            f"{where}: object {shown(name)} has value {text} here, but {same[0].value} in an earlier row; give it"
+            f"{where}: object {shown(name)} has value {text} here, but {same.value} in an earlier row; give it"
             " one value"
         )
     return Lesion(int(text), name or value, number)

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from promise_cli.errors import listed
 from promise_cli.prompts.click import Click
 
 
@@ -43,6 +44,6 @@ class Tally:
         if self.hidden:
             text += f", {self.hidden} of them hidden (delete hidden points that are no clicks)"
         if self.others:
-            kinds = ", ".join(f"{number} {status}" for status, number in self.others.items())
+            kinds = listed(f"{number} {status}" for status, number in self.others.items())
             text += f"; not counted: {kinds}"
         return text

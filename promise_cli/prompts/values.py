@@ -2,7 +2,6 @@
 
 import math
 import re
-import reprlib
 from typing import Any
 
 from promise_cli.prompts.click import BACKGROUND, FOREGROUND
@@ -13,21 +12,7 @@ LIMIT = 1e12
 FOREGROUND_WORDS = ("foreground", "fg", "positive")
 BACKGROUND_WORDS = ("background", "bg", "negative")
 
-_repr = reprlib.Repr()
-_repr.maxstring = _repr.maxother = 60
-
 _BACKGROUND_NAME = re.compile(r"\s*(neg|negative|bg|background|-)(?![a-z])", re.IGNORECASE)
-
-
-def shown(value: Any) -> str:
-    """Quote a value from a file for a message, on one line and shortened."""
-    return _repr.repr(value)
-
-
-def shorten(name: str) -> str:
-    """Put a name on one line for a message. A name of more than 200 characters is cut."""
-    line = " ".join(name.split())
-    return line if len(line) <= 200 else f"{line[:100]}..."
 
 
 def is_coordinate(value: Any) -> bool:

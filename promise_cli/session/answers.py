@@ -33,6 +33,8 @@ class Answers:
     """Scan, read with the plan's orientation."""
     keep_windows: int
     """Number of encoded windows that are kept for further clicks, if memory allows."""
+    where: str
+    """Name of the scan in messages."""
     seconds: Seconds
     """Time spent on the scan. The seconds of resampling and of the networks are added to it."""
     _encoded: OrderedDict[tuple[int, int, int], EncodedWindow] = field(
@@ -41,7 +43,7 @@ class Answers:
 
     def __post_init__(self) -> None:
         began = time.monotonic()
-        self._image, self.grid = preprocess_image(self.scan, self.plan)
+        self._image, self.grid = preprocess_image(self.scan, self.plan, where=self.where)
         self.seconds.resample += time.monotonic() - began
 
     def ask(self, window: Patch, clicks: NDArray[np.int64], signs: NDArray[np.int64]) -> Volume32:

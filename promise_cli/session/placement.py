@@ -49,17 +49,17 @@ def windows_for(
         if earlier and earlier[0].inside(clicks).all():
             return earlier
         return (window_round(clicks, size, within),)
-    groups: list[Indices] = []
+    groups: list[Indices] = []  # the lower and the upper corner of the clicks of each window
     for click in clicks:
         if any(window.inside(click[None])[0] for window in earlier):
             continue
-        for number, group in enumerate(groups):
-            joined = np.vstack([group, click])
-            if (np.ptp(joined, axis=0) <= size - 2).all():
+        for number, (lower, upper) in enumerate(groups):
+            joined = np.stack([np.minimum(lower, click), np.maximum(upper, click)])
+            if (joined[1] - joined[0] <= size - 2).all():
                 groups[number] = joined
                 break
         else:
-            groups.append(click[None])
+            groups.append(np.stack([click, click]))
     return (*earlier, *(window_round(group, size, within) for group in groups))
 
 

@@ -66,7 +66,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self._answers = Answers(
-            self.networks, self.plan, self.scan, self.keep_windows, self.seconds
+            self.networks, self.plan, self.scan, self.keep_windows, self.where, self.seconds
         )
 
     @property

@@ -8,8 +8,8 @@ from typing import cast
 
 import torch
 
-from promise_cli.console import counted, say, warn
-from promise_cli.dataset.case import made_with
+from promise_cli.console import counted, say, track, warn
+from promise_cli.dataset.case import check_voxels, made_with
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split, Splits
 from promise_cli.disk.records import load_record
@@ -90,6 +90,8 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
     # A network that cannot do this raises here, before the run's folder is made.
     run.model.checkpoint_activations(run.config.checkpoint_activations)
     if group.is_first:
+        if not run.is_finished:
+            _check_cases(split, preprocessed / "cases")
         group.wait()
     introduce(run, preprocessed.name)
     if takes_clicks(run.model.config):  # other networks look at the whole scan
@@ -256,8 +258,14 @@ def _read_split(preprocessed: Path, fold: int, plan: Plan) -> Split:
 
 
 def _are_stale(number: int) -> str:
-    are, were = ("is", "was") if number == 1 else ("are", "were")
-    return f"{are} missing or {were} made with another plan"
+    return f"{'is' if number == 1 else 'are'} missing, damaged or made with another plan"
+
+
+def _check_cases(split: Split, cases_dir: Path) -> None:
+    """Read the training and validation cases once, because NaN or a damaged target would spoil the network."""
+    cases = (*split.train, *split.val)
+    for case in track(cases, "checking cases", len(cases)):
+        check_voxels(cases_dir, case)
 
 
 def _num_workers(asked: int | None, device: torch.device) -> int:

@@ -52,7 +52,7 @@ def load_log(path: Path) -> list[EpochLog]:
         return []
     try:
         return _read_rows(path)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise CheckpointError(
             f"{path}: damaged ({error!r}); repair or remove it to continue"
         ) from None

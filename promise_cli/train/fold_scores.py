@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from promise_cli.console import say, show_table, track
-from promise_cli.dataset.case import Case, load_case
+from promise_cli.dataset.case import Case, check_voxels, load_case
 from promise_cli.dataset.plan import Plan
 from promise_cli.disk.workspace import checkpoint_of
 from promise_cli.errors import DatasetError, StoppedError
@@ -65,6 +65,7 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
                 f"{run.folder}: stopped by {stop.reason}; all epochs are done, but the test cases are not scored;"
                 " add --resume to score them"
             )
+        check_voxels(cases_dir, case_id)
         case = load_case(cases_dir, case_id)
         if clicked:
             click = foreground_voxel(case, sample_rng(run.seed, 0, case_id))

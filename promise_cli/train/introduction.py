@@ -6,7 +6,7 @@ from pathlib import Path
 from promise_cli.console import counted, say, warn
 from promise_cli.dataset.fingerprint import Fingerprint
 from promise_cli.disk.records import load_record
-from promise_cli.errors import PlanError
+from promise_cli.errors import PlanError, listed
 from promise_cli.network.registry import describe_network
 from promise_cli.train.run import Run
 
@@ -32,9 +32,7 @@ def introduce(run: Run, dataset: str) -> None:
         f" validation every {run.config.validate_every} epochs"
     )
     test = run.split.test
-    say(
-        f"test cases: {len(test)} ({', '.join(test[:6])}{', ...' if len(test) > 6 else ''}), see splits.json"
-    )
+    say(f"test cases: {len(test)} ({listed(test, 6)}), see splits.json")
 
 
 def warn_of_large_targets(run: Run, preprocessed: Path) -> None:

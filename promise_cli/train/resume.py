@@ -9,8 +9,9 @@ from torch.optim import AdamW
 from promise_cli.console import counted
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split
+from promise_cli.disk.records import record_from_json
 from promise_cli.disk.workspace import LAST
-from promise_cli.errors import CheckpointError
+from promise_cli.errors import CheckpointError, PlanError
 from promise_cli.network.checkpoint import Checkpoint, build_model, load_checkpoint
 from promise_cli.network.device import (
     choose_device,
@@ -71,9 +72,15 @@ def resume_run(
     optimizer = make_optimizer(model, config)
     _load_state(optimizer, model, checkpoint, path)
     scaler = make_scaler(chosen, precision)
-    if checkpoint.scaler:
-        scaler.load_state_dict(checkpoint.scaler)
-    restore_random_states(checkpoint.random_states, chosen)
+    try:
+        if checkpoint.scaler:
+            scaler.load_state_dict(checkpoint.scaler)
+        restore_random_states(checkpoint.random_states, chosen)
+    except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: the state of the scaler or of the random numbers is damaged ({error}); restore the file, or start"
+            " anew with --overwrite instead of --resume"
+        ) from None
     return Run(
         folder=folder,
         preset=checkpoint.preset,
@@ -117,7 +124,11 @@ def _load_state(optimizer: AdamW, model: Network, checkpoint: Checkpoint, path: 
             group["fused"] = is_fused(next(model.parameters()).device)
         optimizer.load_state_dict(state)
         counted = {int(moments["step"]) for moments in optimizer.state.values()}
-    except (KeyError, TypeError, ValueError, AttributeError):
+        for parameter, moments in optimizer.state.items():
+            for name in ("exp_avg", "exp_avg_sq"):
+                if moments[name].shape != parameter.shape or moments[name].is_complex():
+                    counted = set()
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError):
         counted = set()
     lacking = [
         name
@@ -133,11 +144,14 @@ def _load_state(optimizer: AdamW, model: Network, checkpoint: Checkpoint, path: 
 
 def _log_of(checkpoint: Checkpoint, folder: Path) -> list[EpochLog]:
     """Return the log of the epochs that are done. Older checkpoints do not hold it; it is then read from log.csv."""
-    rows = (
-        [EpochLog(**row) for row in checkpoint.log]
-        if checkpoint.log
-        else load_log(folder / "log.csv")
-    )
+    try:
+        rows = (
+            [record_from_json(EpochLog, row, f"{folder / LAST}: log") for row in checkpoint.log]
+            if checkpoint.log
+            else load_log(folder / "log.csv")
+        )
+    except PlanError as error:
+        raise CheckpointError(str(error)) from None
     return [row for row in rows if row.epoch <= checkpoint.epoch]
 
 

@@ -10,7 +10,7 @@ from promise_cli.console import say
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split
 from promise_cli.disk.workspace import LAST
-from promise_cli.errors import CheckpointError, WorkspaceError
+from promise_cli.errors import CheckpointError, WorkspaceError, listed
 from promise_cli.network.device import (
     Precision,
     choose_device,
@@ -141,7 +141,7 @@ def run_folder(dataset: Path, request: TrainRequest) -> Path:
     there = [path.parent for path in sorted(dataset.glob(f"*/{fold}/{LAST}"))]
     fits = [path for path in there if _may_mean(request, path.parent.name)]
     if len(fits) > 1:
-        shown = ", ".join(path.parent.name for path in fits)
+        shown = listed(path.parent.name for path in fits)
         raise CheckpointError(
             f"{dataset}: several runs could be resumed ({shown}); name one with --network, and add"
             " --clicks-as-channel if its name ends in _clicks"

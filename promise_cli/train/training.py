@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from promise_cli.console import counted
-from promise_cli.errors import DatasetError, StoppedError
+from promise_cli.errors import DatasetError, StoppedError, listed
 from promise_cli.network.registry import takes_clicks
 from promise_cli.train.group import Group
 from promise_cli.train.run import Run
@@ -79,7 +79,7 @@ def stop_if_asked(training: Training) -> None:
 def not_finite(training: Training, what: str, case_ids: list[str]) -> DatasetError:
     """Return an error that names step and cases, the same in all processes. All of them must call this together."""
     run = training.run
-    cases = ", ".join(case for cases in training.group.gather(case_ids) for case in cases)
+    cases = listed(case for cases in training.group.gather(case_ids) for case in cases)
     kept = (
         f"the checkpoint of epoch {run.epoch} is kept" if run.is_saved else "nothing is saved yet"
     )

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from promise_cli.console import counted
 from promise_cli.errors import VolumeError
-from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape
+from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, Shape, format_shape
 from promise_cli.volume.dicom_kind import holds_tag
 from promise_cli.volume.itk import itk_reason, ras_affine, refuse_memory
+from promise_cli.volume.limits import check_memory
 from promise_cli.volume.names import dicom_files
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
 
@@ -85,7 +86,7 @@ def open_dicom(folder: Path) -> Stored:
         grid,
         header_for(grid),
         np.dtype(np.float32),
-        lambda dtype: _load(folder, paths, dtype).reshape(grid.shape),
+        lambda dtype: _load(folder, paths, grid.shape, dtype).reshape(grid.shape),
         shear_note(grid),
     )
 
@@ -251,7 +252,10 @@ def _same_places(slices: list[_Slice], same: NDArray[np.bool_]) -> str:
     return f"{pair} lie at the same place{more}; keep one of the two"
 
 
-def _load(folder: Path, paths: list[str], dtype: type[np.float32] | None) -> NDArray[Any]:
+def _load(
+    folder: Path, paths: list[str], shape: Shape, dtype: type[np.float32] | None
+) -> NDArray[Any]:
+    check_memory(folder, shape, np.dtype(np.float32))
     reader = sitk.ImageSeriesReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileNames(paths)

@@ -1,5 +1,6 @@
 """Read and write NRRD and MetaImage files, through SimpleITK."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,10 @@ from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape, format_spacing
-from promise_cli.volume.metaimage import (
-    MetaHeader,
-    add_meta_field,
-    check_meta_data,
-    read_meta_header,
-)
-from promise_cli.volume.nrrd import add_field, read_nrrd_header
-from promise_cli.volume.packed import check_nrrd_data
+from promise_cli.volume.limits import check_memory
+from promise_cli.volume.metaimage import add_meta_field, check_meta_data, read_meta_header
+from promise_cli.volume.nrrd import NrrdHeader, add_field, read_nrrd_header
+from promise_cli.volume.packed import check_data_files, check_nrrd_data, check_nrrd_size
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
 from promise_cli.volume.units import (
     MILLIMETRE,
@@ -41,6 +38,8 @@ def open_itk(path: Path) -> Stored:
     kind = "NRRD" if path.name.lower().endswith(".nrrd") else "MetaImage"
     try:
         header = read_nrrd_header(path) if kind == "NRRD" else read_meta_header(path)
+        if isinstance(header, NrrdHeader):
+            check_data_files(path, header)
     except (OSError, ValueError) as error:
         raise VolumeError(
             f"{path}: not readable as {kind} ({error}); copy or export it again"
@@ -73,14 +72,18 @@ def open_itk(path: Path) -> Stored:
     check_unit(shape, affine, unit, path)
     grid = stored_grid(shape, affine_in_mm(affine, unit), path)
     notes = (*shear_note(grid), *unit_note(grid, unit), *header.notes)
-    dtype = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).dtype
+    dtype = _stored_type(path, reader)
+    num_bytes = math.prod(shape) * dtype.itemsize
+    if isinstance(header, NrrdHeader):
+        check_nrrd_size(path, header, num_bytes)
 
-    def load(dtype: type[np.float32] | None) -> NDArray[Any]:
-        if isinstance(header, MetaHeader):
-            check_meta_data(path, header)
+    def load(wanted: type[np.float32] | None) -> NDArray[Any]:
+        if isinstance(header, NrrdHeader):
+            check_nrrd_data(path, header, num_bytes)
         else:
-            check_nrrd_data(path)
-        return _load(path, reader, dtype)
+            check_meta_data(path, header, num_bytes)
+        check_memory(path, shape, dtype)
+        return _load(path, reader, wanted)
 
     i, j, k = (spacing * unit.mm).tolist()
     return Stored(
@@ -88,12 +91,21 @@ def open_itk(path: Path) -> Stored:
     )
 
 
+def _stored_type(path: Path, reader: Any) -> np.dtype[Any]:
+    """Return the type of the voxels; refuse complex numbers."""
+    dtype: np.dtype[Any] = sitk.GetArrayViewFromImage(
+        sitk.Image([1, 1, 1], reader.GetPixelID())
+    ).dtype
+    if dtype.kind not in "iuf":
+        raise VolumeError(f"{path}: holds {dtype} values, not one number per voxel; convert it")
+    return dtype
+
+
 def itk_reason(error: Exception) -> str:
     """Return the last line of ITK's message, without memory addresses and the final dot."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if (
-        lines and lines[-1] == "Reason: Success"
-    ):  # the system's error number, which says nothing here
+    if lines and lines[-1].startswith("Reason: ") and "Permission" not in lines[-1]:
+        # ITK adds the system's last error number, which may be that of an earlier call.
         return "no reason given"
     return (
         re.sub(r"^.*\(0x[0-9a-f]+\): ", "", lines[-1]).rstrip(".") if lines else "no reason given"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promise_cli.errors import VolumeError
+from promise_cli.volume.limits import PADDING
 from promise_cli.volume.packed import unpacked_size
 
 _LINE = re.compile(rb"^\s*([^\s=]+)\s*=\s*(.*?)\s*$")
-_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 8, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
 _PER_AXIS = ("ElementSpacing", "ElementSize", "Offset", "Position", "Origin")
 _MATRICES = ("TransformMatrix", "Rotation", "Orientation")
 
@@ -47,15 +47,6 @@ class MetaHeader:
                 "the header has no field 'TransformMatrix' with the scan's orientation; left and right are a guess"
             )
         return tuple(notes)
-
-    @property
-    def num_bytes(self) -> int | None:
-        """Size of the uncompressed voxels in bytes; None if their type is unknown."""
-        kind = self.fields.get("ElementType", "").removeprefix("MET_")
-        size = _BYTES.get(kind.removesuffix("_ARRAY").removeprefix("U"))
-        channels = int(self.fields.get("ElementNumberOfChannels", "1"))
-        shape = [int(n) for n in self.fields["DimSize"].split()]
-        return None if size is None else size * channels * math.prod(shape)
 
 
 def read_meta_header(path: Path) -> MetaHeader:
@@ -141,19 +132,24 @@ def add_meta_field(path: Path, line: str) -> None:
     path.write_bytes(head + line.encode() + b"\n" + field + rest)
 
 
-def check_meta_data(path: Path, header: MetaHeader) -> None:
+def check_meta_data(path: Path, header: MetaHeader, needed: int) -> None:
     """Check that all voxels are there, and that compressed voxels are undamaged.
 
+    Args:
+        path: The file of the header.
+        header: The header.
+        needed: Number of bytes of all voxels.
+
     Raises:
-        VolumeError: Voxels are missing or damaged.
+        VolumeError: Voxels are missing or damaged, or there are more than the header says.
     """
     found = header.data.stat().st_size - header.offset
     try:
         if header.fields.get("CompressedData", "").lower() == "true":
-            found = unpacked_size(header.data, header.offset)
-        if header.num_bytes is None or found >= header.num_bytes:
+            found = unpacked_size(header.data, header.offset, needed)
+        if needed <= found <= needed + PADDING:
             return
-        reason = f"{found} of {header.num_bytes} bytes"
+        reason = f"{found} of {needed} bytes"
     except zlib.error as error:
         reason = str(error)
     raise VolumeError(f"{path}: truncated or damaged ({reason}); copy or download it again")

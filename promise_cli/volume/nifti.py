@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import Grid, format_spacing
+from promise_cli.volume.limits import check_file_size, check_memory
 from promise_cli.volume.packed import unpack
 from promise_cli.volume.stored import (
     SPACING_TOLERANCE,
@@ -33,6 +34,9 @@ logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 
 _UNITS = {0: "unknown", 1: "m", 2: "mm", 3: "um"}
 """Units of length by their code in the header's field `xyzt_units`."""
+
+_LARGEST_OFFSET = 1 << 26
+"""Largest number of bytes before the first voxel; header and extensions never need that much."""
 
 _READ_ERRORS = (
     ImageFileError,
@@ -53,8 +57,12 @@ def open_nifti(path: Path) -> Stored:
     """
     try:
         _check_start(path)
+        header = _written_header(path)
+        if header is not None and not 0 <= header["vox_offset"] <= _LARGEST_OFFSET:
+            # nibabel would read all that lies before the voxels
+            raise ImageFileError(f"its voxels begin after {header['vox_offset']:g} bytes")
         image = nib.load(path)
-        pixdim = _written_spacing(path)
+        pixdim = np.asarray(header["pixdim"][1:4], dtype=np.float64)
     except _READ_ERRORS as error:
         raise VolumeError(
             f"{path}: not readable as NIfTI ({error}); copy or export it again"
@@ -124,14 +132,14 @@ def _check_start(path: Path) -> None:
         raise ImageFileError("it is not compressed with gzip, although its name ends in .gz")
 
 
-def _written_spacing(path: Path) -> NDArray[np.float64]:
-    """Read the three spacings as written in the file, since nibabel silently corrects zero and negative ones."""
+def _written_header(path: Path) -> Any:
+    """Read the header as written in the file, since nibabel silently corrects some fields; None if it is too short."""
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     with opener(path, "rb") as file:
         start = file.read(540)
     kind = nib.Nifti2Header if start[4:7] in (b"n+2", b"ni2") else nib.Nifti1Header
-    header = kind(start[: kind.template_dtype.itemsize], check=False)
-    return np.asarray(header["pixdim"][1:4], dtype=np.float64)
+    size = kind.template_dtype.itemsize
+    return kind(start[:size], check=False) if len(start) >= size else None
 
 
 def _notes(
@@ -170,24 +178,15 @@ def _is_unscaled(image: nib.Nifti1Image) -> bool:
     return bool(image.dataobj.slope == 1 and image.dataobj.inter == 0)
 
 
-def _check_size(image: nib.Nifti1Image, path: Path) -> None:
-    """Refuse an uncompressed file that is too short, before memory for all its voxels is reserved.
-
-    Raises:
-        OSError: Voxels are missing.
-    """
-    wanted = math.prod(image.shape) * image.dataobj.dtype.itemsize
-    found = path.stat().st_size - image.dataobj.offset
-    if found < wanted:
-        raise OSError(f"Expected {wanted} bytes, got {max(found, 0)} bytes")
-
-
 def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) -> NDArray[Any]:
+    proxy = image.dataobj
+    num_bytes = math.prod(image.shape) * proxy.dtype.itemsize
+    packed = path.name.lower().endswith(".gz")
+    check_file_size(path, proxy.offset, num_bytes, packed=packed)
+    check_memory(path, image.shape, proxy.dtype)
     try:
-        if path.name.lower().endswith(".gz"):
+        if packed:
             # nibabel stops reading after the last voxel, so it never verifies the checksum at the end of the file.
-            proxy = image.dataobj
-            num_bytes = math.prod(image.shape) * proxy.dtype.itemsize
             content = unpack(path, proxy.offset + num_bytes)
             if _is_unscaled(image):
                 voxels = content[proxy.offset :].view(proxy.dtype)
@@ -195,8 +194,6 @@ def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) ->
                 with np.errstate(all="ignore"):
                     return voxels if dtype is None else voxels.astype(dtype, copy=False)
             image = _reshaped(image, BytesIO(content.data))
-        else:
-            _check_size(image, path)
         with np.errstate(all="ignore"):  # the caller finds and reports values that overflow
             return np.asanyarray(image.dataobj, dtype=dtype)
     except _READ_ERRORS as error:

@@ -1,6 +1,5 @@
 """Read and change the header of NRRD files, which is text in front of the voxels."""
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,6 @@ _FIELD = re.compile(rb"([ -9;-~]{1,40}):(?!=)(.*)", re.DOTALL)
 _KEY = re.compile(rb"[^:]+:=")
 _LONGEST = 1000
 """Largest number of bytes of a field; only the field `content` and keys with values may be longer."""
-_BYTES = (
-    (("char", "int8"), 1),
-    (("short", "int16"), 2),
-    (("longlong", "long long", "int64", "double"), 8),
-    (("int", "float"), 4),
-)
-"""Words in the names of types, and the size of their values in bytes; the first that fits counts."""
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -29,16 +21,16 @@ class NrrdHeader:
     """Field name in lower case -> value, as written in the header."""
     offset: int | None
     """Position of the first voxel in the file, in bytes; None if no empty line ends the header."""
+    after: list[str]
+    """Lines after a field `data file` of value `LIST`, which are names of files; empty if there is no such field."""
 
     @property
-    def num_bytes(self) -> int | None:
-        """Size of the uncompressed voxels in bytes; None if their number or type is unknown."""
-        kind = self.fields.get("type", "").lower()
-        size = next((size for words, size in _BYTES if any(word in kind for word in words)), None)
-        shape = self.fields.get("sizes", "").split()
-        if size is None or not all(word.isdecimal() for word in shape):
-            return None
-        return size * math.prod(map(int, shape))
+    def data_files(self) -> list[str]:
+        """Names of the other files that hold the voxels; empty if they are in the same file."""
+        value = self.fields.get("data file", self.fields.get("datafile", ""))
+        if value.upper().startswith("LIST"):
+            return self.after
+        return [value] if value else []
 
     @property
     def units(self) -> tuple[str, list[str]]:
@@ -78,7 +70,7 @@ def read_nrrd_header(path: Path) -> NrrdHeader:
         raise ValueError("it does not begin with NRRD")
     end = _END.search(start)
     lines = start[: end.start() if end else len(start)].splitlines()
-    fields = {}
+    fields: dict[str, str] = {}
     for number, line in enumerate(lines[1:], 2):
         if line.startswith(b"#") or _KEY.match(line):
             continue
@@ -88,8 +80,9 @@ def read_nrrd_header(path: Path) -> NrrdHeader:
             raise ValueError(f"line {number} of the header is no field")
         fields[name] = field[2].decode("utf-8", errors="replace").strip()
         if name in ("data file", "datafile") and fields[name].upper().startswith("LIST"):
-            break  # the names of the files follow
-    return NrrdHeader(fields, end.end() if end else None)
+            files = [one.decode("utf-8", errors="replace").strip() for one in lines[number:]]
+            return NrrdHeader(fields, end.end() if end else None, [one for one in files if one])
+    return NrrdHeader(fields, end.end() if end else None, [])
 
 
 def add_field(path: Path, line: str) -> None:

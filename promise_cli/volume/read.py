@@ -12,6 +12,7 @@ from nibabel import orientations
 from numpy.typing import NDArray
 
 from promise_cli.console import counted
+from promise_cli.disk.regular import check_regular
 from promise_cli.errors import PromiseError, VolumeError
 from promise_cli.geometry.grid import Grid, Spacing
 from promise_cli.volume.names import FORMATS, SUFFIXES, case_id
@@ -67,6 +68,7 @@ def open_stored(path: Path) -> Stored:
     if not path.exists():
         raise VolumeError(f"{path}: no such file")
     with _told(path):
+        check_regular(path)
         stored = _open(path)
 
     def load(dtype: type[np.float32] | None) -> NDArray[Any]:
@@ -96,8 +98,15 @@ def _told(path: Path) -> Iterator[None]:
     """Turn any error that a library raises about a file, except running out of memory, into one line that names it."""
     try:
         yield
-    except (PromiseError, MemoryError):
+    except PromiseError:
         raise
+    except MemoryError as error:
+        if str(path) in str(error):
+            raise
+        raise MemoryError(
+            f"{path}: {error or 'not enough memory'}; correct the header if it is wrong, or use a machine with more"
+            " memory"
+        ) from None
     except OSError as error:
         raise VolumeError(
             f"{path}: {error.strerror or error}; check its permissions and the disk"

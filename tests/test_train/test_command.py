@@ -157,7 +157,7 @@ def test_missing_cases_are_named(preprocessed: Path, tmp_path: Path) -> None:
         shutil.rmtree(case)
     with pytest.raises(
         DatasetError,
-        match=r"cases of fold 0 are missing or were made with another plan, such as ball_00.; run promise-preprocess",
+        match=r"cases of fold 0 are missing, damaged or made with another plan, such as ball_00.; run promise",
     ):
         train(TrainRequest(preset="tiny", device="cpu", root=root))
 
@@ -170,7 +170,8 @@ def test_cases_of_another_plan_are_refused(preprocessed: Path, tmp_path: Path) -
         lambda plan: plan.update(spacing=[3.0, 3.0, 3.0]),
     )
     with pytest.raises(
-        DatasetError, match=r"were made with another plan, such as ball_.*; run promise-preprocess"
+        DatasetError,
+        match=r"damaged or made with another plan, such as ball_.*; run promise-preprocess",
     ):
         train(TrainRequest(preset="tiny", device="cpu", root=root))
     assert not (root / "results").exists()

@@ -7,11 +7,12 @@ folder may be deleted at any time. Several commands, also on several machines, m
 import hashlib
 import json
 import signal
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from promise_cli.dataset.fingerprint.intensities import Histogram
 from promise_cli.dataset.fingerprint.measurement import CaseFingerprint, Measurement, verify_case
@@ -20,7 +21,7 @@ from promise_cli.dataset.fingerprint.verification import Problem, error_of
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels
 from promise_cli.disk.atomic import whole_file
 from promise_cli.disk.records import record_from_json, record_to_json
-from promise_cli.errors import PlanError
+from promise_cli.disk.regular import check_regular
 from promise_cli.jobs import claim, signals_held
 
 VERSION = 2
@@ -114,12 +115,13 @@ class Measurements:
 
     def _load(self, files: CaseFiles) -> Measured | None:
         try:
+            check_regular(self._path(files))
             with np.load(self._path(files), allow_pickle=False) as content:
                 record: _Record = record_from_json(_Record, json.loads(str(content["record"])), "")
                 values, counts = content["values"], content["counts"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, PlanError):
+        except Exception:  # a damaged file leads to errors of many kinds, and can be made again
             return None
-        if record.key != self._key(files):
+        if record.key != self._key(files) or not _is_histogram(values, counts):
             return None
         target = Histogram(values, counts, record.mean, record.variance)
         return Measured(files, record.source, Measurement(record.problems, record.case, target))
@@ -141,6 +143,20 @@ class Measurements:
         # zipfile prints errors if a signal interrupts it while it writes
         with signals_held(signal.SIGINT, signal.SIGTERM), whole_file(path) as temporary:
             np.savez(temporary, record=np.array(text), values=target.values, counts=target.counts)
+
+
+def _is_histogram(values: NDArray[Any], counts: NDArray[Any]) -> bool:
+    """Whether two arrays can be the values and counts of a histogram."""
+    return bool(
+        values.dtype == np.float64
+        and counts.dtype == np.int64
+        and values.ndim == 1
+        and values.shape == counts.shape
+        and values.size
+        and np.isfinite(values).all()
+        and (np.diff(values) > 0).all()
+        and counts.min() > 0
+    )
 
 
 def unusable(dataset: Dataset, files: CaseFiles, text: str) -> Measured:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promise_cli.dataset.folder import CaseFiles
+from promise_cli.disk.regular import check_regular
 from promise_cli.volume import volume_files
 
 SETTLED_SECONDS = 2.0
@@ -71,6 +72,7 @@ def hash_files(paths: Sequence[Path]) -> str:
     """
     digests = []
     for path in paths:
+        check_regular(path)
         with path.open("rb") as file:
             digests.append(hashlib.file_digest(file, "sha256").hexdigest())
     if len(digests) == 1:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels, as_tuple, label_text
+from promise_cli.errors import listed
 from promise_cli.geometry.box import bounding_box
 from promise_cli.geometry.grid import format_shape
 from promise_cli.volume import Volume, describe_turn
@@ -81,10 +82,10 @@ def check_labels(
     texts = []
     odd = [value for value in found if value not in dataset.labels]
     if odd:
-        shown = ", ".join(map(str, odd[:5])) + (f" and {len(odd) - 5} more" if odd[5:] else "")
+        shown = listed(odd, 5)
         texts.append(
             f"{files.label}: label value{'s' if odd[1:] else ''} {shown} {'are' if odd[1:] else 'is'} not in"
-            f" dataset.json (0 and {', '.join(map(str, dataset.labels))}); correct the label or dataset.json"
+            f" dataset.json (0 and {listed(dataset.labels)}); correct the label or dataset.json"
         )
     values = as_tuple(target_label)
     if not any(value in found for value in values):

@@ -8,7 +8,7 @@ from pathlib import Path
 from promise_cli.console import counted, say, show_table
 from promise_cli.disk.atomic import write_text
 from promise_cli.disk.records import load_json, save_record
-from promise_cli.errors import EvaluationError
+from promise_cli.errors import EvaluationError, listed
 from promise_cli.evaluate.clicks.page import render_clicks
 from promise_cli.evaluate.clicks.study_record import ClickCurve, ClickStudy
 from promise_cli.scores import claim_folder, results_written
@@ -79,7 +79,7 @@ def show_study(study: ClickStudy, folder: Path) -> None:
         if sums := _sums(curve):
             say(f"{curve.strategy}: {sums}")
     if study.without_target:
-        say(f"left out, since they do not hold the target: {', '.join(study.without_target)}")
+        say(f"left out, since they do not hold the target: {listed(study.without_target)}")
     tolerances = ", ".join(f"{tolerance:g}" for tolerance in study.tolerances_mm)
     say(
         f"protocol {study.protocol}: NSD at a tolerance of {tolerances} mm; seed {study.seed}; {study.windows}"

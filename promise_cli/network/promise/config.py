@@ -9,6 +9,8 @@ from typing import Literal, get_args
 
 EncoderName = Literal["sam_vit_b", "sam_vit_l", "sam_vit_h", "dinov2_s", "tiny"]
 
+MOST_CHANNELS, MOST_WINDOW = 8192, 64
+"""Largest sizes of a network: channels, and tokens along a window."""
 TOKEN_SIZE = 4
 """Edge of one token in voxels. The paper scales a patch up by 4 and embeds squares of 16 pixels."""
 
@@ -127,15 +129,21 @@ class ModelConfig:
         shape = self.shape
         if self.patch_size < TOKEN_SIZE or self.patch_size % TOKEN_SIZE:
             raise ValueError(f"patch_size {self.patch_size} is not a multiple of {TOKEN_SIZE}")
-        if self.window_size < 2 or self.window_size % 2:
-            raise ValueError(f"window_size {self.window_size} is not an even number above zero")
+        if not 2 <= self.window_size <= MOST_WINDOW or self.window_size % 2:
+            raise ValueError(
+                f"window_size {self.window_size} is not an even number from 2 to {MOST_WINDOW}"
+            )
+        for name in ("prompt_heads", "feature_width", "prompt_mlp_width", "adapter_width",
+                     "decoder_width", "num_global_queries"):  # fmt: skip
+            if not 1 <= getattr(self, name) <= MOST_CHANNELS:
+                raise ValueError(
+                    f"{name} must be positive and at most {MOST_CHANNELS}, found {getattr(self, name)}"
+                )
         if self.feature_width % (4 * self.prompt_heads):
             raise ValueError(
                 f"feature_width {self.feature_width} is not a multiple of 4 x {self.prompt_heads}"
                 " (four times prompt_heads)"
             )
-        if min(self.adapter_width, self.decoder_width, self.num_global_queries) < 1:
-            raise ValueError("adapter_width, decoder_width and num_global_queries must be positive")
         if self.click_map_in_head and not self.click_map:
             raise ValueError(
                 "click_map_in_head=true needs click_map=true; set both, or set click_map_in_head=false"

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from promise_cli.errors import CheckpointError
+from promise_cli.errors import CheckpointError, listed
 from promise_cli.network.promise.config import ENCODERS, EncoderName
 from promise_cli.network.promise.promise import ProMISe
 from promise_cli.network.promise.sam import official_layout
@@ -143,7 +143,7 @@ def _from_sam(
     _check({name: layout[name] for name in needed}, entries, encoder, path)
     if unknown:
         raise CheckpointError(
-            f"{path}: holds {_some(unknown)}, which {encoder} does not have; give the official file"
+            f"{path}: holds {listed(unknown, _SHOWN)}, which {encoder} does not have; give the official file"
         )
     state = {name.removeprefix(_SAM_PREFIX): entries[name].float() for name in needed}
     for index in range(ENCODERS[encoder].depth):
@@ -197,7 +197,7 @@ def _check(
     missing = sorted(set(layout) - set(entries))
     if missing:
         raise CheckpointError(
-            f"{path}: not a complete file of {encoder} (missing: {_some(missing)}); download it again, or"
+            f"{path}: not a complete file of {encoder} (missing: {listed(missing, _SHOWN)}); download it again, or"
             " choose the --encoder that the file was made for"
         )
     for name in sorted(layout):
@@ -211,8 +211,3 @@ def _check(
             raise CheckpointError(
                 f"{path}: {name} has values that are not finite floating-point numbers; download the file again"
             )
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

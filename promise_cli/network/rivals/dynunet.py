@@ -13,6 +13,7 @@ from promise_cli.network.rivals.unet_plan import Triple, plan_unet
 MAX_WIDTH = 320
 """Largest number of channels of a stage."""
 MIN_STAGES = 3
+MOST_EDGE = 15
 """Smallest number of stages of MONAI's network."""
 LEAST_PATCH = 24
 """Smallest edge of the patch, in voxels. It gives `MIN_STAGES` stages at any spacing, because even a single axis is
@@ -41,6 +42,10 @@ class DynUNetConfig(PlainConfig):
             raise ValueError(f"strides must begin with (1, 1, 1), found {self.strides[0]}")
         if any(edge < 1 or edge % 2 == 0 for kernel in self.kernels for edge in kernel):
             raise ValueError(f"kernels must have odd edges, found {self.kernels}")
+        if max(map(max, self.kernels)) > MOST_EDGE:
+            raise ValueError(
+                f"kernels must have edges of at most {MOST_EDGE}, found {self.kernels}"
+            )
         super().__post_init__()
 
     @property

@@ -20,6 +20,7 @@ from promise_cli.network.promise.convolution import DepthwiseConv3d
 from promise_cli.network.rivals.channel_norm import ChannelNorm
 
 EPSILON = 1e-6
+MOST_EDGE = 31
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class UXNetConfig(PlainConfig):
         self.check_counts(widths=self.widths, depths=self.depths, kernel=self.kernel)
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, found {self.kernel}")
+        if self.kernel > MOST_EDGE:
+            raise ValueError(f"kernel must be at most {MOST_EDGE}, found {self.kernel}")
         super().__post_init__()
 
 

@@ -1,0 +1,26 @@
+"""Open only files that end: reading a pipe or a device may wait or go on for ever."""
+
+import errno
+from pathlib import Path
+
+from promise_cli.errors import format_bytes
+
+
+def check_regular(path: Path, most: int | None = None) -> None:
+    """Refuse a pipe, a socket or a device, and a file that is too large. A missing file and a folder pass.
+
+    Args:
+        path: The file, or a link to it.
+        most: Largest size in bytes; None for any size.
+
+    Raises:
+        OSError: The file is of another kind or too large.
+    """
+    if not path.exists() or path.is_dir():
+        return
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "a pipe, socket or device, not a file", str(path))
+    size = path.stat().st_size
+    if most is not None and size > most:
+        reason = f"{format_bytes(size)} large, while files of this kind have at most {format_bytes(most)}"
+        raise OSError(errno.EFBIG, reason, str(path))

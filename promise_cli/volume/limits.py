@@ -1,0 +1,57 @@
+"""Refuse a scan before it takes memory, if its file cannot hold its voxels or the memory cannot."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from promise_cli.errors import VolumeError, format_bytes
+from promise_cli.geometry.grid import Shape, format_shape
+from promise_cli.jobs import free_memory
+
+PADDING = 4096
+"""Largest number of zero bytes that may follow the voxels; some programs fill up the last block of a file."""
+GZIP_RATIO = 1032
+"""Largest number of bytes that one byte of zlib or gzip data can hold."""
+_ALLOWANCE = 1 << 20
+
+
+def check_file_size(path: Path, start: int, needed: int, *, packed: bool = False) -> None:
+    """Check that a file holds as many bytes as its header promises, or can hold them if it is compressed.
+
+    Args:
+        path: The file.
+        start: Position of the first voxel, in bytes; it counts as part of the compressed bytes.
+        needed: Number of bytes of all voxels.
+        packed: Whether the file is compressed with zlib or gzip.
+
+    Raises:
+        VolumeError: The file is too small, or bytes follow the voxels.
+    """
+    size = path.stat().st_size
+    most = size * GZIP_RATIO + _ALLOWANCE
+    if packed and start + needed > most:
+        reason = (
+            f"the header promises {start + needed} bytes, but the file cannot hold more than {most}"
+        )
+    elif not packed and size < start + needed:
+        reason = f"Expected {needed} bytes, got {max(0, size - start)} bytes"
+    elif not packed and size > start + needed + PADDING:
+        reason = f"more than the {start + needed} bytes that its header asks for"
+    else:
+        return
+    raise VolumeError(f"{path}: truncated or damaged ({reason}); copy or download it again")
+
+
+def check_memory(path: Path, shape: Shape, dtype: np.dtype[np.generic]) -> None:
+    """Check that the voxels of a file fit into the free memory.
+
+    Raises:
+        MemoryError: They do not.
+    """
+    needed, free = math.prod(shape) * dtype.itemsize, free_memory()
+    if needed > free:
+        raise MemoryError(
+            f"{path}: {format_shape(shape)} voxels need {format_bytes(needed)} of memory and {format_bytes(free)} are"
+            " free; correct the header if it is wrong, or use a machine with more memory"
+        )

@@ -1,0 +1,44 @@
+"""Names from files cannot change what a terminal shows, and names that no encoding can hold are written escaped."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from promise_cli import console
+from promise_cli.cli import preprocess_app
+from promise_cli.disk.atomic import write_text
+from promise_cli.disk.records import load_json
+from tests.conftest import DATASET, edit_json
+from tests.test_cli import run
+
+NASTY = "tumour\x1b[31m\n\u202eevil\ud800"
+
+
+def test_names_that_a_terminal_would_act_on_are_escaped(dataset: Path) -> None:
+    edit_json(
+        dataset / "dataset.json", lambda content: content.update(labels={"0": "b", "1": NASTY})
+    )
+    done = run(preprocess_app, "98", "--root", dataset.parent, "--workers", "0")
+    assert done.exit_code == 0
+    assert r"target 1 (tumour\x1b[31m\n\u202eevil\ud800)" in done.output
+    assert all(line.isprintable() for line in done.output.splitlines())
+    plan = load_json(dataset.parent / DATASET / "plans.json")
+    assert plan["target_name"] == NASTY
+    again = run(preprocess_app, "98", "--root", dataset.parent, "--workers", "0")
+    assert "6 cases, 0 written now" in again.output
+
+
+@pytest.mark.parametrize("show", [console.say, console.warn, console.fail])
+def test_every_kind_of_message_is_escaped(show, capsys: pytest.CaptureFixture[str]) -> None:
+    show("case \x1b[2J\u200f\x00 x")
+    console.show_table("t\x1b", ("case\x1b",), [("\x07",)])
+    shown = "".join(capsys.readouterr())
+    assert r"case \x1b[2J\u200f\x00 x" in shown
+    assert not {"\x1b", "\x07", "\u200f", "\x00"} & set(shown)
+
+
+def test_text_that_utf8_cannot_hold_is_read_back_from_json(tmp_path: Path) -> None:
+    content = {"name": "a\udcffb"}
+    write_text(tmp_path / "a.json", json.dumps(content, ensure_ascii=False))
+    assert load_json(tmp_path / "a.json") == content
