@@ -40,7 +40,7 @@ def test_all_folds_at_once_are_refused_by_every_command(app, arguments: list[str
     status, line = _last_line(app, *arguments)
     assert status == 2
     assert line.endswith(
-        "': a fold is a number of splits.json, counted from 0; 'all' is not supported"
+        "': give the number of a fold in splits.json, counted from 0; 'all' is not supported"
     )
 
 

@@ -120,7 +120,9 @@ def test_an_evaluation_is_moved_where_clicks_of_the_same_network_change() -> Non
         assert done.exit_code == 0
         place = FOLDER / f"evaluation_{number}"
         assert f"the evaluation of the masks so far is moved to {place}" in done.stdout
-        assert "made again, since their clicks, scans or options have changed: 1" in done.stdout
+        assert (
+            "predicted again, because their clicks, scans or options have changed: 1" in done.stdout
+        )
         assert sorted(path.name for path in place.iterdir()) == [
             "metrics.json",
             "metrics.md",

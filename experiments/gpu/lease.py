@@ -1,4 +1,4 @@
-"""Run the stages of one call, each with a limit of its own, and keep every result as soon as it is there.
+"""Run the stages of one call, each with a limit of its own, and write every result to a file as soon as it is measured.
 
     python -m experiments.gpu.lease first|second|third|fourth OUT [--toy]
 
@@ -22,7 +22,7 @@ OUTPUT = "output.txt"
 TOY_SECONDS = 600.0
 """Limit of every stage of a rehearsal, whose machine may be slow."""
 NO_TIME = 5.0
-"""A stage does not begin with fewer seconds than this left in the call."""
+"""Seconds. A stage is skipped if less time than this is left in the call."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Stage:
     name: str
     """Module in `experiments.gpu.stages`."""
     seconds: float
-    """Limit, after which the stage is killed. What it printed before is kept. Seconds that earlier stages left over are
-    added."""
+    """Limit, after which the stage is killed. What it printed before is kept. Seconds that earlier stages did not use
+    are added to the limit."""
     arguments: tuple[str, ...] = ()
 
 
@@ -71,17 +71,17 @@ CALLS: dict[str, tuple[float, tuple[Stage, ...]]] = {
         ),
     ),
 }
-"""Seconds and stages of each call, the most valuable stage first. The first two calls are one lease, the others a
-second one, in which every row trains for the same time."""
+"""Seconds and stages of each call, the most valuable stage first. The first two calls use one
+lease of the machine, the others a second one. All trainings of the second lease take the same time."""
 
 
 def run_call(name: str, out: Path, *, toy: bool) -> int:
-    """Run the stages of a call and return the number of those that failed or ran out of time."""
+    """Run the stages of a call and return the number of those that failed, ran out of time or were skipped."""
     total, stages = CALLS[name]
     began = time.monotonic()
     until, bad = 0.0, 0
     for stage in stages:
-        until += stage.seconds  # what a stage leaves over goes to the next one
+        until += stage.seconds  # time that a stage does not use goes to the next one
         left = min(until, total) - (time.monotonic() - began)
         if left < NO_TIME and not toy:
             _keep(out, stage.name, {"skipped": f"{left:.0f} s are left"})
@@ -134,7 +134,7 @@ def _run(stage: Stage, out: Path, limit: float, *, toy: bool) -> str:
 
 
 def _parse(line: str) -> dict[str, object] | None:
-    """Return a result, or None for any other line."""
+    """Return the result that a line of output holds; None if it holds none."""
     try:
         found = json.loads(line)
     except ValueError:

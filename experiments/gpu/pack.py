@@ -1,4 +1,4 @@
-"""Collect what a machine without a network needs in the folder `.gpu/` of the repository, which git ignores.
+"""Collect files for a machine without a network, in the repository's folder `.gpu/`, which git ignores.
 
     python -m experiments.gpu.pack --wheels FOLDER --weights FILE --data TASK --limit-mib 50
 
@@ -17,14 +17,14 @@ from promise_cli.demo.phantom import write_phantom
 
 
 def main() -> None:
-    """Copy the files, and print what was taken."""
+    """Copy the files, and print their total size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wheels", type=Path)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--data", type=Path, help="a dataset in MSD layout")
     parser.add_argument("--limit-mib", type=float, default=50.0)
     parser.add_argument(
-        "--phantom", type=int, help="number of cases to draw, which takes seconds each"
+        "--phantom", type=int, help="number of phantom cases to make; each takes seconds"
     )
     options = parser.parse_args()
     if options.wheels:

@@ -1,4 +1,4 @@
-"""What the stages share: their sizes, a network in training without files, and timing on either device."""
+"""Code that the stages share: sizes, a training that needs no files, and timing on the CPU or a GPU."""
 
 import dataclasses
 import gc
@@ -69,10 +69,10 @@ def reported(**what: object) -> Iterator[None]:
     """Report an error inside the block instead of raising it, so that the next measurement runs."""
     try:
         yield
-    except Exception as error:  # of whatever kind: the next measurement matters more
+    except Exception as error:  # no error of any kind may prevent the next measurement
         report(**what, error=f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
         traceback.print_exc()
-    gc.collect()  # the traceback is gone here, and with it the tensors that it held
+    gc.collect()  # here the traceback no longer holds any tensors
     if DEVICE.type == "cuda":
         torch.cuda.empty_cache()
 
@@ -86,10 +86,10 @@ def timed(
     """Time a call on the device.
 
     Args:
-        call: What is timed.
-        repeats: Number of times that are measured.
-        warm_up: Number of calls before them.
-        at_once: Number of calls for each time, for kernels that are shorter than their launch.
+        call: Function to time.
+        repeats: Number of measurements.
+        warm_up: Number of calls before the first measurement.
+        at_once: Number of calls in one measurement. Kernels that are shorter than their launch need several.
 
     Returns:
         Milliseconds of a call (median, mean and least), and the peak memory in GiB on a GPU.
@@ -198,7 +198,7 @@ def stepper(
         model: The network on the device.
         recipe: Its recipe.
         batch: Samples of a step.
-        prepare: Called once with the training, such as to compile its network.
+        prepare: Function that is called once with the training, for example to compile its network.
     """
     set_up_device(DEVICE, "fp32" if recipe.precision == "auto" else recipe.precision)
     model.train()

@@ -1,11 +1,11 @@
-"""Count the operations and the bytes of one training step, and what a card's limits allow for them.
+"""Count the operations and bytes of one training step, and the least time that they take on several GPUs.
 
     FAKE_CUDA_GUARD=guard.so python -m experiments.gpu.roofline [PRESET]
 
 Runs the step at 128^3 with ViT-B on a pretended GPU (`tests/fake_cuda`), which computes nothing. The bytes are those of
 each kernel's inputs and outputs, each read or written once. Views cost nothing. Prints one line of JSON for each kind
-of kernel and one for the sum. The sum has the least milliseconds on each card: for the operations at the speed of its
-matrix units in bf16, and for the bytes at the bandwidth of its memory.
+of kernel and one for the sum. The line of the sum has two lower limits for each card, in milliseconds: the operations
+at the speed of its matrix units in bf16, and the bytes at the bandwidth of its memory.
 """
 
 from tests.fake_cuda.pretend import CUDA, pretended, to_cuda  # isort: skip -- before torch
@@ -29,7 +29,7 @@ from promise_cli.train.samples import Sample
 from promise_cli.train.schedule import Batch
 
 CARDS = {
-    # dense bf16 TFLOP/s, GB/s: datasheets, dense rates
+    # TFLOP/s of dense matrices in bf16, and GB/s of memory, from the data sheets
     "H200": (989.0, 4800.0),
     "H100": (989.0, 3350.0),
     "A100": (312.0, 2039.0),
@@ -57,7 +57,7 @@ FREE = (
         "::sym_",
     ),
 )
-"""Parts of the names of operations that only look at memory."""
+"""Parts of the names of operations that neither read nor write a tensor's values."""
 
 
 class Bytes(TorchDispatchMode):
@@ -69,7 +69,7 @@ class Bytes(TorchDispatchMode):
         self.kernels = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Count one operation; a value that the host asks for is zero."""
+        """Count one operation. If the host asks for a value, it gets zero."""
         name = func.name()
         if name in ("aten::_local_scalar_dense", "aten::item", "aten::is_nonzero"):
             return 0.0 if args[0].dtype.is_floating_point else 0
@@ -82,7 +82,7 @@ class Bytes(TorchDispatchMode):
 
 
 def _of_convolution_backward(outer: Any, features: Any, weight: Any, *rest: Any, **_: Any) -> int:
-    """Count once the forward pass for each gradient; torch's own formula counts depth-wise ones many times too high."""
+    """Count each gradient like one forward pass. torch's own count of depth-wise gradients is many times too high."""
     transposed, wanted = rest[4], rest[7]
     forward = conv_flop_count(features, weight, outer, transposed=transposed)
     return forward * sum(wanted[:2])

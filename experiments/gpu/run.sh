@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One call on a machine with a graphics card that has torch, and neither a network nor this project's other packages.
+# One call on a machine that has a graphics card and torch, but no network and not all packages of this project.
 #
 #     bash experiments/gpu/run.sh first|second|third|fourth OUT [--toy]
 #
@@ -17,7 +17,7 @@ if compgen -G '.gpu/wheels/*.whl' > /dev/null && [ ! -e "$site/installed" ]; the
   python3 -m pip install --quiet --no-index --no-deps --no-compile --no-cache-dir --target "$site" .gpu/wheels/*.whl
   touch "$site/installed"
 fi
-# What one call carries stays for the next one, whatever that carries.
+# What one call carries stays on the machine, so that the next one need not carry it again.
 if [ -d .gpu ]; then
   export PROMISE_GPU_CARRIED="${TMPDIR:-/tmp}/promise-carried"
   mkdir -p "$PROMISE_GPU_CARRIED"

@@ -19,13 +19,13 @@ def refuse_all_folds(args: Sequence[str]) -> None:
     for name, value in itertools.pairwise(args):
         if name in NAMES and value == "all":
             raise typer.BadParameter(
-                "a fold is a number of splits.json, counted from 0; 'all' is not supported",
+                "give the number of a fold in splits.json, counted from 0; 'all' is not supported",
                 param_hint=f"'{name}'",
             )
 
 
 def find_arguments(command: TyperCommand, args: Sequence[str]) -> list[int]:
-    """Return the places of the words that are neither options nor their values."""
+    """Return the positions of the arguments that are neither options nor values of options."""
     taking = {
         name
         for option in command.params
@@ -42,7 +42,7 @@ def find_arguments(command: TyperCommand, args: Sequence[str]) -> list[int]:
 
 
 class FoldOption(TyperCommand):
-    """Command whose fold is an option. It explains that to users of nnU-Net, and takes `--c` for `--resume`."""
+    """Command whose fold is an option. It explains that to users of nnU-Net, and accepts `--c` as `--resume`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse the fold as a plain argument, as in `promise-train Task07 3d_fullres 0`."""

@@ -1,4 +1,4 @@
-"""Scores of another set of predictions of the same cases, which are read from a file or computed now."""
+"""Gets the scores of another set of predictions of the same cases, by reading a file or by scoring its masks now."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,18 +17,20 @@ from promise_cli.volume import find_volumes
 def score_other(
     other: Path, pairing: Pairing, rules: Rules, workspace: Workspace, workers: int | None
 ) -> tuple[PairedScores, tuple[str, ...]]:
-    """Return the scores of another set and notes on them. Rules and labels are the same as for this set.
+    """Return the scores of the set to compare with, and notes on them.
+
+    Rules and labels are those of this set, which is the one that promise-evaluate was called for.
 
     Args:
-        other: Folder of masks or one mask, which are scored now. A metrics.json is read, also one in a folder without
-            masks.
+        other: The other set. A folder of masks or a single mask is scored now. If it is a metrics.json, or a folder
+            that holds one but no masks, the scores are read from that file.
         pairing: Cases of this set.
         rules: Rules that apply to both sets.
         workspace: Workspace in which labels are looked for.
         workers: Number of processes, as for `score_cases`.
 
     Raises:
-        EvaluationError: The other set holds other cases, was scored by other rules, or is this set.
+        EvaluationError: The other set holds different cases, was scored by different rules, or is this set itself.
         WorkspaceError: There is nothing to evaluate.
     """
     record = other if other.suffix == ".json" else other / METRICS_FILE
@@ -58,7 +60,7 @@ def score_other(
 
 
 def _notes(scores: Sequence[CaseScore], found: Pairing, rules: Rules) -> tuple[str, ...]:
-    """Return a note on how often each policy applied to the other set; none if neither did."""
+    """Return one note that says how often each policy applied to the other set, or no note if neither applied."""
     missing = sum(pair.prediction is None for pair in found.pairs)
     empty = sum(score.status == "both_empty" for score in scores)
     counts = []
@@ -70,7 +72,7 @@ def _notes(scores: Sequence[CaseScore], found: Pairing, rules: Rules) -> tuple[s
 
 
 def _same_cases(found: Pairing, pairing: Pairing) -> Pairing:
-    """Return the other set with the cases of this one.
+    """Return the other set with only the cases of this one.
 
     Raises:
         EvaluationError: A case of this set is not in the other set, or the other set predicts a further case.

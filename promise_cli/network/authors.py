@@ -14,7 +14,7 @@ _DATASETS = {
 
 
 def published_plan(path: Path) -> Plan:
-    """Return the plan that a published checkpoint was trained with. It is recognised from the file name.
+    """Return the plan that a published checkpoint was trained with. The file name says which one it is.
 
     Arrays keep the axis order of the file, because the authors' code ignores the orientation of a scan.
 

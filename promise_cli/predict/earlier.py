@@ -1,4 +1,4 @@
-"""Masks that earlier calls left in the folder of the masks: which are finished, and which this call may replace."""
+"""Decides which masks of earlier calls are finished, and which of them this call may replace."""
 
 import hashlib
 import json
@@ -84,14 +84,14 @@ def load_earlier(folder: Path) -> Predictions | None:
 def refuse_replacing(
     folder: Path, record: Predictions | None, inputs: Inputs, maker: Maker, todo: Sequence[str]
 ) -> None:
-    """Refuse a call that would replace masks which its user may not have meant to give up.
+    """Refuse a call that would replace masks that the user may want to keep.
 
-    A new mask of the same network for the same scan is meant, since its clicks are new. A mask of another network or
-    another scan, and a mask that was edited, are only replaced with `--overwrite`.
+    A mask of the same network for the same scan may be replaced, since the user gave new clicks. A mask of another
+    network or another scan, and a mask that was edited, are replaced only with `--overwrite`.
 
     Args:
         folder: Folder of the masks.
-        record: Its record; None if there is none.
+        record: Record of the folder; None if there is none.
         inputs: Scans of this call.
         maker: Networks and settings of this call.
         todo: Cases that this call would predict.
@@ -124,14 +124,14 @@ def refuse_replacing(
 
 
 def is_another_scan(earlier: Path, scan: Path) -> bool:
-    """Whether the scan of an earlier call still exists and is another file. A scan that was moved is not another."""
+    """Whether the scan of an earlier call still exists and is another file. A scan that was moved is the same."""
     return earlier.exists() and not earlier.samefile(scan)
 
 
 def is_edited(case: PredictedCase, folder: Path) -> bool:
-    """Whether a mask differs in size from the one that was written, and is intact. A damaged mask is not an edited one.
+    """Whether a mask's file is readable and has another size than promise-predict wrote.
 
-    Masks of early versions have no size in their record, and count as not edited.
+    A damaged mask does not count as edited. Neither does a mask whose record, of an early version, holds no size.
     """
     path = folder / case.mask
     if not case.mask_bytes or not path.is_file() or path.stat().st_size == case.mask_bytes:
@@ -186,7 +186,7 @@ def prediction_keys(
 def _key(
     request: PredictRequest, checkpoints: Sequence[Path], scan: Path, clicks: Sequence[Click]
 ) -> str:
-    """Hash all on which the mask of a case depends: the scan's files, its clicks, the networks and the settings."""
+    """Hash everything that a case's mask depends on: the scan's files, its clicks, the networks and the settings."""
     stats = file_stamps([*volume_files(scan), *checkpoints])
     settings = [request.max_windows, request.tta, request.precision]
     content = json.dumps([stats, settings, [_as_keyed(click) for click in clicks]])

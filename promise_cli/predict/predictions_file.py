@@ -34,10 +34,10 @@ class RecordFile:
         self._written: tuple[int, int] | None = None
 
     def begin(self, attempted: Set[str], maker: Maker, *, overwrite: bool) -> None:
-        """Remove files that were made from masks about to change, and list only the masks that stay.
+        """Remove files that were made from the masks, which are about to change. List only the masks that stay.
 
-        An evaluation of these masks is moved into a folder of its own, unless the call overwrites. Without an
-        evaluation there is only the page of promise-predict, which is deleted.
+        An evaluation of these masks is moved into a folder of its own, unless the call overwrites results. If
+        there is no evaluation, there can be a page of promise-predict, which is deleted.
 
         Args:
             attempted: Cases of this call. Cases that another shard has listed in the meantime stay.
@@ -55,7 +55,7 @@ class RecordFile:
                 mine = attempted | {case.case_id for case in self.result.cases}
                 others = tuple(case for case in there.cases if case.case_id not in mine)
                 self.result = dataclasses.replace(self.result, cases=(*others, *self.result.cases))
-            self._save()  # before any mask, so that masks left by a kill are known to be ours
+            self._save()  # before any mask, so that after a kill the masks are known to be ours
 
     def add(self, case: PredictedCase, *, device: str, precision: str) -> None:
         """List a finished case after the cases that this call or another process listed before."""

@@ -1,4 +1,4 @@
-"""Overlap of three steps: the next case is read and the last one is written while the networks work on this one."""
+"""Overlaps three steps: while the networks work on a case, the next one is read and the previous one is written."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +21,7 @@ def relay(
     """Take each item through three steps, and yield it with its result, in order.
 
     While `work` runs on an item in the caller's thread, a second thread reads the next item and a third one writes the
-    previous item. At most two items are therefore in memory as they were read.
+    previous item. Therefore the contents of at most two items are in memory.
 
     Args:
         items: Items to work on.
@@ -31,8 +31,8 @@ def relay(
         room: Whether the next item may be read before the work on the current one has ended.
 
     Yields:
-        Each item with the value of `write`, or with the exception that one of its steps raised. The other items
-        continue after an exception.
+        Each item with the value of `write`, or with the exception that one of its steps raised. An exception
+        does not stop the other items.
     """
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         behind: tuple[Item, Future[Written]] | None = None

@@ -119,9 +119,11 @@ def _warn(case: PredictedCase, question: str | None) -> None:
 
 
 def show_remade(cases: Sequence[str]) -> None:
-    """Say which masks of an earlier call are replaced, before they are."""
+    """Say which masks of an earlier call will be replaced."""
     if cases:
-        say(f"made again, since their clicks, scans or options have changed: {_names(cases)}")
+        say(
+            f"predicted again, because their clicks, scans or options have changed: {_names(cases)}"
+        )
 
 
 def show_rest(

@@ -30,7 +30,7 @@ from promise_cli.scores.markdown import comparison_method, format_p
 
 @dataclass(frozen=True)
 class PicturedCase:
-    """A label of a case with its slices."""
+    """A label of a case, with pictures of slices that show it."""
 
     case_id: str
     label: int | str
@@ -39,7 +39,7 @@ class PicturedCase:
 
 @dataclass(frozen=True)
 class _Case:
-    """What the page says of one case."""
+    """What the page shows about one case."""
 
     case_id: str
     anchor: str
@@ -49,7 +49,7 @@ class _Case:
 
     @property
     def lowest(self) -> float:
-        """Lowest Dice of the case; NaN where no label has one."""
+        """Lowest Dice of the case; NaN if no label has one."""
         return min((s.dice for s in self.scores if not math.isnan(s.dice)), default=math.nan)
 
 
@@ -60,24 +60,24 @@ class _Card:
     case_id: str
     anchor: str
     label: str
-    """Name of the label; empty where there is only one."""
+    """Name of the label; empty if there is only one label."""
     dice: float
     id: str
-    """Id of the picture in the section of its case, which the card shows again."""
+    """Id of the same picture in the section of its case. The card shows it a second time."""
     mark: str
-    """`worst`, `median`, `best` or nothing."""
+    """`worst`, `median` or `best`; empty for all other cases."""
     picture: SlicePicture
 
 
 def render_evaluation(
     report: Report, pictured: Sequence[PicturedCase], record: Predictions | None
 ) -> str:
-    """The whole page.
+    """Return the whole page as HTML.
 
     Args:
         report: The scores.
         pictured: Slices of some cases, the worst first.
-        record: The predictions.json of the masks, which names networks and clicks; None where there is none.
+        record: The predictions.json of the masks, which names networks and clicks; None if there is none.
     """
     metrics = metrics_of(report.cases[0])
     labels = report.summary.labels
@@ -110,7 +110,7 @@ def render_evaluation(
         names=names,
         statistics_of=statistics_of,
         values_of=values_of,
-        charts=[Markup(chart) for chart in charts],  # escaped where they are drawn
+        charts=[Markup(chart) for chart in charts],  # `box_plot` has escaped the names
         cases=sorted(cases.values(), key=_rank),
         gallery=_gallery(report, pictured, cases, marks, names),
         record=record,
@@ -133,11 +133,12 @@ def _title(report: Report) -> str:
 
 
 def mark_cases(cases: Sequence[CaseScore]) -> dict[str, list[tuple[str, int | str]]]:
-    """Case and label of the worst, the median and the best Dice of each label; scores without a Dice do not count.
+    """Return case and label of the worst, the median and the best Dice of each label. Scores without Dice are ignored.
 
     Returns:
-        Lists under `worst`, `median` and `best`, one entry for each label; of an even number of cases, the lower of the
-        two in the middle is the median. A label with fewer than three cases has no median.
+        Lists under `worst`, `median` and `best`, with one entry for each label. If the number of cases is even, the
+        median is the lower of the two in the middle. A label with fewer than three cases has no median, and a label
+        with one case has only a worst one.
     """
     marks: dict[str, list[tuple[str, int | str]]] = {"worst": [], "median": [], "best": []}
     for label in dict.fromkeys(case.label for case in cases):
@@ -146,7 +147,7 @@ def mark_cases(cases: Sequence[CaseScore]) -> dict[str, list[tuple[str, int | st
         places = {"worst": 0, "best": len(ranked) - 1, "median": (len(ranked) - 1) // 2}
         for name, place in list(places.items())[
             : len(ranked)
-        ]:  # of one case or two there is no more
+        ]:  # one case is the worst; two are worst and best
             marks[name].append((ranked[place].case_id, label))
     return marks
 
@@ -154,7 +155,7 @@ def mark_cases(cases: Sequence[CaseScore]) -> dict[str, list[tuple[str, int | st
 def write_evaluation(
     report: Report, pictured: Sequence[PicturedCase], folder: Path, record: Predictions | None
 ) -> None:
-    """Write report.html; a page of that name by promise-predict is kept as prediction.html."""
+    """Write report.html. If promise-predict wrote a page of that name, it is kept as prediction.html."""
     text = render_evaluation(report, pictured, record)
     with results_written(folder):
         if is_marked(folder / PAGE, PREDICTION_MARK):
@@ -163,10 +164,11 @@ def write_evaluation(
 
 
 def refuse_foreign_page(folder: Path) -> None:
-    """Refuse to replace a page, or to rename one over another, that is neither ours nor promise-predict's.
+    """Refuse to replace a page that neither an evaluation of masks nor promise-predict wrote.
 
     Raises:
-        EvaluationError: There is one.
+        EvaluationError: There is such a report.html. Or report.html is a page of promise-predict, and prediction.html,
+            which would be replaced by it, is not.
     """
     page, earlier = folder / PAGE, folder / EARLIER_PAGE
     if not page.exists() or is_marked(page, MARK):
@@ -181,7 +183,7 @@ def refuse_foreign_page(folder: Path) -> None:
 
 
 def remove_stale_page(folder: Path) -> None:
-    """Delete the page of an earlier evaluation, whose numbers hold no longer."""
+    """Delete the page of an earlier evaluation, whose numbers are out of date."""
     remove_stale(folder, {PAGE: MARK}, [PAGE])
 
 
@@ -204,7 +206,7 @@ def _gallery(
     marks: Mapping[tuple[str, int | str], str],
     names: Mapping[int | str | None, str],
 ) -> list[_Card]:
-    """A card for each pictured label of a case, the lowest Dice first."""
+    """Return a card for each pictured label of a case, the lowest Dice first."""
     dice = {(score.case_id, score.label): score.dice for score in report.cases}
     several = len(report.summary.labels) > 1
     return [
@@ -222,10 +224,10 @@ def _gallery(
 
 
 def _picture_id(case: _Case, label: str) -> str:
-    """The id of the axial picture of a label in its case's section."""
+    """Return the id of the axial picture of a label in its case's section."""
     return f"{case.anchor}-{[name for name, _ in case.pictures].index(label) + 1}"
 
 
 def _rank(case: _Case) -> tuple[bool, float, str]:
-    """Cases with slices first, then by Dice."""
+    """Return a key that sorts cases with slices first, and then by their lowest Dice."""
     return not case.pictures, case.lowest if case.lowest == case.lowest else math.inf, case.case_id

@@ -80,7 +80,7 @@ def _case_row(
 def _summary_rows(summary: LabelSummary, metrics: tuple[Metric, ...]) -> list[list[str]]:
     """Return one row for each statistic, with one column for each metric.
 
-    The interval and the standard deviation are left out if no metric has them, because there is one case.
+    The interval and the standard deviation are left out if no metric has them, as with a single case.
     """
     found = statistics_of(summary)
     columns = [(found[metric.key], metric) for metric in metrics]

@@ -73,7 +73,7 @@ def next_window(
     is_tissue: IsTissue,
     face_mm2: tuple[float, float, float],
 ) -> Patch | None:
-    """Return the window that covers most of the lesion's open border, or None if the lesion is closed.
+    """Return the window that covers most of the lesion's open border, or None if no border is open.
 
     Args:
         canvas: Probabilities in the windows so far.

@@ -52,14 +52,13 @@ class Networks:
     """Files of the networks, for messages."""
     precision: Precision = "fp32"
     tta: bool = False
-    """Whether to average over all mirrorings of a window, too."""
+    """Whether the average also includes all mirrorings of a window (test-time augmentation)."""
     take_clicks: bool = True
     """Whether the networks use clicks. Networks without clicks segment whole scans."""
     centre_clicks: bool = True
     """Whether a window must have its click in the middle, even if part of the window then lies outside the scan."""
     know_background: bool = True
-    """Whether all networks were trained with background clicks. A network that was not takes every click for a click on
-    the target."""
+    """Whether all networks were trained with background clicks. Others treat every click as a click on the target."""
 
     @property
     def states_per_window(self) -> int:
@@ -80,7 +79,7 @@ class Networks:
 
         Raises:
             PromptError: A click lies outside the window.
-        CheckpointError: The networks' output is not finite.
+            CheckpointError: The networks' output is not finite.
         """
         if not len(signs):
             clicks, signs = np.zeros((1, 3), np.int64), np.array([PADDING])
@@ -120,7 +119,7 @@ class Networks:
     ) -> Tensor:
         """Return the foreground probability `(I, J, K)` of one network for one mirroring, with the mirroring undone.
 
-        Networks are called nowhere else.
+        This is the only place that calls the networks.
         """
         model = self.models[number]
         points = clicks.astype(np.float32)
@@ -135,7 +134,7 @@ class Networks:
                 window.states[number, flip] = state
             decode: Callable[..., Tensor] = (
                 model.decode
-            )  # of the state that its own encode returned
+            )  # takes the state that the same network's encode returned
             logits = decode(
                 state,
                 torch.from_numpy(points)[None].to(self.device),

@@ -35,8 +35,9 @@ def windows_for(
 ) -> tuple[Patch, ...]:
     """Return windows that contain all foreground clicks `(N, 3)`. Windows of earlier clicks stay where they are.
 
-    Clicks that fit into one window share it. If only a single window is allowed, an earlier window is kept if it
-    contains all clicks. Otherwise the window lies around the middle of all clicks, even if it then contains none.
+    Clicks that fit into one window share it. If only a single window is allowed, the earlier window is kept if it
+    contains all clicks. If it does not, a new window lies around the middle of all clicks, even if it contains none of
+    them.
 
     Args:
         clicks: Clicks on the plan's grid.

@@ -54,9 +54,9 @@ def click_on_errors(
 ) -> Sample:
     """Click on the errors of the network's answer, and ask the network again after each click.
 
-    Each click lies in the middle of the largest connected error. Where the network missed the target it is a foreground
-    click, where the network added to the target it is a background click. A correct answer gets no click. Such clicks
-    show where the network is wrong, which clicks at random places of the target do not.
+    Each click lies where the answer is wrong most deeply (`deepest_error`). Where the network missed the target it is a
+    foreground click, where the network added to the target it is a background click. A correct answer gets no click.
+    Such clicks show where the network is wrong, which clicks at random places of the target do not.
 
     Args:
         decode: The network's `decode`, which is called without gradients.

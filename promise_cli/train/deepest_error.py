@@ -1,4 +1,4 @@
-"""Where an answer is wrong most deeply, found on the device that holds it, without making the host wait."""
+"""Finds where an answer is wrong most deeply. The search runs on the answer's device, and the host does not wait."""
 
 from typing import NamedTuple
 
@@ -9,37 +9,39 @@ from torch import Tensor
 from promise_cli.prompts import BACKGROUND, FOREGROUND, PADDING
 
 NEAR = 8
-"""Voxels around a candidate, to each side, in which wrong voxels are counted."""
+"""Distance from one of the deepest voxels along each axis, in voxels, up to which wrong voxels are counted."""
 
 
 class ErrorClick(NamedTuple):
     """A click on an error."""
 
     voxel: Tensor
-    """`(3,)` float32, voxels of the patch."""
+    """Place in voxels of the patch, `(3,)` float32."""
     sign: Tensor
-    """`()` int64: foreground, background, or padding where nothing is wrong."""
+    """Sign of the click, `()` int64: foreground, background, or padding if nothing is wrong."""
 
 
 def deepest_error(target: Tensor, mask: Tensor, pick: float) -> ErrorClick:
-    """Find the voxel that lies deepest inside what a mask misses or adds.
+    """Find the voxel that lies deepest inside the voxels that a mask misses or adds.
 
-    A voxel's depth is the largest cube around it that is wrong in the same way throughout (chessboard distance); what
-    lies outside the patch is not wrong. Of equally deep voxels those count that have the most voxels of the same error
-    within `NEAR` voxels, and of these `pick` chooses one. The click is a foreground click if the deepest missed voxel
-    lies at least as deep as the deepest added one, as in RITM (Sofiiuk et al., 2022). On a tie the kind of error with
-    more voxels is clicked.
+    A voxel's depth is the radius of the largest cube around it in which all voxels are wrong in the same way
+    (chessboard distance). No voxel outside the patch is wrong. Among equally deep voxels, the best are those with the
+    most voxels of the same error within `NEAR` voxels. `pick` chooses one of the best.
 
-    `prompts.largest_error` instead clicks into the largest connected part, as a study of clicks does. Finding parts
-    takes up to 700 ms on the host at 128^3, during which a graphics card would wait.
+    As in RITM (Sofiiuk et al., 2022), the kind of error that has the deeper voxel is clicked: a foreground click on
+    missed voxels, a background click on added ones. If both kinds are equally deep, the one with more voxels is
+    clicked. If both also have the same number of voxels, missed voxels are clicked.
+
+    A study of clicks uses `prompts.largest_error` instead, which clicks into the largest connected part. Finding
+    connected parts takes up to 700 ms on the host at 128^3, and a GPU would have to wait for it.
 
     Args:
         target: `(I, J, K)` booleans.
         mask: The answer, of the same shape and device.
-        pick: Number from 0 to below 1 that chooses among equals.
+        pick: Number from 0 to below 1 that chooses one of the best voxels.
 
     Returns:
-        The click, on the same device. If the masks are equal, its sign is padding and its voxel is 0.
+        The click, on the same device. If mask and target are equal, its sign is padding and its voxel is 0.
     """
     wrong = torch.stack([target & ~mask, mask & ~target])
     core, depth = _cores(wrong)
@@ -51,7 +53,7 @@ def deepest_error(target: Tensor, mask: Tensor, pick: float) -> ErrorClick:
     near = near.masked_fill(~chosen, -1)
     best = (near == near.max()).flatten()
     order = best.cumsum(0, dtype=torch.int32)
-    wanted = ((order[-1] * pick).int() + 1).minimum(order[-1])  # rounding may reach the end
+    wanted = ((order[-1] * pick).int() + 1).minimum(order[-1])  # rounding may give one too many
     index = (best & (order == wanted)).int().argmax()
     _, height, depth_of_patch = target.shape
     plane = height * depth_of_patch
@@ -64,12 +66,14 @@ def deepest_error(target: Tensor, mask: Tensor, pick: float) -> ErrorClick:
 
 
 def _cores(wrong: Tensor) -> tuple[Tensor, Tensor]:
-    """Erode each of `(N, I, J, K)` booleans as often as something is left.
+    """Erode each mask of `(N, I, J, K)` booleans as far as possible without making it empty.
 
-    Erosions by cubes add up, so the largest possible one is found bit by bit: half the patch first, then a quarter.
+    Two erosions by cubes equal one erosion by the sum of their radii. Therefore the largest possible radius is found
+    bit by bit: half the patch's edge is tried first, then a quarter, and so on.
 
     Returns:
-        What is left of each mask, all of it where it is empty, and by how many voxels it was eroded, `(N,)`.
+        The eroded masks, and the radius in voxels by which each was eroded, `(N,)`. An empty mask stays as it is, with
+        radius 0.
     """
     depth = torch.zeros(len(wrong), dtype=torch.long, device=wrong.device)
     radius = 1 << (max(wrong.shape[1:]) // 2).bit_length()
@@ -84,7 +88,8 @@ def _cores(wrong: Tensor) -> tuple[Tensor, Tensor]:
 def _erode(masks: Tensor, radius: int) -> Tensor:
     """Keep the voxels whose cube of `2 * radius + 1` voxels lies within their mask.
 
-    Along each axis, the length that is known to lie within the mask is doubled until it is long enough.
+    Along each axis, it finds the places where a run of voxels lies within the mask. The length of the run is doubled
+    until it reaches `2 * radius + 1`.
     """
     width = 2 * radius + 1
     for axis in (1, 2, 3):
@@ -103,7 +108,7 @@ def _erode(masks: Tensor, radius: int) -> Tensor:
 
 
 def _count_near(wrong: Tensor) -> Tensor:
-    """Count the true voxels of `(I, J, K)` in the cube that reaches `NEAR` voxels to each side of every voxel."""
+    """Count, for each voxel of `(I, J, K)`, the true voxels in the cube that reaches `NEAR` voxels to each side."""
     counts = wrong.int()
     for axis in range(3):
         margins = [0] * 6

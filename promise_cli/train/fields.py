@@ -20,7 +20,7 @@ def set_fields(model: C, recipe: TrainConfig, assignments: Sequence[str]) -> tup
     Args:
         model: Record of the network.
         recipe: Record of the recipe. Fields of its parts are named like `loss.boundary_weight`, `augment.flip_chance`.
-        assignments: Texts `NAME=VALUE`. The value is JSON, or else taken as text.
+        assignments: Texts `NAME=VALUE`. A value that is not JSON is taken as text.
 
     Raises:
         PlanError: The field does not exist, cannot take the value, or would have no effect.
@@ -50,7 +50,7 @@ def _check_varied(recipe: TrainConfig, assignments: Sequence[str]) -> None:
     ):
         if last_value(assignments, name) is True and getattr(recipe, number) == fewest:
             raise PlanError(
-                f"--set {name}=true: {number} is {fewest}, so that nothing varies; add --set {number}=10"
+                f"--set {name}=true: {number} is {fewest}, so nothing can vary; add --set {number}=10"
             )
 
 

@@ -22,7 +22,7 @@ from promise_cli.prompts import FOREGROUND, draw_clicks
 from promise_cli.train.augment import apply_augmentation, draw_augmentation
 
 MAX_BACKGROUND_TRIES = 100
-"""Most voxels that are drawn to find one of the background, because a scan may be all target."""
+"""Largest number of voxels that are drawn to find one of the background. A scan may have none."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Sample:
         return Sample(image, target, clicks, signs, self.case_ids)
 
     def pin_memory(self) -> "Sample":
-        """Copy all tensors into page-locked memory, which a GPU can fetch while the host goes on.
+        """Copy all tensors into page-locked memory, from which a GPU can copy while the host continues.
 
-        A DataLoader calls this by its name. torch leaves a dataclass without this method as it is.
+        A DataLoader calls this method. Without it, torch would leave the tensors of a dataclass where they are.
         """
         image, target, clicks, signs = (tensor.pin_memory() for tensor in self.tensors)
         return Sample(image, target, clicks, signs, self.case_ids)
@@ -138,7 +138,7 @@ class TrainingSamples(Dataset[Sample]):
 class ValidationSamples(Dataset[Sample]):
     """Fixed validation patches. Each is centred on a click in the target, as in the paper's test.
 
-    The seed decides where the click lies. If `num_clicks` asks for more clicks, they lie on the target in the patch.
+    The seed decides where the click lies. If `num_clicks` is above 1, further clicks lie on the target in the patch.
     """
 
     def __init__(
@@ -188,7 +188,7 @@ def _sample(
     case_id: str,
     num_clicks: int,
 ) -> Sample:
-    """Make a sample of arrays, and pad its clicks to the number `num_clicks`."""
+    """Make a sample from arrays, and pad its clicks to the number `num_clicks`."""
     padding = num_clicks - len(signs)
     return Sample(
         torch.from_numpy(image)[None],

@@ -1,4 +1,4 @@
-"""Take a step of the optimizer, whose gradients are averaged over the devices, and validate."""
+"""Takes steps of the optimizer, with gradients averaged over the devices, and validates."""
 
 import math
 import time

@@ -205,7 +205,7 @@ def test_varying_a_number_of_clicks_of_one_is_refused(preprocessed: Path) -> Non
     fixed = ("num_foreground_clicks=1", "vary_clicks=true")
     with pytest.raises(
         PlanError,
-        match="--set vary_clicks=true: num_foreground_clicks is 1, so that nothing varies;"
+        match="--set vary_clicks=true: num_foreground_clicks is 1, so nothing can vary;"
         " add --set num_foreground_clicks=10",
     ):
         choose_network(TrainRequest(fields=fixed), plan, None)

@@ -27,13 +27,13 @@ class StudyRequest:
     max_windows: int = 1
     """Largest number of windows for one lesion, as in `promise-predict`; 1 is the paper's single window."""
     tolerances_mm: tuple[float, ...] = ()
-    """Tolerances of NSD in mm; empty: that of the protocol."""
+    """Tolerances of NSD in mm. If there are none, the protocol's tolerance is used."""
     protocol: Protocol = "promise"
     fold: int | None = None
     run: Path | None = None
     device: str = "auto"
     output: Path | None = None
-    """Folder of the results; None: `clicks` next to the checkpoint."""
+    """Folder of the results; None means the folder `clicks` next to the checkpoint."""
     overwrite: bool = False
     """Whether to replace an earlier study in the folder of the results."""
     root: Path | None = None

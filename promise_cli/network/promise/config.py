@@ -78,7 +78,8 @@ class ModelConfig:
     patch_size: int = 128
     """Edge of the cubic patch in voxels (section 3)."""
     window_size: int = 8
-    """Edge of an attention window in tokens, an even number. Every other block shifts its windows by half of it."""
+    """Edge of an attention window in tokens, an even number. Every other block shifts its windows by half
+    this edge."""
     adapters: Literal[1, 2] = 2
     """Number of adapters in each block: 1 has one before the attention, 2 has another before the block's output
     (section 2)."""
@@ -116,8 +117,8 @@ class ModelConfig:
     """Method that upsamples from tokens to half the patch's resolution: a transposed `convolution` (section 2), or
     `trilinear` interpolation."""
     fusion: Literal["concat", "residual", "none"] = "concat"
-    """How features of the CNN encoder enter the decoder. `concat` is -C of Table 2, and `residual` is our reading of
-    -R. `none` leaves the CNN encoder out."""
+    """How features of the CNN encoder enter the decoder. `concat` is the paper's variant -C in Table 2, and `residual`
+    is our reading of its variant -R. `none` leaves the CNN encoder out."""
     click_map: bool = False
     """Whether maps of the clicks are added to the deepest features. A map has a Gaussian around each click, and there
     are maps of three widths. This goes beyond the paper."""
@@ -206,7 +207,7 @@ RECOMMENDED = "recommended"
 measurements (docs/results.md)."""
 
 ALIASES = {"promise-c-b": "paper"}
-"""Other names of presets. The last row of Table 2 is the paper's network and recipe."""
+"""Other names of presets. `promise-c-b` is the last row of Table 2, which is the paper's network and recipe."""
 
 PRESETS: tuple[str, ...] = (*_PRESETS, *ALIASES)
 """Names that `model_config` accepts. Presets that differ only in the loss share one network."""

@@ -12,10 +12,11 @@ CUDA_LAYOUT: dict[Literal["dense", "depthwise"], Layout] = {
     "dense": "as_given",
     "depthwise": "as_given",
 }
-"""Order in memory in which convolutions on a CUDA GPU get their input: the channels of a voxel next to each other
-(`channels_last`), the voxels of a channel (`contiguous`), or as the operation before left them. The results are equal.
-Depth-wise convolutions are given channels last, dense ones contiguous. Which is fastest is not measured yet:
-`experiments/gpu` measures all."""
+"""Order in memory in which dense and depth-wise convolutions on a CUDA GPU get their input. The results are equal.
+
+`channels_last` puts the channels of a voxel next to each other, and `contiguous` the voxels of a channel. `as_given`
+keeps the order in which the operation before left them: channels last for depth-wise convolutions, and contiguous for
+dense ones. Which order is fastest has not been measured yet. `experiments/gpu` measures all of them."""
 
 _FAST_FROM = 20480
 """Product of channels, H and W above which torch convolves a single volume with oneDNN."""
@@ -55,7 +56,7 @@ def convolve(features: Tensor, weight: Tensor, padding: int) -> Tensor:
 
 
 def arranged(features: Tensor, kind: Literal["dense", "depthwise"]) -> Tensor:
-    """Features `(B, C, H, W, D)` in the order in memory that `CUDA_LAYOUT` names; unchanged on other devices."""
+    """Return features `(B, C, H, W, D)` in the memory order of `CUDA_LAYOUT`, or unchanged if they are not on CUDA."""
     layout = CUDA_LAYOUT[kind]
     if features.device.type != "cuda" or layout == "as_given":
         return features
@@ -76,7 +77,7 @@ def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
 
 
 class DepthwiseConv3d(nn.Conv3d):
-    """A convolution in which each channel has its own kernel. It has an odd edge and stride 1 and keeps the size.
+    """A convolution in which each channel has its own kernel, with an odd edge and stride 1. The volume keeps its size.
 
     In training on the CPU it runs without autocast, for two reasons. The gradient of oneDNN is three times slower in
     bf16 than in fp32 (docs/benchmarks.md). If the volume is smaller than the kernel, the bf16 gradient of the weights
@@ -88,7 +89,7 @@ class DepthwiseConv3d(nn.Conv3d):
         super().__init__(channels, channels, kernel, padding=kernel // 2, groups=channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Convolve `(B, C, I, J, K)` to the same shape, in fp32 if a CPU trains, otherwise in autocast's type."""
+        """Convolve `(B, C, I, J, K)` to the same shape. The type is fp32 in training on the CPU, else autocast's."""
         if features.device.type != "cpu" or not torch.is_grad_enabled():
             return super().forward(arranged(features, "depthwise"))
         with full_precision(features):

@@ -122,7 +122,9 @@ class PromptEncoder(nn.Module):
 
 
 def sample_features(features: Tensor, clicks: Tensor) -> Tensor:
-    """Interpolate features at the clicks between token centres. Beyond the outermost centres they fall towards zero.
+    """Interpolate features at the clicks, between the centres of tokens.
+
+    Beyond the outermost centres, features fall towards zero.
 
     Args:
         features: `(B, C, H, W, D)`.

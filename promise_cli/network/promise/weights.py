@@ -31,9 +31,9 @@ class LoadedWeights:
     sha256: str
     """SHA-256 of the file, in hexadecimal."""
     used: tuple[str, ...]
-    """Names in the file of the entries that were loaded into the encoder."""
+    """Names of the entries that were loaded into the encoder, as in the file."""
     unused: tuple[str, ...]
-    """Names in the file of the entries that this network does not use."""
+    """Names of the entries that this network does not use, as in the file."""
 
 
 def load_encoder_weights(model: ProMISe, path: Path) -> LoadedWeights:

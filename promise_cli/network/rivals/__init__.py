@@ -1,1 +1,1 @@
-"""The networks with which Table 1 of the paper compares ProMISe. Each module has one, or code that they share."""
+"""Networks with which Table 1 of the paper compares ProMISe. Each module holds one network, or code that they share."""

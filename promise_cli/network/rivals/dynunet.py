@@ -50,7 +50,7 @@ class DynUNetConfig(PlainConfig):
 
     @property
     def multiple(self) -> int:
-        """The patch's edge must be a multiple of this, in voxels: of 4 and of the total stride along each axis."""
+        """Voxels of which the patch's edge must be a multiple. It is a multiple of 4 and of each axis' total stride."""
         return math.lcm(4, *self._shrunk)
 
     @property
