@@ -177,3 +177,8 @@ def balls(bright: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     clicks = {f"ball_00{number}": centre(number) for number in range(1, 7)}
     Path("points.json").write_text(json.dumps(clicks))
     return root
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests that take long first, so that no process waits for one of them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

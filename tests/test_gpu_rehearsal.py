@@ -9,14 +9,23 @@ from pathlib import Path
 import pytest
 
 from experiments.gpu import lease
+from promise_cli.demo.phantom import write_phantom
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def _rehearse(call: str, out: Path) -> list[dict]:
+@pytest.fixture(scope="module")
+def carried(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a phantom, as it is carried to a machine with a card."""
+    folder = tmp_path_factory.mktemp("carried")
+    write_phantom(folder / "phantom", 5)
+    return folder
+
+
+def _rehearse(call: str, out: Path, carried: Path) -> list[dict]:
     done = subprocess.run(
         ["bash", str(ROOT / "experiments" / "gpu" / "run.sh"), call, str(out), "--toy"],
-        env=os.environ | {"PYTHON": sys.executable},
+        env=os.environ | {"PYTHON": sys.executable, "PROMISE_GPU_CARRIED": str(carried)},
         capture_output=True,
         text=True,
         check=False,
@@ -30,8 +39,10 @@ def _rehearse(call: str, out: Path) -> list[dict]:
 
 
 @pytest.mark.slow
-def test_the_first_call_of_a_lease_measures_steps_agreement_and_commands(tmp_path: Path) -> None:
-    found = _rehearse("first", tmp_path)
+def test_the_first_call_of_a_lease_measures_steps_agreement_and_commands(
+    tmp_path: Path, carried: Path
+) -> None:
+    found = _rehearse("first", tmp_path, carried)
     commands = {line["command"]: line for line in found if "command" in line}
     assert {"preprocess", "train", "predict", "evaluate"} < set(commands)
     stopped = commands["train, stopped by SIGTERM"]
@@ -48,8 +59,8 @@ def test_the_first_call_of_a_lease_measures_steps_agreement_and_commands(tmp_pat
 
 
 @pytest.mark.slow
-def test_the_second_call_of_a_lease_trains_and_predicts(tmp_path: Path) -> None:
-    found = _rehearse("second", tmp_path)
+def test_the_second_call_of_a_lease_trains_and_predicts(tmp_path: Path, carried: Path) -> None:
+    found = _rehearse("second", tmp_path, carried)
     (scores,) = [line["scores"] for line in found if "scores" in line]
     assert all(0 <= score <= 1 for score in scores)
     clicks = [(line["prediction"], line["tta"], line["click"]) for line in found if "click" in line]

@@ -151,7 +151,8 @@ def show_rest(
         )
     if num_kept:
         say(
-            f"{counted(num_kept, 'mask')} of an earlier call with this network still listed in {folder / RECORD}"
+            f"{counted(num_kept, 'mask', 'are')} still listed in {folder / RECORD}, from an earlier call with this"
+            " network"
         )
     if without_click:
         say(f"scans without a click, left out: {_names([case.case_id for case in without_click])}")

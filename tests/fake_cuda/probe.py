@@ -28,7 +28,7 @@ from promise_cli.train.schedule import Batch
 from promise_cli.train.start import make_optimizer, make_scaler
 from promise_cli.train.step import take_step, validate
 
-FULL = (RECOMMENDED, "paper", "tiny")
+FULL = (RECOMMENDED, "tiny")
 """Presets that are tried at their full size; the others are rows of ablations."""
 MAY_UPLOAD = ("train/samples.py", "session/networks.py")
 """Files that move samples and windows to the device."""
@@ -66,11 +66,11 @@ def _cases(group: str) -> Iterator[tuple[str, str, Any, TrainConfig]]:
 
 
 def _with_precision(recipe: TrainConfig, precision: Any) -> TrainConfig:
-    return dataclasses.replace(recipe, precision=precision, batch_size=1, accumulate=2)
+    return dataclasses.replace(recipe, precision=precision, batch_size=1)
 
 
 def probe(network: str, sizes: Any, recipe: TrainConfig) -> dict[str, Any]:
-    """One step of two batches, one validation and two clicks of a prediction."""
+    """Take one step (of two batches with the default's sizes), validate once, and click twice in one window."""
     with torch.device("meta" if network == PROMISE else "cpu"):
         model = build_network(network, sizes)
     model.checkpoint_activations(recipe.checkpoint_activations)
@@ -80,8 +80,9 @@ def probe(network: str, sizes: Any, recipe: TrainConfig) -> dict[str, Any]:
             model.freeze_encoder()
         step, validation, prediction = Watch(), Watch(), Watch()
         training = _training(model, sizes.patch_size, recipe)
-        samples = (training.fixed[0] for _ in range(2))
-        batches = [Batch((0,), 0.5, False), Batch((1,), 0.5, True)]
+        count = 2 if sizes == preset(RECOMMENDED)[0] else 1
+        samples = (training.fixed[0] for _ in range(count))
+        batches = [Batch((n,), 1 / count, n == count - 1) for n in range(count)]
         with step, torch.autograd.set_multithreading_enabled(False):
             take_step(training, batches, (collate([one]) for one in samples))
         training.group = SimpleNamespace(size=1, rank=0, sum=lambda _: SUMS)

@@ -28,7 +28,7 @@ ROWS: dict[str, tuple[str, ...]] = {
 }
 KEPT = ("config.json", "run.json", "log.csv", "metrics.json", "progress.png")
 TRIED = 3
-"""Epochs of the trial. The last one is validated."""
+"""Number of epochs of the trial. Only the last one is validated."""
 VALIDATIONS = 5
 MEMORY = Path("/dev/shm")
 """Files in memory, where the machine has enough: a checkpoint is written after each epoch."""
@@ -126,7 +126,7 @@ def _dataset(folder: Path) -> str:
     if carried and not IS_TOY:
         (folder / carried[0].name).symlink_to(carried[0])
         return carried[0].name
-    if (CARRIED / "phantom").is_dir() and not IS_TOY:
+    if (CARRIED / "phantom").is_dir():
         shutil.copytree(CARRIED / "phantom", folder, dirs_exist_ok=True)
     else:
         write_phantom(folder, 6 if IS_TOY else 10)
