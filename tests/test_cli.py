@@ -39,6 +39,7 @@ def test_preprocessing_and_evaluation_load_no_torch(stage: str) -> None:
     assert done.stdout.strip() == ""
 
 
+@pytest.mark.slow
 def test_torchvision_is_never_loaded() -> None:
     code = (
         "import sys, promise_cli.train, promise_cli.session.predictor;"

@@ -39,6 +39,7 @@ def wait_for(condition, seconds=60):
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.slow
 def test_worker_processes_end_with_the_command_that_started_them(many, how):
     with subprocess.Popen([sys.executable, "-c", CODE], cwd=many) as command:
         parent = psutil.Process(command.pid)

@@ -216,6 +216,7 @@ def test_a_thousand_clicks_are_read_in_every_format(tmp_path: Path) -> None:
         assert len(read_prompts(tmp_path / name)["case_1"]) == 1000
 
 
+@pytest.mark.slow
 def test_a_file_of_far_too_many_cases_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "points.json"
     path.write_text(json.dumps({f"c{number}": [1, 2, 3] for number in range(100_001)}))

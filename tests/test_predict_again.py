@@ -45,6 +45,7 @@ def _record(root: Path) -> Predictions:
     return load_record(Predictions, root / "predictions" / "imagesTr" / "predictions.json")
 
 
+@pytest.mark.slow
 def test_a_call_continues_after_a_kill_that_left_one_mask(place: tuple[Path, Path, Path]) -> None:
     root, images, points = place
     killed = subprocess.run(

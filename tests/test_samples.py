@@ -42,6 +42,7 @@ def test_no_two_samples_of_two_epochs_share_a_draw(preprocessed: Path) -> None:
     assert len({sample.clicks.numpy().tobytes() for sample in drawn}) == len(drawn) == 120
 
 
+@pytest.mark.slow
 def test_a_thousand_samples_of_one_epoch_show_no_repeated_draw(preprocessed: Path) -> None:
     samples = _samples(preprocessed, patches_per_case=170)
     order = samples.order(0)[:1000]

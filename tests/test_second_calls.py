@@ -44,6 +44,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_overwriting_a_run_removes_the_study_and_the_curves_of_its_network(run: Path) -> None:
     train_again(run.parents[2], epochs=1, overwrite=True, tensorboard=True)
     assert not (run / "clicks").exists()
@@ -51,6 +52,7 @@ def test_overwriting_a_run_removes_the_study_and_the_curves_of_its_network(run: 
     assert curves.name != "events.out.tfevents.1.host"
 
 
+@pytest.mark.slow
 def test_files_of_the_user_next_to_a_study_stay_when_its_run_is_overwritten(run: Path) -> None:
     (run / "clicks" / "notes.txt").write_text("mine")
     (run / "clicks" / "report.html").write_text("mine")
@@ -64,6 +66,7 @@ def test_an_overwriting_run_that_saves_nothing_keeps_the_study(run: Path) -> Non
     assert (run / "tensorboard" / "events.out.tfevents.1.host").exists()
 
 
+@pytest.mark.slow
 def test_a_continued_run_keeps_its_study_and_says_that_it_is_older(
     run: Path, capsys: pytest.CaptureFixture
 ) -> None:

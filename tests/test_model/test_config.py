@@ -106,6 +106,7 @@ def test_the_configuration_needs_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_the_network_never_imports_torchvision():
     code = "import sys; from promise_cli.network.promise import ProMISe, model_config;"
     code += "import promise_cli.network.promise.reference as r; ProMISe(model_config('tiny'));"

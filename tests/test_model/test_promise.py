@@ -148,6 +148,7 @@ def test_bfloat16_autocast_agrees_with_float32(changes):
 
 # torch warns about its own tracing of autograd functions.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+@pytest.mark.slow
 def test_the_network_compiles_as_one_graph():
     model = network()
     compiled = torch.compile(model, backend="eager", fullgraph=True)

@@ -52,6 +52,7 @@ def test_a_continued_run_has_no_final_checkpoint_before_its_new_end(ended: Path,
     assert load_checkpoint(root / RUN / "checkpoint_final.pt").epoch == 4
 
 
+@pytest.mark.slow
 def test_overwriting_a_run_removes_its_final_checkpoint(ended: Path, tmp_path: Path):
     root = copy_workspace(ended, tmp_path)
     train_balls(root, 1, overwrite=True)
@@ -86,6 +87,7 @@ def test_resuming_a_finished_run_restores_a_lost_final_checkpoint(
     is_same_run(load_checkpoint(path), before)
 
 
+@pytest.mark.slow
 def test_a_kill_while_saving_the_last_epoch_leaves_no_scores_of_an_earlier_network(
     ended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -128,6 +128,7 @@ def test_overwriting_keeps_the_old_run_until_the_new_one_has_a_checkpoint(
     assert _files(root / RUN) == before
 
 
+@pytest.mark.slow
 def test_scores_of_an_earlier_network_are_removed_when_a_run_continues(
     trained: Path, tmp_path: Path
 ) -> None:
@@ -175,6 +176,7 @@ def test_a_checkpoint_that_cannot_be_resumed_is_refused_with_the_reason(
 
 
 @pytest.mark.parametrize("part", ["val", "test"])
+@pytest.mark.slow
 def test_a_case_of_nan_is_named_in_validation_and_test(
     preprocessed: Path, tmp_path: Path, part: str
 ) -> None:
@@ -213,6 +215,7 @@ def test_a_field_that_cannot_be_set_is_refused_with_the_reason(
     assert str(caught.value) == message
 
 
+@pytest.mark.slow
 def test_fields_of_network_and_recipe_are_set_and_kept_with_the_run(
     trained: Path, tmp_path: Path
 ) -> None:

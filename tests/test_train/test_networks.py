@@ -85,6 +85,7 @@ def test_clicks_as_a_channel_change_the_answer_and_take_the_same_files(root: Pat
     assert len(record.without_click) == 5
 
 
+@pytest.mark.slow
 def test_a_resumed_network_equals_one_that_was_never_stopped(
     preprocessed: Path, tmp_path: Path
 ) -> None:
