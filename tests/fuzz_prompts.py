@@ -14,6 +14,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -144,24 +145,37 @@ def fuzz(number: int, seed: int, folder: Path) -> collections.Counter[str]:
     return counts
 
 
-def main() -> None:
-    """Read damaged files, and print how many were read and refused."""
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+def report(
+    fuzz: Callable[[int, int, Path], collections.Counter[str]],
+    number: int,
+    most: int,
+    further: Mapping[str, int],
+) -> None:
+    """Read damaged files, and print how many were read and refused.
+
+    Args:
+        fuzz: Function that takes the number of files, the seed and a folder, and counts the results.
+        number: Number of files, unless the command line names another one, and a seed after it.
+        most: Number of results that are shown, the most frequent ones first.
+        further: Numbers that are shown, too.
+    """
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else number
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         counts = fuzz(number, seed, Path(folder))
+    read = counts["read"] + counts["read with a note"]
     answer = {
         "files": number,
         "seed": seed,
-        "read": counts["read"],
-        "refused": number - counts["read"],
+        "read": read,
+        "refused": number - read,
         "seconds": round(time.monotonic() - began, 1),
-        "kinds_of_change": len(VALUES) + len(TOKENS),
-        "commonest": dict(counts.most_common(15)),
+        **further,
+        "commonest": dict(counts.most_common(most)),
     }
     sys.stdout.write(json.dumps(answer, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    report(fuzz, 100_000, 15, {"kinds_of_change": len(VALUES) + len(TOKENS)})

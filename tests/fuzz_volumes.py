@@ -15,8 +15,6 @@ import random
 import resource
 import shutil
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +24,7 @@ from promise_cli.dataset.folder import read_dataset
 from promise_cli.errors import PromiseError
 from promise_cli.volume import find_volumes, read_volume, size_question, write_mask
 from tests.conftest import affine_of, write_nifti
-from tests.fuzz_prompts import damage, damage_json
+from tests.fuzz_prompts import damage, damage_json, report
 from tests.scans import itk_image, write_dicom, write_itk
 
 ARRAY = np.random.default_rng(0).integers(-1000, 1000, (12, 10, 4)).astype(np.int16)
@@ -223,23 +221,6 @@ def fuzz(number: int, seed: int, folder: Path) -> collections.Counter[str]:
     return counts
 
 
-def main() -> None:
-    """Read damaged scans and lists, and print how many were read and refused."""
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))  # a header may promise any size
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        counts = fuzz(number, seed, Path(folder))
-    answer = {
-        "files": number,
-        "seed": seed,
-        "read": counts["read"] + counts["read with a note"],
-        "seconds": round(time.monotonic() - began, 1),
-        "commonest": dict(counts.most_common(40)),
-    }
-    sys.stdout.write(json.dumps(answer, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))  # a header may promise any size
+    report(fuzz, 10_000, 40, {})

@@ -17,7 +17,7 @@ from promise_cli.dataset.splits import Splits
 from promise_cli.disk.records import load_record, record_from_json
 from promise_cli.errors import CheckpointError, PlanError, PromiseError
 from promise_cli.network import checkpoint
-from promise_cli.network.checkpoint import build_model, load_checkpoint
+from promise_cli.network.checkpoint import Checkpoint, build_model, load_checkpoint
 from promise_cli.network.recipe import TrainConfig
 from promise_cli.network.registry import build_network
 from promise_cli.network.unfinished import warn_of_unfinished
@@ -201,18 +201,15 @@ def test_a_checkpoint_with_any_damaged_record_is_read_or_refused(
 def test_a_run_with_any_damaged_record_continues_or_is_refused(
     trained: Path, tmp_path: Path
 ) -> None:
-    source = trained / RUN / "checkpoint_last.pt"
-    content = torch.load(source, weights_only=True)
-    plan, split = load_checkpoint(source).plan, load_checkpoint(source).split
-    request = TrainRequest(resume=True, epochs=2, device="cpu")
-    path = tmp_path / "checkpoint_last.pt"
+    source, path = trained / RUN / "checkpoint_last.pt", tmp_path / "checkpoint_last.pt"
+    content, sound = torch.load(source, weights_only=True), load_checkpoint(source)
     large = {name: content.pop(name) for name in ("weights", "optimizer", "random_states")}
     messages = []
     for damaged in _mutations(content, 40, seed=1):
         torch.save(damaged | large, path)
         try:
             build_model(load_checkpoint(path), path)
-            resume_run(tmp_path, request, plan, split, device="cpu", processes=1)
+            _resume(tmp_path, sound)
         except PromiseError as error:
             messages.append(str(error))
     assert len(messages) > 24
@@ -222,9 +219,7 @@ def test_damaged_states_of_a_run_are_refused_when_it_continues(
     trained: Path, tmp_path: Path
 ) -> None:
     source = trained / RUN / "checkpoint_last.pt"
-    content = torch.load(source, weights_only=True)
-    plan, split = load_checkpoint(source).plan, load_checkpoint(source).split
-    request = TrainRequest(resume=True, epochs=2, device="cpu")
+    content, sound = torch.load(source, weights_only=True), load_checkpoint(source)
     moments = copy.deepcopy(content["optimizer"])
     moments["state"][0]["exp_avg"] = torch.ones(3)
     infinite = copy.deepcopy(content["optimizer"])
@@ -239,7 +234,13 @@ def test_damaged_states_of_a_run_are_refused_when_it_continues(
     ):
         torch.save(content | {name: value}, tmp_path / "checkpoint_last.pt")
         with pytest.raises(CheckpointError):
-            resume_run(tmp_path, request, plan, split, device="cpu", processes=1)
+            _resume(tmp_path, sound)
+
+
+def _resume(folder: Path, sound: Checkpoint) -> None:
+    """Continue the run of a folder with the plan and the cases of a sound checkpoint."""
+    request = TrainRequest(resume=True, epochs=2, device="cpu")
+    resume_run(folder, request, sound.plan, sound.split, device="cpu", processes=1)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ of kernel and one for the sum. The line of the sum has two lower limits for each
 at the speed of its matrix units in bf16, and the bytes at the bandwidth of its memory.
 """
 
-from tests.fake_cuda.pretend import CUDA, pretended, to_cuda  # isort: skip -- before torch
+from tests.fake_cuda.pretend import ASKED, CUDA, pretended, tensors_in, to_cuda  # isort: skip -- before torch
 
 import collections
 import json
@@ -71,11 +71,11 @@ class Bytes(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Count one operation. If the host asks for a value, it gets zero."""
         name = func.name()
-        if name in ("aten::_local_scalar_dense", "aten::item", "aten::is_nonzero"):
+        if name in ASKED:
             return 0.0 if args[0].dtype.is_floating_point else 0
         out = func(*args, **(kwargs or {}))
         if not any(part in name for part in FREE):
-            tensors = {id(one): one for one in (*_tensors(args), *_tensors(out))}
+            tensors = {id(one): one for one in (*tensors_in(args), *tensors_in(out))}
             self.kernels += 1
             self.found[_kind(name)] += sum(one.numel() * one.itemsize for one in tensors.values())
         return out
@@ -96,14 +96,6 @@ def _kind(name: str) -> str:
         if any(part in name for part in parts):
             return kind
     return "element-wise and other"
-
-
-def _tensors(values: Any) -> list[torch.Tensor]:
-    if isinstance(values, torch.Tensor):
-        return [values]
-    if isinstance(values, list | tuple):
-        return [tensor for value in values for tensor in _tensors(value)]
-    return []
 
 
 def main() -> None:
@@ -127,7 +119,7 @@ def main() -> None:
             counted,
             torch.autograd.set_multithreading_enabled(False),
         ):
-            step_module.take_step(training, [Batch((0,), 1.0, True)], iter([given]))
+            step_module.take_step(training, [Batch((0,), 1.0, True)], iter([given.to(CUDA)]))
     _print(name, dict(flops.get_flop_counts()["Global"]), counted)
 
 

@@ -1,5 +1,6 @@
 """Write files and folders so that they appear whole or not at all."""
 
+import itertools
 import os
 import secrets
 import shutil
@@ -14,6 +15,15 @@ PREFIX = ".tmp-"
 def temporary_of(path: Path) -> Path:
     """Return a new hidden path next to `path`. No other process uses it, on this machine or another."""
     return path.with_name(f"{PREFIX}{secrets.token_hex(4)}-{path.name}")
+
+
+def first_free(folder: Path, stem: str, suffix: str = "") -> Path:
+    """Return the first of `<stem>_1<suffix>`, `<stem>_2<suffix>`, ... that does not exist in a folder."""
+    return next(
+        place
+        for number in itertools.count(1)
+        if not (place := folder / f"{stem}_{number}{suffix}").exists()
+    )
 
 
 def target_of(temporary: Path) -> str | None:

@@ -97,6 +97,11 @@ def set_up_device(device: torch.device, precision: Precision) -> None:
         )
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch raised the error because the memory of a GPU did not suffice."""
+    return "out of memory" in str(error).lower()
+
+
 def move_to_device(model: nn.Module, device: torch.device) -> None:
     """Move a network to a device.
 
@@ -106,7 +111,7 @@ def move_to_device(model: nn.Module, device: torch.device) -> None:
     try:
         model.to(device)
     except RuntimeError as error:
-        if "out of memory" not in str(error).lower():
+        if not is_out_of_memory(error):
             raise
         gib = sum(tensor.nbytes for tensor in model.state_dict().values()) / 2**30
         raise CheckpointError(

@@ -1,6 +1,5 @@
 """The command promise-preprocess: read a dataset folder, and write fingerprint, plan, folds and cases."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from promise_cli.dataset.folder import (
 )
 from promise_cli.dataset.plan import Plan, make_plan
 from promise_cli.dataset.splits import Splits, splits_of_dataset, without_cases
+from promise_cli.disk.atomic import first_free
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import PlanError, listed
@@ -238,11 +238,7 @@ def _keep_copy(path: Path, folds: Splits) -> None:
             return
     except PlanError:
         pass  # a damaged file may hold the user's own folds, too
-    copy = next(
-        place
-        for number in itertools.count(1)
-        if not (place := path.with_name(f"{path.stem}_{number}{path.suffix}")).exists()
-    )
+    copy = first_free(path.parent, path.stem, path.suffix)
     path.replace(copy)
     warn(f"{path}: the earlier folds are kept as {copy.name}; --splits {copy} uses them again")
 

@@ -1,12 +1,11 @@
 """Folder of the results: which files in it may be replaced or deleted, and whether it can be written to."""
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from promise_cli.disk.atomic import temporary_of
+from promise_cli.disk.atomic import first_free, temporary_of
 from promise_cli.errors import EvaluationError
 
 Marks = Mapping[str, re.Pattern[str]]
@@ -60,11 +59,7 @@ def set_aside(folder: Path, marks: Marks) -> Path:
     Returns:
         The folder to which they were moved.
     """
-    place = next(
-        place
-        for number in itertools.count(1)
-        if not (place := folder / f"evaluation_{number}").exists()
-    )
+    place = first_free(folder, "evaluation")
     place.mkdir()
     for name, mark in marks.items():
         if is_marked(folder / name, mark):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from promise_cli.console import warn
 from promise_cli.errors import CheckpointError
-from promise_cli.network.device import Precision, autocast
+from promise_cli.network.device import Precision, autocast, is_out_of_memory
 from promise_cli.network.promise import ImageState
 from promise_cli.network.promise.click_maps import check_clicks
 from promise_cli.network.registry import Network
@@ -87,7 +87,7 @@ class Networks:
         try:
             return self._average(window, clicks, signs)
         except RuntimeError as error:
-            if self.device.type == "cpu" or "out of memory" not in str(error).lower():
+            if self.device.type == "cpu" or not is_out_of_memory(error):
                 raise
         self._fall_back()
         window.states.clear()

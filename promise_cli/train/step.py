@@ -30,7 +30,7 @@ def take_step(
     Args:
         training: The training, whose weights and optimizer are updated.
         batches: Batches of this process in the step. Their gradients are added.
-        samples: Iterator over the samples of the batches, one collated sample for each.
+        samples: Iterator over the samples of the batches on the run's device, one collated sample for each.
 
     Returns:
         The loss and its parts by their names in `PARTS`, each the mean over all samples of the step.
@@ -47,7 +47,6 @@ def take_step(
         sample = next(samples)
         training.waiting_seconds += time.monotonic() - asked
         case_ids.extend(sample.case_ids)
-        sample = sample.to(run.device)
         turns = draw_turns(sample, run.config.corrections, seed=run.seed, epoch=run.epoch)
         with _gathering(training.network, batch.ends_step):
             with autocast(run.device, run.precision):
@@ -57,13 +56,13 @@ def take_step(
         found.extend([loss.detach(), *(parts[name] for name in PARTS[1:])])
     run.scaler.unscale_(run.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.config.gradient_clip)
-    *values, norm = torch.stack([*found, norm]).cpu().double()  # the only wait for the device
+    values = torch.stack([*found, norm]).cpu().double()  # the only wait for the device
     weights = torch.tensor([batch.weight for batch in batches], dtype=torch.float64)
-    sums = weights @ torch.stack(values).reshape(len(batches), len(PARTS))
+    sums = weights @ values[:-1].reshape(len(batches), len(PARTS))
     means = group.sum(sums) / group.size
     if not math.isfinite(means[0]):
         raise not_finite(training, f"the loss is {float(means[0])}", case_ids)
-    if not math.isfinite(norm) and not run.can_lower_scale:
+    if not math.isfinite(values[-1]) and not run.can_lower_scale:
         raise not_finite(training, "the gradient is not finite", case_ids)
     run.scaler.step(run.optimizer)
     run.scaler.update()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape, format_spacing
-from promise_cli.volume.limits import check_memory
+from promise_cli.volume.limits import check_memory, truncated
 from promise_cli.volume.metaimage import add_meta_field, check_meta_data, read_meta_header
 from promise_cli.volume.nrrd import NrrdHeader, add_field, read_nrrd_header
 from promise_cli.volume.packed import check_data_files, check_nrrd_data, check_nrrd_size
@@ -142,9 +142,7 @@ def _load(path: Path, reader: Any, dtype: type[np.float32] | None) -> NDArray[An
         image = reader.Execute()
     except RuntimeError as error:
         refuse_memory(error)
-        raise VolumeError(
-            f"{path}: truncated or damaged ({itk_reason(error)}); copy or download it again"
-        ) from None
+        raise truncated(path, itk_reason(error)) from None
     array = sitk.GetArrayFromImage(image).T
     array = array.reshape(array.shape[:3])
     return array if dtype is None else array.astype(dtype, copy=False)

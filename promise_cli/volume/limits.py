@@ -40,7 +40,12 @@ def check_file_size(path: Path, start: int, needed: int, *, packed: bool = False
         reason = f"more than the {start + needed} bytes that its header asks for"
     else:
         return
-    raise VolumeError(f"{path}: truncated or damaged ({reason}); copy or download it again")
+    raise truncated(path, reason)
+
+
+def truncated(path: Path, reason: str) -> VolumeError:
+    """Return the error of a file whose voxels are not those that its header promises."""
+    return VolumeError(f"{path}: truncated or damaged ({reason}); copy or download it again")
 
 
 def check_memory(path: Path, shape: Shape, dtype: np.dtype[np.generic]) -> None:

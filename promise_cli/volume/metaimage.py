@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promise_cli.errors import VolumeError
-from promise_cli.volume.limits import PADDING
+from promise_cli.volume.limits import PADDING, truncated
 from promise_cli.volume.packed import unpacked_size
 
 _LINE = re.compile(rb"^\s*([^\s=]+)\s*=\s*(.*?)\s*$")
@@ -152,4 +152,4 @@ def check_meta_data(path: Path, header: MetaHeader, needed: int) -> None:
         reason = f"{found} of {needed} bytes"
     except zlib.error as error:
         reason = str(error)
-    raise VolumeError(f"{path}: truncated or damaged ({reason}); copy or download it again")
+    raise truncated(path, reason)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import Grid, format_spacing
-from promise_cli.volume.limits import check_file_size, check_memory
+from promise_cli.volume.limits import check_file_size, check_memory, truncated
 from promise_cli.volume.packed import unpack
 from promise_cli.volume.stored import (
     SPACING_TOLERANCE,
@@ -198,6 +198,4 @@ def _load(image: nib.Nifti1Image, path: Path, dtype: type[np.float32] | None) ->
             return np.asanyarray(image.dataobj, dtype=dtype)
     except _READ_ERRORS as error:
         reason = str(error).partition(" - could")[0].replace(f" from {path}", "").strip()
-        raise VolumeError(
-            f"{path}: truncated or damaged ({reason}); copy or download it again"
-        ) from None
+        raise truncated(path, reason) from None

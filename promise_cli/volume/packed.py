@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.disk.regular import check_regular
-from promise_cli.errors import VolumeError
-from promise_cli.volume.limits import PADDING, check_file_size
+from promise_cli.volume.limits import PADDING, check_file_size, truncated
 from promise_cli.volume.nrrd import NrrdHeader
 
 _GZIP = ("gz", "gzip")
@@ -103,7 +102,7 @@ def check_nrrd_data(path: Path, header: NrrdHeader, needed: int) -> None:
         reason = f"{found} of {needed} bytes"
     except zlib.error as error:
         reason = str(error)
-    raise VolumeError(f"{path}: truncated or damaged ({reason}); copy or download it again")
+    raise truncated(path, reason)
 
 
 def _pieces(path: Path, offset: int, most: int) -> Iterator[bytes]:

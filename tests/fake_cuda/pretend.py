@@ -54,6 +54,9 @@ _ANSWERS = {
     "torch.cuda._lazy_init": None,
 }
 
+ASKED = ("aten::_local_scalar_dense", "aten::item", "aten::is_nonzero")
+"""Operations by which the host asks for a tensor's value."""
+
 
 class Watch(TorchDispatchMode):
     """Counts, by the line of the package that asks, what makes the host wait and what is made on the wrong device."""
@@ -70,11 +73,11 @@ class Watch(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Note one operation; a value that the host asks for is made up."""
         kwargs = kwargs or {}
-        if func.name() in ("aten::_local_scalar_dense", "aten::item", "aten::is_nonzero"):
+        if func.name() in ASKED:
             return self._made_up(args[0])
         out = func(*args, **kwargs)
-        given = {arg.device.type for arg in _tensors(args)}
-        made = {tensor.device.type for tensor in _tensors(out)}
+        given = {arg.device.type for arg in tensors_in(args)}
+        made = {tensor.device.type for tensor in tensors_in(out)}
         if made == {"cpu"} and "cuda" in given:
             self.waits[_line()] += 1
         elif made == {"cuda"} and given == {"cpu"}:
@@ -95,11 +98,12 @@ class Watch(TorchDispatchMode):
         return float(on_device) if tensor.dtype.is_floating_point else int(on_device)
 
 
-def _tensors(values: Any) -> list[Tensor]:
+def tensors_in(values: Any) -> list[Tensor]:
+    """Return the tensors among the arguments or results of an operation."""
     if isinstance(values, Tensor):
         return [values]
     if isinstance(values, list | tuple):
-        return [tensor for value in values for tensor in _tensors(value)]
+        return [tensor for value in values for tensor in tensors_in(value)]
     return []
 
 

@@ -16,16 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from experiments.gpu.rig import training_of
 from promise_cli.network.architecture import Setting
 from promise_cli.network.promise import PRESETS, ProMISe
 from promise_cli.network.recipe import RECOMMENDED, TrainConfig, plain_preset, preset
 from promise_cli.network.registry import PROMISE, RIVALS, build_network, plan_network
 from promise_cli.session.networks import EncodedWindow, Networks
-from promise_cli.train.corrections import Answering
-from promise_cli.train.group import Group
 from promise_cli.train.samples import Sample, collate
 from promise_cli.train.schedule import Batch
-from promise_cli.train.start import make_optimizer, make_scaler
 from promise_cli.train.step import take_step, validate
 
 FULL = (RECOMMENDED, "tiny")
@@ -79,12 +77,13 @@ def probe(network: str, sizes: Any, recipe: TrainConfig) -> dict[str, Any]:
         if isinstance(model, ProMISe):
             model.freeze_encoder()
         step, validation, prediction = Watch(), Watch(), Watch()
-        training = _training(model, sizes.patch_size, recipe)
+        training = training_of(model, recipe, CUDA)
+        training.fixed = [_sample(sizes.patch_size, recipe)]
         count = 2 if sizes == preset(RECOMMENDED)[0] else 1
         samples = (training.fixed[0] for _ in range(count))
         batches = [Batch((n,), 1 / count, n == count - 1) for n in range(count)]
         with step, torch.autograd.set_multithreading_enabled(False):
-            take_step(training, batches, (collate([one]) for one in samples))
+            take_step(training, batches, (collate([one]).to(CUDA) for one in samples))
         training.group = SimpleNamespace(size=1, rank=0, sum=lambda _: SUMS)
         with validation:
             validate(training)
@@ -109,35 +108,14 @@ def _outside(files: tuple[str, ...], *watches: Watch, kind: str) -> list[str]:
     return sorted(line for line in lines if not line.startswith(files) and "/" in line)
 
 
-def _training(model: Any, edge: int, recipe: TrainConfig) -> Any:
+def _sample(edge: int, recipe: TrainConfig) -> Sample:
     num_clicks = recipe.num_foreground_clicks + recipe.num_background_clicks
-    sample = Sample(
+    return Sample(
         torch.zeros(1, edge, edge, edge),
         torch.zeros(1, edge, edge, edge),
         torch.zeros(num_clicks, 3),
         torch.ones(num_clicks, dtype=torch.long),
         ("case",),
-    )
-    run = SimpleNamespace(
-        model=model,
-        optimizer=make_optimizer(model, recipe),
-        scaler=make_scaler(CUDA, recipe.precision),
-        can_lower_scale=False,
-        device=CUDA,
-        config=recipe,
-        precision=recipe.precision,
-        seed=5,
-        epoch=1,
-        step=0,
-    )
-    learns = recipe.first_answer_weight > 0
-    return SimpleNamespace(
-        run=run,
-        group=Group(),
-        network=Answering(model, learns_from_first=learns),
-        fixed=[sample],
-        stop=SimpleNamespace(reason=None),
-        waiting_seconds=0.0,
     )
 
 
