@@ -30,7 +30,7 @@ Voxel = NDArray[np.int64]
 FAR = 0.25
 """Least distance of a click elsewhere from the first click, as a share of the window's edge."""
 MEANING = {
-    "click": "Dice with the target; one click on the target as at test, and the window lies around this click",
+    "click": "Dice with the target; one click on the target as in testing, and the window lies around this click",
     "elsewhere_on_target": "the same window, with the click elsewhere on the target",
     "beside_target": "the same window, with the click outside the target",
     "background_click_added": "the same window and click, with a further background click in the middle of the target",

@@ -1,4 +1,4 @@
-"""The table of docs/results.md: Dice by one click and by ten, for the published design, the default and dynunet."""
+"""The table of docs/results.md: Dice with one click and with ten, for the published design, the default and dynunet."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ DATA = {
 
 
 def overview(_: Matrix, folder: Path) -> list[str]:
-    """Make the table of mean Dice over the test cases of each data set, by one click and by ten clicks on errors.
+    """Make the table of mean Dice over the test cases of each data set, with one click and with ten clicks on errors.
 
     Args:
         folder: Folder with the results of the sarcomas' first fold. Those of the other data lie next to it.
@@ -52,7 +52,7 @@ def _row(folder: Path, rows: tuple[str, ...]) -> Path | None:
 
 
 def _first(kept: Path | None) -> str:
-    """Return the mean Dice by one click: over five single clicks per case if they exist, else the seeded one."""
+    """Return the mean Dice with one click: over five single clicks per case if they exist, else the seeded one."""
     if kept is None:
         return "-"
     return f"{one_click(kept / one_click_file(kept)):.3f}"

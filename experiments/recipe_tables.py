@@ -1,4 +1,4 @@
-"""Table of training recipes: Dice by one click and by clicks on errors, on all data that each was trained on."""
+"""Table of training recipes: Dice with one click and with clicks on errors, on all data that each was trained on."""
 
 from pathlib import Path
 from statistics import fmean
@@ -19,7 +19,7 @@ NUMBERS = (1, 3, 10)
 
 
 def recipes(matrix: Matrix, folder: Path) -> list[str]:
-    """Make the table of networks of the last epoch: Dice by one click, and by clicks on errors.
+    """Make the table of networks of the last epoch: Dice with one click, and with clicks on errors.
 
     One click is the mean over five single clicks per case if they exist, otherwise the one seeded click.
 
@@ -51,11 +51,11 @@ def _line(row: Row, place: str, kept: Path) -> str:
 
 
 def one_click_file(kept: Path) -> str:
-    """Return the name of the file with a row's Dice by one click, preferably one with five single clicks per case."""
+    """Return the name of the file with a row's Dice with one click, preferably one with five single clicks per case."""
     names = ("epochs.json", "draws.json", "metrics.json")
     return next(name for name in names if (kept / name).exists())
 
 
 def one_click(file: Path) -> float:
-    """Return the mean Dice over the test cases by one click."""
+    """Return the mean Dice over the test cases with one click."""
     return mean_dice(file) if file.name == "metrics.json" else fmean(of_cases(file).values())

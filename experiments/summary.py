@@ -49,11 +49,11 @@ def in_short(matrix: Matrix, folder: Path) -> list[str]:
 
 
 def uncertainty(matrix: Matrix, folder: Path) -> list[str]:
-    """Return interval and p-value of the gain by one click, for all folds together and for the last fold alone."""
+    """Return interval and p-value of the gain with one click, for all folds together and for the last fold alone."""
     parts = _parts(matrix, folder)
     everything, last = _test(parts), _test(parts[-1:])
     return [
-        f"* The gain by one click over all folds has the 95 % interval {span(everything.interval)}"
+        f"* The gain with one click over all folds has the 95 % interval {span(everything.interval)}"
         f" (p = {everything.t_p:.2g}, {everything.n} cases, one training per fold).",
         f"* Fold {len(parts) - 1} alone shows nothing significant: {last.mean_difference:+.3f}, 95 % interval"
         f" {span(last.interval)} (p = {last.t_p:.2g}, {last.n} cases).",

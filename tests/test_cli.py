@@ -146,9 +146,9 @@ def test_closing_the_pipe_that_reads_the_output_does_not_stop_the_command(in_fol
 @pytest.mark.parametrize(
     ("number", "advice"),
     [
-        (errno.EROFS, "check its permissions, or put the results elsewhere with --root FOLDER (a dataset is then a"
+        (errno.EROFS, "check its permissions, or put the results elsewhere with --root FOLDER (name a dataset by its"
          " path)"),
-        (errno.EACCES, "check its permissions, or put the results elsewhere with --root FOLDER (a dataset is then a"
+        (errno.EACCES, "check its permissions, or put the results elsewhere with --root FOLDER (name a dataset by its"
          " path)"),
         (errno.ENOSPC, "check permissions and free space"),
     ],

@@ -92,7 +92,7 @@ def test_columns_for_lesion_and_sign_are_left_out_where_they_never_vary(
 
 
 @needs_chromium
-def test_the_page_shows_each_click_and_sorts_cases_with_all_their_clicks(
+def test_the_page_shows_each_click_and_sorting_keeps_the_clicks_of_a_case_together(
     balls: Path, tmp_path: Path
 ) -> None:
     voxels = {number: [centre(number), [1, 1, number]] for number in (2, 1)}

@@ -1,4 +1,4 @@
-"""Input that would never end or fill the memory is refused in one line, before it does."""
+"""Input that would fill the memory or take forever to read is refused in one line, before that happens."""
 
 import gzip
 import json
@@ -269,7 +269,7 @@ def test_a_pipe_or_device_in_a_dataset_is_refused(dataset: Path, part: str, make
     assert f"ball_002  error     {part}/ball_002.nii.gz: a pipe or " in done.stdout
 
 
-def test_a_pipe_instead_of_another_file_is_refused(dataset: Path) -> None:
+def test_a_pipe_instead_of_a_scan_a_click_file_or_a_json_file_is_refused(dataset: Path) -> None:
     scan = _fifo(dataset / "imagesTr" / "pipe.nii.gz")
     message = "a pipe, socket or device, not a file; check its permissions and the disk"
     with pytest.raises(VolumeError, match=message):
@@ -298,7 +298,7 @@ def test_a_folder_listed_as_a_label_is_refused_in_one_line(dataset: Path) -> Non
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_name_given_twice_among_a_million_is_found_at_once(tmp_path: Path) -> None:
+def test_a_name_given_twice_among_300000_is_found_at_once(tmp_path: Path) -> None:
     path = tmp_path / "points.json"
     names = [f'"c{number}": [1, 2, 3]' for number in range(300_000)]
     path.write_text(f"{{{', '.join([*names, names[-1]])}}}")

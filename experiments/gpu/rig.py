@@ -119,7 +119,7 @@ def timed(
 
 @contextmanager
 def layout(kind: Literal["dense", "depthwise"], chosen: Layout) -> Iterator[None]:
-    """Give convolutions their input in another order in memory inside the block."""
+    """Give convolutions their input in another memory layout inside the block."""
     before = CUDA_LAYOUT[kind]
     CUDA_LAYOUT[kind] = chosen
     try:

@@ -51,7 +51,7 @@ def _explain(error: OSError) -> str:
     """Say which file an error of the system is about, and what to do."""
     place = error.filename or "the disk"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        advice = "check its permissions, or put the results elsewhere with --root FOLDER (a dataset is then a path)"
+        advice = "check its permissions, or put the results elsewhere with --root FOLDER (name a dataset by its path)"
     else:
         advice = "check permissions and free space"
     return f"{place}: {error.strerror or error}; {advice}"
@@ -62,7 +62,7 @@ def share_cores() -> None:
 
     `GOMP_SPINCOUNT` decides how long threads spin before they sleep while they wait for each other. By default they
     spin for a long time. Next to any other busy process, a step then takes many times as long. If they slept at once,
-    a step on an otherwise idle machine would take half as long again (`docs/benchmarks.md`). A short spin avoids both.
+    a step on an otherwise idle machine would take 1.5 times as long (`docs/benchmarks.md`). A short spin avoids both.
     It is not set if the user has set `OMP_WAIT_POLICY`.
 
     `PYTORCH_ENABLE_MPS_FALLBACK` lets the CPU do the operations that MPS does not support.

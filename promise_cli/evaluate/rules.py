@@ -25,7 +25,7 @@ class Rules:
     targets: tuple[Target, ...] | None
     """Labels to score; None: each value other than 0 in the files is a label of its own."""
     whole_label: bool
-    """Whether a label file may hold no values besides 0 and those of the targets."""
+    """Whether a label file is refused if it holds values other than 0 and those of the targets."""
     tolerances_mm: tuple[float, ...]
     """Tolerances of NSD in mm."""
     empty: EmptyPolicy

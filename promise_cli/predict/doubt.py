@@ -1,4 +1,4 @@
-"""Word a question to the user about a click that lies on air or metal."""
+"""Ask the user about a click that lies on air or metal."""
 
 from promise_cli.predictions.record import ClickRecord
 from promise_cli.prompts import Click, format_point, locate_clicks, other_readings
@@ -8,7 +8,9 @@ from promise_cli.volume import Volume
 def doubt_click(
     click: Click, record: ClickRecord, scan: Volume, limits: tuple[float, float]
 ) -> str:
-    """Ask whether the click's coordinate system is right, and list the voxels that it would mean in the other ones.
+    """Return a question to the user about the click's coordinate system.
+
+    It says which voxel the click would be in each other coordinate system, and whether that voxel is tissue.
 
     Args:
         click: The click as given.

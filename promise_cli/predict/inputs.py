@@ -83,7 +83,7 @@ def gather_inputs(request: PredictRequest) -> Inputs:
 
 
 def _say_counts(notes: Mapping[str, str]) -> None:
-    """Say for the first cases of which points only some are clicks, or some are hidden, what was counted."""
+    """For the first cases with hidden points or with points that do not count, say what was counted."""
     for case, note in list(notes.items())[:MOST_HINTS]:
         say(f"{case}: {note}")
     if len(notes) > MOST_HINTS:
@@ -104,7 +104,7 @@ def mask_name(case: str, scan: Path, same_format: bool) -> str:
 
 
 def check_output(folder: Path, images: Path, scans: dict[str, Path], same_format: bool) -> None:
-    """Check that the masks can be written to a folder without replacing scans or masks of another origin.
+    """Check that the masks can be written to a folder without replacing scans or masks that this tool did not write.
 
     Raises:
         PromptError: They would replace one, or the folder is a file or cannot be written to.
@@ -152,7 +152,7 @@ def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
     name means a folder with a `.mrk.json` for each case.
 
     Raises:
-        PromptError: There is no click, a file exists already, or one `.mrk.json` is asked for several cases.
+        PromptError: There is no click, a file exists already, or several cases would have to go into one `.mrk.json`.
     """
     path = request.write_points
     assert path is not None

@@ -36,8 +36,8 @@ class RecordFile:
     def begin(self, attempted: Set[str], maker: Maker, *, overwrite: bool) -> None:
         """Remove files that were made from the masks, which are about to change. List only the masks that stay.
 
-        An evaluation of these masks is moved into a folder of its own, unless the call overwrites results. If
-        there is no evaluation, there can be a page of promise-predict, which is deleted.
+        An evaluation of these masks is moved into a folder of its own, unless the call overwrites results. A
+        page of promise-predict that has no evaluation next to it is deleted.
 
         Args:
             attempted: Cases of this call. Cases that another shard has listed in the meantime stay.

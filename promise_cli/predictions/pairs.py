@@ -52,7 +52,7 @@ class Pairing:
     targets: tuple[Target, ...] | None
     """Targets to score; None: every value that the label files hold."""
     whole_label: bool
-    """Whether a label file may hold no other values than those of the targets."""
+    """Whether a label file is refused if it holds values other than 0 and those of the targets."""
     dataset: str | None
     """Name of the dataset, such as `Task07_Pancreas`; None if it is unknown."""
     notes: tuple[str, ...] = ()
@@ -194,7 +194,9 @@ def _files(path: Path) -> dict[str, Path]:
 def _without_label(
     path: Path, case: str, predicted: Mapping[str, Path], labels: Path
 ) -> EvaluationError:
-    """Word the error for a prediction without a label: another naming of the files, no labels at all, or one missing.
+    """Return the error for a prediction without a label.
+
+    Its message says whether the files are named differently, no prediction has a label, or only this label is missing.
 
     Args:
         path: The predicted mask.
@@ -218,7 +220,7 @@ def _without_label(
 
 
 def missing_error(pairing: Pairing) -> EvaluationError | None:
-    """Word the error for cases without a prediction. Return None if all cases have one."""
+    """Return the error for cases without a prediction; None if all cases have one."""
     missing = [pair.case_id for pair in pairing.pairs if pair.prediction is None]
     if not missing:
         return None

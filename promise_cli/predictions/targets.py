@@ -104,8 +104,9 @@ def find_dataset_json(folder: Path) -> Path | None:
 def dataset_name(described: Path) -> str:
     """Find the name of the dataset to which a dataset.json belongs.
 
-    It is the name of the folder of dataset.json. If links lead there, the first name on the way that looks like a
-    task's, such as `Task07_Pancreas`, is taken; if none does, the name of the folder as given.
+    It is the name of the folder that holds dataset.json. If the folder or the file is a link, there are several names:
+    that of the folder as given, and those of the folders to which the links lead. The first of them that looks like a
+    task's name, such as `Task07_Pancreas`, is taken. If none does, the name as given is taken.
     """
     names = []
     for place in (

@@ -111,7 +111,7 @@ def format_point(point: Iterable[float]) -> str:
 
 
 def unknown_case(path: Path, case: str, known: Iterable[str], folder: Path) -> str:
-    """Word the error for a case of the click file that has no scan."""
+    """Return the error message for a case of the click file that has no scan."""
     hint = near_names(case, known)
     return f"{path}: case {shorten(case)} has no scan in {folder}{hint}; correct the name or add the scan"
 
@@ -128,7 +128,10 @@ def _nearest(ijk: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _outside(click: Click, stored: Grid) -> str:
-    """Word the error for a click outside its scan, with the voxels that it would mean in other coordinate systems."""
+    """Return the error message for a click outside its scan.
+
+    It says which voxel the click would be in each other coordinate system.
+    """
     given = format_point(click.point)
     if click.space == "voxel":
         place = f"click {given} lies outside"

@@ -1,7 +1,7 @@
 """The paper's four augmentations: flip, rotation, zoom and intensity shift.
 
 The augmentation of a patch is drawn before the patch is cut. The patch is then cut just wide enough that rotation and
-zoom bring in no border. Both stay in the plane of the slices (i, j), in which an anisotropic scan has its finest
+zoom add no padding. Both stay in the plane of the slices (i, j), in which an anisotropic scan has its finest
 spacing. MONAI does the resampling. Here it is 30 times faster than batchgenerators, whose random numbers moreover come
 from numpy's global state.
 """

@@ -11,8 +11,8 @@ class Batch:
     indices: tuple[int, ...]
     """Indices into `TrainingSamples`."""
     weight: float
-    """Weight of the batch's mean loss. The weighted sums, averaged over the processes, are the mean over the samples of
-    the step."""
+    """Factor of the batch's mean loss. Each process adds up its weighted losses of a step. The average of these sums
+    over the processes is the mean loss of the step's samples."""
     ends_step: bool
     """Whether the optimizer takes a step after this batch."""
 

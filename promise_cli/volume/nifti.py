@@ -36,7 +36,7 @@ _UNITS = {0: "unknown", 1: "m", 2: "mm", 3: "um"}
 """Units of length by their code in the header's field `xyzt_units`."""
 
 _LARGEST_OFFSET = 1 << 26
-"""Largest number of bytes before the first voxel; header and extensions never need that much."""
+"""Largest number of bytes that may lie before the first voxel. Header and extensions never need that many."""
 
 _READ_ERRORS = (
     ImageFileError,
@@ -98,14 +98,14 @@ def open_nifti(path: Path) -> Stored:
 
 
 def _without_empty_axes(image: nib.Nifti1Image) -> nib.Nifti1Image:
-    """Return an image whose further axes have one voxel where the header says 0, as some tools write for a 3D scan."""
+    """Return the image with length 1 for axes after the third whose length is 0. Some tools write 0 for a 3D scan."""
     if 0 not in image.shape[3:] or 0 in image.shape[:3]:
         return image
     return _reshaped(image, image.dataobj.file_like)
 
 
 def _reshaped(image: nib.Nifti1Image, file: Any) -> nib.Nifti1Image:
-    """Return the image of a file, with one voxel along each further axis whose length is 0."""
+    """Return the image of a file, with length 1 for axes after the third whose length is 0."""
     proxy = image.dataobj
     shape = (*image.shape[:3], *(max(1, n) for n in image.shape[3:]))
     layout = (shape, proxy.dtype, proxy.offset, proxy.slope, proxy.inter)

@@ -154,7 +154,7 @@ def test_a_score_is_that_of_promise_predict_with_the_same_click():
 
 
 def make_bar(case_id):
-    """Replace a case's ball with a bar of 120 voxels, which is longer than two of the network's windows."""
+    """Replace a case's ball with a bar 120 voxels long, which is more than two of the network's windows."""
     scan = nib.load(f"Task98_Balls/imagesTr/{case_id}.nii.gz")
     values = np.asanyarray(scan.dataobj)
     bright, dark = values[target(case_id)].mean(), np.median(values[~target(case_id)])
@@ -276,7 +276,7 @@ def test_the_page_shows_curves_and_sorts_its_cases(tmp_path):
 
 
 @pytest.mark.usefixtures("balls")
-def test_clicks_needed_are_looked_for_after_every_correcting_click(tmp_path):
+def test_noc_considers_the_mask_after_every_correcting_click(tmp_path):
     asked = ("--clicks", 3, "--strategies", "largest-error", "random", "largest-error", "random")
     done = run(*asked, "-o", tmp_path)
     found = json.loads((tmp_path / "clicks.json").read_text())

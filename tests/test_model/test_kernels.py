@@ -1,4 +1,4 @@
-"""What a GPU's fast kernels ask for: widths of attention, whole graphs to compile, and an order in memory."""
+"""The network fulfils what a GPU's fast kernels need: width of attention, compilation in one piece, memory layout."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ DESIGNS = {
 
 @pytest.mark.parametrize("shifted", [True, False])
 @pytest.mark.parametrize("encoder", [name for name in ENCODERS if name != "tiny"])
-def test_attention_has_a_width_of_a_multiple_of_eight_and_no_mask(
+def test_the_width_of_attention_is_a_multiple_of_eight_and_there_is_no_mask(
     encoder: str, shifted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
@@ -50,7 +50,7 @@ def test_attention_has_a_width_of_a_multiple_of_eight_and_no_mask(
     assert mask is None
 
 
-# torch warns about its own tracing: of autograd functions, and of the state between the halves.
+# torch's own tracing causes both warnings: of the autograd functions, and of the tensors that `encode` returns.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.parametrize("design", DESIGNS)
@@ -84,7 +84,7 @@ def test_adapters_give_depthwise_convolutions_their_channels_last() -> None:
     assert all(one.is_contiguous(memory_format=torch.channels_last_3d) for one in seen)
 
 
-def test_the_network_is_the_same_in_every_order_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_result_is_the_same_in_every_memory_layout(monkeypatch: pytest.MonkeyPatch) -> None:
     from promise_cli.network.promise import convolution
 
     right = convolution.arranged

@@ -14,7 +14,7 @@ from promise_cli.train.watch import Watch
 
 
 class Kill(BaseException):
-    """An exception that stands for SIGKILL, since nothing in the package catches it."""
+    """An exception that stands for SIGKILL, since no code of the package continues after it."""
 
 
 def copy_workspace(source: Path, folder: Path) -> Path:

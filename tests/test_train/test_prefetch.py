@@ -42,7 +42,7 @@ def test_on_the_cpu_samples_are_read_when_they_are_asked_for() -> None:
 
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A GPU whose streams write down what they are asked for, while samples stay on the CPU."""
+    """Pretend that there is a GPU, and return the list of what its streams are asked to do. Samples stay on the CPU."""
     found: list[str] = []
     working = SimpleNamespace(wait_stream=lambda _: found.append("wait"))
 

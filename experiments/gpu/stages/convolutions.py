@@ -1,4 +1,4 @@
-"""Which order in memory and how many channels cuDNN's 3D convolutions are fastest with, forward and backward."""
+"""Measure with which memory layout and number of channels cuDNN's 3D convolutions are fastest, forward and backward."""
 
 import itertools
 from collections.abc import Callable

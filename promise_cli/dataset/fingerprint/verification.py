@@ -1,4 +1,4 @@
-"""Check a case's image and label for errors, because of which it cannot be used, and for warnings."""
+"""Find errors and warnings in a case's image and label. A case with an error cannot be used."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,12 @@ from promise_cli.geometry.grid import format_shape
 from promise_cli.volume import Volume, describe_turn
 
 WINDOW_SHARE = 0.005
-"""Share of voxels at the least or the greatest intensity; more at both ends mean that a CT scan was windowed."""
+"""A CT scan was windowed if more than this share of its voxels have its lowest intensity, and more than this share its
+highest."""
 AIR_HU = -900
-"""Intensity that a CT scan in HU falls below if it shows any air."""
+"""A CT scan in HU has lower intensities than this if it shows any air."""
 NARROW_HU = 20
-"""Range of intensities; a CT scan with a smaller range was normalised."""
+"""A CT scan was normalised if its highest and lowest intensity differ by less than this."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Clicks of a simulated user.
 
-* `random` is the paper's click. It is drawn uniformly over the target, with repetition.
+* `random` is the paper's click. It is drawn uniformly over the target, with replacement.
 * `centre`, `boundary` and `margin` are the regions of the authors' study of variability (arXiv 2311.07806). The study
   splits the target by averaging in the plane of the slices.
 * `largest-error` corrects a mask. It clicks in the middle of the largest part that is missed or added. The CVPR 2025
@@ -71,7 +71,7 @@ def simulate_clicks(
         target: (I, J, K), not empty.
         through: Axis perpendicular to the slices.
         rng: Random generator of the trial.
-        number: Number of clicks. A smaller number gives the first clicks of a larger one.
+        number: Number of clicks. With the same generator, fewer clicks are the first ones of more clicks.
     """
     box = bounding_box(target)
     regions = split_target(target[box], through)

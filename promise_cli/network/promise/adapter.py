@@ -10,9 +10,9 @@ from promise_cli.network.promise.convolution import DepthwiseConv3d
 class Adapter(nn.Module):
     """A bottleneck with a depth-wise 3D convolution. Its output passes a ReLU and is added to its input.
 
-    Because of this ReLU, an update is never negative, as in the authors' code. Pretrained
-    tokens have a large part in common and differ only a little from each other. Therefore about half of the ReLUs are
-    zero for all tokens of a patch and pass no gradient.
+    Because of this ReLU, the adapter never lowers a value, as in the authors' code. Pretrained tokens have a large part
+    in common and differ only a little from each other. Therefore about half of the channels are zero after the ReLU for
+    all tokens of a patch, and pass no gradient.
     """
 
     def __init__(self, width: int, bottleneck: int) -> None:

@@ -12,11 +12,11 @@ CUDA_LAYOUT: dict[Literal["dense", "depthwise"], Layout] = {
     "dense": "as_given",
     "depthwise": "as_given",
 }
-"""Order in memory in which dense and depth-wise convolutions on a CUDA GPU get their input. The results are equal.
+"""Memory layout in which dense and depth-wise convolutions on a CUDA GPU get their input. The results are equal.
 
 `channels_last` puts the channels of a voxel next to each other, and `contiguous` the voxels of a channel. `as_given`
-keeps the order in which the operation before left them: channels last for depth-wise convolutions, and contiguous for
-dense ones. Which order is fastest has not been measured yet. `experiments/gpu` measures all of them."""
+keeps the layout in which the operation before left them: channels last for depth-wise convolutions, and contiguous for
+dense ones. Which layout is fastest has not been measured yet. `experiments/gpu` measures all of them."""
 
 _FAST_FROM = 20480
 """Product of channels, H and W above which torch convolves a single volume with oneDNN."""

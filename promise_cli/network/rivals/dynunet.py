@@ -13,8 +13,9 @@ from promise_cli.network.rivals.unet_plan import Triple, plan_unet
 MAX_WIDTH = 320
 """Largest number of channels of a stage."""
 MIN_STAGES = 3
-MOST_EDGE = 15
 """Smallest number of stages of MONAI's network."""
+MOST_EDGE = 15
+"""Largest edge of a kernel, in voxels."""
 LEAST_PATCH = 24
 """Smallest edge of the patch, in voxels. It gives `MIN_STAGES` stages at any spacing, because even a single axis is
 halved twice: 24 > 12 > 6."""

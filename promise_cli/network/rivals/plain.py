@@ -1,4 +1,4 @@
-"""Gives a network that turns an image into logits the interface of ProMISe: clicks, `encode` and `decode`."""
+"""Wraps a plain network (image in, logits out) so that it has ProMISe's interface: clicks, `encode` and `decode`."""
 
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ class PlainNetwork(nn.Module):
 
         Raises:
             ValueError: The patch does not have the configured size, or the shapes of clicks and signs do not fit.
-            PromptError: A click lies outside the patch.
+            PromptError: A click lies outside the patch. A network that takes no clicks does not check them.
         """
         return self.decode(self.encode(patch), clicks, signs)
 
@@ -78,7 +78,7 @@ class PlainNetwork(nn.Module):
         """Recompute blocks in the backward pass, if the architecture has blocks that support it.
 
         Raises:
-            CheckpointError: The architecture has no such blocks.
+            CheckpointError: `enabled` is true, and the architecture has no such blocks.
         """
         able = [module for module in self.body.modules() if hasattr(module, "use_checkpoint")]
         if enabled and not able:

@@ -21,8 +21,8 @@ class Distances:
     hd95_mm: float
     """95th percentile of the Hausdorff distance.
 
-    For each surface, this is the distance to the other surface within which 95 % of its area lies. HD95 is the larger
-    of the two.
+    For each surface, this is the distance to the other surface that 95 % of its area does not exceed. HD95 is the
+    larger of the two.
     """
     assd_mm: float
     """Average symmetric surface distance: the mean distance to the other surface, over the pooled area of both."""
