@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from promise_cli.cli import evaluate_app
 from promise_cli.preprocess.command import preprocess
-from promise_cli.train import TrainRequest, train
 from tests.balls import predict
 from tests.conftest import RUN, edit_json
+from tests.test_train.runs import train_balls
 
 CLICKS = RUN / "clicks"
 
@@ -28,11 +28,6 @@ def write_study(folder: Path) -> None:
     (folder / "report.html").write_text(page)
 
 
-def train_again(root: Path, **options) -> None:
-    preset = None if options.get("resume") else "tiny"
-    train(TrainRequest(preset=preset, device="cpu", workers=0, root=root, **options))
-
-
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
     """Return the folder of a run with a study of clicks and TensorBoard's curves."""
@@ -46,7 +41,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_overwriting_a_run_removes_the_study_and_the_curves_of_its_network(run: Path) -> None:
-    train_again(run.parents[2], epochs=1, overwrite=True, tensorboard=True)
+    train_balls(run.parents[2], epochs=1, overwrite=True, tensorboard=True)
     assert not (run / "clicks").exists()
     (curves,) = (run / "tensorboard").iterdir()
     assert curves.name != "events.out.tfevents.1.host"
@@ -56,12 +51,12 @@ def test_overwriting_a_run_removes_the_study_and_the_curves_of_its_network(run: 
 def test_files_of_the_user_next_to_a_study_stay_when_its_run_is_overwritten(run: Path) -> None:
     (run / "clicks" / "notes.txt").write_text("mine")
     (run / "clicks" / "report.html").write_text("mine")
-    train_again(run.parents[2], epochs=1, overwrite=True)
+    train_balls(run.parents[2], epochs=1, overwrite=True)
     assert sorted(path.name for path in (run / "clicks").iterdir()) == ["notes.txt", "report.html"]
 
 
 def test_an_overwriting_run_that_saves_nothing_keeps_the_study(run: Path) -> None:
-    train_again(run.parents[2], epochs=2, overwrite=True, max_hours=0)
+    train_balls(run.parents[2], epochs=2, overwrite=True, max_hours=0)
     assert (run / "clicks" / "clicks.json").exists()
     assert (run / "tensorboard" / "events.out.tfevents.1.host").exists()
 
@@ -70,7 +65,7 @@ def test_an_overwriting_run_that_saves_nothing_keeps_the_study(run: Path) -> Non
 def test_a_continued_run_keeps_its_study_and_says_that_it_is_older(
     run: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    train_again(run.parents[2], epochs=2, resume=True)
+    train_balls(run.parents[2], epochs=2, resume=True)
     assert (run / "clicks" / "clicks.json").exists()
     assert (
         f"warning: {run}/clicks: holds a study of the network before this training; repeat it afterwards with"

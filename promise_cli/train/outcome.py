@@ -128,18 +128,26 @@ def _explained(error: BaseException, run: Run) -> CheckpointError | None:
         samples = "one sample" if run.config.batch_size == 1 else f"{run.config.batch_size} samples"
         return CheckpointError(
             f"{run.folder}: {run.device} does not have enough memory for {samples} of {run.plan.patch_size}^3 at once;"
-            f" {again} {_ways_to_save_memory(run)}"
+            f" {_ways_to_save_memory(run)}"
         )
     return None
 
 
 def _ways_to_save_memory(run: Run) -> str:
-    """Options that the run does not use yet: those of a run that continues, then those of a new run."""
-    config, ways, anew = run.config, [], ["a smaller --set patch_size=N"]
+    """Say how to call the command again so that it needs less memory, with options that the run does not use yet.
+
+    A run with a checkpoint can continue with some of them; the others change the network or its numbers, so they
+    need a new run.
+    """
+    config, continued, anew = run.config, [], ["a smaller --set patch_size=N"]
     if config.batch_size > 1:
-        ways.append("a smaller --batch-size (--accumulate makes up for it)")
+        continued.append("a smaller --batch-size (--accumulate makes up for it)")
     if not config.checkpoint_activations:
-        ways.append("--checkpoint-activations")
+        continued.append("--checkpoint-activations")
     if config.precision == "fp32":
         anew.insert(0, "--precision bf16")
-    return ", or ".join([*ways, f"with --overwrite and {' or '.join(anew)}"])
+    overwrite = f"start anew with --overwrite and {' or '.join(anew)}"
+    if not continued:
+        return overwrite
+    again = "continue with --resume and" if run.is_saved else "start again with"
+    return f"{again} {' or '.join(continued)}, or {overwrite}"

@@ -19,6 +19,8 @@ from promise_cli.train.provenance import RunRecord
 from tests.conftest import RUN
 from tests.test_train.runs import copy_workspace
 
+FIELDS = ("patch_size=32", "corrections=1", "first_answer_weight=0.5")
+
 
 def _curve(folder: Path) -> list[tuple[float, ...]]:
     return [
@@ -37,7 +39,7 @@ def test_two_processes_have_the_losses_of_one_with_twice_the_batch(
             epochs=2,
             device="cpu",
             devices=2,
-            fields=("corrections=1", "first_answer_weight=0.5"),
+            fields=FIELDS,
             root=copy_workspace(preprocessed, tmp_path / "two"),
         )
     )
@@ -47,7 +49,7 @@ def test_two_processes_have_the_losses_of_one_with_twice_the_batch(
             epochs=2,
             device="cpu",
             batch_size=2,
-            fields=("corrections=1", "first_answer_weight=0.5"),
+            fields=FIELDS,
             root=copy_workspace(preprocessed, tmp_path / "one"),
         )
     )
@@ -87,6 +89,10 @@ def test_torchrun_starts_training_and_a_signal_stops_all_processes_at_one_step(
         "50",
         "--device",
         "cpu",
+        "--set",
+        "patch_size=32",
+        "--set",
+        "validate_every=1",
     ]
     started = subprocess.Popen(
         [*command, *arguments, "--root", str(root)],

@@ -40,8 +40,8 @@ def test_out_of_memory_is_reported_in_one_line_and_ends_the_readers(
     with pytest.raises(CheckpointError) as caught:
         train_balls(root, workers=workers)
     assert str(caught.value) == (
-        f"{root / RUN}: cpu does not have enough memory for one sample of 48^3 at once; start again with"
-        " --checkpoint-activations, or with --overwrite and --precision bf16 or a smaller --set patch_size=N"
+        f"{root / RUN}: cpu does not have enough memory for one sample of 32^3 at once; start again with"
+        " --checkpoint-activations, or start anew with --overwrite and --precision bf16 or a smaller --set patch_size=N"
     )
     assert multiprocessing.active_children() == []
 

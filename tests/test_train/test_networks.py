@@ -26,7 +26,15 @@ from tests.conftest import DATASET, RUN, edit_json
 
 
 def _train(root: Path, network: str, **options) -> Path:
-    request = {"preset": "tiny", "epochs": 2, "patches_per_case": 1, "device": "cpu"} | options
+    """Train a network in its smallest form; a patch of 32^3, too small for Swin UNETR, holds a whole scan."""
+    request = {
+        "preset": "tiny",
+        "epochs": 2,
+        "patches_per_case": 1,
+        "fields": () if network == "swin_unetr" else ("patch_size=32",),
+        "device": "cpu",
+        "workers": 0,
+    } | options
     return train(TrainRequest(network=network, root=root, **request))
 
 

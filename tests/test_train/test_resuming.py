@@ -16,7 +16,7 @@ from promise_cli.train import TrainRequest, train
 from promise_cli.train.curves import load_log
 from promise_cli.train.provenance import RunRecord
 from tests.conftest import RUN
-from tests.test_train.runs import copy_workspace, is_same_run, stop_after
+from tests.test_train.runs import copy_workspace, is_same_run, stop_after, train_balls
 
 STEPS = 8
 """Steps of one epoch: four training cases with two patches each."""
@@ -25,11 +25,7 @@ STEPS = 8
 @pytest.fixture(scope="module")
 def undisturbed(preprocessed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two epochs without interruption."""
-    return _train(copy_workspace(preprocessed, tmp_path_factory.mktemp("undisturbed")))
-
-
-def _train(root: Path, **options) -> Path:
-    return train(TrainRequest(preset="tiny", epochs=2, device="cpu", root=root, **options))
+    return train_balls(copy_workspace(preprocessed, tmp_path_factory.mktemp("undisturbed")))
 
 
 def _losses(folder: Path) -> list[tuple[float, ...]]:
@@ -50,7 +46,7 @@ def test_a_run_stopped_again_and_again_equals_one_never_stopped(
         with pytest.MonkeyPatch.context() as patch:
             stop_after(steps, (signal.SIGTERM, signal.SIGINT)[stops % 2], patch)
             try:
-                folder = _train(root, resume=stops > 0, workers=0)
+                folder = train_balls(root, resume=stops > 0, workers=0)
                 break
             except StoppedError:
                 stops += 1
@@ -69,7 +65,7 @@ def test_the_message_of_a_stop_says_how_to_continue(preprocessed: Path, tmp_path
     with pytest.MonkeyPatch.context() as patch:
         stop_after(3, signal.SIGTERM, patch)
         with pytest.raises(StoppedError) as caught:
-            _train(root)
+            train_balls(root)
     assert str(caught.value) == (
         f"{root / RUN}: stopped by SIGTERM in epoch 1 after 3 of 8 steps; the run is saved, continue with --resume"
     )
@@ -79,7 +75,7 @@ def test_reaching_max_hours_saves_the_run_and_is_no_error(
     preprocessed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = copy_workspace(preprocessed, tmp_path)
-    folder = _train(root, max_hours=1e-9)
+    folder = train_balls(root, max_hours=1e-9)
     assert (
         "stopped by --max-hours 1e-09 in epoch 1 after 0 of 8 steps; the run is saved"
         in capsys.readouterr().out
@@ -107,7 +103,7 @@ def test_a_run_stopped_while_scoring_test_cases_scores_them_when_resumed(
 def test_two_reader_processes_give_the_same_run(
     undisturbed: Path, preprocessed: Path, tmp_path: Path
 ) -> None:
-    assert is_same_run(_train(copy_workspace(preprocessed, tmp_path), workers=2), undisturbed)
+    assert is_same_run(train_balls(copy_workspace(preprocessed, tmp_path), workers=2), undisturbed)
 
 
 @pytest.mark.slow
@@ -116,15 +112,7 @@ def test_two_batches_per_step_equal_one_of_twice_the_size(
 ) -> None:
     logs = []
     for name, options in (("one", {"batch_size": 2}), ("two", {"accumulate": 2})):
-        folder = train(
-            TrainRequest(
-                preset="tiny",
-                epochs=1,
-                device="cpu",
-                root=copy_workspace(preprocessed, tmp_path / name),
-                **options,
-            )
-        )
+        folder = train_balls(copy_workspace(preprocessed, tmp_path / name), epochs=1, **options)
         logs.append(_losses(folder)[0])
     assert logs[0] == pytest.approx(logs[1], rel=2e-4)
 
@@ -145,7 +133,6 @@ KILLED_WHILE_SAVING = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from promise_cli.train import TrainRequest, train
 save, calls = torch.save, []
 def save_half(content, path):
     calls.append(path)
@@ -154,7 +141,8 @@ def save_half(content, path):
         os.truncate(path, os.path.getsize(path) // 2)
         os.kill(os.getpid(), signal.SIGKILL)
 torch.save = save_half
-train(TrainRequest(preset="tiny", epochs=2, device="cpu", root=Path(sys.argv[1])))
+from tests.test_train.runs import train_balls
+train_balls(Path(sys.argv[1]))
 """
 
 
@@ -164,11 +152,14 @@ def test_a_kill_while_saving_leaves_the_previous_checkpoint_whole(
 ) -> None:
     root = copy_workspace(preprocessed, tmp_path)
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED_WHILE_SAVING, str(root)], capture_output=True, check=False
+        [sys.executable, "-c", KILLED_WHILE_SAVING, str(root)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        check=False,
     )
     assert killed.returncode == -signal.SIGKILL
     assert load_checkpoint(root / RUN / "checkpoint_last.pt").epoch == 1
-    folder = _train(root, resume=True)
+    folder = train_balls(root, resume=True)
     assert is_same_run(folder, undisturbed)
     assert not [path for path in folder.iterdir() if path.name.startswith(".tmp")]
     outcomes = [s.outcome for s in load_record(RunRecord, folder / "run.json").sessions]
