@@ -48,8 +48,10 @@ class Sizes:
 
 
 FULL = Sizes("cuda", "sam_vit_b", "dinov2_s", 128, 64, 3, 10, 8192)
-TOY = Sizes("cpu", "tiny", "tiny", 48, 48, 0, 1, 128)
+TOY = Sizes("cpu", "tiny", "tiny", 24, 24, 0, 1, 128)
 TOY_WIDTHS = {"adapter_width": 8, "feature_width": 32, "decoder_width": 8, "prompt_mlp_width": 32}
+TOY_TRAINING = ("--preset", "tiny", "--set", f"patch_size={TOY.edge}")
+"""Options of promise-train in a rehearsal."""
 IS_TOY = os.environ.get("PROMISE_GPU_TOY") == "1"
 SIZES = TOY if IS_TOY else FULL
 DEVICE = torch.device(SIZES.device)

@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 
 from experiments.command import CALL, run
-from experiments.gpu.rig import CARRIED, DEVICE, IS_TOY, report, reported
+from experiments.gpu.rig import CARRIED, DEVICE, IS_TOY, TOY_TRAINING, report, reported
 from promise_cli.demo.phantom import write_phantom
 
 CASES = 6 if IS_TOY else 8
-TRAIN = ("--fold", "0", "--preset", "tiny", "--device", DEVICE.type, "--epochs", "2")
+TINY = TOY_TRAINING if IS_TOY else ("--preset", "tiny")
+TRAIN = ("--fold", "0", *TINY, "--device", DEVICE.type, "--epochs", "2")
 
 
 def main() -> None:

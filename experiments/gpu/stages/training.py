@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from experiments.command import CALL, run
-from experiments.gpu.rig import CARRIED, DEVICE, IS_TOY, OUT, SIZES, report
+from experiments.gpu.rig import CARRIED, DEVICE, IS_TOY, OUT, SIZES, TOY_TRAINING, report
 from promise_cli.demo.phantom import write_phantom
 from promise_cli.disk.records import load_json
 
@@ -115,9 +115,7 @@ def _keep(row: str, folder: Path) -> None:
 def _options(row: str) -> tuple[str, ...]:
     if not IS_TOY:
         return ROWS[row]
-    return (
-        ("--network", "dynunet", "--preset", "tiny") if row == "dynunet" else ("--preset", "tiny")
-    )
+    return ("--network", "dynunet", *TOY_TRAINING) if row == "dynunet" else TOY_TRAINING
 
 
 def _dataset(folder: Path) -> str:
