@@ -4,21 +4,27 @@ import dataclasses
 import json
 import shutil
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+from typer.testing import CliRunner
 
+from experiments import steps
 from experiments.click_after import _cut_down
 from experiments.clicks import draw_points
+from experiments.command import CommandError, Taken, run
 from experiments.epochs import _corrected, measure_epochs
 from experiments.matrices import MATRICES
 from experiments.matrix import Matrix, Row
 from experiments.place import Place
 from experiments.rule import _mean_dice
 from experiments.steps import do_row, prepare, study_clicks
+from promise_cli.console import say
 from promise_cli.train.samples import Sample
 from tests.conftest import write_dataset
 
@@ -34,6 +40,27 @@ TINY = Matrix(
     ),
     studied=("promise",),
 )
+
+
+def run_here(name: str, *arguments: str, folder: Path) -> Taken:
+    """Run a command in this process, where torch and MONAI are loaded already; loading them takes four seconds."""
+    from promise_cli import cli
+
+    say(f"$ promise-{name} {' '.join(arguments)}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("PROMISE_ROOT", raising=False)
+        result = CliRunner().invoke(getattr(cli, f"{name}_app"), arguments)
+    assert result.exit_code == 0, result.output
+    line = " ".join([f"promise-{name}", *arguments])
+    return Taken(command=line, status=0, seconds=1.0, processor_seconds=1.0, peak_memory_gib=0.5)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _commands_run_here() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steps, "run", run_here)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -226,3 +253,12 @@ def test_a_mask_is_cut_down_to_the_part_at_the_click() -> None:
     assert found == {"whole_scan": 0.666667, "in_window": 1, "part_at_click": 1, "best_part": 1}
     found = _cut_down(mask, target, (7, 7, 7), ~window)  # this click is nearer to the false part
     assert found == {"whole_scan": 0.666667, "in_window": 0, "part_at_click": 0, "best_part": 1}
+
+
+def test_a_command_runs_in_a_process_of_its_own_that_is_measured(tmp_path: Path) -> None:
+    taken = run("evaluate", "--version", folder=tmp_path)
+    assert (taken.command, taken.status) == ("promise-evaluate --version", 0)
+    assert 0 < taken.processor_seconds < taken.seconds + 1
+    assert 0.005 < taken.peak_memory_gib < 2
+    with pytest.raises(CommandError, match=r"^promise-evaluate in .*: exit status 1$"):
+        run("evaluate", "--root", "nowhere", folder=tmp_path)
