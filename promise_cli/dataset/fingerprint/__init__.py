@@ -16,7 +16,7 @@ from promise_cli.dataset.fingerprint.measurement import (
     verify_case,
 )
 from promise_cli.dataset.fingerprint.measurements import Measured, Measurements, unusable
-from promise_cli.dataset.fingerprint.source import Source, hash_source, is_unchanged
+from promise_cli.dataset.fingerprint.source import Source, hash_files, hash_source, is_unchanged
 from promise_cli.dataset.fingerprint.verification import Problem, error_of
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Source",
     "error_of",
     "full_text",
+    "hash_files",
     "hash_source",
     "is_ct",
     "is_unchanged",
