@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from promise_cli.console import counted, say, show_table
+from promise_cli.console import counted, say, show_table, warn
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.markdown import comparison_method, format_p
 from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of, values_of
@@ -45,6 +45,8 @@ def show_report(report: Report) -> None:
             say(f"lowest Dice: {', '.join(summary.worst_cases)}")
     if report.comparison is not None:
         _show_comparison(report.comparison, metrics)
+    for warning in report.warnings:
+        warn(warning)
     _show_rules(report)
 
 

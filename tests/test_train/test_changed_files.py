@@ -28,7 +28,7 @@ def set_time_back(path: Path) -> None:
     os.utime(path, (1, 1))
 
 
-@pytest.mark.parametrize("after", [lambda path: None, set_time_back])
+@pytest.mark.parametrize("after", [Path.touch, set_time_back])
 def test_a_scan_replaced_after_preprocessing_is_found(
     preprocessed: Path, tmp_path: Path, after: Callable
 ) -> None:
@@ -64,8 +64,10 @@ def test_only_files_newer_than_their_case_are_read(
     root = copy_workspace(preprocessed, tmp_path)
     for path in (root / DATASET / "cases").glob("*/case.json"):
         os.utime(path, (4e9, 4e9))
-    monkeypatch.setattr("promise_cli.dataset.changed.hash_files", lambda files: pytest.fail())
+    hashed: list[list[Path]] = []
+    monkeypatch.setattr("promise_cli.dataset.changed.hash_files", hashed.append)
     assert changed_files(root / DATASET, root, CASES) == []
+    assert hashed == []
 
 
 def test_training_on_replaced_scans_warns_in_one_line(
@@ -74,8 +76,8 @@ def test_training_on_replaced_scans_warns_in_one_line(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("promise_cli.train.command._work", lambda *rest: None)
-    monkeypatch.setattr("promise_cli.train.command._score", lambda *rest: None)
+    monkeypatch.setattr("promise_cli.train.command._work", lambda *_: None)
+    monkeypatch.setattr("promise_cli.train.command._score", lambda *_: None)
     root = copy_workspace(preprocessed, tmp_path)
     train_balls(root)
     assert "was changed" not in capsys.readouterr().err
