@@ -65,6 +65,11 @@ def test_a_scan_that_is_not_in_hu_is_questioned_as_in_preprocessing(
             "intensities from -1000 to 1500, where the target had 960 to 1200 in training: not shifted?",
         ),
         (numbers(90, 180), np.clip(HU, 0, 255), None),
+        (
+            numbers(90, 180),
+            HU + 1024,
+            "intensities from 24 to 2524 in a CT scan: windowed or shifted instead of HU?",
+        ),
     ],
 )
 def test_scans_are_compared_with_those_of_the_training(

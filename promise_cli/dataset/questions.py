@@ -13,6 +13,10 @@ NORMALISED_HU = 5.0
 SHIFTED_HU = 700.0
 """Lowest intensity of the target in a plan for CT, from which on the training scans were probably shifted by 1024."""
 
+BYTE = 255.0
+"""Largest intensity of a scan that was windowed into one byte. Training scans were probably so, too, if the target was.
+"""
+
 
 def question_scan(scan: Volume, plan: Plan) -> tuple[str, ...]:
     """Return notes on a scan's geometry, and questions about its size and its intensities."""
@@ -46,4 +50,5 @@ def question_intensities(array: NDArray[Any], plan: Plan) -> list[str]:
             if low > -SHIFTED_HU
             else [f"intensities from {low:g} to {high:g}, {learned}: not shifted?"]
         )
-    return [] if numbers.low >= 0 and low >= 0 and high > numbers.low else found
+    windowed = min(numbers.low, low) >= 0 and max(numbers.high, high) <= BYTE
+    return [] if windowed else found
