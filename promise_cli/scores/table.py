@@ -6,7 +6,7 @@ from promise_cli.console import counted, say, show_table, warn
 from promise_cli.scores.comparison import Comparison
 from promise_cli.scores.markdown import comparison_method, format_p
 from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of, values_of
-from promise_cli.scores.score_record import CaseScore, LabelSummary, Report
+from promise_cli.scores.score_record import TABLE_FILE, CaseScore, LabelSummary, Report
 from promise_cli.scores.statistics import format_number, format_range
 
 COMPARISON_COLUMNS = (
@@ -34,6 +34,7 @@ def show_report(report: Report) -> None:
             "status",
         ],
         [_case_row(case, metrics, names if several else {}) for case in report.cases],
+        file=TABLE_FILE,
     )
     for summary in summaries:
         show_table(
