@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from promise_cli.console import MOST_ROWS, show_table
+from promise_cli.dataset import listing as listing_module
+from promise_cli.dataset.folder import read_dataset
+from promise_cli.dataset.listing import MOST_HINTS
 from promise_cli.dataset.plan import case_key
 from promise_cli.disk import records
 from promise_cli.disk.records import record_text
@@ -110,6 +113,20 @@ def test_the_key_of_a_plan_does_not_go_through_its_cases(monkeypatch: pytest.Mon
     )
     case_key(many)
     assert seen[0].cases == ()
+
+
+def test_similar_names_are_looked_for_only_for_the_first_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part, name in (("imagesTr", "img"), ("labelsTr", "lab")):
+        (tmp_path / part).mkdir()
+        for number in range(300):
+            (tmp_path / part / f"{name}_{number}.nii.gz").touch()
+    (tmp_path / "dataset.json").write_text('{"labels": {"a": 1}}')
+    compared = []
+    monkeypatch.setattr(listing_module, "name_hint", lambda _, others: compared.append(len(others)))
+    assert len(read_dataset(tmp_path, keep_broken=True).broken) == 600
+    assert sum(compared) == MOST_HINTS * 300
 
 
 def test_a_long_table_ends_with_the_file_that_has_all_rows(
