@@ -17,7 +17,6 @@ from promise_cli.volume import (
     name_hint,
 )
 
-
 MOST_HINTS = 100
 """Number of images without label for which a label of a similar name is looked for, since each search takes long."""
 
