@@ -160,7 +160,7 @@ def _packed(path: Path) -> None:
         ("scan.mha", _header("ElementSpacing", "0.7 0.8 2.5 1"),
          "ElementSpacing holds 4 numbers, where 3 are needed; repair the header"),
         ("scan.mha", _header("BinaryData", ""),
-         "truncated or damaged (no reason given); copy or download it again"),
+         "BinaryData is '', where True or False is needed; repair the header"),
         ("scan.mha", _picture, "a 2D image of 6 x 5 pixels; give a 3D scan with one channel"),
         ("scan.nrrd", _picture, "a 2D image of 6 x 5 pixels; give a 3D scan with one channel"),
         ("scan.nrrd", lambda path: path.write_text("no scan"),
