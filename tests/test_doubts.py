@@ -120,7 +120,7 @@ def test_a_mask_that_was_edited_is_scored_and_named(capsys: pytest.CaptureFixtur
     report = run()
     assert (before, report.cases[0].dice) == (0.75, 1.0)
     warning = (
-        "masks: a.nii.gz was edited since promise-predict wrote this mask; the scores are those of the edited"
+        "masks: a.nii.gz was edited after promise-predict wrote it; the scores are those of the edited"
         " state"
     )
     assert report.warnings == (warning,)
@@ -159,7 +159,7 @@ def test_edited_masks_of_the_set_to_compare_with_are_named() -> None:
         Path("masks"), Path("Task01_T/labelsTr"), compare_with=Path("other"), workers=0
     )
     assert report.notes[-1] == (
-        "other: b.nii.gz was edited since promise-predict wrote this mask; the scores are those of the edited state"
+        "other: b.nii.gz was edited after promise-predict wrote it; the scores are those of the edited state"
     )
 
 

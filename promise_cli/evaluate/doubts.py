@@ -68,9 +68,9 @@ def find_edited(pairing: Pairing, record: Predictions | None) -> tuple[str, ...]
     ]
     if not edited:
         return ()
-    them, verb = ("this mask", "was") if len(edited) == 1 else ("these masks", "were")
+    verb, them = ("was", "it") if len(edited) == 1 else ("were", "them")
     return (
-        f"{pairing.folder}: {listed(edited, SHOWN)} {verb} edited since promise-predict wrote {them}; the scores are"
+        f"{pairing.folder}: {listed(edited, SHOWN)} {verb} edited after promise-predict wrote {them}; the scores are"
         " those of the edited state",
     )
 

@@ -17,7 +17,7 @@ from promise_cli.console import counted
 from promise_cli.errors import VolumeError, listed
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, Shape, format_shape
 from promise_cli.volume.dicom_kind import holds_tag
-from promise_cli.volume.itk import itk_reason, ras_affine, refuse_memory
+from promise_cli.volume.itk import in_brackets, itk_reason, ras_affine, refuse_memory
 from promise_cli.volume.limits import check_memory
 from promise_cli.volume.names import dicom_files, dicom_pictures
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
@@ -112,7 +112,7 @@ def _read_slice(path: Path) -> _Slice:
         refuse_memory(error)
         reason = itk_reason(error)
         raise VolumeError(
-            f"{path}: not readable as a DICOM slice ({reason}); export the series again or remove the file"
+            f"{path}: not readable as a DICOM slice{in_brackets(reason)}; export the series again or remove the file"
         ) from None
 
     def tag(key: str) -> str:
@@ -275,7 +275,7 @@ def _load(
     except RuntimeError as error:
         refuse_memory(error)
         raise VolumeError(
-            f"{folder}: truncated or damaged ({itk_reason(error)}); export the series again"
+            f"{folder}: truncated or damaged{in_brackets(itk_reason(error))}; export the series again"
         ) from None
     array = sitk.GetArrayFromImage(image).T
     return array if dtype is None else array.astype(dtype, copy=False)
