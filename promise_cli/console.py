@@ -25,6 +25,9 @@ T = TypeVar("T")
 REPORT_SECONDS = 60.0
 """Seconds between two lines of progress in a file or a pipe."""
 
+MOST_ROWS = 200
+"""Largest number of rows of a table whose content is also in a file."""
+
 VERBS = {"are": "is", "were": "was", "stay": "stays", "lie": "lies", "have": "has"}
 """Plural and singular of the verbs that `counted` knows."""
 
@@ -137,12 +140,22 @@ def _report(items: Iterable[T], description: str, total: int) -> Iterator[T]:
             )
 
 
-def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def show_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], file: str = ""
+) -> None:
     """Print a table. The first column holds text, the others hold numbers and are aligned to the right.
 
     A table that is wider than the terminal is printed in parts, one below the other. Each part repeats the first
     column, so that every row keeps its name. In a file or a pipe, a table takes the width that it needs.
+
+    Args:
+        title: Line above the table; empty for none.
+        columns: Names of the columns.
+        rows: Cells of each row.
+        file: File that holds all rows. If it is given, only the first `MOST_ROWS` are printed.
     """
+    left_out = len(rows) - MOST_ROWS if file else 0
+    rows = rows[:MOST_ROWS] if left_out > 0 else rows
     columns = [printable(column) for column in columns]
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [
@@ -167,6 +180,8 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
         for row in cells:
             table.add_row(*(Text(row[number]) for number in (0, *part)))
         console.print(table)
+    if left_out > 0:
+        say(f"and {counted(left_out, 'more row')}; {file} has all of them")
 
 
 def _fold(widths: Sequence[int], limit: int) -> list[range]:

@@ -37,10 +37,10 @@ IMAGES = [
      " again"),
     (d.cut(d.image, -5), f"{IMAGE}: truncated or damaged (the compressed data end too early); copy or download it"
      " again"),
-    (d.flip, f"{IMAGE}: truncated or damaged (Error -3 while decompressing data: incorrect data check); copy or"
+    (d.flip, f"{IMAGE}: truncated or damaged (the compressed data are damaged); copy or"
      " download it again"),
     (d.short_gzip, f"{IMAGE}: truncated or damaged (29372 of 29472 bytes); copy or download it again"),
-    (d.plain_cut, "imagesTr/ball_002.nii: truncated or damaged (Expected 29120 bytes, got 29020 bytes); copy or"
+    (d.plain_cut, "imagesTr/ball_002.nii: truncated or damaged (29020 of 29120 bytes); copy or"
      " download it again"),
     (d.set_image(d.with_value(np.nan)), f"{IMAGE}: 1 voxel is NaN or infinite; repair or leave out this scan"),
     (d.set_image(d.with_value(-np.inf)), f"{IMAGE}: 1 voxel is NaN or infinite; repair or leave out this scan"),

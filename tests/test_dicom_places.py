@@ -173,3 +173,38 @@ def test_damaged_and_unknown_dicom_files_still_stop_the_read(tmp_path: Path) -> 
         with pytest.raises(VolumeError, match=f"{name}: not readable as a DICOM slice"):
             read_volume(folder)
         shutil.rmtree(tmp_path / name)
+
+
+PICTURES = {
+    "RTDOSE": "1.2.840.10008.5.1.4.1.1.481.2",
+    "SEG": "1.2.840.10008.5.1.4.1.1.66.4",
+    "RTIMAGE": "1.2.840.10008.5.1.4.1.1.481.1",
+}
+
+
+@pytest.mark.parametrize(("kind", "uid"), PICTURES.items())
+def test_doses_and_segmentations_are_passed_over_by_name(
+    tmp_path: Path, kind: str, uid: str
+) -> None:
+    """Such objects are whole images of frames, so reading them as slices would mix them with the scan."""
+    folder = _scan(tmp_path / "scans" / "scan")
+    _object(folder / "a.dcm", uid)
+    other = write_dicom(tmp_path / "other", ARRAY, AFFINE, series="1.2.3", tags={"0008|0016": uid})
+    picture = next(iter(sorted(other.iterdir())))
+    if uid.encode() not in picture.read_bytes()[132:400]:  # GDCM may write its own SOP class
+        picture.write_bytes((folder / "a.dcm").read_bytes() + picture.read_bytes()[132:])
+    shutil.copy(picture, folder / "b.dcm")
+    volume = read_volume(folder)
+    np.testing.assert_array_equal(volume.array.shape, ARRAY.shape)
+    assert volume.notes == (
+        f"passed over, since no slices of a scan: a.dcm ({kind}), b.dcm ({kind})",
+    )
+    alone = tmp_path / "scans" / "alone"
+    alone.mkdir()
+    shutil.copy(picture, alone / "b.dcm")
+    assert list(find_volumes(tmp_path / "scans")) == ["scan"]
+    with pytest.raises(VolumeError) as caught:
+        read_volume(alone)
+    assert str(caught.value) == (
+        f"{alone}: no DICOM slices in this folder, only b.dcm ({kind}); give a scan file or a folder of slices"
+    )

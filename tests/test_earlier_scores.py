@@ -2,11 +2,16 @@
 
 import json
 import math
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from promise_cli.errors import EvaluationError
+from promise_cli.evaluate.command import evaluate
 from promise_cli.scores import read_scores
+from tests.boxes import AFFINE, box, write_two_cases
+from tests.conftest import write_nifti
 
 SETTINGS = {"tolerances_mm": [5.0], "empty_policy": "nan", "missing_policy": "error"}
 
@@ -76,3 +81,48 @@ def test_scores_that_no_evaluation_writes_are_refused_in_one_line(tmp_path, seco
 def test_a_file_without_any_case_is_refused(tmp_path):
     with pytest.raises(EvaluationError, match="needs cases with case_id, label, dice and nsd"):
         read_scores(write(tmp_path), SETTINGS)
+
+
+COUNTS = {"reference_voxels": 40, "prediction_voxels": 40, "common_voxels": 20, "scan_voxels": 1000}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"common_voxels": 41}, "41 voxels in common of 40 and 40 in a scan of 1000 is impossible"),
+        ({"scan_voxels": 50}, "20 voxels in common of 40 and 40 in a scan of 50 is impossible"),
+        ({"common_voxels": 10}, "dice is 0.5, but its numbers of voxels give 0.25"),
+        (
+            {"reference_voxels": -1},
+            "reference_voxels, prediction_voxels, common_voxels, scan_voxels must be whole numbers, 0 or more",
+        ),
+        (
+            {"scan_voxels": "1000"},
+            "reference_voxels, prediction_voxels, common_voxels, scan_voxels must be whole numbers, 0 or more",
+        ),
+    ],
+)
+def test_numbers_of_voxels_that_contradict_each_other_are_refused(tmp_path, changes, message):
+    assert read_scores(write(tmp_path, case(**COUNTS)), SETTINGS)
+    path = write(tmp_path, case(**COUNTS | changes))
+    with pytest.raises(EvaluationError) as caught:
+        read_scores(path, SETTINGS)
+    assert (
+        str(caught.value) == f"{path}: case a, label 1: {message}; evaluate those predictions again"
+    )
+
+
+def test_scores_against_other_labels_are_refused_with_both_numbers_of_voxels(in_folder):
+    for folder in ("one", "two"):
+        write_two_cases(in_folder / folder)
+        write_nifti(Path(f"{folder}/masks/a.nii.gz"), box((5, 5, 4 + len(folder) % 2)), AFFINE)
+    evaluate(Path("two/masks"), Path("two/labels"), workers=0)
+    run = partial(evaluate, Path("one/masks"), Path("one/labels"), workers=0, page=False)
+    assert run(compare_with=Path("two/masks/metrics.json")).comparison is not None
+    write_nifti(Path("one/labels/b.nii.gz"), box((5, 5, 4)) + box((15, 15, 10)), AFFINE)
+    with pytest.raises(EvaluationError) as caught:
+        run(compare_with=Path("two/masks/metrics.json"))
+    assert str(caught.value) == (
+        "two/masks/metrics.json: case b, label 1: the label had 64 voxels, but now it has 128; evaluate both against"
+        " the same labels, on the same grid"
+    )

@@ -3,6 +3,7 @@
 import json
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -152,4 +153,20 @@ def test_one_case_gives_no_intervals_and_no_columns_without_numbers():
     for shown in (result.stdout, text, page):
         assert "interval" not in shown
         assert re.search(r"\bSD\b", shown) is None
-    assert "| label | metric | n | mean | median (quartiles) | range |" in text
+        assert "quartiles" not in shown
+        assert "range" not in shown.partition("<style>")[0]
+    assert "| label | metric | n | mean |\n" in text
+
+
+def test_a_comparison_of_one_case_shows_no_tests():
+    shutil.copytree("masks", "other")
+    result = CliRunner().invoke(
+        evaluate_app, ["masks", "labels", "--workers", "0", "--compare", "other"]
+    )
+    text, page = (Path("masks", name).read_text() for name in ("metrics.md", "report.html"))
+    for shown in (result.stdout, text, page):
+        assert "this set minus the other. A single case cannot be tested." in shown
+        assert "Holm" not in shown
+        assert "Wilcoxon" not in shown
+        assert "(-;" not in shown.partition("<style>")[0]
+    assert "| label | metric | n | mean | other | difference |\n" in text

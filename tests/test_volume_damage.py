@@ -133,7 +133,7 @@ def _packed(path: Path) -> None:
         ("scan.mha", _respace,
          "the header gives a voxel size of -0.7 x 0.8 x 0 mm, which is impossible; correct it"),
         ("packed.mha", _flip,
-         "truncated or damaged (Error -3 while decompressing data: incorrect data check); copy or download it"
+         "truncated or damaged (the compressed data are damaged); copy or download it"
          " again"),
         ("packed.mha", _cut, "truncated or damaged (the compressed data end too early); copy or download it again"),
         ("scan.mhd", lambda path: path.with_suffix(".raw").unlink(),
@@ -160,15 +160,15 @@ def _packed(path: Path) -> None:
         ("scan.mha", _header("ElementSpacing", "0.7 0.8 2.5 1"),
          "ElementSpacing holds 4 numbers, where 3 are needed; repair the header"),
         ("scan.mha", _header("BinaryData", ""),
-         "truncated or damaged (no reason given); copy or download it again"),
+         "BinaryData is '', where True or False is needed; repair the header"),
         ("scan.mha", _picture, "a 2D image of 6 x 5 pixels; give a 3D scan with one channel"),
         ("scan.nrrd", _picture, "a 2D image of 6 x 5 pixels; give a 3D scan with one channel"),
         ("scan.nrrd", lambda path: path.write_text("no scan"),
          "not readable as NRRD (it does not begin with NRRD); copy or export it again"),
         ("scan.nrrd", lambda path: path.write_text("NRRD0004\n\n"),
-         "not readable as NRRD ([nrrd] _nrrdHeaderCheck: didn't see required field: type); copy or export it again"),
+         "not readable as NRRD (didn't see required field: type); copy or export it again"),
         ("scan.nrrd", _flip,
-         "truncated or damaged (Error -3 while decompressing data: incorrect data check); copy or download it"
+         "truncated or damaged (the compressed data are damaged); copy or download it"
          " again"),
     ],
 )  # fmt: skip
@@ -214,11 +214,11 @@ def test_a_header_that_promises_too_many_voxels_needs_no_memory(tmp_path: Path, 
     path = tmp_path / name
     if name == "scan.nii":
         _patch(write_nifti(path, ARRAY, AFFINE), 42, np.array([30000] * 3, np.int16).tobytes())
-        reason = "Expected 54000000000000 bytes, got 420 bytes"
+        reason = "420 of 54000000000000 bytes"
     else:
         sitk.WriteImage(itk_image(ARRAY, AFFINE), str(path), useCompression=False)
         path.write_bytes(path.read_bytes().replace(b"sizes: 7 6 5", b"sizes: 30000 30000 30000"))
-        reason = "Expected 54000000000000 bytes, got 420 bytes"
+        reason = "420 of 54000000000000 bytes"
     with pytest.raises(VolumeError) as caught:
         read_volume(path)
     assert (
@@ -239,9 +239,7 @@ def test_the_size_of_the_voxels_of_a_nrrd_file_follows_from_its_type(
     path.write_bytes("\n".join(("NRRD0004", *lines, "", "")).encode() + bytes(24 * size))
     assert open_stored(path).load(None).nbytes == 24 * size
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(
-        VolumeError, match=rf"\(Expected {24 * size} bytes, got {24 * size - 1} bytes\)"
-    ):
+    with pytest.raises(VolumeError, match=rf"\({24 * size - 1} of {24 * size} bytes\)"):
         open_stored(path)
 
 

@@ -17,6 +17,9 @@ from promise_cli.volume import (
     name_hint,
 )
 
+MOST_HINTS = 100
+"""Number of images without label for which a label of a similar name is looked for, since each search takes long."""
+
 
 @dataclass(frozen=True)
 class CaseFiles:
@@ -179,7 +182,8 @@ def _found(folder: Path, content: dict[str, Any]) -> tuple[tuple[CaseFiles, ...]
             if (problem := _absent(cases[case])) is not None:
                 broken[case] = problem
         else:
-            advice = name_hint(case, unpaired) or f"add labelsTr/{_label_name(image)} or remove it"
+            others = unpaired if len(broken) < MOST_HINTS else {}
+            advice = name_hint(case, others) or f"add labelsTr/{_label_name(image)} or remove it"
             broken[case] = f"{image}: image without label; {advice}"
     broken |= _labels_without_image(folder, cases)
     return _sorted(cases, broken), dict(sorted(broken.items()))

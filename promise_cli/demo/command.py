@@ -63,6 +63,8 @@ def main(folder: Path) -> int:
     for command in (*MAIN, *LOOKALIKE):
         say("")
         say(f"$ {command}")
+        if command == LOOKALIKE[-1]:
+            say("(Here the clicks lie outside the label on purpose, so a warning follows.)")
         sys.stdout.flush()
         status = subprocess.run(
             command.split(), cwd=folder, env=environment, check=False

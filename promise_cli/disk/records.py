@@ -39,8 +39,13 @@ _NAMES = {
 
 def save_record(record: Any, path: Path) -> None:
     """Write a dataclass instance as indented JSON, whole or not at all. NaN and infinity become null."""
+    write_text(path, record_text(record))
+
+
+def record_text(record: Any) -> str:
+    """Return the text of the file that `save_record` writes."""
     text = json.dumps(record_to_json(record), indent=2, ensure_ascii=False)
-    write_text(path, _NUMBERS.sub(lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n")
+    return _NUMBERS.sub(lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n"
 
 
 def load_record(record_type: type[R], path: Path) -> R:

@@ -1,6 +1,7 @@
 """Scoring of cases: read their files, check the grids, apply the policies, and share the work among processes."""
 
-from promise_cli.evaluate.pictures import picture_cases, record_of
+from promise_cli.evaluate.doubts import find_doubts, find_edited, record_of, with_clicks
+from promise_cli.evaluate.pictures import picture_cases
 from promise_cli.evaluate.rules import (
     EmptyPolicy,
     MissingPolicy,
@@ -15,7 +16,7 @@ from promise_cli.evaluate.score_cases import (
     refuse_absent_target,
     score_cases,
 )
-from promise_cli.evaluate.score_other import score_other
+from promise_cli.evaluate.score_other import score_other, scores_file
 
 __all__ = [
     "EmptyPolicy",
@@ -23,6 +24,8 @@ __all__ = [
     "Rules",
     "ScoredCase",
     "complete_labels",
+    "find_doubts",
+    "find_edited",
     "make_score",
     "notes_of_labels",
     "picture_cases",
@@ -32,4 +35,6 @@ __all__ = [
     "score_case",
     "score_cases",
     "score_other",
+    "scores_file",
+    "with_clicks",
 ]

@@ -16,6 +16,7 @@ from promise_cli.evaluate import (
     MissingPolicy,
     Rules,
     complete_labels,
+    find_doubts,
     notes_of_labels,
     picture_cases,
     record_of,
@@ -23,8 +24,11 @@ from promise_cli.evaluate import (
     refuse_nothing_left,
     score_cases,
     score_other,
+    scores_file,
+    with_clicks,
 )
 from promise_cli.predictions.pairs import Pairing, missing_error, pair_cases
+from promise_cli.predictions.record import Predictions
 from promise_cli.report import PAGE, refuse_foreign_page, remove_stale_page, write_evaluation
 from promise_cli.scores import (
     FURTHER_METRICS,
@@ -37,6 +41,7 @@ from promise_cli.scores import (
     compare,
     is_marked,
     notes_of_comparison,
+    refuse_other_labels,
     remove_stale,
     report_files,
     show_report,
@@ -92,6 +97,8 @@ def evaluate(
     """
     workspace = open_workspace(root)
     pairing = pair_cases(predictions, labels, workspace, may_lack=missing != "error")
+    record = record_of(pairing)
+    pairing = with_clicks(pairing, record)
     rules = Rules(
         targets=pairing.targets,
         whole_label=pairing.whole_label,
@@ -118,6 +125,8 @@ def evaluate(
     scored = list(track(score_cases(pairing.pairs, rules, workers), "scoring", len(pairing.pairs)))
     refuse_absent_target(scored, pairing)
     cases = complete_labels(scored, rules)
+    if compare_with is not None and (record_file := scores_file(compare_with)) is not None:
+        refuse_other_labels(record_file, cases)
     comparison = None if other is None else compare(cases, other, str(compare_with))
     report = Report(
         command=typed_command(),
@@ -139,11 +148,12 @@ def evaluate(
             *notes_of_other,
             *([] if comparison is None else notes_of_comparison(comparison)),
         ),
+        warnings=find_doubts(pairing, record, scored),
         summary=summarize(cases),
         comparison=comparison,
         cases=tuple(cases),
     )
-    _write(report, pairing, folder, nnunet=nnunet, page=page)
+    _write(report, pairing, record, folder, nnunet=nnunet, page=page)
     return report
 
 
@@ -162,7 +172,15 @@ def _refuse_unwritable(pairing: Pairing, places: Sequence[Path]) -> None:
             ) from None
 
 
-def _write(report: Report, pairing: Pairing, folder: Path, *, nnunet: bool, page: bool) -> None:
+def _write(
+    report: Report,
+    pairing: Pairing,
+    record: Predictions | None,
+    folder: Path,
+    *,
+    nnunet: bool,
+    page: bool,
+) -> None:
     """Write all files, after removing those of an earlier evaluation that would not match the new numbers."""
     if is_marked(folder / METRICS_FILE, MARKS[METRICS_FILE]):
         say(f"{folder}: replaced the earlier evaluation in {METRICS_FILE}; -o keeps both")
@@ -172,5 +190,4 @@ def _write(report: Report, pairing: Pairing, folder: Path, *, nnunet: bool, page
     files = {pair.case_id: (pair.prediction, pair.label) for pair in pairing.pairs}
     write_report(report, folder, files if nnunet else None)
     if page:
-        record = record_of(pairing)
         write_evaluation(report, picture_cases(pairing, report.cases, record), folder, record)

@@ -12,7 +12,7 @@ from promise_cli.console import warn
 from promise_cli.errors import PromiseError
 from promise_cli.evaluate.score_case import is_inside, target_of_value
 from promise_cli.predictions.pairs import Pair, Pairing
-from promise_cli.predictions.record import ClickRecord, Predictions, read_record
+from promise_cli.predictions.record import ClickRecord, Predictions
 from promise_cli.predictions.targets import Target
 from promise_cli.report import (
     Outline,
@@ -30,13 +30,6 @@ MOST_PICTURED = 100
 
 Each costs the reading of a scan, and about 50 kB of the page.
 """
-
-
-def record_of(pairing: Pairing) -> Predictions | None:
-    """Read the predictions.json that lists the masks of a pairing; None if none lists them, or if it is damaged."""
-    record = read_record(pairing.folder)
-    listed = {pairing.folder / case.mask for case in record.cases} if record else set()
-    return record if any(pair.prediction in listed for pair in pairing.pairs) else None
 
 
 def picture_cases(

@@ -1,6 +1,6 @@
 """Scoring of one case from its two files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class ScoredCase:
     """Notes on oddities in the geometry of the label file."""
     is_reordered: bool = False
     """Whether the axes of the prediction are stored in another order or direction than those of the label."""
+    missed_clicks: int = 0
+    """Number of the pair's clicks that lie outside of all targets of the label file."""
 
 
 def score_case(pair: Pair, rules: Rules) -> ScoredCase:
@@ -86,7 +88,22 @@ def score_case(pair: Pair, rules: Rules) -> ScoredCase:
         other_values=others,
         notes=label.notes,
         is_reordered=reordered,
+        missed_clicks=_count_missed(pair, label, targets),
     )
+
+
+def _count_missed(pair: Pair, label: Volume, targets: Sequence[Target]) -> int:
+    """Return how many of the pair's clicks lie outside of all targets, or outside of the label file."""
+    values = {value for target in targets for value in target.reference_values}
+    back = np.linalg.inv(label.stored_grid.affine)
+    missed = 0
+    for click in pair.clicks:
+        i, j, k = np.rint(back[:3, :3] @ click + back[:3, 3]).astype(int).tolist()
+        inside = all(
+            0 <= n < length for n, length in zip((i, j, k), label.array.shape, strict=True)
+        )
+        missed += not (inside and int(label.array[i, j, k]) in values)
+    return missed
 
 
 def check_grids(prediction: Volume, label: Volume, pair: Pair) -> None:

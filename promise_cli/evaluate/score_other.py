@@ -7,6 +7,7 @@ from pathlib import Path
 from promise_cli.console import counted, track
 from promise_cli.disk.workspace import Workspace
 from promise_cli.errors import EvaluationError
+from promise_cli.evaluate.doubts import find_edited, record_of
 from promise_cli.evaluate.rules import Rules, refuse_nothing_left
 from promise_cli.evaluate.score_cases import complete_labels, refuse_absent_masks, score_cases
 from promise_cli.predictions.pairs import Pairing, missing_error, pair_cases
@@ -33,8 +34,7 @@ def score_other(
         EvaluationError: The other set holds different cases, was scored by different rules, or is this set itself.
         WorkspaceError: There is nothing to evaluate.
     """
-    record = other if other.suffix == ".json" else other / METRICS_FILE
-    if record.is_file() and (record == other or not find_volumes(other)):
+    if (record := scores_file(other)) is not None:
         settings = {
             "tolerances_mm": list(rules.tolerances_mm),
             "empty_policy": rules.empty,
@@ -56,7 +56,14 @@ def score_other(
     scored = track(score_cases(found.pairs, own, workers), "scoring other", len(found.pairs))
     scores = complete_labels(list(scored), own)
     refuse_absent_masks(scores, [target.label for target in pairing.targets or ()], found)
-    return scores_by_case(scores), _notes(scores, found, rules)
+    edited = find_edited(found, record_of(found))
+    return scores_by_case(scores), (*_notes(scores, found, rules), *edited)
+
+
+def scores_file(other: Path) -> Path | None:
+    """Return the metrics.json that a path to compare with means; None if it means masks."""
+    record = other if other.suffix == ".json" else other / METRICS_FILE
+    return record if record.is_file() and (record == other or not find_volumes(other)) else None
 
 
 def _notes(scores: Sequence[CaseScore], found: Pairing, rules: Rules) -> tuple[str, ...]:

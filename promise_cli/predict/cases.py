@@ -1,5 +1,6 @@
 """The steps of promise-predict for one case: read the scan, segment it, write the mask and check it."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from promise_cli.dataset.fingerprint import hash_files
+from promise_cli.dataset.questions import question_scan
 from promise_cli.errors import PromptError, VolumeError
 from promise_cli.geometry.box import bounding_box
 from promise_cli.jobs import free_memory
@@ -24,12 +27,10 @@ from promise_cli.predictions.record import (
 )
 from promise_cli.prompts import FOREGROUND, ONE_LESION, Click, Lesion, lesions
 from promise_cli.session.prediction import Prediction
-from promise_cli.session.tissue import tissue_range
 from promise_cli.volume import (
     Volume,
     read_label,
     read_volume,
-    size_question,
     write_mask,
     write_probabilities,
 )
@@ -80,7 +81,7 @@ class CaseWork:
         self.odd: dict[str, str] = {}
         """Question to the user about a click on air or metal, by case id."""
         self.notes: dict[str, tuple[str, ...]] = {}
-        """Oddities in the geometry of the scan, by case id."""
+        """Oddities in the geometry and the intensities of the scan, by case id."""
 
     def has_room(self, case: str) -> bool:
         """Whether there is enough free memory to read a case while another one is predicted."""
@@ -97,7 +98,7 @@ class CaseWork:
         path = self.inputs.scans[case]
         scan = read_volume(path, self.predictor.plan.orientation, keep_integers=True)
         seconds = Seconds(read=time.monotonic() - began)
-        if notes := (*scan.notes, *size_question(scan.stored_grid)):
+        if notes := question_scan(scan, self.predictor.plan):
             self.notes[case] = notes
         return self.predictor.open(
             scan,
@@ -169,6 +170,7 @@ class CaseWork:
             scan=str(self.inputs.scans[case]),
             mask=name,
             mask_bytes=(self.folder / name).stat().st_size,
+            mask_sha256=hash_files([self.folder / name]),
             probabilities=probabilities,
             key=self.keys[case],
             clicks=found.clicks,
@@ -217,9 +219,9 @@ class CaseWork:
         self, case: str, clicks: Sequence[Click], records: Sequence[ClickRecord], scan: Volume
     ) -> None:
         """Note a question to the user about the first foreground click that lies on air or metal."""
-        from promise_cli.predict.doubt import doubt_click  # noqa: PLC0415
+        from promise_cli.predict.doubt import doubt_click, tissue_limits  # noqa: PLC0415
 
-        limits = tissue_range(self.predictor.plan.normalisation)
+        limits = tissue_limits(scan, self.predictor.plan) if clicks else (-math.inf, math.inf)
         for click, record in zip(clicks, records, strict=True):
             if click.sign == FOREGROUND and not limits[0] <= record.intensity <= limits[1]:
                 self.odd.setdefault(case, doubt_click(click, record, scan, limits))

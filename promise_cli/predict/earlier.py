@@ -13,7 +13,7 @@ from promise_cli.disk.records import load_record, record_to_json
 from promise_cli.errors import PlanError, PromiseError, PromptError
 from promise_cli.predict.inputs import Inputs, mask_name
 from promise_cli.predict.predict_request import PredictRequest
-from promise_cli.predictions.record import RECORD, PredictedCase, Predictions
+from promise_cli.predictions.record import RECORD, PredictedCase, Predictions, is_as_written
 from promise_cli.prompts import Click
 from promise_cli.volume import file_stamps, read_label, volume_files
 
@@ -129,12 +129,12 @@ def is_another_scan(earlier: Path, scan: Path) -> bool:
 
 
 def is_edited(case: PredictedCase, folder: Path) -> bool:
-    """Whether a mask's file is readable and has another size than promise-predict wrote.
+    """Whether a mask's file is readable and is not the one that promise-predict wrote.
 
     A damaged mask does not count as edited. Neither does a mask whose record, of an early version, holds no size.
     """
     path = folder / case.mask
-    if not case.mask_bytes or not path.is_file() or path.stat().st_size == case.mask_bytes:
+    if not case.mask_bytes or not path.is_file() or is_as_written(case, folder):
         return False
     try:
         read_label(path)
@@ -215,7 +215,7 @@ def finished_cases(
         record = earlier.get(case)
         if record is None or not _is_finished(record, key, inputs.scans[case], folder, request):
             continue
-        if (folder / record.mask).stat().st_size != record.mask_bytes:
+        if not is_as_written(record, folder):
             if not is_edited(record, folder):
                 continue
             warn(

@@ -6,10 +6,12 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 
 from promise_cli.console import say, warn
+from promise_cli.disk.atomic import write_text
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.errors import PlanError, PromptError
 from promise_cli.jobs import claim
 from promise_cli.predict.earlier import Maker, load_earlier
+from promise_cli.predict.listing import ListingText
 from promise_cli.predictions.record import (
     FAILURES,
     RECORD,
@@ -32,6 +34,7 @@ class RecordFile:
     def __init__(self, folder: Path, result: Predictions) -> None:
         self.folder, self.result = folder, result
         self._written: tuple[int, int] | None = None
+        self._text = ListingText()
 
     def begin(self, attempted: Set[str], maker: Maker, *, overwrite: bool) -> None:
         """Remove files that were made from the masks, which are about to change. List only the masks that stay.
@@ -74,7 +77,7 @@ class RecordFile:
             self._save()
 
     def _save(self) -> None:
-        save_record(self.result, self.folder / RECORD)
+        write_text(self.folder / RECORD, self._text.of(self.result))
         self._written = self._state()
 
     def _is_ours(self) -> bool:

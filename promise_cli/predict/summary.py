@@ -1,6 +1,6 @@
 """The summary at the end of promise-predict: how clicks were understood, what looks odd, and what is missing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from promise_cli.console import counted, fail, say, show_table, warn
@@ -9,6 +9,8 @@ from promise_cli.predictions.record import FAILURES, RECORD, Failure, PredictedC
 from promise_cli.prompts import FOREGROUND
 
 _MOST_NAMES = 5
+MOST_WARNINGS = 100
+"""Largest number of warnings about cases that are printed."""
 
 
 def show_new(
@@ -44,11 +46,16 @@ def show_new(
     if len(failures) > MOST_LISTED:
         named.append(f"and {len(failures) - MOST_LISTED} more")
     rows += [[name, *("" for _ in columns[1:-1]), "no mask"] for name in named]
-    show_table(f"masks in {folder}", columns, rows)
-    for case in cases:
-        for note in notes.get(case.case_id, ()):
-            warn(f"{case.case_id}: {note}")
-        _warn(case, odd.get(case.case_id))
+    show_table(f"masks in {folder}", columns, rows, file=RECORD)
+    warnings = [
+        f"{case.case_id}: {text}"
+        for case in cases
+        for text in (*notes.get(case.case_id, ()), *_doubts(case, odd.get(case.case_id)))
+    ]
+    for warning in warnings[:MOST_WARNINGS]:
+        warn(warning)
+    if len(warnings) > MOST_WARNINGS:
+        warn(f"and {counted(len(warnings) - MOST_WARNINGS, 'more warning')} like these")
 
 
 def _row_of_case(case: PredictedCase) -> dict[str, str]:
@@ -80,7 +87,7 @@ def _rows_of_clicks(case: PredictedCase) -> list[dict[str, str]]:
     ]
 
 
-def _warn_of_clicks(case: PredictedCase) -> None:
+def _doubts_about_clicks(case: PredictedCase) -> Iterator[str]:
     """Name the foreground clicks that lie outside the mask."""
     outside = [
         f"({', '.join(map(str, click.voxel))})"
@@ -88,33 +95,31 @@ def _warn_of_clicks(case: PredictedCase) -> None:
         if click.label == FOREGROUND and not click.in_mask
     ]
     if len(outside) == 1:
-        warn(
-            f"{case.case_id}: the foreground click {outside[0]} lies outside the mask; is it where it should be?"
-        )
+        yield f"the foreground click {outside[0]} lies outside the mask; is it where it should be?"
     elif outside:
-        warn(
-            f"{case.case_id}: {len(outside)} foreground clicks lie outside the mask, {listed(outside)}; are they"
-            " where they should be?"
+        yield (
+            f"{len(outside)} foreground clicks lie outside the mask, {listed(outside)}; are they where they should be?"
         )
 
 
-def _warn(case: PredictedCase, question: str | None) -> None:
+def _doubts(case: PredictedCase, question: str | None) -> Iterator[str]:
+    """Yield what looks odd about a case, and the question about one of its clicks if there is one."""
     if question:
-        warn(f"{case.case_id}: {question}")
+        yield question
     if case.num_voxels == 0:
-        question = "; is the click where it should be?" if case.clicks else ""
-        warn(f"{case.case_id}: the mask is empty{question}")
+        where = "; is the click where it should be?" if case.clicks else ""
+        yield f"the mask is empty{where}"
     else:
-        _warn_of_clicks(case)
+        yield from _doubts_about_clicks(case)
     if case.clicks_outside_window:
-        warn(
-            f"{case.case_id}: {counted(case.clicks_outside_window, 'click', 'lie')} outside the window and"
+        yield (
+            f"{counted(case.clicks_outside_window, 'click', 'lie')} outside the window and"
             f" {'was' if case.clicks_outside_window == 1 else 'were'} not used"
         )
     if not case.closed:
-        warn(
-            f"{case.case_id}: after {counted(len(case.windows), 'window')} the mask still reaches their border; look at"
-            " it, and raise --max-windows if the lesion is really that wide"
+        yield (
+            f"after {counted(len(case.windows), 'window')} the mask still reaches their border; look at it, and raise"
+            " --max-windows if the lesion is really that wide"
         )
 
 

@@ -37,6 +37,8 @@ class Pair:
     label: Path
     scan: Path | None = None
     """Scan of the case; None if it is unknown. It is needed only for pictures."""
+    clicks: tuple[tuple[float, float, float], ...] = ()
+    """Foreground clicks that the mask was predicted from, in RAS millimetres; empty if they are unknown."""
 
 
 @dataclass(frozen=True)
@@ -180,11 +182,17 @@ def _pair_folders(predictions: Path, labels: Path) -> Pairing:
 
 def _find_scan(case: str, label: Path, listed: Path | None) -> Path | None:
     """Find the scan that predictions.json names, or the one in `imagesTr` next to `labelsTr`."""
+    candidates = [listed, scan_beside(case, label)]
+    return next((path for path in candidates if path and path.is_file()), None)
+
+
+def scan_beside(case: str, label: Path) -> Path | None:
+    """Find the scan of a case in `imagesTr` next to the `labelsTr` that holds its label; None if there is none."""
     folder = label.parent.resolve()
     images = folder.parent / folder.name.replace("labels", "images", 1)
     names = [f"{case}{channel}{suffix}" for suffix in SUFFIXES for channel in ("", "_0000")]
     candidates = [images / name for name in names] if images != folder else []
-    return next((path for path in (listed, *candidates) if path and path.is_file()), None)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _files(path: Path) -> dict[str, Path]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli import __version__
-from promise_cli.dataset.fingerprint import Fingerprint
+from promise_cli.dataset.fingerprint import Fingerprint, hash_files
 from promise_cli.disk.records import load_json, load_record, record_from_json
 from promise_cli.disk.workspace import Workspace
 from promise_cli.errors import EvaluationError, PlanError
@@ -79,6 +79,8 @@ class PredictedCase:
     """Name of the mask, next to predictions.json."""
     mask_bytes: int = 0
     """Size of the mask's file in bytes. If it has changed, the case is predicted again."""
+    mask_sha256: str = ""
+    """SHA-256 of the mask's file; empty in files of earlier versions."""
     probabilities: tuple[str, ...]
     """Names of probability files next to predictions.json, one for each lesion; empty unless they were asked for."""
     key: str
@@ -193,6 +195,19 @@ def read_record(folder: Path) -> Predictions | None:
         return load_record(Predictions, folder / RECORD)
     except PlanError:
         return None
+
+
+def is_as_written(case: PredictedCase, folder: Path) -> bool:
+    """Whether a case's mask exists in a folder and its file is still the one that promise-predict wrote.
+
+    Records of early versions hold no hash, or no size either. Without a size the answer is no.
+    """
+    path = folder / case.mask
+    try:
+        same = path.stat().st_size == case.mask_bytes
+        return same and case.mask_sha256 in ("", hash_files([path]))
+    except (OSError, ValueError):
+        return False
 
 
 def _only(content: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

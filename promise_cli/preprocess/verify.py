@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.console import counted, say
+from promise_cli.console import counted, say, warn
 from promise_cli.dataset.fingerprint import (
+    IN_AIR,
     CaseFingerprint,
     Histogram,
     LeftOut,
@@ -67,7 +68,7 @@ def survey_dataset(
     measured = _measure_all(
         Measurements(folder, dataset, target_label), dataset.cases, workers, shard or Shard()
     )
-    measured = _warn_of_likeness(measured)
+    measured = _join_warnings_of_air(_warn_of_likeness(measured), dataset)
     problems: dict[str, tuple[Problem, ...]] = {
         case: (error_of(dataset, text),) for case, text in dataset.broken.items()
     }
@@ -131,6 +132,32 @@ def _warn_of_likeness(measured: Iterable[Measured]) -> list[Measured]:
         names.setdefault(case.lower(), case)
         result.append(_with_warnings(one, notes))
     return result
+
+
+def _join_warnings_of_air(measured: list[Measured], dataset: Dataset) -> list[Measured]:
+    """Give one warning for the whole dataset if most of the targets lie in air, since airways do."""
+    found = [one for one in measured if any(map(_is_about_air, one.measurement.problems))]
+    if len(found) < 2 or 2 * len(found) <= len(measured):
+        return measured
+    warn(
+        f"{dataset.folder}: in {len(found)} of {counted(len(measured), 'case')} more than half {IN_AIR}, such as in"
+        f" {found[0].files.case_id}; unless the target is an airway, the labels do not lie on their scans"
+    )
+    return [_without_air(one) for one in measured]
+
+
+def _is_about_air(problem: Problem) -> bool:
+    return problem.severity == "warning" and IN_AIR in problem.text
+
+
+def _without_air(one: Measured) -> Measured:
+    found, case = one.measurement, one.measurement.case
+    problems = tuple(problem for problem in found.problems if not _is_about_air(problem))
+    if case is not None:
+        case = dataclasses.replace(case, warnings=tuple(problem.text for problem in problems))
+    return dataclasses.replace(
+        one, measurement=dataclasses.replace(found, problems=problems, case=case)
+    )
 
 
 def _with_warnings(one: Measured, notes: Sequence[str]) -> Measured:

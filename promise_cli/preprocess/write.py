@@ -15,6 +15,7 @@ from promise_cli.disk.records import load_record
 from promise_cli.errors import DatasetError, PlanError, PromiseError
 from promise_cli.jobs import Death, Job, claim, run_jobs
 from promise_cli.preprocess.memory import estimate_peak
+from promise_cli.volume import file_stamps
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,16 @@ class _Maker:
 
     def _check_plan(self) -> None:
         path = self.folder / "plans.json"
-        if case_key(load_record(Plan, path)) != case_key(self.plan):
+        if _key_in(path, tuple(file_stamps([path]))) != case_key(self.plan):
             raise PlanError(
                 f"{path}: was changed by another command; let that command end, then run this one again"
             )
+
+
+@functools.lru_cache(maxsize=1)
+def _key_in(path: Path, _stamps: tuple[object, ...]) -> str:
+    """Return the key of a plan's file. It is read again only if its stamps have changed."""
+    return case_key(load_record(Plan, path))
 
 
 def make_cases(

@@ -25,7 +25,7 @@ from promise_cli.scores import (
     statistics_of,
     values_of,
 )
-from promise_cli.scores.markdown import comparison_method, format_p
+from promise_cli.scores.markdown import comparison_method, format_p, is_tested
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ def render_evaluation(
         failure_dice=FAILURE_DICE,
         format_p=format_p,
         comparison_method=comparison_method(report.comparison) if report.comparison else "",
+        tested=report.comparison is not None and is_tested(report.comparison),
     )
 
 

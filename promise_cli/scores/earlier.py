@@ -2,14 +2,14 @@
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from promise_cli.disk.records import load_json
 from promise_cli.errors import EvaluationError
 from promise_cli.scores.metric import DICE, FURTHER_METRICS, Metric, PairedScores, nsd_metric
-from promise_cli.scores.score_record import SCHEMA_VERSION
+from promise_cli.scores.score_record import SCHEMA_VERSION, CaseScore
 
 SETTINGS = {
     "tolerances_mm": "--tolerance",
@@ -17,8 +17,12 @@ SETTINGS = {
     "missing_policy": "--missing",
 }
 """Settings that must be the same in two sets that are compared, with the option for each."""
+COUNTS = ("reference_voxels", "prediction_voxels", "common_voxels", "scan_voxels")
+"""Numbers of voxels of a score. The first and the last are the same in two evaluations against the same label."""
 AGAIN = "evaluate those predictions again"
 """Advice at the end of messages about an unusable metrics.json."""
+ROUNDING = 1e-3
+"""Largest accepted difference of a Dice from that of its numbers of voxels, since a file may hold rounded numbers."""
 
 
 def read_scores(path: Path, settings: Mapping[str, Any]) -> PairedScores:
@@ -54,11 +58,58 @@ def read_scores(path: Path, settings: Mapping[str, Any]) -> PairedScores:
         if place in found:
             raise EvaluationError(f"{where}: listed twice; {AGAIN}")
         found[place] = _read_values(case, settings["tolerances_mm"], where)
+        _check_counts(case, where)
         first = next(iter(found.values()))
         if found[place].keys() != first.keys():
             (key, *_) = sorted(found[place].keys() ^ first.keys())
             raise EvaluationError(f"{where}: {key} is not in every case; {AGAIN}")
     return found
+
+
+def refuse_other_labels(path: Path, cases: Sequence[CaseScore]) -> None:
+    """Refuse a metrics.json that was made against other labels than these scores, or on another grid.
+
+    Args:
+        path: A metrics.json that `read_scores` has read.
+        cases: Scores of the set to compare with.
+
+    Raises:
+        EvaluationError: A label has another number of voxels in the file, or its scan has.
+    """
+    own = {(case.case_id, str(case.label)): case for case in cases}
+    for case in load_json(path)["cases"]:
+        ours = own.get((case["case_id"], str(case["label"])))
+        for name in ("reference_voxels", "scan_voxels"):
+            if ours is not None and name in case and case[name] != getattr(ours, name):
+                what = "the label" if name == "reference_voxels" else "the scan"
+                raise EvaluationError(
+                    f"{path}: case {case['case_id']}, label {case['label']}: {what} had {case[name]} voxels, but now it"
+                    f" has {getattr(ours, name)}; evaluate both against the same labels, on the same grid"
+                )
+
+
+def _check_counts(case: Mapping[str, Any], where: str) -> None:
+    """Refuse numbers of voxels that contradict each other or Dice. Files that lack some of them are accepted."""
+    counts = [case[name] for name in COUNTS if name in case]
+    if any(type(count) is not int or count < 0 for count in counts):
+        raise EvaluationError(
+            f"{where}: {', '.join(COUNTS)} must be whole numbers, 0 or more; {AGAIN}"
+        )
+    if len(counts) < len(COUNTS):
+        return
+    reference, prediction, common, scan = counts
+    if common > min(reference, prediction) or reference + prediction - common > scan:
+        raise EvaluationError(
+            f"{where}: {common} voxels in common of {reference} and {prediction} in a scan of {scan} is impossible;"
+            f" {AGAIN}"
+        )
+    dice = case["dice"]
+    if min(reference, prediction) and dice is not None:
+        counted = 2 * common / (reference + prediction)
+        if abs(dice - counted) > ROUNDING:
+            raise EvaluationError(
+                f"{where}: dice is {dice:g}, but its numbers of voxels give {counted:g}; {AGAIN}"
+            )
 
 
 def _is_case(case: Any) -> bool:

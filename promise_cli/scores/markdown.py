@@ -32,7 +32,9 @@ def to_markdown(report: Report) -> str:
 
 
 def comparison_method(comparison: Comparison) -> str:
-    """Describe in words how the tests were made."""
+    """Describe in words how the tests were made, if there are any."""
+    if not is_tested(comparison):
+        return "Difference: this set minus the other. A single case cannot be tested."
     methods = sorted(
         {
             test.wilcoxon_method
@@ -55,6 +57,11 @@ def comparison_method(comparison: Comparison) -> str:
     )
 
 
+def is_tested(comparison: Comparison) -> bool:
+    """Whether two cases or more were compared, so that there are intervals and tests."""
+    return any(test.n > 1 for label in comparison.labels for test in label.metrics.values())
+
+
 def _summary_table(summaries: Sequence[LabelSummary]) -> str:
     names = shown_names(summaries)
     several = any(summary.dice.n > 1 for summary in summaries)
@@ -69,6 +76,8 @@ def _summary_table(summaries: Sequence[LabelSummary]) -> str:
         for summary in summaries
         for metric in metrics_of(summary)
     ]
+    if not several:  # the other columns would only repeat the value
+        header, rows = header[:4], [row[:4] for row in rows]
     return make_table(*without_empty_columns(header, rows), left=2)
 
 
@@ -153,6 +162,9 @@ def _comparison_table(comparison: Comparison, metrics: Sequence[Metric]) -> str:
                     format_number(test.effect_size, 2),
                 ]
             )
+    if not is_tested(comparison):
+        header = [*header[:5], "difference"]
+        rows = [[*row[:5], row[5].partition(" (")[0]] for row in rows]
     return make_table(header, rows, left=2)
 
 

@@ -122,6 +122,8 @@ class Report:
     missing_cases: int
     """Number of cases without a prediction, to which `missing_policy` applied."""
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    """Signs that masks, scans and labels do not belong together."""
     bootstrap: Bootstrap = Bootstrap()
     summary: Summary
     comparison: Comparison | None = None

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from promise_cli.console import counted, say, show_table
+from promise_cli.console import counted, say, show_table, warn
 from promise_cli.scores.comparison import Comparison
-from promise_cli.scores.markdown import comparison_method, format_p
+from promise_cli.scores.markdown import comparison_method, format_p, without_empty_columns
 from promise_cli.scores.metric import Metric, metrics_of, shown_names, statistics_of, values_of
-from promise_cli.scores.score_record import CaseScore, LabelSummary, Report
+from promise_cli.scores.score_record import TABLE_FILE, CaseScore, LabelSummary, Report
 from promise_cli.scores.statistics import format_number, format_range
 
 COMPARISON_COLUMNS = (
@@ -34,6 +34,7 @@ def show_report(report: Report) -> None:
             "status",
         ],
         [_case_row(case, metrics, names if several else {}) for case in report.cases],
+        file=TABLE_FILE,
     )
     for summary in summaries:
         show_table(
@@ -45,6 +46,8 @@ def show_report(report: Report) -> None:
             say(f"lowest Dice: {', '.join(summary.worst_cases)}")
     if report.comparison is not None:
         _show_comparison(report.comparison, metrics)
+    for warning in report.warnings:
+        warn(warning)
     _show_rules(report)
 
 
@@ -80,7 +83,7 @@ def _case_row(
 def _summary_rows(summary: LabelSummary, metrics: tuple[Metric, ...]) -> list[list[str]]:
     """Return one row for each statistic, with one column for each metric.
 
-    The interval and the standard deviation are left out if no metric has them, as with a single case.
+    With a single case, only its values are given.
     """
     found = statistics_of(summary)
     columns = [(found[metric.key], metric) for metric in metrics]
@@ -95,7 +98,9 @@ def _summary_rows(summary: LabelSummary, metrics: tuple[Metric, ...]) -> list[li
         ["range", *(_range((of.minimum, of.maximum), metric) for of, metric in columns)],
         ["failures (Dice < 0.1)", str(summary.failures), *("" for _ in columns[1:])],
     ]
-    return [row for row in rows if row[0] not in {"95 % interval", "SD"} or {*row[1:]} != {"-"}]
+    spread = {"95 % interval", "SD", "median", "quartiles", "range"}
+    several = any(of.n > 1 for of, _ in columns)
+    return [row for row in rows if several or row[0] not in spread]
 
 
 def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> None:
@@ -121,11 +126,8 @@ def _show_comparison(comparison: Comparison, metrics: tuple[Metric, ...]) -> Non
                         format_number(test.effect_size, 2),
                     ]
                 )
-    show_table(
-        f"Compared with {comparison.other}",
-        COMPARISON_COLUMNS,
-        rows,
-    )
+    columns, rows = without_empty_columns(COMPARISON_COLUMNS, rows)
+    show_table(f"Compared with {comparison.other}", columns, rows)
     say(comparison_method(comparison))
 
 

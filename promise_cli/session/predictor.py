@@ -16,7 +16,9 @@ from pathlib import Path
 
 import torch
 
+from promise_cli.console import warn
 from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.questions import question_scan
 from promise_cli.disk.workspace import checkpoint_of
 from promise_cli.errors import CheckpointError
 from promise_cli.network.checkpoint import build_model, load_checkpoint
@@ -155,7 +157,7 @@ class Predictor:
         where: str | None = None,
         seconds: Seconds | None = None,
     ) -> Session:
-        """Read a scan and prepare it for clicks.
+        """Read a scan and prepare it for clicks. A warning is printed if its size or intensities are unlikely.
 
         Args:
             scan: Path of a scan, or a scan that was read with the plan's orientation.
@@ -174,6 +176,8 @@ class Predictor:
             where = where or str(path)
             scan = read_volume(path, self.plan.orientation, keep_integers=True)
             seconds.read = time.monotonic() - began
+            for note in question_scan(scan, self.plan):
+                warn(f"{path}: {note}")
         if not is_oriented(scan, self.plan.orientation):
             raise ValueError(
                 f"the scan has another orientation than the plan; read it with {self.plan.orientation!r}"

@@ -22,7 +22,11 @@ from promise_cli.train.compiled import compile_network
 from promise_cli.train.corrections import Answering
 from promise_cli.train.fold_scores import score_fold
 from promise_cli.train.group import Group, join_group, launch, refuse_one_gpu_for_all
-from promise_cli.train.introduction import introduce, warn_of_large_targets
+from promise_cli.train.introduction import (
+    introduce,
+    warn_of_changed_files,
+    warn_of_large_targets,
+)
 from promise_cli.train.loop import train_epochs
 from promise_cli.train.outcome import explained, recorded, warn_of_unused_clicks
 from promise_cli.train.resume import resume_run
@@ -94,8 +98,7 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
             _check_cases(split, preprocessed / "cases")
         group.wait()
     introduce(run, preprocessed.name)
-    if takes_clicks(run.model.config):  # other networks look at the whole scan
-        warn_of_large_targets(run, preprocessed)
+    _warn_of_dataset(run, group, preprocessed, workspace.root)
     with hold(folder) if group.is_first else nullcontext(), stop.listening():
         if group.is_first:
             _settle(run, request, before)
@@ -111,6 +114,13 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
                 raise
             say(str(stopped))  # the limit --max-hours, which is not an error
     return folder
+
+
+def _warn_of_dataset(run: Run, group: Group, preprocessed: Path, root: Path) -> None:
+    if group.is_first:
+        warn_of_changed_files(run, preprocessed, root)
+    if takes_clicks(run.model.config):  # other networks look at the whole scan
+        warn_of_large_targets(run, preprocessed)
 
 
 def _stamp(folder: Path) -> object:

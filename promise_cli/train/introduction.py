@@ -3,7 +3,8 @@
 import math
 from pathlib import Path
 
-from promise_cli.console import counted, say, warn
+from promise_cli.console import counted, say, track, warn
+from promise_cli.dataset.changed import changed_files
 from promise_cli.dataset.fingerprint import Fingerprint
 from promise_cli.disk.records import load_record
 from promise_cli.errors import PlanError, listed
@@ -51,4 +52,23 @@ def warn_of_large_targets(run: Run, preprocessed: Path) -> None:
         warn(
             f"in {len(larger)} of {len(cases)} cases, such as {larger[0]}, the target is larger than the window of"
             f" {edge}^3 voxels ({window_ml:.0f} ml); one window can never hold all of it"
+        )
+
+
+def warn_of_changed_files(run: Run, preprocessed: Path, root: Path) -> None:
+    """Warn if scans or labels were replaced after they were preprocessed, because the network learns the earlier ones.
+
+    Args:
+        run: The run, whose cases are checked.
+        preprocessed: Folder of the preprocessed dataset.
+        root: Folder of the workspace.
+    """
+    split = run.split
+    cases = [*split.train, *split.val, *split.test]
+    found = changed_files(preprocessed, root, track(cases, "checking scans", len(cases)))
+    if found:
+        others = f", as were files of {counted(len(found) - 1, 'more case')}" if found[1:] else ""
+        warn(
+            f"{found[0].path}: was changed after case {found[0].case_id} was preprocessed{others}; this run uses the"
+            f" earlier content, so run promise-preprocess {preprocessed.name} again and train anew with --overwrite"
         )

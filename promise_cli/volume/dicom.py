@@ -14,12 +14,12 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
 from promise_cli.console import counted
-from promise_cli.errors import VolumeError
+from promise_cli.errors import VolumeError, listed
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, Shape, format_shape
 from promise_cli.volume.dicom_kind import holds_tag
-from promise_cli.volume.itk import itk_reason, ras_affine, refuse_memory
+from promise_cli.volume.itk import in_brackets, itk_reason, ras_affine, refuse_memory
 from promise_cli.volume.limits import check_memory
-from promise_cli.volume.names import dicom_files
+from promise_cli.volume.names import dicom_files, dicom_pictures
 from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
 
 POSITION_TOLERANCE = 0.02
@@ -65,9 +65,11 @@ def open_dicom(folder: Path) -> Stored:
             unevenly spaced, or of different sizes or directions.
     """
     files = dicom_files(folder)
+    pictures = _describe_pictures(folder)
     if not files:
+        only = f", only {pictures}" if pictures else ""
         raise VolumeError(
-            f"{folder}: no DICOM slices in this folder; give a scan file or a folder of slices"
+            f"{folder}: no DICOM slices in this folder{only}; give a scan file or a folder of slices"
         )
     slices = [_read_slice(path) for path in files]
     _check_series(folder, slices)
@@ -87,8 +89,16 @@ def open_dicom(folder: Path) -> Stored:
         header_for(grid),
         np.dtype(np.float32),
         lambda dtype: _load(folder, paths, grid.shape, dtype).reshape(grid.shape),
-        shear_note(grid),
+        (
+            *shear_note(grid),
+            *([f"passed over, since no slices of a scan: {pictures}"] if pictures else []),
+        ),
     )
+
+
+def _describe_pictures(folder: Path) -> str:
+    """Name the segmentations, doses and treatment images in a folder; an empty text if there are none."""
+    return listed((f"{name} ({kind})" for name, kind in dicom_pictures(folder).items()), 3)
 
 
 def _read_slice(path: Path) -> _Slice:
@@ -102,7 +112,7 @@ def _read_slice(path: Path) -> _Slice:
         refuse_memory(error)
         reason = itk_reason(error)
         raise VolumeError(
-            f"{path}: not readable as a DICOM slice ({reason}); export the series again or remove the file"
+            f"{path}: not readable as a DICOM slice{in_brackets(reason)}; export the series again or remove the file"
         ) from None
 
     def tag(key: str) -> str:
@@ -265,7 +275,7 @@ def _load(
     except RuntimeError as error:
         refuse_memory(error)
         raise VolumeError(
-            f"{folder}: truncated or damaged ({itk_reason(error)}); export the series again"
+            f"{folder}: truncated or damaged{in_brackets(itk_reason(error))}; export the series again"
         ) from None
     array = sitk.GetArrayFromImage(image).T
     return array if dtype is None else array.astype(dtype, copy=False)

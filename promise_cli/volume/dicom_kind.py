@@ -24,8 +24,15 @@ _OTHER = (
     "200.",  # procedure protocols
     "481.",  # radiotherapy: structures (RTSTRUCT), plans, records
 )
-_PICTURES = ("66.4", "481.1", "481.2", "481.23", "481.24")
-"""Segmentations, and the images and doses of radiotherapy. They hold voxels, although `_OTHER` covers their numbers."""
+_PICTURES = {
+    "66.4": "SEG",
+    "66.7": "SEG",
+    "481.1": "RTIMAGE",
+    "481.2": "RTDOSE",
+    "481.23": "RTIMAGE",
+    "481.24": "RTIMAGE",
+}
+"""Objects that hold voxels but no slice of a scan, with their modality: segmentations, doses, treatment images."""
 _NO_IMAGES = ("1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.38.", "1.2.840.10008.5.1.4.39.")
 """DICOMDIR, hanging protocols and colour palettes."""
 
@@ -33,17 +40,27 @@ _DEFLATED = b"1.2.840.10008.1.2.1.99"
 """Transfer syntax in which everything but the first elements is compressed."""
 
 
-def holds_voxels(path: Path) -> bool:
-    """Whether a DICOM file may hold a slice. False only if its SOP class says that it holds no voxels."""
-    try:
-        with path.open("rb") as file:
-            uid = _sop_class(file.read(_START))
-    except OSError:
-        return True  # reading it as a slice gives the reason
+def may_be_slice(path: Path) -> bool:
+    """Whether a DICOM file may hold a slice. False only if its SOP class says that it holds something else."""
+    uid = _read_class(path)
     if uid.startswith(_NO_IMAGES):
         return False
     kind = uid.removeprefix(_IMAGES)
-    return kind == uid or kind in _PICTURES or not kind.startswith(_OTHER)
+    return kind == uid or not kind.startswith(_OTHER)
+
+
+def picture_kind(path: Path) -> str:
+    """Return `SEG`, `RTDOSE` or `RTIMAGE` for a DICOM file that holds voxels but no slice; otherwise an empty text."""
+    return _PICTURES.get(_read_class(path).removeprefix(_IMAGES), "")
+
+
+def _read_class(path: Path) -> str:
+    """Return the UID of the SOP class; an empty text if the file cannot be read, since reading it gives the reason."""
+    try:
+        with path.open("rb") as file:
+            return _sop_class(file.read(_START))
+    except OSError:
+        return ""
 
 
 def holds_tag(path: Path, keys: Iterable[str]) -> bool:

@@ -52,7 +52,7 @@ def open_itk(path: Path) -> Stored:
     except RuntimeError as error:
         refuse_memory(error)
         raise VolumeError(
-            f"{path}: not readable as {kind} ({itk_reason(error)}); copy or export it again"
+            f"{path}: not readable as {kind}{in_brackets(itk_reason(error))}; copy or export it again"
         ) from None
     channels = reader.GetNumberOfComponents()
     size = reader.GetSize()
@@ -102,14 +102,19 @@ def _stored_type(path: Path, reader: Any) -> np.dtype[Any]:
 
 
 def itk_reason(error: Exception) -> str:
-    """Return the last line of ITK's message, without memory addresses and the final dot."""
+    """Return the last line of ITK's message without addresses, names of functions and the final dot, or nothing."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and lines[-1].startswith("Reason: ") and "Permission" not in lines[-1]:
         # ITK adds the system's last error number, which may be that of an earlier call.
-        return "no reason given"
-    return (
-        re.sub(r"^.*\(0x[0-9a-f]+\): ", "", lines[-1]).rstrip(".") if lines else "no reason given"
+        return ""
+    return re.sub(r"^.*\(0x[0-9a-f]+\): |^\[nrrd\] \w+: ", "", lines[-1] if lines else "").rstrip(
+        "."
     )
+
+
+def in_brackets(reason: str) -> str:
+    """Return a reason as it is appended to a message; nothing if there is none."""
+    return f" ({reason})" if reason else ""
 
 
 def refuse_memory(error: Exception) -> None:

@@ -1,6 +1,7 @@
 """Refuse a scan before it takes memory, if its file cannot hold its voxels or the memory cannot."""
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,10 @@ PADDING = 4096
 GZIP_RATIO = 1032
 """Largest number of bytes that one byte of zlib or gzip data can hold."""
 _ALLOWANCE = 1 << 20
+
+
+_EXPECTED = re.compile(r"Expected (\d+) bytes, got (\d+) bytes")
+"""nibabel's words about a file that is too short."""
 
 
 def check_file_size(path: Path, start: int, needed: int, *, packed: bool = False) -> None:
@@ -35,7 +40,7 @@ def check_file_size(path: Path, start: int, needed: int, *, packed: bool = False
             f"the header promises {start + needed} bytes, but the file cannot hold more than {most}"
         )
     elif not packed and size < start + needed:
-        reason = f"Expected {needed} bytes, got {max(0, size - start)} bytes"
+        reason = f"{max(0, size - start)} of {needed} bytes"
     elif not packed and size > start + needed + PADDING:
         reason = f"more than the {start + needed} bytes that its header asks for"
     else:
@@ -45,7 +50,13 @@ def check_file_size(path: Path, start: int, needed: int, *, packed: bool = False
 
 def truncated(path: Path, reason: str) -> VolumeError:
     """Return the error of a file whose voxels are not those that its header promises."""
-    return VolumeError(f"{path}: truncated or damaged ({reason}); copy or download it again")
+    if reason.startswith("Error "):  # zlib's own words say nothing to a user
+        reason = "the compressed data are damaged"
+    elif (counts := _EXPECTED.fullmatch(reason)) is not None:
+        reason = f"{counts[2]} of {counts[1]} bytes"
+    return VolumeError(
+        f"{path}: truncated or damaged{f' ({reason})' if reason else ''}; copy or download it again"
+    )
 
 
 def check_memory(path: Path, shape: Shape, dtype: np.dtype[np.generic]) -> None:

@@ -14,8 +14,19 @@ from promise_cli.volume.limits import PADDING, truncated
 from promise_cli.volume.packed import unpacked_size
 
 _LINE = re.compile(rb"^\s*([^\s=]+)\s*=\s*(.*?)\s*$")
-_PER_AXIS = ("ElementSpacing", "ElementSize", "Offset", "Position", "Origin")
+_PER_AXIS = (
+    *("ElementSpacing", "ElementSize", "Offset", "Position", "Origin"),
+    *("CenterOfRotation", "ImagePosition", "SequenceID"),
+)
 _MATRICES = ("TransformMatrix", "Rotation", "Orientation")
+_SINGLE = (
+    *("HeaderSize", "CompressedDataSize", "ID", "ParentID", "ElementMin", "ElementMax"),
+    *("ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset"),
+)
+_CHOICES = ("BinaryData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData")
+_TRUE, _FALSE = ("true", "t", "1"), ("false", "f", "0")
+"""Fields that are true or false, and how that is written. ITK takes any other value for one of the two, and may then
+return noise."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +64,18 @@ def read_meta_header(path: Path) -> MetaHeader:
     """Read the header of a MetaImage file.
 
     Raises:
-        VolumeError: A field that every MetaImage has is missing, a field does not hold the numbers that it needs, a
-            spacing is not positive, or the file of the voxels is missing.
+        VolumeError: A field that every MetaImage has is missing, a field is there twice, in front of NDims, or without
+            the numbers that it needs, a spacing is not positive, or the file of the voxels is missing.
     """
     fields: dict[str, str] = {}
     with path.open("rb") as file:
         while "ElementDataFile" not in fields and (match := _LINE.match(file.readline(4096))):
-            fields[match[1].decode()] = match[2].decode(errors="replace")
+            field = match[1].decode(errors="replace")
+            if field in fields:
+                raise VolumeError(
+                    f"{path}: the header names {_shown(field)} twice; keep one of them"
+                )
+            fields[field] = match[2].decode(errors="replace")
         offset = file.tell()
     for name in ("NDims", "DimSize", "ElementType", "ElementDataFile"):
         if name not in fields:
@@ -67,6 +83,7 @@ def read_meta_header(path: Path) -> MetaHeader:
                 f"{path}: not readable as MetaImage (no {name} in the header); copy or export it again"
             )
     _check_numbers(path, fields)
+    _check_choices(path, fields)
     spacing = fields.get("ElementSpacing", fields.get("ElementSize", ""))
     if any(not float(value) > 0 for value in spacing.split()):
         raise VolumeError(
@@ -102,8 +119,11 @@ def _check_numbers(path: Path, fields: dict[str, str]) -> None:
         )
     dimensions = int(counts["NDims"][0])
     lengths = dict.fromkeys(_PER_AXIS, dimensions) | dict.fromkeys(_MATRICES, dimensions**2)
-    for name, length in (lengths | {"HeaderSize": 1}).items():
+    early = [*fields][: [*fields].index("NDims")]
+    for name, length in (lengths | dict.fromkeys(_SINGLE, 1) | {"Color": 4}).items():
         words = fields.get(name, "").split()
+        if name in early:
+            raise VolumeError(f"{path}: {name} stands before NDims; repair the header")
         if not all(_is_number(word) for word in words):
             raise VolumeError(
                 f"{path}: {name} is {_shown(fields[name])}, where numbers are needed; repair the header"
@@ -112,6 +132,19 @@ def _check_numbers(path: Path, fields: dict[str, str]) -> None:
             raise VolumeError(
                 f"{path}: {name} holds {len(words)} numbers, where {length} are needed; repair the header"
             )
+
+
+def _check_choices(path: Path, fields: dict[str, str]) -> None:
+    """Refuse fields that are neither true nor false, and voxels that are written as text."""
+    for name in _CHOICES:
+        if fields.get(name, "True").lower() not in _TRUE + _FALSE:
+            raise VolumeError(
+                f"{path}: {name} is {_shown(fields[name])}, where True or False is needed; repair the header"
+            )
+    if fields.get("BinaryData", "True").lower() in _FALSE:
+        raise VolumeError(
+            f"{path}: its voxels are text (BinaryData = False), which is not read; convert it, for example to .nrrd"
+        )
 
 
 def _shown(value: str) -> str:
@@ -145,7 +178,7 @@ def check_meta_data(path: Path, header: MetaHeader, needed: int) -> None:
     """
     found = header.data.stat().st_size - header.offset
     try:
-        if header.fields.get("CompressedData", "").lower() == "true":
+        if header.fields.get("CompressedData", "").lower() in _TRUE:
             found = unpacked_size(header.data, header.offset, needed)
         if needed <= found <= needed + PADDING:
             return

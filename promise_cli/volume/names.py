@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from promise_cli.errors import VolumeError
-from promise_cli.volume.dicom_kind import holds_voxels
+from promise_cli.volume.dicom_kind import may_be_slice, picture_kind
 
 SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd")
 """Endings of files that hold a scan or label, longer ones first. `.seg.nrrd` is a segmentation of 3D Slicer."""
@@ -146,12 +146,21 @@ def volume_files(path: Path) -> list[Path]:
     return [path]
 
 
+def dicom_pictures(folder: Path) -> dict[str, str]:
+    """Return the names of DICOM files in a folder that hold voxels but no slice, with `SEG`, `RTDOSE` or `RTIMAGE`."""
+    kinds = {path.name: picture_kind(path) for path in _dicom(folder) if not may_be_slice(path)}
+    return {name: kind for name, kind in kinds.items() if kind}
+
+
 def _slices(folder: Path) -> Iterator[Path]:
+    return (path for path in _dicom(folder) if may_be_slice(path))
+
+
+def _dicom(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name.upper() == "DICOMDIR" or not path.is_file():
             continue
-        dicom = path.suffix.lower() in (".dcm", ".ima") or _has_dicom_preamble(path)
-        if dicom and holds_voxels(path):
+        if path.suffix.lower() in (".dcm", ".ima") or _has_dicom_preamble(path):
             yield path
 
 

@@ -65,7 +65,7 @@ def open_nifti(path: Path) -> Stored:
         pixdim = np.asarray(header["pixdim"][1:4], dtype=np.float64)
     except _READ_ERRORS as error:
         raise VolumeError(
-            f"{path}: not readable as NIfTI ({error}); copy or export it again"
+            f"{path}: not readable as NIfTI ({_reason(error)}); copy or export it again"
         ) from None
     if not isinstance(image, nib.Nifti1Image):
         raise VolumeError(f"{path}: holds {type(image).__name__}, not NIfTI; convert it to .nii.gz")
@@ -95,6 +95,11 @@ def open_nifti(path: Path) -> Stored:
         header_spacing=(i, j, k),
         unit=unit,
     )
+
+
+def _reason(error: Exception) -> str:
+    """Return the words of an error of nibabel, or plainer ones where they only repeat the file's name."""
+    return "its header is not that of NIfTI" if "file type of" in str(error) else str(error)
 
 
 def _without_empty_axes(image: nib.Nifti1Image) -> nib.Nifti1Image:

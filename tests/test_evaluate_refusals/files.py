@@ -136,7 +136,7 @@ def half_a_file():
 
 
 @refuses(
-    'labels/a.nii.gz: not readable as NIfTI (Cannot work out file type of "labels/a.nii.gz"); copy or export it again'
+    "labels/a.nii.gz: not readable as NIfTI (its header is not that of NIfTI); copy or export it again"
 )
 def something_else_packed():
     LABEL.write_bytes(gzip.compress(b"no scan"))

@@ -16,10 +16,17 @@ from promise_cli.dataset.fingerprint.measurement import (
     verify_case,
 )
 from promise_cli.dataset.fingerprint.measurements import Measured, Measurements, unusable
-from promise_cli.dataset.fingerprint.source import Source, hash_source, is_unchanged
-from promise_cli.dataset.fingerprint.verification import Problem, error_of
+from promise_cli.dataset.fingerprint.source import Source, hash_files, hash_source, is_unchanged
+from promise_cli.dataset.fingerprint.verification import (
+    IN_AIR,
+    Problem,
+    air_below,
+    check_intensities,
+    error_of,
+)
 
 __all__ = [
+    "IN_AIR",
     "CaseFingerprint",
     "Fingerprint",
     "Histogram",
@@ -30,8 +37,11 @@ __all__ = [
     "Measurements",
     "Problem",
     "Source",
+    "air_below",
+    "check_intensities",
     "error_of",
     "full_text",
+    "hash_files",
     "hash_source",
     "is_ct",
     "is_unchanged",

@@ -14,6 +14,7 @@ from promise_cli.dataset.fingerprint.verification import (
     below,
     check_intensities,
     check_labels,
+    check_target,
     compare_grids,
     count_labels,
     error_of,
@@ -113,6 +114,8 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
         return Measurement(tuple(problems), None, None)
     values = as_tuple(target_label)
     target = image.array[is_target(label.array, values)]
+    in_air = check_target(image.array, target, is_ct(dataset.modality))
+    problems += [warning_of(dataset, files.label, note) for note in in_air]
     case = CaseFingerprint(
         case_id=files.case_id,
         image=below(files.image, dataset),

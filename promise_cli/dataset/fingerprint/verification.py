@@ -20,6 +20,10 @@ AIR_HU = -900
 """A CT scan in HU has lower intensities than this if it shows any air."""
 NARROW_HU = 20
 """A CT scan was normalised if its highest and lowest intensity differ by less than this."""
+BACKGROUND_SHARE = 0.05
+"""Part of the range from the least intensity to the 99.5th percentile that is background, except in CT."""
+IN_AIR = "of the target lies in air"
+"""Words by which warnings about a target in air are recognised."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,34 @@ def check_labels(
             f" ({names}); correct it, or leave the case out with --skip-bad"
         )
     return texts
+
+
+def air_below(array: NDArray[Any], is_ct: bool) -> float:
+    """Return the intensity below which a scan (I, J, K) shows air: -900 HU in CT, otherwise the scan's background.
+
+    Up to a million voxels at even distances are looked at.
+    """
+    if is_ct:
+        return AIR_HU
+    step = max(1, round((array.size / 1e6) ** (1 / 3)))
+    low, high = np.percentile(array[::step, ::step, ::step], [0, 99.5]).tolist()
+    return float(low + BACKGROUND_SHARE * (high - low))
+
+
+def check_target(array: NDArray[Any], target: NDArray[Any], is_ct: bool) -> list[str]:
+    """Return a warning about a target that lies mostly in air.
+
+    Args:
+        array: Intensities of the scan, (I, J, K).
+        target: Intensities of the target's voxels, (N,), at least one.
+        is_ct: Whether the scan is a CT.
+    """
+    limit = air_below(array, is_ct)
+    share = np.count_nonzero(target < limit) / target.size
+    if share <= 0.5:
+        return []
+    what = f"below {limit:g} HU" if is_ct else f"below {limit:.3g}, the scan's background"
+    return [f"{share:.0%} {IN_AIR} ({what}): is this the scan's label?"]
 
 
 def check_intensities(array: NDArray[Any], is_ct: bool) -> list[str]:

@@ -1,0 +1,54 @@
+"""Questions about a scan that a network is about to see, in the words that promise-preprocess uses."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from promise_cli.dataset.fingerprint import check_intensities, is_ct
+from promise_cli.dataset.plan import Plan
+from promise_cli.volume import Volume, size_question
+
+NORMALISED_HU = 5.0
+"""Range of the target's intensities in a plan for CT; a smaller one means that the training scans were normalised."""
+SHIFTED_HU = 700.0
+"""Lowest intensity of the target in a plan for CT, from which on the training scans were probably shifted by 1024."""
+
+BYTE = 255.0
+"""Largest intensity of a scan that was windowed into one byte. Training scans were probably so, too, if the target was.
+"""
+
+
+def question_scan(scan: Volume, plan: Plan) -> tuple[str, ...]:
+    """Return notes on a scan's geometry, and questions about its size and its intensities."""
+    return (
+        *scan.notes,
+        *size_question(scan.stored_grid),
+        *question_intensities(scan.array, plan),
+    )
+
+
+def question_intensities(array: NDArray[Any], plan: Plan) -> list[str]:
+    """Return questions about a scan whose intensities are not those that the plan was made for.
+
+    A scan of a network for CT should be in HU. If the plan shows that the training scans were not in HU either, a scan
+    that is like them is not questioned.
+    """
+    numbers = plan.normalisation
+    found = check_intensities(array, is_ct(plan.modality) and numbers.scheme == "dataset")
+    low, high = float(array.min()), float(array.max())
+    if numbers.scheme == "case" or low == high:
+        return found
+    learned = f"where the target had {numbers.low:g} to {numbers.high:g} in training"
+    if numbers.high - numbers.low < NORMALISED_HU:
+        narrow = high - low < 10 * NORMALISED_HU
+        return (
+            [] if narrow else [f"intensities from {low:g} to {high:g}, {learned}: not normalised?"]
+        )
+    if numbers.low >= SHIFTED_HU:
+        return (
+            []
+            if low > -SHIFTED_HU
+            else [f"intensities from {low:g} to {high:g}, {learned}: not shifted?"]
+        )
+    windowed = min(numbers.low, low) >= 0 and max(numbers.high, high) <= BYTE
+    return [] if windowed else found
