@@ -108,4 +108,4 @@ def draw_progress(rows: Sequence[EpochLog], title: str, path: Path) -> None:
     lines = [*loss_axes.get_lines(), *dice_axes.get_lines()]
     loss_axes.legend(lines, [str(line.get_label()) for line in lines], loc="center right")
     with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+        figure.savefig(temporary, dpi=100, metadata={"Software": "promise_cli"})
