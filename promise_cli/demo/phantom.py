@@ -92,7 +92,7 @@ def write_phantom(root: Path, num_cases: int = 24, seed: int = 0) -> Path:
     """
     clicked, lookalike_clicked = root / "points.json", root / "points_lookalike.json"
     for path in (clicked, lookalike_clicked):
-        _refuse_foreign_clicks(path)
+        refuse_foreign_clicks(path)
     _refuse_foreign_scans(root)
     case_ids = [f"phantom_{number:03d}" for number in range(1, num_cases + 1)]
     test = make_splits(case_ids)[0].test
@@ -195,7 +195,13 @@ def _write_volume(array: NDArray[np.int16] | NDArray[np.uint8], affine: Affine, 
         nib.save(image, temporary)
 
 
-def _refuse_foreign_clicks(path: Path) -> None:
+def refuse_foreign_clicks(path: Path) -> None:
+    """Refuse to replace a file with clicks on other scans than those of a phantom.
+
+    Raises:
+        DatasetError: The file holds other clicks, or none.
+        PlanError: The file is not JSON.
+    """
     content = load_json(path) if path.exists() else {}
     if not isinstance(content, dict) or any(not case.startswith("phantom_") for case in content):
         raise DatasetError(f"{path}: holds clicks on other scans; give another folder")

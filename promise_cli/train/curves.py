@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from promise_cli.disk.atomic import whole_file, write_text
-from promise_cli.errors import CheckpointError
+from promise_cli.errors import CheckpointError, shorten
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ def load_log(path: Path) -> list[EpochLog]:
         return _read_rows(path)
     except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise CheckpointError(
-            f"{path}: damaged ({error!r}); repair or remove it to continue"
+            f"{path}: damaged ({shorten(repr(error))}); repair or remove it to continue"
         ) from None
 
 
