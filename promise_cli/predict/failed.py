@@ -4,7 +4,7 @@ import traceback
 from pathlib import Path
 
 from promise_cli.console import fail
-from promise_cli.errors import MOST_LISTED, PromiseError, PromptError
+from promise_cli.errors import MOST_LISTED, PromiseError, PromptError, memory_reason
 from promise_cli.predict.inputs import Inputs
 from promise_cli.predict.predict_request import PredictRequest
 from promise_cli.predict.predictions_file import save_failures
@@ -24,7 +24,9 @@ def reason_of(error: Exception) -> str:
     """Describe an error in one line. An unexpected error is described with its place in the code."""
     if isinstance(error, OSError) and not isinstance(error, PromiseError) and error.filename:
         return f"{error.filename}: {error.strerror or error}; check permissions and free space"
-    if isinstance(error, PromiseError | OSError | MemoryError) or "memory" in str(error).lower():
+    if isinstance(error, MemoryError):
+        return memory_reason(error)
+    if isinstance(error, PromiseError | OSError) or "memory" in str(error).lower():
         return " ".join(str(error).split()) or type(error).__name__
     last = traceback.extract_tb(error.__traceback__)[-1]
     return (

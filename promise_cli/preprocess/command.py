@@ -144,7 +144,7 @@ def _announce(dataset: Dataset, target: tuple[Labels, str]) -> None:
     chosen = as_tuple(target[0])
     others = [f"{value} ({name})" for value, name in dataset.labels.items() if value not in chosen]
     say(
-        f"dataset: {dataset.name}, {len(dataset.cases) + len(dataset.broken)} cases, target"
+        f"dataset: {dataset.name}, {counted(len(dataset.cases) + len(dataset.broken), 'case')}, target"
         f" {label_text(chosen)} ({target[1]})"
         + (f"; background: {listed(others)}; --target-label chooses another" if others else "")
     )
@@ -265,7 +265,7 @@ def _show_plan(plan: Plan, fingerprint: Fingerprint, *, kept: bool) -> None:
     changed = set(plan.cases) ^ {case.case_id for case in fingerprint.cases}
     if kept and plan.cases and changed:
         warn(
-            f"the existing plan was made from {len(plan.cases)} cases, but the dataset now has"
+            f"the existing plan was made from {counted(len(plan.cases), 'case')}, but the dataset now has"
             f" {len(fingerprint.cases)}; the plan is kept, --overwrite plans anew"
         )
     what = (

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.errors import VolumeError
+from promise_cli.errors import VolumeError, shown
 from promise_cli.volume.limits import PADDING, truncated
 from promise_cli.volume.packed import unpacked_size
 
@@ -92,7 +92,7 @@ def _check_numbers(path: Path, fields: dict[str, str]) -> None:
     for name, words in counts.items():
         if not words or not all(word.isdecimal() and int(word) > 0 for word in words):
             raise VolumeError(
-                f"{path}: {name} is {_shown(' '.join(words))}, where whole numbers above 0 are needed; repair the"
+                f"{path}: {name} is {shown(' '.join(words))}, where whole numbers above 0 are needed; repair the"
                 " header"
             )
     if len(counts["DimSize"]) != int(counts["NDims"][0]):
@@ -106,17 +106,12 @@ def _check_numbers(path: Path, fields: dict[str, str]) -> None:
         words = fields.get(name, "").split()
         if not all(_is_number(word) for word in words):
             raise VolumeError(
-                f"{path}: {name} is {_shown(fields[name])}, where numbers are needed; repair the header"
+                f"{path}: {name} is {shown(fields[name])}, where numbers are needed; repair the header"
             )
         if name in fields and len(words) != length:
             raise VolumeError(
                 f"{path}: {name} holds {len(words)} numbers, where {length} are needed; repair the header"
             )
-
-
-def _shown(value: str) -> str:
-    """Quote a value for a message; a long one is cut."""
-    return repr(value if len(value) <= 80 else f"{value[:80]}...")
 
 
 def _is_number(word: str) -> bool:
@@ -144,6 +139,9 @@ def check_meta_data(path: Path, header: MetaHeader, needed: int) -> None:
         VolumeError: Voxels are missing or damaged, or there are more than the header says.
     """
     found = header.data.stat().st_size - header.offset
+    written = header.fields.get("CompressedDataSize", "0")
+    if not written.isdecimal() or int(written) > found:  # ITK would take that much memory at once
+        raise truncated(path, f"{found} of {shown(written)} compressed bytes")
     try:
         if header.fields.get("CompressedData", "").lower() == "true":
             found = unpacked_size(header.data, header.offset, needed)
