@@ -69,10 +69,11 @@ def counted(number: int, noun: str, verb: str = "") -> str:
 
     Args:
         number: The number.
-        noun: The noun in the singular. Its plural ends in `s`.
+        noun: The noun in the singular. Its plural ends in `s`, or in `ies` for `entry`.
         verb: The verb in the plural: one of `VERBS`.
     """
-    shown = f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    plural = f"{noun[:-1]}ies" if noun.endswith("entry") else f"{noun}s"
+    shown = f"{number} {noun if number == 1 else plural}"
     return f"{shown} {VERBS[verb] if number == 1 else verb}" if verb else shown
 
 

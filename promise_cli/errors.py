@@ -42,14 +42,33 @@ def shown(value: object) -> str:
     return _repr.repr(value)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(
+    name: str, known: Iterable[str], *, quoted: bool = False, cutoff: float = 0.6
+) -> str:
     """Suggest a similar name as the end of a message, `; did you mean tiny?`. Return an empty text if none is similar.
 
     Upper and lower case count as equal.
+
+    Args:
+        name: The name that is not known.
+        known: All names that are.
+        quoted: Whether to quote the suggested name, as messages about fields of a file do.
+        cutoff: Least similarity, 0 to 1.
     """
     names = {other.lower(): other for other in known}
-    near = difflib.get_close_matches(name.lower(), names, n=1)
-    return f"; did you mean {names[near[0]]}?" if near else ""
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=cutoff)
+    if not near:
+        return ""
+    quote = "'" if quoted else ""
+    return f"; did you mean {quote}{names[near[0]]}{quote}?"
+
+
+def memory_reason(error: BaseException) -> str:
+    """Say that memory ran out and what to do. The message of numpy names an array alone."""
+    found = " ".join(str(error).split())
+    if "memory" in found.lower():
+        return found
+    return f"not enough memory{f' ({found})' if found else ''}; use a machine with more, or close other programs"
 
 
 class PromiseError(Exception):

@@ -164,12 +164,13 @@ def report(
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         counts = fuzz(number, seed, Path(folder))
-    read = counts["read"] + counts["read with a note"]
+    files = sum(counts.values())
+    read = sum(n for name, n in counts.items() if name.rpartition(": ")[2].startswith("read"))
     answer = {
-        "files": number,
+        "files": files,
         "seed": seed,
         "read": read,
-        "refused": number - read,
+        "refused": files - read,
         "seconds": round(time.monotonic() - began, 1),
         **further,
         "commonest": dict(counts.most_common(most)),

@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,52 +28,19 @@ from promise_cli.train.provenance import RunRecord, load_calls
 from promise_cli.train.resume import resume_run
 from promise_cli.train.train_request import TrainRequest
 from tests.conftest import DATASET, RUN
+from tests.fuzz_records import ODD, build, changed, fuzz_workspace, places_of
 from tests.test_cli import run as call
-
-ODD: tuple[Any, ...] = (
-    None, True, 0, -1, 1, 2, 7, 1e300, -0.5, float("nan"), float("inf"), 10**30, 10**9, "", "x", "0", "../..",
-    "\ud800", "\x1b[2J\n\u202e", [], [0, 0], [1, [2]], ["a", "a"], {}, {"a": 1}, [None] * 3, {"": {}},
-)  # fmt: skip
-"""Values that take the place of each field in turn."""
-
-
-def _places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the path to each value within a JSON value: all fields, and the first entry of each list."""
-    if place:
-        yield place
-    entries = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value[:1])
-        if isinstance(value, list)
-        else ()
-    )
-    for key, item in list(entries)[:40]:
-        yield from _places(item, (*place, key))
-
-
-def _changed(content: Any, place: tuple[Any, ...], value: Any, *, drop: bool = False) -> Any:
-    """Return a copy in which the value at a place is another one, or is missing."""
-    top = copy.deepcopy(content)
-    inner = top
-    for key in place[:-1]:
-        inner = inner[key]
-    if drop:
-        del inner[place[-1]]
-    else:
-        inner[place[-1]] = value
-    return top
 
 
 def _mutations(content: Any, most: int, seed: int = 0) -> Iterator[Any]:
     """Yield damaged copies: `most` with an odd value in a random field, and `most` without a random field."""
     rng = random.Random(seed)
-    places = list(_places(content))
+    places = list(places_of(content))
     pairs = [(place, value) for place in places for value in ODD]
     for place, value in rng.sample(pairs, min(most, len(pairs))):
-        yield _changed(content, place, value)
+        yield changed(content, place, value)
     for place in rng.sample(places, min(most, len(places))):
-        yield _changed(content, place, None, drop=True)
+        yield changed(content, place, None, drop=True)
 
 
 RECORDS = [
@@ -288,3 +256,13 @@ def test_weights_that_do_not_fit_into_the_memory_are_refused(
 def test_an_object_with_names_that_are_no_text_is_refused() -> None:
     with pytest.raises(PlanError, match="unknown field 1"):
         record_from_json(Plan, {1: 2}, "plan")
+
+
+def test_damaged_files_of_every_kind_end_in_a_value_or_one_line(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "workspace")
+    build(tmp_path / "workspace")
+    counts = fuzz_workspace(6, 1, tmp_path / "workspace", tmp_path / "damaged")
+    assert len({name.partition(":")[0] for name in counts}) == 26
+    assert sum(counts.values()) == 26 * 6

@@ -1,6 +1,9 @@
 """Names from files cannot change what a terminal shows, and names that no encoding can hold are written escaped."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +45,34 @@ def test_text_that_utf8_cannot_hold_is_read_back_from_json(tmp_path: Path) -> No
     content = {"name": "a\udcffb"}
     write_text(tmp_path / "a.json", json.dumps(content, ensure_ascii=False))
     assert load_json(tmp_path / "a.json") == content
+
+
+UMLAUT = "b\u00e4ll_001"
+
+
+@pytest.mark.slow
+def test_a_locale_without_umlauts_ends_in_one_line_that_says_what_to_set(dataset: Path) -> None:
+    """In the locale `C` without UTF-8 mode, the names of files and those within files differ."""
+    for part in ("imagesTr", "labelsTr"):
+        (dataset / part / "ball_001.nii.gz").rename(dataset / part / f"{UMLAUT}.nii.gz")
+    text = (dataset / "dataset.json").read_text().replace("ball_001", UMLAUT)
+    (dataset / "dataset.json").write_text(text.replace("tumour", "tum\u00f6r"), encoding="utf-8")
+    points = dataset / "points.json"
+    points.write_text(json.dumps({UMLAUT: [14, 13, 10]}))
+    evaluated = ("evaluate", dataset / "labelsTr", dataset)
+    for command, *more in (
+        ("preprocess", dataset, "--root", dataset.parent, "--workers", "0"),
+        ("predict", "-i", dataset / "imagesTr", "-p", points, "--root", dataset.parent),
+        evaluated,
+    ):
+        code = f"from promise_cli.cli import {command}_app; {command}_app()"
+        environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, more)],
+            capture_output=True, check=False, env=environment, cwd=Path(__file__).parents[1],
+        )  # fmt: skip
+        lines = done.stderr.decode("ascii").splitlines()
+        assert done.returncode == 1
+        assert lines[-1].startswith("error: ")
+        assert "Traceback" not in done.stderr.decode("ascii")
+        assert lines[-1].endswith("set PYTHONUTF8=1, since this locale cannot read it")

@@ -168,8 +168,8 @@ def test_neither_scan_nor_label_is_ever_overwritten(trained: Path, tmp_path: Pat
     with pytest.raises(PromptError, match=r"ball_001\.nii\.gz: a mask would replace this scan"):
         predict(images, points, root=root, output=images, device="cpu")
     with pytest.raises(
-        PromptError,
-        match=r"labelsTr/ball_001\.nii\.gz: exists already, and was not made by",
+        WorkspaceError,
+        match=r"labelsTr/ball_001\.nii\.gz: exists already, and was not written by",
     ):
         predict(images, points, root=root, output=images.with_name("labelsTr"), device="cpu")
     assert {path: path.read_bytes() for path in root.rglob("*.nii.gz")} == before

@@ -1,16 +1,22 @@
 """Behaviour that the commands share: errors in one line, and settings that let torch share the cores."""
 
+import codecs
 import errno
 import functools
+import io
 import os
+import re
+import sys
 from collections.abc import Callable
 from typing import ParamSpec
 
 import typer
 
-from promise_cli.errors import PromiseError
+from promise_cli.errors import PromiseError, memory_reason, shorten
 
 P = ParamSpec("P")
+_NO_ROOM = re.compile("failed to map segment|allocate memory|returned NULL without setting")
+"""Words in the errors of loading a library where the memory is limited to less than it takes."""
 
 
 def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -18,12 +24,13 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def explained(*args: P.args, **kwargs: P.kwargs) -> None:
+        _escape_output()
         try:
             command(*args, **kwargs)
         except PromiseError as error:
             from promise_cli.console import fail
 
-            fail(str(error))
+            fail(f"{error}{_hint_on_names()}")
             raise typer.Exit(1) from None
         except OSError as error:
             from promise_cli.console import fail
@@ -33,7 +40,16 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
         except MemoryError as error:
             from promise_cli.console import fail
 
-            fail(str(error) or "not enough memory; use a machine with more")
+            fail(memory_reason(error))
+            raise typer.Exit(1) from None
+        except (ImportError, SystemError) as error:
+            if not _NO_ROOM.search(str(error)):
+                raise
+            from promise_cli.console import fail
+
+            fail(
+                f"not enough memory to load the libraries ({shorten(str(error))}); use a machine with more"
+            )
             raise typer.Exit(1) from None
         except EOFError as error:
             # typer would end the command with "Aborted!" and hide the traceback.
@@ -45,6 +61,20 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(1) from None
 
     return explained
+
+
+def _escape_output() -> None:
+    """Escape what the encoding of the output cannot hold, such as umlauts in the locale `C` without UTF-8 mode."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _hint_on_names() -> str:
+    """Return advice if Python reads other names from the disk than from files, because the locale is ASCII."""
+    if codecs.lookup(sys.getfilesystemencoding()).name != "ascii":
+        return ""
+    return "; if a name is not plain ASCII, set PYTHONUTF8=1, since this locale cannot read it"
 
 
 def _explain(error: OSError) -> str:

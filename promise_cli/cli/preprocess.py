@@ -66,7 +66,7 @@ def preprocess(
         overwrite=overwrite,
     )
     total = len(done.fingerprint.cases)
-    say(f"{done.folder}: {total} cases, {done.num_new} written now")
+    say(f"{done.folder}: {counted(total, 'case')}, {done.num_new} written now")
     if done.fingerprint.left_out:
         names = listed(case.case_id for case in done.fingerprint.left_out)
         say(f"left out as unusable, see fingerprint.json: {names}")

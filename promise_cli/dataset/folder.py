@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from promise_cli.dataset.listing import CaseFiles, find_cases
 from promise_cli.disk.records import load_json
-from promise_cli.errors import DatasetError, listed
+from promise_cli.errors import DatasetError, listed, shown
 
 __all__ = [
     "CaseFiles",
@@ -110,7 +110,7 @@ def _channels(path: Path, content: dict[str, Any]) -> list[str]:
     for key in keys:
         if not isinstance(found[key], str):
             raise DatasetError(
-                f"{path}: modality {found[key]!r} is not a name; write for example {{'0': 'CT'}}"
+                f"{path}: modality {shown(found[key])} is not a name; write for example {{'0': 'CT'}}"
             )
     return [found[key] for key in keys] or [""]
 
@@ -213,10 +213,12 @@ def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
         value, name = (key, item) if _NUMBER.fullmatch(str(key)) else (single_value(item), key)
         if isinstance(value, list):
             raise DatasetError(
-                f"{path}: label {name!r} is a region of several values {value}; give each label one whole number"
+                f"{path}: label {shown(name)} is a region of several values {value}; give each label one whole number"
             )
         if not _NUMBER.fullmatch(str(value)):
-            raise DatasetError(f"{path}: label {key!r}: {item!r} is not a whole number; correct it")
+            raise DatasetError(
+                f"{path}: label {shown(key)}: {shown(item)} is not a whole number; correct it"
+            )
         if int(value) in labels:
             raise DatasetError(
                 f"{path}: label value {int(value)} is named twice ({labels[int(value)]}, {name}); name it once"

@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from promise_cli.errors import DatasetError
+from promise_cli.errors import DatasetError, shorten, shown
 from promise_cli.volume import (
     FORMATS,
     SUFFIXES,
@@ -74,9 +74,11 @@ def find_cases(
 def _check_name(case: str, image: Path) -> None:
     """Refuse a case id that cannot be the name of a folder, since the keys of nnU-Net's list may be any text."""
     if case in ("", ".", ".."):
-        raise DatasetError(f"{image}: no name is left for the case; rename the file")
+        raise DatasetError(f"{shorten(str(image))}: no name is left for the case; rename the file")
     if case.startswith(".") or Path(case).name != case or not case.isprintable():
-        raise DatasetError(f"{image}: {case!r} cannot be the name of a case; rename it")
+        raise DatasetError(
+            f"{shorten(str(image))}: {shown(case)} cannot be the name of a case; rename it"
+        )
 
 
 def _listed(folder: Path, training: Any) -> Iterator[CaseFiles]:
@@ -86,7 +88,9 @@ def _listed(folder: Path, training: Any) -> Iterator[CaseFiles]:
         raise DatasetError(f"{path}: training is not a list of images and labels; correct it")
     for entry in training:
         if not isinstance(entry, dict) or not {"image", "label"} <= set(entry):
-            raise DatasetError(f"{path}: training entry {entry!r} has no image or no label; add it")
+            raise DatasetError(
+                f"{path}: training entry {shown(entry)} has no image or no label; add it"
+            )
         listed, label = (_existing(_below(folder, entry[key])) for key in ("image", "label"))
         image = listed if listed.exists() else _first_channel(listed)
         if image != listed:
@@ -198,7 +202,7 @@ def _file_ending(folder: Path, content: dict[str, Any]) -> str:
     ending = content.get("file_ending", "")
     if not isinstance(ending, str) or (ending and ending.lower() not in SUFFIXES):
         raise DatasetError(
-            f"{folder / 'dataset.json'}: file_ending {ending!r} is not supported; scans end in {FORMATS}"
+            f"{folder / 'dataset.json'}: file_ending {shown(ending)} is not supported; scans end in {FORMATS}"
         )
     return ending.lower()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from promise_cli.console import counted
 from promise_cli.disk.records import load_json, record_from_json
-from promise_cli.errors import DatasetError, PlanError, listed
+from promise_cli.errors import DatasetError, PlanError, listed, shorten
 
 NUM_FOLDS = 5
 PUBLISHED = ("Task07_Pancreas", "Task10_Colon")
@@ -140,7 +140,7 @@ def _check_known(splits: Splits, case_ids: Sequence[str], path: Path) -> Splits:
         for case in (*split.train, *split.val, *split.test):
             if case not in known:
                 raise DatasetError(
-                    f"{path}: fold {number} names case {case}, which is not in the dataset;"
+                    f"{path}: fold {number} names case {shorten(case)}, which is not in the dataset;"
                     " correct the file or add the case"
                 )
     return splits

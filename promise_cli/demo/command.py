@@ -4,6 +4,7 @@ python -m promise_cli.demo FOLDER
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 
 from promise_cli.console import fail, say, show_table
 from promise_cli.demo.phantom import DATASET, write_phantom
+from promise_cli.disk.atomic import is_temporary
 from promise_cli.disk.records import load_json
 
 MAIN = (
@@ -31,16 +33,17 @@ LOOKALIKE = (
 """Command lines that predict again with each click on a look-alike, and score these masks with the target's label."""
 
 
-CONTENT = {
-    "": {DATASET, "imgs", "points.json", "points_lookalike.json", "preprocessed", "results"}
-    | {"predictions"},
-    "preprocessed": {DATASET},
-    "results": {DATASET},
-    f"results/{DATASET}": {"fold_0"},
-    "predictions": {"imgs", "lookalike"},
-}
-"""Names that the demo makes, by the folder that holds them. Hidden names do not count. A folder with other
-names is not deleted."""
+_CASE = r"phantom_\d{3}"
+_SCORES = r"(?:metrics\.(?:json|csv|md)|(?:report|prediction)\.html)"
+MADE = re.compile(
+    rf"points(?:_lookalike)?\.json|imgs/{_CASE}\.nii\.gz"
+    rf"|{DATASET}/(?:dataset\.json|(?:imagesTr|labelsTr)/{_CASE}\.nii\.gz)"
+    rf"|\.preprocessing/{DATASET}/(?:locks|measured)/(?:plan|{_CASE}\.(?:case|measure|npz))"
+    rf"|preprocessed/{DATASET}/(?:(?:fingerprint|plans|splits)\.json|cases/{_CASE}/\w+\.(?:npy|json))"
+    rf"|results/{DATASET}/fold_0/(?:checkpoint_\w+\.pt|config\.json|run\.json|log\.csv|progress\.png|\.lock|{_SCORES})"
+    rf"|predictions/(?:\.(?:imgs|lookalike)\.lock.*|(?:imgs|lookalike)/(?:{_CASE}\.nii\.gz|predictions\.json|{_SCORES}))"
+)
+"""Pattern of the paths that the demo makes, within its folder. A folder that holds other files is not deleted."""
 
 
 def main(folder: Path) -> int:
@@ -77,16 +80,17 @@ def main(folder: Path) -> int:
 
 
 def _foreign(folder: Path) -> Path | None:
-    """Return a file or folder in `folder` that no demo made; None if there is none."""
-    for place, names in CONTENT.items():
-        there = folder / place
-        found = sorted(there.glob("[!.]*")) if there.is_dir() else []
-        if not place and found and not (folder / DATASET).exists():
-            return found[0]
-        for path in found:
-            if path.name not in names:
-                return path
-    others = (path for path in folder.glob("imgs/[!.]*") if not path.name.startswith("phantom_"))
+    """Return a file in `folder` that no demo made; None if there is none."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        return folder
+    files = [path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir()]
+    if files and not (folder / DATASET).exists():
+        return files[0]
+    others = (
+        path
+        for path in files
+        if not is_temporary(path) and not MADE.fullmatch(path.relative_to(folder).as_posix())
+    )
     return next(others, None)
 
 

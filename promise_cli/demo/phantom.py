@@ -9,9 +9,12 @@ the target.
 """
 
 import argparse
+import gzip
 import json
+import re
 import shutil
 import sys
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +30,16 @@ from promise_cli.console import counted, fail, say, track
 from promise_cli.dataset.splits import make_splits
 from promise_cli.demo.anatomy import Field, draw_anatomy, rotation
 from promise_cli.disk.atomic import whole_file, write_text
+from promise_cli.disk.ours import foreign_error, refuse_foreign
 from promise_cli.disk.records import load_json
 from promise_cli.errors import DatasetError, PromiseError
 from promise_cli.geometry.grid import Affine, Grid, Shape, Spacing
 
 DATASET = "Task99_Phantom"
+DESCRIPTION = "dataset.json"
+WRITER = "promise_cli.demo.phantom"
+"""What dataset.json and the scans say wrote them. A later call recognises them by it."""
+_MARK = re.compile(rf'"reference":\s*"{re.escape(WRITER)}"')
 
 # There are seven spacings and nine directions, so no pair of them is repeated within 24 cases.
 SPACINGS: tuple[Spacing, ...] = (
@@ -80,14 +88,16 @@ def write_phantom(root: Path, num_cases: int = 24, seed: int = 0) -> Path:
 
     Raises:
         DatasetError: There are too few cases to make folds, or a file of clicks is not one of an earlier phantom.
+        WorkspaceError: dataset.json or a scan that would be replaced is not one of an earlier phantom.
     """
     clicked, lookalike_clicked = root / "points.json", root / "points_lookalike.json"
     for path in (clicked, lookalike_clicked):
-        _refuse_foreign_clicks(path)
+        refuse_foreign_clicks(path)
+    _refuse_foreign_scans(root)
     case_ids = [f"phantom_{number:03d}" for number in range(1, num_cases + 1)]
     test = make_splits(case_ids)[0].test
     dataset = root / DATASET
-    (dataset / "dataset.json").unlink(missing_ok=True)
+    (dataset / DESCRIPTION).unlink(missing_ok=True)
     clicks, lookalike_clicks = {}, {}
     for number, case_id in enumerate(track(case_ids, "phantom", total=num_cases)):
         case = draw_case(number, seed)
@@ -103,7 +113,7 @@ def write_phantom(root: Path, num_cases: int = 24, seed: int = 0) -> Path:
         _remove_others(dataset / folder, keep)
     _write_clicks(clicks, clicked)
     _write_clicks(lookalike_clicks, lookalike_clicked)
-    write_text(dataset / "dataset.json", json.dumps(_describe(case_ids), indent=1) + "\n")
+    write_text(dataset / DESCRIPTION, json.dumps(_describe(case_ids), indent=1) + "\n")
     return dataset
 
 
@@ -180,14 +190,45 @@ def _write_volume(array: NDArray[np.int16] | NDArray[np.uint8], affine: Affine, 
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1)
     image.header.set_xyzt_units("mm")
+    image.header["descrip"] = WRITER
     with whole_file(path) as temporary:
         nib.save(image, temporary)
 
 
-def _refuse_foreign_clicks(path: Path) -> None:
+def refuse_foreign_clicks(path: Path) -> None:
+    """Refuse to replace a file with clicks on other scans than those of a phantom.
+
+    Raises:
+        DatasetError: The file holds other clicks, or none.
+        PlanError: The file is not JSON.
+    """
     content = load_json(path) if path.exists() else {}
     if not isinstance(content, dict) or any(not case.startswith("phantom_") for case in content):
         raise DatasetError(f"{path}: holds clicks on other scans; give another folder")
+
+
+def _refuse_foreign_scans(root: Path) -> None:
+    """Refuse to replace a dataset.json or scans of others.
+
+    Scans are known by their dataset.json. It is written last, so after a kill they are known by their headers.
+    """
+    dataset = root / DATASET
+    refuse_foreign(dataset, {DESCRIPTION: _MARK}, [DESCRIPTION], WRITER, "give another folder")
+    if (dataset / DESCRIPTION).exists():
+        return
+    for folder in (dataset / "imagesTr", dataset / "labelsTr", root / "imgs"):
+        for path in folder.glob("phantom_*.nii.gz"):
+            if path.stat().st_size and not _is_marked(path):
+                raise foreign_error(path, WRITER, "give another folder")
+
+
+def _is_marked(path: Path) -> bool:
+    """Whether the header of a scan says that this module wrote it."""
+    try:
+        with gzip.open(path) as file:
+            return WRITER.encode() in file.read(348)
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def _write_clicks(clicks: Mapping[str, tuple[int, int, int]], path: Path) -> None:
@@ -207,7 +248,7 @@ def _describe(case_ids: Sequence[str]) -> dict[str, Any]:
     return {
         "name": "Phantom",
         "description": "One lump among equals; only a click tells which is meant",
-        "reference": "promise_cli.demo.phantom",
+        "reference": WRITER,
         "licence": "Apache-2.0",
         "relase": "1.0",
         "tensorImageSize": "3D",

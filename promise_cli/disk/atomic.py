@@ -2,19 +2,38 @@
 
 import itertools
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PREFIX = ".tmp-"
-"""Start of the name of every file that is being written. Such files of a killed process may be deleted."""
+try:
+    import fcntl
+except ImportError:  # Windows; leftovers of a killed process then stay
+    fcntl = None  # type: ignore[assignment]
+
+_TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{8}-.+", re.DOTALL)
+"""Pattern of the name of a file or folder that is being written."""
+_LONGEST = 255
+"""Largest number of bytes of a file's name."""
 
 
 def temporary_of(path: Path) -> Path:
-    """Return a new hidden path next to `path`. No other process uses it, on this machine or another."""
-    return path.with_name(f"{PREFIX}{secrets.token_hex(4)}-{path.name}")
+    """Return a new hidden path next to `path`. No other process uses it, on this machine or another.
+
+    It ends like `path`. The beginning of a long name is left out.
+    """
+    prefix, name = f".tmp-{secrets.token_hex(4)}-", path.name
+    while len(os.fsencode(prefix + name)) > _LONGEST >= len(os.fsencode(path.name)):
+        name = name[1:]
+    return path.with_name(prefix + name)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a path has the name of an unfinished file or folder of this tool."""
+    return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def first_free(folder: Path, stem: str, suffix: str = "") -> Path:
@@ -26,10 +45,76 @@ def first_free(folder: Path, stem: str, suffix: str = "") -> Path:
     )
 
 
-def target_of(temporary: Path) -> str | None:
-    """Return the name of the file or folder that was being written; None if the given name is not a temporary one."""
-    parts = temporary.name.split("-", 2)
-    return parts[2] if temporary.name.startswith(PREFIX) and len(parts) == 3 else None
+def remove_leftovers(folder: Path, names: Iterable[str] | None = None) -> None:
+    """Delete the unfinished files and folders that killed processes have left. Those of running ones are kept.
+
+    Args:
+        folder: Folder in which to look; not in the folders within it. It may be missing.
+        names: Names of the finished files whose leftovers are deleted; None: all.
+    """
+    known = None if names is None else set(names)
+    with suppress(OSError):
+        for path in list(folder.iterdir()) if folder.is_dir() else ():
+            if not is_temporary(path) or path.is_symlink():
+                continue
+            if known is not None and path.name.split("-", 2)[2] not in known:
+                continue
+            if (handle := _lock(path)) is not None:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+                os.close(handle)
+
+
+def _lock(path: Path) -> int | None:
+    """Lock an unfinished file or folder itself, so that no other process takes it for a leftover.
+
+    Returns:
+        The open file that holds the lock until it is closed. None if another process holds the lock, or if the file
+        system has no locks.
+    """
+    if fcntl is None:
+        return None
+    handle = -1
+    try:
+        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if handle >= 0:
+            os.close(handle)
+        return None
+    return handle
+
+
+@contextmanager
+def _unfinished(path: Path, *, folder: bool = False) -> Iterator[Path]:
+    """Yield a new temporary file or folder next to `path`, which is locked, and delete what is left of it at the end.
+
+    An error of the system names `path`, since a temporary name means nothing to a user.
+    """
+    temporary, handle = temporary_of(path), None
+    try:
+        if folder:
+            temporary.mkdir(parents=True)
+        else:
+            temporary.touch()
+        handle = _lock(temporary)
+        yield temporary
+    except OSError as error:
+        named = "" if error.filename is None else os.fsdecode(error.filename)
+        if named.startswith(str(temporary)) or (not named and error.errno is not None):
+            # The error of a full disk names no file.
+            error.filename = f"{path}{named.removeprefix(str(temporary))}"
+            error.filename2 = None
+        raise
+    finally:
+        if handle is not None:
+            os.close(handle)
+        if folder:
+            shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):  # it would hide the first error, or is a folder that was renamed
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -41,30 +126,20 @@ def whole_file(path: Path) -> Iterator[Path]:
     file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_of(path)
-    try:
+    with _unfinished(path) as temporary:
         yield temporary
         _flush(temporary)
         temporary.replace(path)
-    except OSError as error:
-        # The error of a full disk names no file, and a temporary name means nothing to a user.
-        if error.errno is not None and error.filename in (None, str(temporary)):
-            error.filename = str(path)
-            error.filename2 = None
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder; rename it to `path` when the block succeeds, delete it otherwise.
 
-    If the folder `path` exists already, it is replaced. It is missing for a moment between the two renames.
+    If the folder `path` exists already, it is replaced. It is missing for a moment between the two renames. The caller
+    makes sure that it holds no files of others.
     """
-    temporary = temporary_of(path)
-    temporary.mkdir(parents=True)
-    try:
+    with _unfinished(path, folder=True) as temporary:
         yield temporary
         for written in temporary.iterdir():
             _flush(written)
@@ -75,8 +150,6 @@ def whole_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
         else:
             temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

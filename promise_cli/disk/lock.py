@@ -1,12 +1,14 @@
 """Locks that keep two commands from working on the same thing. A lock ends with the process that holds it."""
 
+import glob
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from promise_cli.console import warn
+from promise_cli.errors import WorkspaceError
 
 PATIENCE = 5.0
 """Seconds to wait for a lock before a message says what the command is waiting for."""
@@ -25,8 +27,13 @@ def claim(path: Path, *, wait: bool = True) -> Iterator[bool | None]:
 
     Yields:
         True if this process holds the lock, False if another one does, None if the file system has no locks.
+
+    Raises:
+        WorkspaceError: The file is not empty, so it is no lock. The lock would empty it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir() or (path.exists() and path.stat().st_size):
+        raise WorkspaceError(f"{path}: a lock is needed there, found other content; move it away")
     lock = FileLock(path)
     try:
         _acquire(lock, wait)
@@ -40,6 +47,50 @@ def claim(path: Path, *, wait: bool = True) -> Iterator[bool | None]:
         yield True
     finally:
         lock.release()
+
+
+@contextmanager
+def claim_jointly(path: Path, purpose: str, part: str | None) -> Iterator[bool | None]:
+    """Hold a lock together with other processes that work on other parts for the same purpose.
+
+    Each process holds a lock file of its own, `<path>.<purpose>-<part>`, which is deleted afterwards.
+
+    Args:
+        path: Lock file that is held while the other ones are looked at, as by `claim`.
+        purpose: Name of the purpose, without a hyphen.
+        part: Name of the part; None for all of it, so that no other process may work on it.
+
+    Yields:
+        True if this process holds the lock, False if another one stands against it, None if the file system has no
+        locks.
+    """
+    own = path.with_name(f"{path.name}.{purpose}-{part or 'all'}")
+    with ExitStack() as stack:
+        with claim(path) as free:
+            held = free and not _stands_against(path, own)
+            mine = stack.enter_context(claim(own, wait=False)) if held else held
+        try:
+            yield mine
+        finally:
+            if mine:
+                with claim(path):
+                    stack.close()
+                    own.unlink(missing_ok=True)
+
+
+def _stands_against(path: Path, own: Path) -> bool:
+    """Whether another process holds a lock that a joint lock cannot be held next to. Locks of dead ones are deleted."""
+    against = False
+    for other in list(path.parent.glob(f"{glob.escape(path.name)}.????????-*")):
+        with claim(other, wait=False) as left:
+            if left:
+                other.unlink(missing_ok=True)
+            elif left is False:
+                joint = (
+                    other.name.rpartition("-")[0] == own.name.rpartition("-")[0] and other != own
+                )
+                against |= not joint or "all" in (own.name[-3:], other.name[-3:])
+    return against
 
 
 def _acquire(lock: FileLock, wait: bool) -> None:

@@ -5,7 +5,6 @@ field.
 """
 
 import dataclasses
-import difflib
 import json
 import math
 import re
@@ -17,7 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from promise_cli.disk.atomic import write_text
 from promise_cli.disk.regular import check_regular
-from promise_cli.errors import PlanError, shorten, shown
+from promise_cli.errors import PlanError, did_you_mean, shorten, shown
 
 R = TypeVar("R")
 
@@ -170,10 +169,8 @@ def _dataclass_from_json(expected: Any, value: Any, where: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(expected)}
     for name in value:
         if name not in fields:
-            near = difflib.get_close_matches(str(name), fields, n=1)
             raise PlanError(
-                f"{where}: unknown field {shown(name)}"
-                + (f"; did you mean '{near[0]}'?" if near else "")
+                f"{where}: unknown field {shown(name)}{did_you_mean(str(name), fields, quoted=True)}"
             )
     missing = [
         name

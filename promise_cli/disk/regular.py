@@ -1,6 +1,7 @@
 """Open only files that end: reading a pipe or a device may wait or go on for ever."""
 
 import errno
+import zipfile
 from pathlib import Path
 
 from promise_cli.errors import format_bytes
@@ -23,4 +24,23 @@ def check_regular(path: Path, most: int | None = None) -> None:
     size = path.stat().st_size
     if most is not None and size > most:
         reason = f"{format_bytes(size)} large, while files of this kind have at most {format_bytes(most)}"
+        raise OSError(errno.EFBIG, reason, str(path))
+
+
+def check_stored(path: Path) -> None:
+    """Refuse a zip archive whose parts are compressed, since a small one may unpack to any size.
+
+    torch and numpy store the parts as they are.
+
+    Raises:
+        OSError: The parts are larger than the file.
+        zipfile.BadZipFile: The archive is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(part.file_size for part in archive.infolist())
+    size = path.stat().st_size
+    if unpacked > size:
+        reason = (
+            f"its parts unpack to {format_bytes(unpacked)}, but the file has {format_bytes(size)}"
+        )
         raise OSError(errno.EFBIG, reason, str(path))

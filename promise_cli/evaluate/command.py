@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from promise_cli.console import say, track
+from promise_cli.disk.atomic import remove_leftovers
+from promise_cli.disk.ours import is_marked, remove_marked
 from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import EvaluationError
 from promise_cli.evaluate import (
@@ -39,10 +41,8 @@ from promise_cli.scores import (
     Report,
     claim_folder,
     compare,
-    is_marked,
     notes_of_comparison,
     refuse_other_labels,
-    remove_stale,
     report_files,
     show_report,
     summarize,
@@ -184,9 +184,10 @@ def _write(
     """Write all files, after removing those of an earlier evaluation that would not match the new numbers."""
     if is_marked(folder / METRICS_FILE, MARKS[METRICS_FILE]):
         say(f"{folder}: replaced the earlier evaluation in {METRICS_FILE}; -o keeps both")
+    remove_leftovers(folder)
     remove_stale_page(folder)
     if not nnunet:
-        remove_stale(folder, MARKS, [NNUNET_FILE])
+        remove_marked(folder, MARKS, [NNUNET_FILE])
     files = {pair.case_id: (pair.prediction, pair.label) for pair in pairing.pairs}
     write_report(report, folder, files if nnunet else None)
     if page:

@@ -93,16 +93,26 @@ def _choose(cases: Sequence[CaseScore]) -> list[tuple[str, int | str]]:
 def _draw(
     pair: Pair, targets: Sequence[Target], clicks: Sequence[ClickRecord]
 ) -> list[tuple[SlicePicture, ...]]:
-    """Draw the slices of each label of a case; return an empty list if a file can no longer be read."""
+    """Draw the slices of each label of a case.
+
+    Return an empty list if a file can no longer be read, or if memory runs out. The scores do not need the slices.
+    """
     try:
-        scan = _read_scan(pair.scan)
-        label = read_label(pair.label, like=scan)
-        if scan is not None and scan.array.shape != label.array.shape:
-            scan, label = None, read_label(pair.label)
-        found = None if pair.prediction is None else read_label(pair.prediction, like=scan or label)
-    except (PromiseError, OSError) as error:
+        return _draw_labels(pair, targets, clicks)
+    except (PromiseError, OSError, MemoryError) as error:
         warn(f"case {pair.case_id}: no slices in the page ({error})")
         return []
+
+
+def _draw_labels(
+    pair: Pair, targets: Sequence[Target], clicks: Sequence[ClickRecord]
+) -> list[tuple[SlicePicture, ...]]:
+    """Read the files of a case, and draw the slices of each label."""
+    scan = _read_scan(pair.scan)
+    label = read_label(pair.label, like=scan)
+    if scan is not None and scan.array.shape != label.array.shape:
+        scan, label = None, read_label(pair.label)
+    found = None if pair.prediction is None else read_label(pair.prediction, like=scan or label)
     drawn = []
     crosses = crosses_of(clicks, label.grid)
     for target in targets:
@@ -120,5 +130,5 @@ def _draw(
 def _read_scan(path: Path | None) -> Volume | None:
     try:
         return None if path is None else read_volume(path)
-    except PromiseError:
+    except (PromiseError, MemoryError):
         return None

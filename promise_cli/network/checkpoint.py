@@ -168,8 +168,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         *older, newest = map(str, READABLE_VERSIONS)
         readable = f"{', '.join(older)} and {newest}"
         raise CheckpointError(
-            f"{path}: has format version {content.get('format_version')}, but this promise_cli reads versions"
-            f" {readable}; use promise_cli {content.get('promise_cli')}, which wrote the file"
+            f"{path}: has format version {shown(version)}, but this promise_cli reads versions"
+            f" {readable}; use promise_cli {shown(content.get('promise_cli'))}, which wrote the file"
         )
     try:
         return _from_content(content, path)
@@ -241,7 +241,7 @@ def _config_type(content: dict[str, Any], path: Path) -> Any:
     except PlanError:
         raise CheckpointError(
             f"{path}: network {shown(name)} is unknown to this version of promise_cli; use version"
-            f" {content.get('promise_cli')}, which wrote the file"
+            f" {shown(content.get('promise_cli'))}, which wrote the file"
         ) from None
 
 

@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from promise_cli.console import counted
+from promise_cli.errors import shown
+
 _LEAST = {"fold": 0, "seed": 0, "epoch": 0, "step": 0, "samples_per_step": 1}
 _NAMED_TENSORS = ("weights", "random_states")
 
@@ -15,11 +18,11 @@ def problem_of(content: Mapping[str, Any]) -> str | None:
     """Return what is wrong with the entries of a checkpoint, whose types are right; None if nothing is."""
     for name, least in _LEAST.items():
         if not least <= content.get(name, least) < 1 << 63:
-            return f"{name} is {content[name]}, expected a whole number from {least} on"
+            return f"{name} is {shown(content[name])}, expected a whole number from {least} on"
     for name in ("validation_dice", "best_dice"):
         found = content.get(name)
         if found is not None and not 0 <= found <= 1.001:
-            return f"{name} is {found}, expected a number from 0 to 1"
+            return f"{name} is {shown(found)}, expected a number from 0 to 1"
     for name in _NAMED_TENSORS:
         if not all(
             isinstance(key, str) and isinstance(value, Tensor)
@@ -58,7 +61,7 @@ def check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         ("unknown", weights.keys() - expected.keys()),
     ):
         if names:
-            raise ValueError(f"{len(names)} entries are {what}, such as {min(names)}")
+            raise ValueError(f"{counted(len(names), 'entry', 'are')} {what}, such as {min(names)}")
     for name, tensor in weights.items():
         wanted = expected[name]
         if tensor.shape != wanted.shape:

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.console import say, warn
+from promise_cli.console import counted, say, warn
 from promise_cli.errors import CheckpointError
 from promise_cli.network.download import download
 from promise_cli.network.promise import ProMISe
@@ -85,7 +85,7 @@ def load_pretrained(model: ProMISe, weights: str | None, weights_dir: Path) -> s
     model.freeze_encoder()
     say(
         f"pretrained weights: {path}, sha256 {loaded.sha256} ({_standing(encoder, loaded)}),"
-        f" {len(loaded.used)} entries used, {len(loaded.unused)} unused{_unused_parts(loaded)}"
+        f" {counted(len(loaded.used), 'entry')} used, {len(loaded.unused)} unused{_unused_parts(loaded)}"
     )
     return f"{path.name} {loaded.sha256}"
 

@@ -34,7 +34,7 @@ def unfinished(checkpoint: Path) -> str:
         done = _epochs_done(run / "log.csv")
         if done >= asked:
             return ""
-    except (PromiseError, OSError, ValueError, KeyError, TypeError):
+    except (PromiseError, OSError, ValueError, KeyError, TypeError, csv.Error):
         return ""  # a damaged log must not prevent a prediction
     return f"{checkpoint}: only {done} of {asked} training epochs are done; continue with promise-train --resume"
 

@@ -16,6 +16,7 @@ from promise_cli.errors import PromptError, VolumeError
 from promise_cli.geometry.box import bounding_box
 from promise_cli.jobs import free_memory
 from promise_cli.predict.inputs import Inputs, mask_name
+from promise_cli.predict.output import probabilities_name
 from promise_cli.predict.predict_request import PredictRequest
 from promise_cli.predict.predictions_file import RecordFile, remove_replaced
 from promise_cli.predictions.record import (
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 MEMORY_MARGIN = 2.0
 """Free memory that is required to read the next scan ahead, as a multiple of that scan's size."""
-PROBABILITIES = "probabilities"
-"""Folder for the files of `--save-prob`, inside the folder of the masks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,10 +204,7 @@ class CaseWork:
     def _write_probabilities(self, case: str, found: Found) -> tuple[str, ...]:
         names = []
         for lesion, prediction in found.predictions.items():
-            place = (
-                PROBABILITIES if lesion.number == 1 else f"{PROBABILITIES}/lesion_{lesion.number}"
-            )
-            name = f"{place}/{case}.nii.gz"
+            name = probabilities_name(case, lesion.number)
             whole = np.zeros(found.like.grid.shape, dtype=np.float32)
             whole[prediction.place] = prediction.probabilities
             write_probabilities(whole, found.like, self.folder / name)

@@ -1,14 +1,13 @@
 """The command promise-predict: segment each scan from its clicks, and write a mask on the scan's own grid."""
 
 import dataclasses
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promise_cli.console import fail, say, track
+from promise_cli.console import say, track
 from promise_cli.disk.workspace import Workspace, open_workspace
-from promise_cli.errors import MOST_LISTED, PromiseError, PromptError, WorkspaceError
+from promise_cli.errors import PromptError, WorkspaceError
 from promise_cli.geometry.grid import format_spacing
 from promise_cli.network.unfinished import warn_of_unfinished
 from promise_cli.predict.cases import CaseWork
@@ -22,9 +21,17 @@ from promise_cli.predict.earlier import (
     refuse_replacing,
     warn_of_unlisted,
 )
-from promise_cli.predict.inputs import Inputs, check_output, gather_inputs, write_clicks
+from promise_cli.predict.failed import all_failed, reason_of, without_click
+from promise_cli.predict.inputs import Inputs, gather_inputs
+from promise_cli.predict.output import check_output, outputs, refuse_foreign_outputs, write_clicks
 from promise_cli.predict.predict_request import PredictRequest
-from promise_cli.predict.predictions_file import RecordFile, load_or_ignore, renew, save_failures
+from promise_cli.predict.predictions_file import (
+    RecordFile,
+    alone_in,
+    load_or_ignore,
+    renew,
+    save_failures,
+)
 from promise_cli.predict.relay import relay
 from promise_cli.predict.summary import show_failures, show_new, show_remade, show_rest
 from promise_cli.predictions.record import (
@@ -74,11 +81,12 @@ def run(request: PredictRequest) -> bool:
     inputs = gather_inputs(request)
     folder = request.output or workspace.predictions / inputs.name
     check_output(folder, request.images, inputs.scans, request.same_format)
+    refuse_foreign_outputs(folder, request, inputs)
     if not inputs.attempted:
         say("nothing to do: this shard has no case")
         return True
     if len(inputs.failures) == len(inputs.attempted):
-        raise _all_failed(request, folder, inputs)
+        raise all_failed(request, folder, inputs)
     try:
         checkpoints = workspace.find_runs(request.run_dir, request.folds)
     except WorkspaceError as error:
@@ -87,18 +95,16 @@ def run(request: PredictRequest) -> bool:
         write_clicks(request, inputs)
         say(f"{error}. The clicks are written; nothing was predicted")
         return not inputs.failures
-    return _predict(request, workspace, inputs, folder, checkpoints)
+    maker = maker_of(request, checkpoints)
+    with alone_in(folder, request, inputs, maker):
+        return _predict(request, workspace, inputs, folder, maker)
 
 
 def _predict(
-    request: PredictRequest,
-    workspace: Workspace,
-    inputs: Inputs,
-    folder: Path,
-    checkpoints: tuple[Path, ...],
+    request: PredictRequest, workspace: Workspace, inputs: Inputs, folder: Path, maker: Maker
 ) -> bool:
     there = load_or_ignore(folder) if request.overwrite else load_earlier(folder)
-    maker, keys = maker_of(request, checkpoints), prediction_keys(request, checkpoints, inputs)
+    keys = prediction_keys(request, maker.checkpoints, inputs)
     earlier = earlier_cases(folder, there, maker)
     by_case = {case.case_id: case for case in earlier}
     finished = [] if request.overwrite else finished_cases(by_case, keys, inputs, folder, request)
@@ -106,7 +112,7 @@ def _predict(
     if request.overwrite:
         warn_of_unlisted(folder, there, maker, inputs.attempted)
     else:
-        refuse_replacing(folder, there, inputs, maker, todo)
+        refuse_replacing(folder, there, request, inputs, maker, todo)
         show_remade([case for case in todo if case in by_case])
     if request.report:
         from promise_cli.report import page_of  # noqa: PLC0415  only needed for a page
@@ -126,9 +132,9 @@ def _predict(
     elif finished:
         renew(folder, listed)
     if not done and not finished:
-        raise _all_failed(request, folder, inputs)
+        raise all_failed(request, folder, inputs)
     attempted = inputs.attempted if request.shard else None
-    left_out = [] if request.auto else _without_click(inputs, {case.case_id for case in kept})
+    left_out = [] if request.auto else without_click(inputs, {case.case_id for case in kept})
     save_failures(folder, [*inputs.failures, *(left_out if inputs.failures else [])], attempted)
     if request.report:
         from promise_cli.report import write_report  # noqa: PLC0415
@@ -161,15 +167,17 @@ def _work(
     known = {*inputs.clicks, *(case.case_id for case in listed)}
     without = tuple(case for case in inputs.without_click if case not in known)
     record = RecordFile(folder, _record(request, workspace, inputs, predictor, listed, without))
-    record.begin(inputs.attempted, maker, overwrite=request.overwrite)
+    names = list(outputs(request, inputs, todo))
+    record.begin(inputs.attempted, names, maker, overwrite=request.overwrite)
     work = CaseWork(request, predictor, inputs, keys, record, replaced)
     done = []
     steps = relay(todo, work.read, work.segment, work.write, work.has_room)
     for case, outcome in track(steps, "predicting", len(todo)):
         if isinstance(outcome, Exception):
-            inputs.failures.append(Failure(case_id=case, reason=_reason(outcome)))
+            inputs.failures.append(Failure(case_id=case, reason=reason_of(outcome)))
             continue
         done.append(outcome)
+    record.end(names)
     show_new(folder, done, work.odd, work.notes, inputs.failures)
     return done, work.pictures
 
@@ -259,39 +267,3 @@ def _refuse_clicks(request: PredictRequest, predictor: "Predictor") -> None:
         raise PromptError(
             f"{option}: {path} ({predictor.described[0]}) segments the whole scan; leave out this option"
         )
-
-
-def _without_click(inputs: Inputs, listed: set[str]) -> list[Failure]:
-    return [
-        Failure(case_id=case, reason=f"{inputs.where}: no click for {inputs.scans[case]}; add one")
-        for case in inputs.without_click
-        if case not in listed
-    ]
-
-
-def _reason(error: Exception) -> str:
-    """Describe an error in one line. An unexpected error is described with its place in the code."""
-    if isinstance(error, OSError) and not isinstance(error, PromiseError) and error.filename:
-        return f"{error.filename}: {error.strerror or error}; check permissions and free space"
-    if isinstance(error, PromiseError | OSError | MemoryError) or "memory" in str(error).lower():
-        return " ".join(str(error).split()) or type(error).__name__
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f"unexpected {type(error).__name__} in {Path(last.filename).name}:{last.lineno}:"
-        f" {' '.join(str(error).split())}; please report it"
-    )
-
-
-def _all_failed(request: PredictRequest, folder: Path, inputs: Inputs) -> PromiseError:
-    """Show all reasons except the last one, and return that one as the error that ends the command."""
-    if request.shard or folder.is_dir():  # other shards, and users who look there, need the reasons
-        save_failures(folder, inputs.failures, inputs.attempted if request.shard else None)
-    *others, last = inputs.failures
-    for failure in others[:MOST_LISTED]:
-        fail(failure.reason)
-    if len(others) <= MOST_LISTED:
-        return PromptError(last.reason)
-    number = len(inputs.failures) - MOST_LISTED
-    return PromptError(
-        f"{inputs.where}: {number} more cases cannot be predicted; correct these first"
-    )

@@ -82,7 +82,12 @@ def load_earlier(folder: Path) -> Predictions | None:
 
 
 def refuse_replacing(
-    folder: Path, record: Predictions | None, inputs: Inputs, maker: Maker, todo: Sequence[str]
+    folder: Path,
+    record: Predictions | None,
+    request: PredictRequest,
+    inputs: Inputs,
+    maker: Maker,
+    todo: Sequence[str],
 ) -> None:
     """Refuse a call that would replace masks that the user may want to keep.
 
@@ -92,13 +97,21 @@ def refuse_replacing(
     Args:
         folder: Folder of the masks.
         record: Record of the folder; None if there is none.
-        inputs: Scans of this call.
-        maker: Networks and settings of this call.
+        request: The call.
+        inputs: Its scans.
+        maker: Its networks and settings.
         todo: Cases that this call would predict.
 
     Raises:
         PromptError: The call would replace such a mask, or mix masks of different networks or settings.
     """
+    unlisted = record.unlisted if record else ()
+    for name in (mask_name(case, inputs.scans[case], request.same_format) for case in todo):
+        if name in unlisted and (folder / name).is_file():
+            raise PromptError(
+                f"{folder / name}: is a mask of another network or of other settings, which {RECORD} no longer lists;"
+                f" give another folder, such as -o {_free(folder, maker)}, or --overwrite to replace it"
+            )
     there = [case for case in record.cases if (folder / case.mask).is_file()] if record else []
     if record is None or not there:
         return

@@ -1,6 +1,6 @@
 """Find the scans and clicks of a call, and the cases that cannot be predicted. Only the scans' headers are read."""
 
-import os
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,17 +9,14 @@ from promise_cli.console import counted, say, warn
 from promise_cli.errors import PromiseError, PromptError
 from promise_cli.geometry.grid import Grid
 from promise_cli.predict.predict_request import PredictRequest
-from promise_cli.predictions.record import RECORD, Failure
+from promise_cli.predictions.record import Failure
 from promise_cli.prompts import (
     MOST_HINTS,
     Click,
     Gathered,
     gather_prompts,
-    lesions,
     locate_clicks,
     unknown_case,
-    write_markups,
-    write_points,
 )
 from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, further_channels, read_grid
 
@@ -37,6 +34,8 @@ class Inputs:
     """Clicks of each case to predict; empty for a case that is segmented as a whole."""
     attempted: set[str]
     """All cases of this call, including those that cannot be predicted."""
+    asked: str
+    """Hash of the scans' folder and of all clicks. It is the same in all shards of one prediction."""
     without_click: tuple[str, ...]
     """Scans that have no click and are not segmented as a whole."""
     failures: list[Failure] = field(default_factory=list)
@@ -67,6 +66,7 @@ def gather_inputs(request: PredictRequest) -> Inputs:
         clicks |= dict.fromkeys(unclicked, ())
         unclicked = ()
     cases = [*clicks, *gathered.broken]
+    asked = repr((str(request.images.absolute()), sorted(clicks.items()), sorted(gathered.broken)))
     if request.shard:
         cases = request.shard.share(cases)
     inputs = Inputs(
@@ -75,6 +75,7 @@ def gather_inputs(request: PredictRequest) -> Inputs:
         scans,
         {case: clicks[case] for case in cases if case in clicks},
         set(cases),
+        hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest(),
         unclicked,
     )
     _check(inputs, request, gathered, cases)
@@ -101,95 +102,6 @@ def mask_name(case: str, scan: Path, same_format: bool) -> str:
     suffix = next((end for end in SUFFIXES if scan.name.lower().endswith(end)), ".nii.gz")
     suffix = {".mhd": ".mha", ".seg.nrrd": ".nrrd"}.get(suffix, suffix)
     return f"{case}{suffix}" if same_format and scan.is_file() else f"{case}.nii.gz"
-
-
-def check_output(folder: Path, images: Path, scans: dict[str, Path], same_format: bool) -> None:
-    """Check that the masks can be written to a folder without replacing scans or masks that this tool did not write.
-
-    Raises:
-        PromptError: They would replace one, or the folder is a file or cannot be written to.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise PromptError(
-            f"{folder}: masks need a folder, found a file; give another folder with -o"
-        )
-    _check_writable(folder)
-    if images.is_dir() and folder.resolve() == images.resolve():
-        shown = next(iter(scans.values()))
-        raise PromptError(
-            f"{shown}: a mask would replace this scan, or lie among the scans; give another folder with -o"
-        )
-    theirs = {path.resolve() for path in scans.values()}
-    theirs |= {path.absolute() for path in scans.values()}
-    for case, path in scans.items():
-        mask = folder / mask_name(case, path, same_format)
-        if mask.absolute() in theirs or mask.resolve() in theirs:
-            raise PromptError(
-                f"{mask}: a mask would replace this scan; give another folder with -o"
-            )
-        if mask.exists() and not (folder / RECORD).exists():
-            raise PromptError(
-                f"{mask}: exists already, and was not made by promise-predict; give another folder with -o"
-            )
-
-
-def _check_writable(folder: Path) -> None:
-    """Check that a folder can be written to, before time is spent on predictions."""
-    there = folder
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise PromptError(
-            f"{folder}: masks cannot be written there, because {there} is not a writable folder; give another folder"
-            " with -o"
-        )
-
-
-def write_clicks(request: PredictRequest, inputs: Inputs) -> None:
-    """Write the clicks of all cases that can be predicted to the path of `--write-points`.
-
-    A name that ends in `.mrk.json` means a file for 3D Slicer, any other `.json` means our own JSON, and any other
-    name means a folder with a `.mrk.json` for each case.
-
-    Raises:
-        PromptError: There is no click, a file exists already, or several cases would have to go into one `.mrk.json`.
-    """
-    path = request.write_points
-    assert path is not None
-    failed = {failure.case_id for failure in inputs.failures}
-    clicks = {case: its for case, its in inputs.clicks.items() if its and case not in failed}
-    if not clicks:
-        raise PromptError(f"{path}: there is no click to write")
-    note = f"converted from {Path(inputs.where).name} by promise-predict"
-    files: dict[Path, str | None] = {path: None}
-    if path.name.lower().endswith(".mrk.json"):
-        if len(clicks) != 1:
-            raise PromptError(
-                f"{path}: a .mrk.json holds one case, found {len(clicks)} cases; give a folder or a .json"
-            )
-        files = {path: next(iter(clicks))}
-    elif path.suffix.lower() != ".json":
-        files = {path / f"{case}.mrk.json": case for case in clicks}
-    for file in files:
-        same = request.prompts is not None and file.resolve() == request.prompts.resolve()
-        if same or (file.exists() and not request.overwrite):
-            raise PromptError(f"{file}: exists already; give another name, or --overwrite")
-    for file, case in files.items():
-        if case is None:
-            write_points(file, clicks, inputs.grids, note)
-        else:
-            write_markups(file, clicks[case], inputs.grids[case])
-    say(f"clicks of {counted(len(clicks), 'case')} written to {path}")
-    valued = [case for case in files.values() if case and not _are_numbered(clicks[case])]
-    if valued:
-        warn(
-            f"{path}: 3D Slicer's files cannot store mask values, so the lesions of {counted(len(valued), 'case')},"
-            f" such as {valued[0]}, get the values 1, 2, ... when they are read; write a .json to keep their own values"
-        )
-
-
-def _are_numbered(clicks: tuple[Click, ...]) -> bool:
-    return all(lesion.value == number for number, lesion in enumerate(lesions(clicks), 1))
 
 
 def _gather_clicks(request: PredictRequest, scans: dict[str, Path]) -> tuple[str, Gathered]:

@@ -1,19 +1,27 @@
 """Update predictions.json and failures.json. Several calls and shards may add to them, one at a time."""
 
 import dataclasses
+import hashlib
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 
 from promise_cli.console import say, warn
-from promise_cli.disk.atomic import write_text
+from promise_cli.disk.atomic import remove_leftovers, write_text
+from promise_cli.disk.lock import claim_jointly
+from promise_cli.disk.ours import is_marked, remove_marked
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.errors import PlanError, PromptError
 from promise_cli.jobs import claim
 from promise_cli.predict.earlier import Maker, load_earlier
+from promise_cli.predict.inputs import Inputs
 from promise_cli.predict.listing import ListingText
+from promise_cli.predict.output import named_files
+from promise_cli.predict.predict_request import PredictRequest
 from promise_cli.predictions.record import (
     FAILURES,
+    PROBABILITIES,
     RECORD,
     Failure,
     Failures,
@@ -21,11 +29,32 @@ from promise_cli.predictions.record import (
     Predictions,
     now,
 )
-from promise_cli.scores import MARKS, METRICS_FILE, is_marked, remove_stale, set_aside
+from promise_cli.scores import MARKS, METRICS_FILE, set_aside
+from promise_cli.volume import file_stamps
 
 _PAGE = re.compile('<meta name="generator" content="promise-')
 STALE = {**MARKS, "report.html": _PAGE, "prediction.html": _PAGE}
 """Files that are made from masks and become wrong when the masks change, with the text that identifies each of them."""
+
+
+@contextmanager
+def alone_in(folder: Path, request: PredictRequest, inputs: Inputs, maker: Maker) -> Iterator[None]:
+    """Keep other predictions out of a folder while the block runs, besides other shards of the same one.
+
+    Raises:
+        PromptError: Another call is writing into the folder.
+    """
+    options = (request.precision, request.save_prob, request.same_format, request.overwrite)
+    whole = repr((inputs.asked, maker, file_stamps(list(maker.checkpoints)), options))
+    purpose = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    part = f"{request.shard.number}_of_{request.shard.count}" if request.shard else None
+    with claim_jointly(_lock(folder), purpose, part) as held:
+        if held is False:
+            raise PromptError(
+                f"{folder}: another promise-predict is writing into this folder; wait for it to end, or give another"
+                " folder with -o (only calls with other parts of --shard, and all else the same, may share one)"
+            )
+        yield
 
 
 class RecordFile:
@@ -36,7 +65,9 @@ class RecordFile:
         self._written: tuple[int, int] | None = None
         self._text = ListingText()
 
-    def begin(self, attempted: Set[str], maker: Maker, *, overwrite: bool) -> None:
+    def begin(
+        self, attempted: Set[str], names: Sequence[str], maker: Maker, *, overwrite: bool
+    ) -> None:
         """Remove files that were made from the masks, which are about to change. List only the masks that stay.
 
         An evaluation of these masks is moved into a folder of its own, unless the call overwrites results. A
@@ -44,6 +75,7 @@ class RecordFile:
 
         Args:
             attempted: Cases of this call. Cases that another shard has listed in the meantime stay.
+            names: Names of the files that the call is going to write, relative to the folder.
             maker: Networks and settings of this call.
             overwrite: Whether the call replaces existing results.
         """
@@ -52,19 +84,45 @@ class RecordFile:
             if not overwrite and is_marked(self.folder / METRICS_FILE, MARKS[METRICS_FILE]):
                 place = set_aside(self.folder, STALE)
                 say(f"the evaluation of the masks so far is moved to {place}")
-            remove_stale(self.folder, STALE, STALE)
+            remove_marked(self.folder, STALE, STALE)
+            for place in (self.folder, *self.folder.glob(f"{PROBABILITIES}/**/")):
+                remove_leftovers(place)
+            known = named_files(self.folder)
             there = load_or_ignore(self.folder)
             if there is not None and maker.has_made(there):
                 mine = attempted | {case.case_id for case in self.result.cases}
                 others = tuple(case for case in there.cases if case.case_id not in mine)
                 self.result = dataclasses.replace(self.result, cases=(*others, *self.result.cases))
+            self._note(there, names, known)
             self._save()  # before any mask, so that after a kill the masks are known to be ours
+
+    def _note(self, there: Predictions | None, names: Sequence[str], known: Set[str]) -> None:
+        """Note the names of the files that this call writes, and of earlier files that are no longer listed."""
+        begun, listed = {*names}, set(_files_of(self.result.cases))
+        if there is not None:
+            begun |= {*there.begun} - listed
+            known = {*there.unlisted, *_files_of(there.cases)}
+        left = {name for name in known - begun - listed if _is_file_within(self.folder, name)}
+        self.result = dataclasses.replace(
+            self.result, begun=tuple(sorted(begun)), unlisted=tuple(sorted(left))
+        )
+
+    def end(self, names: Sequence[str]) -> None:
+        """Forget the names of files that this call was going to write and has not."""
+        with claim(_lock(self.folder)):
+            there = self.result if self._is_ours() else load_or_ignore(self.folder) or self.result
+            gone = {name for name in names if not (self.folder / name).exists()}
+            if gone & {*there.begun}:
+                begun = tuple(name for name in there.begun if name not in gone)
+                self.result = dataclasses.replace(there, begun=begun)
+                self._save()
 
     def add(self, case: PredictedCase, *, device: str, precision: str) -> None:
         """List a finished case after the cases that this call or another process listed before."""
         with claim(_lock(self.folder)):
             there = self.result if self._is_ours() else load_or_ignore(self.folder) or self.result
             others = tuple(other for other in there.cases if other.case_id != case.case_id)
+            written = {*_files_of((case,))}
             values = {*there.values, *self.result.values, *(of.value for of in case.lesions)}
             self.result = dataclasses.replace(
                 self.result,
@@ -73,6 +131,12 @@ class RecordFile:
                 precision=precision,
                 values=tuple(sorted(values)),
                 cases=(*others, case),
+                begun=tuple(name for name in there.begun if name not in written),
+                unlisted=tuple(
+                    name
+                    for name in there.unlisted
+                    if name not in written and (self.folder / name).exists()
+                ),
             )
             self._save()
 
@@ -89,6 +153,18 @@ class RecordFile:
         return (path.stat().st_mtime_ns, path.stat().st_ino) if path.exists() else None
 
 
+def _files_of(cases: Iterable[PredictedCase]) -> Iterator[str]:
+    """Yield the names of the masks and probabilities of cases."""
+    for case in cases:
+        yield from (case.mask, *case.probabilities)
+
+
+def _is_file_within(folder: Path, name: str) -> bool:
+    """Whether a name from a record is that of a file in the folder, or in a folder within it."""
+    path = folder / name
+    return path.suffix != "" and path.is_file() and path.resolve().is_relative_to(folder.resolve())
+
+
 def remove_replaced(folder: Path, earlier: PredictedCase | None, case: PredictedCase) -> None:
     """Delete the files of a case's earlier mask that its new mask has not replaced, because their names differ.
 
@@ -97,9 +173,8 @@ def remove_replaced(folder: Path, earlier: PredictedCase | None, case: Predicted
     if earlier is None:
         return
     for name in {earlier.mask, *earlier.probabilities} - {case.mask, *case.probabilities}:
-        path = folder / name
-        if path.resolve().is_relative_to(folder.resolve()):
-            path.unlink(missing_ok=True)
+        if _is_file_within(folder, name):
+            (folder / name).unlink(missing_ok=True)
 
 
 def renew(folder: Path, listed: tuple[PredictedCase, ...]) -> None:

@@ -19,6 +19,8 @@ from promise_cli.volume import Volume
 
 FORMAT_VERSION = 2
 RECORD, FAILURES = "predictions.json", "failures.json"
+PROBABILITIES = "probabilities"
+"""Folder for the files of `--save-prob`, inside the folder of the masks."""
 NO_CLICKS = "none: the network takes no clicks"
 """Value of `Predictions.prompts` for a network that takes no clicks."""
 
@@ -138,6 +140,10 @@ class Predictions:
     cases: tuple[PredictedCase, ...]
     without_click: tuple[str, ...]
     """Scans that the click file does not name."""
+    begun: tuple[str, ...] = ()
+    """Names of files that a call writes now, or that a call which was killed may have written."""
+    unlisted: tuple[str, ...] = ()
+    """Names of files of other networks or settings, which stay in the folder but no longer belong to `cases`."""
 
 
 @dataclass(frozen=True, kw_only=True)

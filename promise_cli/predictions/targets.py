@@ -6,7 +6,7 @@ from pathlib import Path
 
 from promise_cli.dataset.folder import single_value
 from promise_cli.disk.records import load_json
-from promise_cli.errors import EvaluationError
+from promise_cli.errors import EvaluationError, shown
 
 IGNORE = "ignore"
 """nnU-Net's name for the label of voxels that nobody annotated."""
@@ -46,7 +46,8 @@ def read_targets(path: Path) -> tuple[Target, ...]:
         values = values if isinstance(values, list) else [values]
         if not values or not all(_NUMBER.fullmatch(str(value)) for value in values):
             raise EvaluationError(
-                f"{path}: label {key!r}: {item!r} is not a whole number or a list of whole numbers; correct it"
+                f"{path}: label {shown(key)}: {shown(item)} is not a whole number or a list of whole numbers;"
+                " correct it"
             )
         numbers = tuple(int(value) for value in values)
         if 0 not in numbers and str(name).lower() != IGNORE:

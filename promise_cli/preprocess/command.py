@@ -18,16 +18,22 @@ from promise_cli.dataset.folder import (
 from promise_cli.dataset.plan import Plan, make_plan
 from promise_cli.dataset.splits import Splits, splits_of_dataset, without_cases
 from promise_cli.disk.atomic import first_free
+from promise_cli.disk.ours import json_mark, refuse_foreign
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import PlanError, listed
 from promise_cli.geometry.grid import format_shape, format_spacing
 from promise_cli.jobs import Shard, claim, read_shard
 from promise_cli.preprocess.verify import Survey, survey_dataset
-from promise_cli.preprocess.write import make_cases, sweep
+from promise_cli.preprocess.write import make_cases, refuse_foreign_cases, sweep
 
 SCRATCH = ".preprocessing"
 """Folder below the root for measurements and locks, which only this command uses. It may be deleted."""
+MARKS = {
+    "fingerprint.json": json_mark("target_label", "percentile_00_5"),
+    "plans.json": json_mark("target_label", "normalisation"),
+}
+"""Marks of the files that describe a preprocessed dataset. Folds of others are kept under another name."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,9 @@ def preprocess(
     workspace = open_workspace(root)
     dataset = read_dataset(workspace.find_raw_dataset(task), keep_broken=True)
     folder, scratch = workspace.preprocessed / dataset.name, workspace.root / SCRATCH / dataset.name
+    refuse_foreign(folder, MARKS, MARKS, "promise-preprocess", "move it away")
+    if overwrite:
+        refuse_foreign_cases(folder / "cases", [case.case_id for case in dataset.cases])
     kept = None if overwrite else _kept_plan(folder)
     asked = (target_label,) if isinstance(target_label, str) else tuple(target_label or ())
     target = _target(dataset, asked, kept, folder)
@@ -135,7 +144,7 @@ def _announce(dataset: Dataset, target: tuple[Labels, str]) -> None:
     chosen = as_tuple(target[0])
     others = [f"{value} ({name})" for value, name in dataset.labels.items() if value not in chosen]
     say(
-        f"dataset: {dataset.name}, {len(dataset.cases) + len(dataset.broken)} cases, target"
+        f"dataset: {dataset.name}, {counted(len(dataset.cases) + len(dataset.broken), 'case')}, target"
         f" {label_text(chosen)} ({target[1]})"
         + (f"; background: {listed(others)}; --target-label chooses another" if others else "")
     )
@@ -256,7 +265,7 @@ def _show_plan(plan: Plan, fingerprint: Fingerprint, *, kept: bool) -> None:
     changed = set(plan.cases) ^ {case.case_id for case in fingerprint.cases}
     if kept and plan.cases and changed:
         warn(
-            f"the existing plan was made from {len(plan.cases)} cases, but the dataset now has"
+            f"the existing plan was made from {counted(len(plan.cases), 'case')}, but the dataset now has"
             f" {len(fingerprint.cases)}; the plan is kept, --overwrite plans anew"
         )
     what = (

@@ -1,8 +1,7 @@
 """Write cases in processes, next to other commands, and delete what a killed command has left half-written."""
 
 import functools
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +9,16 @@ from promise_cli.console import counted
 from promise_cli.dataset.case import is_current, preprocess_case
 from promise_cli.dataset.fingerprint import Measured, is_unchanged
 from promise_cli.dataset.plan import Plan, case_key
-from promise_cli.disk.atomic import target_of
+from promise_cli.disk.atomic import remove_leftovers
+from promise_cli.disk.ours import first_other, foreign_error
 from promise_cli.disk.records import load_record
 from promise_cli.errors import DatasetError, PlanError, PromiseError
 from promise_cli.jobs import Death, Job, claim, run_jobs
 from promise_cli.preprocess.memory import estimate_peak
 from promise_cli.volume import file_stamps
+
+CASE_FILES = ("case.json", "image.npy", "target.npy", "foreground.npy")
+"""Names of the files in the folder of a case."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ def make_cases(
 
     Raises:
         DatasetError: Some cases could not be written; all others were.
+        WorkspaceError: The folder of a case holds files of others. No case was written.
     """
     maker = _Maker(plan, folder, scratch, overwrite)
     wanted = [
@@ -102,6 +106,7 @@ def make_cases(
         for one in cases
         if overwrite or not is_current(one.files, plan, folder / "cases", one.source)
     ]
+    refuse_foreign_cases(folder / "cases", [one.files.case_id for one in wanted])
     num_new, problems = 0, []
     # In the second round, cases that another command writes are waited for.
     for wait in (False, True):
@@ -123,25 +128,21 @@ def make_cases(
     return num_new
 
 
-def sweep(folder: Path, scratch: Path) -> None:
-    """Delete the files and folders that killed commands have left half-written.
+def refuse_foreign_cases(cases_dir: Path, case_ids: Iterable[str]) -> None:
+    """Refuse to write cases whose folders hold anything that preprocessing did not write, since it would be removed.
 
-    Those of running commands are locked and stay.
+    Raises:
+        WorkspaceError: There is such a file or folder.
     """
-    for temporary in folder.glob(".tmp-*"):  # the caller has locked the files of the dataset
-        temporary.unlink(missing_ok=True)
-    written = [(path, ".case", "") for path in (folder / "cases").glob(".tmp-*")]
-    written += [(path, ".measure", ".npz") for path in (scratch / "measured").glob(".tmp-*")]
-    for temporary, kind, suffix in written:
-        target = target_of(temporary)
-        if target is None:
-            continue
-        lock = scratch / "locks" / (target.removesuffix(suffix) + kind)
-        with claim(lock, wait=False) as held:
-            if held and temporary.is_dir():
-                shutil.rmtree(temporary, ignore_errors=True)
-            elif held:
-                temporary.unlink(missing_ok=True)
+    for case_id in case_ids:
+        if (other := first_other(cases_dir / case_id, CASE_FILES)) is not None:
+            raise foreign_error(other, "promise-preprocess", "move it away")
+
+
+def sweep(folder: Path, scratch: Path) -> None:
+    """Delete the files and folders that killed commands have left half-written. Those of running commands stay."""
+    for place in (folder, folder / "cases", scratch / "measured"):
+        remove_leftovers(place)
 
 
 def _lock(scratch: Path, case_id: str) -> Path:

@@ -23,14 +23,16 @@ from promise_cli.prompts.places import (
     unknown_case,
 )
 from promise_cli.prompts.read import gather_prompts, read_prompts
-from promise_cli.prompts.write import write_markups, write_points
+from promise_cli.prompts.write import MARKUPS_MARK, POINTS_MARK, write_markups, write_points
 
 __all__ = [
     "BACKGROUND",
     "FOREGROUND",
+    "MARKUPS_MARK",
     "MOST_HINTS",
     "ONE_LESION",
     "PADDING",
+    "POINTS_MARK",
     "SPACES",
     "Click",
     "Correction",

@@ -5,6 +5,7 @@ The format is that of `vtkMRMLMarkupsFiducialStorageNode`. The files name no sca
 
 import csv
 
+from promise_cli.console import counted
 from promise_cli.errors import PromptError, shorten, shown
 from promise_cli.prompts.click import Click, Space, check_number
 from promise_cli.prompts.slicer import SYSTEMS, agree_on_space
@@ -104,8 +105,8 @@ def _point(
     )
     if len(row) != len(columns) and not from_slicer_5 and (named or len(row) != _SHORT):
         raise PromptError(
-            f"{where}: {len(row)} cells for {len(columns)} columns in the line {shown(','.join(row))}; write decimals"
-            " with a point, and a text that holds a comma in quotes"
+            f"{where}: {counted(len(row), 'cell')} for {len(columns)} columns in the line {shown(','.join(row))};"
+            " write decimals with a point, and a text that holds a comma in quotes"
         )
     status = _STATUSES[extra[0]] if from_slicer_5 else "defined"
     if status != "defined":

@@ -3,13 +3,12 @@
 `points.schema.json` next to this file describes the same format as a JSON Schema. A test checks that the two agree.
 """
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promise_cli.errors import PromptError, shorten, shown
+from promise_cli.errors import PromptError, did_you_mean, shorten, shown
 from promise_cli.prompts.click import (
     FOREGROUND,
     MAX_VALUE,
@@ -231,6 +230,5 @@ def _note(content: dict[str, Any], where: str) -> None:
 def _check_keys(content: dict[str, Any], known: tuple[str, ...], where: str) -> None:
     for key in content:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"use {', '.join(known)}"
-            raise PromptError(f"{where}: unknown field {shown(key)}; {hint}")
+            hint = did_you_mean(key, known, quoted=True) or f"; use {', '.join(known)}"
+            raise PromptError(f"{where}: unknown field {shown(key)}{hint}")

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from promise_cli.disk.records import MOST_BYTES, load_json
+from promise_cli.disk.records import load_json
 from promise_cli.disk.regular import check_regular
 from promise_cli.errors import PlanError, PromptError, shorten
 from promise_cli.prompts.click import Click, Space
@@ -21,6 +21,8 @@ from promise_cli.prompts.table import parse_table
 from promise_cli.prompts.tally import Points
 from promise_cli.volume import case_id
 
+MOST_CLICK_BYTES = 1 << 25
+"""Largest size of a click file: a million clicks. Its content takes about thirty times as much memory."""
 SUFFIXES = (".mrk.json", ".json", ".fcsv", ".mps", ".csv", ".tsv")
 
 
@@ -172,7 +174,12 @@ def _stem(path: Path) -> str:
 
 def _json(path: Path) -> Any:
     try:
+        check_regular(path, MOST_CLICK_BYTES)
         return load_json(path)
+    except OSError as error:
+        raise PromptError(
+            f"{path}: not readable ({error.strerror}); check the path and its permissions"
+        ) from None
     except PlanError as error:
         raise PromptError(" ".join(str(error).split())) from None
 
@@ -188,7 +195,7 @@ def _text(path: Path) -> str:
 
 def _bytes(path: Path) -> bytes:
     try:
-        check_regular(path, MOST_BYTES)
+        check_regular(path, MOST_CLICK_BYTES)
         return path.read_bytes()
     except OSError as error:
         raise PromptError(

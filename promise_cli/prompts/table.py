@@ -5,13 +5,13 @@ The names of the columns say what the numbers mean. `l,p,s` and `r,a,s` are mill
 """
 
 import csv
-import difflib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from promise_cli.errors import PromptError, shorten, shown
+from promise_cli.console import counted
+from promise_cli.errors import PromptError, did_you_mean, shorten, shown
 from promise_cli.prompts.click import (
     FOREGROUND,
     MAX_VALUE,
@@ -109,8 +109,8 @@ def parse_table(text: str, where: str, space: Space | None, only_case: str | Non
         with gathered.case(name):
             if len(row) > len(columns.names):
                 raise PromptError(
-                    f"{where}: row {number}: {len(row)} cells for {len(columns.names)} columns; write decimals with a"
-                    " point, or separate the cells by semicolons"
+                    f"{where}: row {number}: {counted(len(row), 'cell')} for {len(columns.names)} columns;"
+                    " write decimals with a point, or separate the cells by semicolons"
                 )
             if not name:
                 raise PromptError(
@@ -158,9 +158,9 @@ def _columns(first: Sequence[str], where: str, decimal_comma: bool) -> _Columns:
     if twice:
         raise PromptError(f"{where}: two columns are named {shown(twice[0])}; keep one")
     for name in names:
-        near = difflib.get_close_matches(name, _OWN, n=1, cutoff=0.75)
+        near = did_you_mean(name, _OWN, quoted=True, cutoff=0.75)
         if near and name not in _OWN:
-            raise PromptError(f"{where}: unknown column {shown(name)}; did you mean {near[0]!r}?")
+            raise PromptError(f"{where}: unknown column {shown(name)}{near}")
     return _Columns(names, axes[0], _AXES[axes[0]], decimal_comma)
 
 

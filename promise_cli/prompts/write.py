@@ -1,6 +1,7 @@
 """Write clicks to files: our own JSON in voxels, or `.mrk.json` for 3D Slicer."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,14 @@ _SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
     "markups-schema-v1.0.3.json#"
 )
+POINTS_MARK = re.compile(r'"format": "promise-points",[^{}]*"note": "[^\n]* by promise-predict"')
+"""Mark of the JSON files that promise-predict writes. Other files of this format may be a person's own."""
+MARKUPS_MARK = re.compile(
+    r'\A\{\s*"@schema": "[^"]*",\s*"markups": \[\s*\{\s*"type": "Fiducial",\s*"name": [^\n]*\s*'
+    r'"coordinateSystem": "LPS",\s*"coordinateUnits": "mm",\s*"controlPoints": \[\s*\{\s*"id": "1",\s*'
+    r'"label": "(?:click|background)-1",'
+)
+"""Mark of the files for 3D Slicer that this tool writes. Slicer stores further fields when it saves them again."""
 
 
 def write_points(

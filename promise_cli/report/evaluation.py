@@ -8,6 +8,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from promise_cli.disk.atomic import write_text
+from promise_cli.disk.ours import is_foreign, is_marked, remove_marked
 from promise_cli.errors import EvaluationError
 from promise_cli.predictions.record import Predictions
 from promise_cli.report.boxes import box_plot
@@ -17,9 +18,7 @@ from promise_cli.scores import (
     FAILURE_DICE,
     CaseScore,
     Report,
-    is_marked,
     metrics_of,
-    remove_stale,
     results_written,
     shown_names,
     statistics_of,
@@ -172,10 +171,10 @@ def refuse_foreign_page(folder: Path) -> None:
             which would be replaced by it, is not.
     """
     page, earlier = folder / PAGE, folder / EARLIER_PAGE
-    if not page.exists() or is_marked(page, MARK):
+    if not is_foreign(page, MARK):
         return
     kept = is_marked(page, PREDICTION_MARK)
-    if kept and (not earlier.exists() or is_marked(earlier, PREDICTION_MARK)):
+    if kept and not is_foreign(earlier, PREDICTION_MARK):
         return
     raise EvaluationError(
         f"{earlier if kept else page}: exists already, and was written neither by promise-predict nor by an"
@@ -185,7 +184,7 @@ def refuse_foreign_page(folder: Path) -> None:
 
 def remove_stale_page(folder: Path) -> None:
     """Delete the page of an earlier evaluation, whose numbers are out of date."""
-    remove_stale(folder, {PAGE: MARK}, [PAGE])
+    remove_marked(folder, {PAGE: MARK}, [PAGE])
 
 
 def _by_case(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from promise_cli.console import counted
-from promise_cli.scores.folder import generator_mark
+from promise_cli.disk.ours import generator_mark
 from promise_cli.scores.statistics import format_number, format_range
 
 PAGE = "report.html"

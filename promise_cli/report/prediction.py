@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.disk.atomic import write_text
+from promise_cli.disk.ours import foreign_error, is_foreign, is_marked
 from promise_cli.disk.records import load_record
-from promise_cli.errors import PromiseError, PromptError
+from promise_cli.errors import PromiseError
 from promise_cli.geometry.box import Index
 from promise_cli.geometry.grid import Grid
 from promise_cli.predictions.record import (
@@ -31,7 +32,6 @@ from promise_cli.report.page import (
     render,
 )
 from promise_cli.report.slices import BACKGROUND_CLICK, Outline, SlicePicture, draw_slices
-from promise_cli.scores import is_marked
 from promise_cli.volume import Volume, read_label, read_volume
 
 MOST_NAMES = 3
@@ -94,14 +94,12 @@ def page_of(folder: Path) -> Path:
     """Return the path of the page: `report.html`, or `prediction.html` if an evaluation's page has that name.
 
     Raises:
-        PromptError: A file of that name exists, and promise-predict did not write it.
+        WorkspaceError: A file of that name exists, and promise-predict did not write it.
     """
     page = folder / (EARLIER_PAGE if is_marked(folder / PAGE, MARK) else PAGE)
-    if page.exists() and not is_marked(page, PREDICTION_MARK):
-        raise PromptError(
-            f"{page}: exists already, and was not written by promise-predict; give another folder with -o, or leave"
-            " out --report"
-        )
+    if is_foreign(page, PREDICTION_MARK):
+        advice = "give another folder with -o, or leave out --report"
+        raise foreign_error(page, "promise-predict", advice)
     return page
 
 

@@ -6,9 +6,6 @@ from promise_cli.scores.earlier import read_scores, refuse_other_labels
 from promise_cli.scores.files import MARKS, report_files, write_report
 from promise_cli.scores.folder import (
     claim_folder,
-    generator_mark,
-    is_marked,
-    remove_stale,
     results_written,
     set_aside,
 )
@@ -56,14 +53,11 @@ __all__ = [
     "Summary",
     "claim_folder",
     "compare",
-    "generator_mark",
     "has_study",
-    "is_marked",
     "metrics_of",
     "notes_of_comparison",
     "read_scores",
     "refuse_other_labels",
-    "remove_stale",
     "remove_study",
     "report_files",
     "results_written",

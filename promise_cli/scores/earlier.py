@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from promise_cli.disk.records import load_json
-from promise_cli.errors import EvaluationError
+from promise_cli.errors import EvaluationError, shown
 from promise_cli.scores.metric import DICE, FURTHER_METRICS, Metric, PairedScores, nsd_metric
 from promise_cli.scores.score_record import SCHEMA_VERSION, CaseScore
 
@@ -134,7 +134,7 @@ def _read_values(
     further = {metric.key: metric for metric in FURTHER_METRICS.values()}
     for key in case.get("further", {}):
         if key not in further:
-            raise EvaluationError(f"{where}: unknown metric {key!r}; {AGAIN}")
+            raise EvaluationError(f"{where}: unknown metric {shown(key)}; {AGAIN}")
     values = [(DICE, case["dice"])]
     values += [(nsd_metric(key), case["nsd"][key]) for key in wanted]
     values += [(further[key], value) for key, value in case.get("further", {}).items()]
@@ -150,5 +150,5 @@ def _read_value(metric: Metric, value: Any, where: str) -> float:
         return float(value)
     highest = f" to {metric.highest:g}" if math.isfinite(metric.highest) else " or more"
     raise EvaluationError(
-        f"{where}: {metric.key} is {value!r}, expected {metric.lowest:g}{highest}, or null; {AGAIN}"
+        f"{where}: {metric.key} is {shown(value)}, expected {metric.lowest:g}{highest}, or null; {AGAIN}"
     )

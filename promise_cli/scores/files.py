@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 
 from promise_cli.disk.atomic import write_text
+from promise_cli.disk.ours import Marks
 from promise_cli.disk.records import save_record
-from promise_cli.scores.folder import METHOD, TOOL, Marks, results_written
+from promise_cli.scores.folder import METHOD, TOOL, results_written
 from promise_cli.scores.markdown import to_markdown
 from promise_cli.scores.metric import metrics_of, values_of
 from promise_cli.scores.nnunet import NNUNET_FILE, Files, to_nnunet

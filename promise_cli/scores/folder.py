@@ -1,22 +1,18 @@
 """Folder of the results: which files in it may be replaced or deleted, and whether it can be written to."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from promise_cli.disk.atomic import first_free, temporary_of
+from promise_cli.disk.ours import Marks, is_marked, refuse_foreign
 from promise_cli.errors import EvaluationError
-
-Marks = Mapping[str, re.Pattern[str]]
-"""Marks by file name. A mark is a pattern that occurs only in files that this command wrote."""
 
 TOOL = re.compile(r'"tool":\s*"promise_cli ')
 """Mark of promise_cli in every JSON file of results."""
 METHOD = re.compile(r"^promise_cli [^\s,:]+[,:] ", re.MULTILINE)
 """Mark of promise_cli in every Markdown file of results: the line that says how they were computed."""
-MOST_CHARACTERS = 1_000_000
-"""Number of characters at the beginning of a file in which a mark is looked for."""
 
 
 def claim_folder(
@@ -31,26 +27,13 @@ def claim_folder(
         writer: Name of the command, for messages.
 
     Raises:
-        EvaluationError: The folder is a file or cannot be written to, or it holds a file with one of these names that
-            the command did not write.
+        EvaluationError: The folder is a file or cannot be written to.
+        WorkspaceError: It holds a file with one of these names that the command did not write.
     """
     if folder.exists() and not folder.is_dir():
         raise EvaluationError(f"{folder}: results need a folder, found a file; give another -o")
-    for name in names:
-        path = folder / name
-        if path.exists() and not is_marked(path, marks[name]):
-            raise EvaluationError(
-                f"{path}: exists already, and was not written by {writer}; name another folder with -o"
-            )
+    refuse_foreign(folder, marks, names, writer, "name another folder with -o")
     _probe(folder)
-
-
-def remove_stale(folder: Path, marks: Marks, names: Iterable[str]) -> None:
-    """Delete the named files if an earlier call of this command wrote them. Files that it did not write are kept."""
-    for name in names:
-        path = folder / name
-        if path.exists() and is_marked(path, marks[name]):
-            path.unlink()
 
 
 def set_aside(folder: Path, marks: Marks) -> Path:
@@ -65,19 +48,6 @@ def set_aside(folder: Path, marks: Marks) -> Path:
         if is_marked(folder / name, mark):
             (folder / name).replace(place / name)
     return place
-
-
-def is_marked(path: Path, mark: re.Pattern[str]) -> bool:
-    """Whether a file exists and holds a mark."""
-    if not path.is_file():
-        return False
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return mark.search(file.read(MOST_CHARACTERS)) is not None
-
-
-def generator_mark(generator: str) -> re.Pattern[str]:
-    """Return the mark of all pages that a generator wrote."""
-    return re.compile(rf'<meta name="generator" content="{re.escape(generator)}"')
 
 
 @contextmanager

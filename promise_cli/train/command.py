@@ -31,6 +31,7 @@ from promise_cli.train.loop import train_epochs
 from promise_cli.train.outcome import explained, recorded, warn_of_unused_clicks
 from promise_cli.train.resume import resume_run
 from promise_cli.train.run import Run, hold
+from promise_cli.train.run_files import refuse_foreign_run
 from promise_cli.train.samples import TrainingSamples, ValidationSamples
 from promise_cli.train.sizes import check_names
 from promise_cli.train.start import run_folder, start_run
@@ -90,6 +91,7 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
     if not group.is_first:
         group.wait()  # the first process may have to download weights
     before = _stamp(folder)
+    refuse_foreign_run(folder)
     run = _open_run(request, group, device, workspace, preprocessed, folder, plan, split)
     # A network that cannot do this raises here, before the run's folder is made.
     run.model.checkpoint_activations(run.config.checkpoint_activations)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from promise_cli.disk.atomic import whole_file, write_text
-from promise_cli.errors import CheckpointError
+from promise_cli.errors import CheckpointError, shorten
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ def load_log(path: Path) -> list[EpochLog]:
         return _read_rows(path)
     except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise CheckpointError(
-            f"{path}: damaged ({error!r}); repair or remove it to continue"
+            f"{path}: damaged ({shorten(repr(error))}); repair or remove it to continue"
         ) from None
 
 
@@ -108,4 +108,4 @@ def draw_progress(rows: Sequence[EpochLog], title: str, path: Path) -> None:
     lines = [*loss_axes.get_lines(), *dice_axes.get_lines()]
     loss_axes.legend(lines, [str(line.get_label()) for line in lines], loc="center right")
     with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+        figure.savefig(temporary, dpi=100, metadata={"Software": "promise_cli"})

@@ -11,7 +11,8 @@ from torch.optim import AdamW
 
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split
-from promise_cli.disk.atomic import PREFIX
+from promise_cli.disk.atomic import remove_leftovers
+from promise_cli.disk.ours import remove_marked
 from promise_cli.disk.records import save_record
 from promise_cli.disk.workspace import BEST, FINAL, LAST
 from promise_cli.errors import CheckpointError
@@ -22,9 +23,7 @@ from promise_cli.network.recipe import TrainConfig
 from promise_cli.network.registry import PROMISE, Network
 from promise_cli.scores import remove_study
 from promise_cli.train.curves import EpochLog, draw_progress, save_log
-
-METRICS = ("metrics.json", "metrics.csv", "metrics.md")
-"""Files with the scores of the fold's test cases, written at the end."""
+from promise_cli.train.run_files import MARKS, METRICS, PROGRESS
 
 
 @dataclass(eq=False, kw_only=True)
@@ -122,7 +121,7 @@ class Run:
         save_log(self.log, self.folder / "log.csv")
         network = "" if self.network == PROMISE else f"{self.network}, "
         title = f"{self.plan.dataset}, fold {self.fold}, {network}{self.preset}"
-        draw_progress(self.log, title, self.folder / "progress.png")
+        draw_progress(self.log, title, self.folder / PROGRESS)
 
     def save_step(self) -> None:
         """Write the last checkpoint in the middle of an epoch."""
@@ -171,8 +170,7 @@ class Run:
             self._remove((FINAL,))
 
     def _remove(self, names: Sequence[str]) -> None:
-        for name in names:
-            (self.folder / name).unlink(missing_ok=True)
+        remove_marked(self.folder, MARKS, names)
 
     def _save_for_prediction(self, checkpoint: Checkpoint, name: str) -> None:
         save_checkpoint(
@@ -186,7 +184,7 @@ class Run:
         save_checkpoint(checkpoint, self.folder / LAST)
         save_record(self.config, self.folder / "config.json")
         if self.replaces:  # the earlier run is kept until this one is saved
-            self._remove((BEST, FINAL, "log.csv", "progress.png", *METRICS))
+            self._remove((BEST, FINAL, "log.csv", PROGRESS, *METRICS))
             remove_study(self.folder)
             for path in self.replaced_curves:
                 path.unlink(missing_ok=True)
@@ -245,6 +243,5 @@ def hold(folder: Path) -> Iterator[None]:
             raise CheckpointError(
                 f"{folder}: another promise-train works on this run; wait for it to end, or train another --fold"
             )
-        for path in folder.glob(f"{PREFIX}*"):
-            path.unlink(missing_ok=True)
+        remove_leftovers(folder)
         yield

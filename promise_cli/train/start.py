@@ -23,9 +23,9 @@ from promise_cli.network.promise import ProMISe
 from promise_cli.network.recipe import TrainConfig
 from promise_cli.network.registry import PROMISE, Network, build_network, check_name, encoder_of
 from promise_cli.train.run import Run
+from promise_cli.train.run_files import curves_in
 from promise_cli.train.sizes import choose_network
 from promise_cli.train.train_request import TrainRequest
-from promise_cli.train.watch import TENSORBOARD
 
 
 def start_run(
@@ -90,7 +90,7 @@ def start_run(
         encoder_weights=encoder_weights,
         network=choice.network,
         replaces=bool(there),
-        replaced_curves=tuple((folder / TENSORBOARD).glob("events.out.*")) if there else (),
+        replaced_curves=curves_in(folder) if there else (),
     )
 
 

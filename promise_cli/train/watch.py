@@ -15,6 +15,17 @@ from promise_cli.train.curves import EpochLog
 
 TENSORBOARD = "tensorboard"
 """Folder of TensorBoard's files within the folder of a run."""
+TAGS = {
+    "loss/total": "loss",
+    "loss/dice": "dice_loss",
+    "loss/cross_entropy": "cross_entropy",
+    "loss/boundary": "boundary",
+    "validation/dice": "validation_dice",
+    "validation/corrected_dice": "corrected_dice",
+    "learning_rate": "learning_rate",
+    "seconds": "seconds",
+}
+"""TensorBoard's name of each column of log.csv."""
 PLAIN_LINE_EVERY_S = 300.0
 """Seconds between two lines within an epoch, where the output is not a terminal."""
 
@@ -137,17 +148,8 @@ class Board:
         """Add the figures of one epoch."""
         if self.writer is None:
             return
-        figures = {
-            "loss/total": row.loss,
-            "loss/dice": row.dice_loss,
-            "loss/cross_entropy": row.cross_entropy,
-            "loss/boundary": row.boundary,
-            "validation/dice": row.validation_dice,
-            "validation/corrected_dice": row.corrected_dice,
-            "learning_rate": row.learning_rate,
-            "seconds": row.seconds,
-        }
-        for name, value in figures.items():
+        for name, column in TAGS.items():
+            value = getattr(row, column)
             if value is not None:
                 self.writer.add_scalar(name, value, row.epoch)
         self.writer.flush()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from promise_cli.console import counted
 from promise_cli.errors import VolumeError, listed
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, Shape, format_shape
+from promise_cli.volume.dicom_deflated import check_deflated
 from promise_cli.volume.dicom_kind import holds_tag
 from promise_cli.volume.itk import in_brackets, itk_reason, ras_affine, refuse_memory
 from promise_cli.volume.limits import check_memory
@@ -102,6 +103,7 @@ def _describe_pictures(folder: Path) -> str:
 
 
 def _read_slice(path: Path) -> _Slice:
+    check_deflated(path)
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(path))

@@ -5,6 +5,8 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
+from promise_cli.volume.dicom_deflated import SYNTAX as DEFLATED
+
 _IMAGES = "1.2.840.10008.5.1.4.1.1."
 _START = 8192
 _LONG = (b"OB", b"OW", b"OF", b"OD", b"OL", b"SQ", b"UN", b"UT", b"UC", b"UR")
@@ -36,9 +38,6 @@ _PICTURES = {
 _NO_IMAGES = ("1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.38.", "1.2.840.10008.5.1.4.39.")
 """DICOMDIR, hanging protocols and colour palettes."""
 
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
-"""Transfer syntax in which everything but the first elements is compressed."""
-
 
 def may_be_slice(path: Path) -> bool:
     """Whether a DICOM file may hold a slice. False only if its SOP class says that it holds something else."""
@@ -69,7 +68,7 @@ def holds_tag(path: Path, keys: Iterable[str]) -> bool:
     Compressed headers are not searched; their files count as holding the tag.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if content.find(_DEFLATED) >= 0:
+        if content.find(DEFLATED) >= 0:
             return True
         for key in keys:
             group, element = (int(part, 16) for part in key.split("|"))

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.errors import VolumeError
+from promise_cli.errors import VolumeError, shown
 from promise_cli.volume.limits import PADDING, truncated
 from promise_cli.volume.packed import unpacked_size
 
@@ -73,7 +73,7 @@ def read_meta_header(path: Path) -> MetaHeader:
             field = match[1].decode(errors="replace")
             if field in fields:
                 raise VolumeError(
-                    f"{path}: the header names {_shown(field)} twice; keep one of them"
+                    f"{path}: the header names {shown(field)} twice; keep one of them"
                 )
             fields[field] = match[2].decode(errors="replace")
         offset = file.tell()
@@ -109,7 +109,7 @@ def _check_numbers(path: Path, fields: dict[str, str]) -> None:
     for name, words in counts.items():
         if not words or not all(word.isdecimal() and int(word) > 0 for word in words):
             raise VolumeError(
-                f"{path}: {name} is {_shown(' '.join(words))}, where whole numbers above 0 are needed; repair the"
+                f"{path}: {name} is {shown(' '.join(words))}, where whole numbers above 0 are needed; repair the"
                 " header"
             )
     if len(counts["DimSize"]) != int(counts["NDims"][0]):
@@ -126,7 +126,7 @@ def _check_numbers(path: Path, fields: dict[str, str]) -> None:
             raise VolumeError(f"{path}: {name} stands before NDims; repair the header")
         if not all(_is_number(word) for word in words):
             raise VolumeError(
-                f"{path}: {name} is {_shown(fields[name])}, where numbers are needed; repair the header"
+                f"{path}: {name} is {shown(fields[name])}, where numbers are needed; repair the header"
             )
         if name in fields and len(words) != length:
             raise VolumeError(
@@ -139,17 +139,12 @@ def _check_choices(path: Path, fields: dict[str, str]) -> None:
     for name in _CHOICES:
         if fields.get(name, "True").lower() not in _TRUE + _FALSE:
             raise VolumeError(
-                f"{path}: {name} is {_shown(fields[name])}, where True or False is needed; repair the header"
+                f"{path}: {name} is {shown(fields[name])}, where True or False is needed; repair the header"
             )
     if fields.get("BinaryData", "True").lower() in _FALSE:
         raise VolumeError(
             f"{path}: its voxels are text (BinaryData = False), which is not read; convert it, for example to .nrrd"
         )
-
-
-def _shown(value: str) -> str:
-    """Quote a value for a message; a long one is cut."""
-    return repr(value if len(value) <= 80 else f"{value[:80]}...")
 
 
 def _is_number(word: str) -> bool:
@@ -177,6 +172,9 @@ def check_meta_data(path: Path, header: MetaHeader, needed: int) -> None:
         VolumeError: Voxels are missing or damaged, or there are more than the header says.
     """
     found = header.data.stat().st_size - header.offset
+    written = header.fields.get("CompressedDataSize", "0")
+    if not written.isdecimal() or int(written) > found:  # ITK would take that much memory at once
+        raise truncated(path, f"{found} of {shown(written)} compressed bytes")
     try:
         if header.fields.get("CompressedData", "").lower() in _TRUE:
             found = unpacked_size(header.data, header.offset, needed)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.errors import VolumeError
+from promise_cli.errors import VolumeError, shown
 from promise_cli.geometry.grid import Grid, Shape, format_spacing
 
 LIKELY_MM = (20.0, 3000.0)
@@ -118,7 +118,7 @@ def unit_note(grid: Grid, unit: Unit) -> tuple[str, ...]:
         )
     if unit.unknown:
         notes.append(
-            f"the header's field {unit.field!r} gives the unit {unit.unknown!r}, which is not a known length; its"
+            f"the header's field {unit.field!r} gives the unit {shown(unit.unknown)}, which is not a known length; its"
             f" numbers are read as {unit.name}"
         )
     return tuple(notes)

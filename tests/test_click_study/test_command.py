@@ -96,7 +96,7 @@ def test_a_kept_case_with_other_options_or_damage_is_computed_again(monkeypatch)
     assert "done before" in run("--clicks", 1, "-o", "there", "--overwrite").stdout
     assert "done before" not in run("--clicks", 2, "-o", "there", "--overwrite").stdout
     (kept,) = Path("there/unfinished").iterdir()
-    kept.write_text("{")
+    kept.write_text(kept.read_text()[:-9])
     assert "done before" not in run("--clicks", 2, "-o", "there", "--overwrite").stdout
 
 
@@ -302,3 +302,42 @@ def test_a_label_that_lies_elsewhere_than_its_scan_is_refused():
     assert done.exit_code == 1
     assert f"labelsTr/{case}.nii.gz: 28 x 26 x 20 voxels, but " in done.stderr
     assert "20 mm apart; correct the dataset" in done.stderr
+
+
+@pytest.mark.usefixtures("balls")
+def test_an_unfinished_study_is_not_replaced_by_one_with_other_options(monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write_study", stop)
+        assert run("--clicks", 1, "-o", "parts").exit_code == 1
+    (kept,) = Path("parts/unfinished").iterdir()
+    before = kept.read_bytes()
+    done = run("--clicks", 2, "-o", "parts")
+    assert done.exit_code == 1
+    assert (
+        "error: parts/unfinished: holds finished cases of a study with another network or"
+        in done.stderr
+    )
+    assert (
+        "finish that one first, name another folder with -o, or add --overwrite to discard"
+        in done.stderr
+    )
+    assert kept.read_bytes() == before
+    assert run("--clicks", 2, "-o", "parts", "--overwrite").exit_code == 0
+    assert not Path("parts/unfinished").exists()
+
+
+@pytest.mark.usefixtures("balls")
+def test_two_studies_at_once_do_not_share_a_folder():
+    from promise_cli.jobs import claim
+
+    with claim(Path("parts/unfinished/.lock")):
+        done = run("--clicks", 1, "-o", "parts")
+    assert done.stderr.endswith(
+        "error: parts: another promise-evaluate --clicks works in this folder; wait for it to end, or name another"
+        " folder with -o\n"
+    )
+    assert run("--clicks", 1, "-o", "parts").exit_code == 0
+    assert not Path("parts/unfinished").exists()

@@ -145,8 +145,8 @@ def damage(content, how):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("missing", r"1 entries are missing, such as image_encoder.blocks.3.adapter1.conv.bias"),
-        ("unknown", r"1 entries are unknown, such as decoder_dict.extra.weight"),
+        ("missing", r"1 entry is missing, such as image_encoder.blocks.3.adapter1.conv.bias"),
+        ("unknown", r"1 entry is unknown, such as decoder_dict.extra.weight"),
         ("shape", r"mask_decoder.head2.weight has shape \(3, 128, 3, 3, 3\)"),
         ("section", r"not in the authors' layout"),
         (

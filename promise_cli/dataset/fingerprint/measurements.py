@@ -21,7 +21,7 @@ from promise_cli.dataset.fingerprint.verification import Problem, error_of
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels
 from promise_cli.disk.atomic import whole_file
 from promise_cli.disk.records import record_from_json, record_to_json
-from promise_cli.disk.regular import check_regular
+from promise_cli.disk.regular import check_regular, check_stored
 from promise_cli.jobs import claim, signals_held
 
 VERSION = 3
@@ -116,6 +116,7 @@ class Measurements:
     def _load(self, files: CaseFiles) -> Measured | None:
         try:
             check_regular(self._path(files))
+            check_stored(self._path(files))
             with np.load(self._path(files), allow_pickle=False) as content:
                 record: _Record = record_from_json(_Record, json.loads(str(content["record"])), "")
                 values, counts = content["values"], content["counts"]

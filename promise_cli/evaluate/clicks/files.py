@@ -8,7 +8,7 @@ from pathlib import Path
 from promise_cli.console import counted, say, show_table
 from promise_cli.disk.atomic import write_text
 from promise_cli.disk.records import load_json, save_record
-from promise_cli.errors import EvaluationError, listed
+from promise_cli.errors import EvaluationError, listed, shorten
 from promise_cli.evaluate.clicks.page import render_clicks
 from promise_cli.evaluate.clicks.study_record import ClickCurve, ClickStudy
 from promise_cli.scores import claim_folder, results_written
@@ -44,9 +44,9 @@ def claim_output(folder: Path, dataset: str, *, overwrite: bool) -> str | None:
     found = earlier.get("dataset") if isinstance(earlier, dict) else None
     if found != dataset:
         raise EvaluationError(
-            f"{path}: is a study of {found}, but this is one of {dataset}; name another folder with -o"
+            f"{path}: is a study of {shorten(str(found))}, but this is one of {dataset}; name another folder with -o"
         )
-    created = str(earlier.get("created"))
+    created = shorten(str(earlier.get("created")))
     if not overwrite:
         raise EvaluationError(
             f"{path}: a study of {created} exists already; name another folder with -o, or add --overwrite to replace"

@@ -49,21 +49,43 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
             " masks, or train with --clicks-as-channel"
         )
     dataset = checkpoint.plan.dataset
-    tolerances = choose_tolerances(request.protocol, request.tolerances_mm, dataset)
+    choose_tolerances(request.protocol, request.tolerances_mm, dataset)  # refuses wrong options now
     cases = _test_cases(checkpoint, path, request, workspace)
     output = request.output or path.parent / STUDY_FOLDER
     replaced = claim_output(output, dataset, overwrite=request.overwrite)
+    kept = KeptCases(output, request, path)
+    with kept.held():
+        study = _study_cases(checkpoint, path, cases, kept, request)
+        write_study(study, output)
+        if replaced is not None:
+            say(f"{output}: replaced the study of {replaced}")
+        kept.clear()
+    return study, output
+
+
+def _study_cases(
+    checkpoint: Checkpoint,
+    path: Path,
+    cases: Sequence[CaseFiles],
+    kept: KeptCases,
+    request: StudyRequest,
+) -> ClickStudy:
+    """Do all cases, and return the study.
+
+    Raises:
+        EvaluationError: No case holds the target.
+    """
     predictor = Predictor.load(path, request.device)
     warn_of_unfinished((path,))
     plan = predictor.plan
-    kept = KeptCases(output, request, path)
+    tolerances = choose_tolerances(request.protocol, request.tolerances_mm, plan.dataset)
     done = _do_cases(cases, kept, predictor, request, tolerances)
     trials = [trial for case in done for trial in case.trials]
     if not trials:
         raise EvaluationError(
             f"{path}: no test case holds label {plan.label}; choose another run or fold"
         )
-    study = ClickStudy(
+    return ClickStudy(
         command=typed_command(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         dataset=plan.dataset,
@@ -84,11 +106,6 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
         curves=make_curves(trials, request.strategies),
         trials=tuple(trials),
     )
-    write_study(study, output)
-    if replaced is not None:
-        say(f"{output}: replaced the study of {replaced}")
-    kept.clear()
-    return study, output
 
 
 def _do_cases(

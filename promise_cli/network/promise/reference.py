@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from promise_cli.console import counted
 from promise_cli.errors import CheckpointError
 from promise_cli.network.promise.config import ModelConfig, model_config
 from promise_cli.network.promise.promise import ProMISe
@@ -141,7 +142,8 @@ def _fit(state: dict[str, Tensor], config: ModelConfig, path: Path) -> dict[str,
         if names:
             first = ", ".join(sorted(names)[:4])
             raise CheckpointError(
-                f"{path}: {len(names)} entries are {kind}, such as {first}; give the file as the authors published it"
+                f"{path}: {counted(len(names), 'entry', 'are')} {kind}, such as {first}; give the file as the"
+                " authors published it"
             )
     fitted = {}
     for name, tensor in state.items():

@@ -1,5 +1,6 @@
 """Loads pretrained image transformers from their official files into the image encoder, entry by entry."""
 
+import errno
 import hashlib
 import warnings
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from promise_cli.disk.regular import check_stored
 from promise_cli.errors import CheckpointError, listed
 from promise_cli.network.promise.config import ENCODERS, EncoderName
 from promise_cli.network.promise.promise import ProMISe
@@ -104,11 +106,18 @@ def read_checkpoint(path: Path) -> Any:
         mapped = is_zipfile(
             path
         )  # torch's own format can be mapped, so that only used entries are read
+        if mapped:
+            check_stored(path)
         with warnings.catch_warnings(action="ignore"):  # torch's warnings address developers
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except OSError as error:
+        advice = (
+            "copy it again from a source that you trust"
+            if error.errno == errno.EFBIG
+            else "check its permissions and the disk"
+        )
         raise CheckpointError(
-            f"{path}: not readable ({error.strerror or error}); check its permissions and the disk"
+            f"{path}: not readable ({error.strerror or error}); {advice}"
         ) from None
     except SafetensorError as error:
         raise CheckpointError(f"{path}: damaged ({error}); download it again") from None
