@@ -173,8 +173,12 @@ def check_meta_data(path: Path, header: MetaHeader, needed: int) -> None:
     """
     found = header.data.stat().st_size - header.offset
     written = header.fields.get("CompressedDataSize", "0")
-    if not written.isdecimal() or int(written) > found:  # ITK would take that much memory at once
-        raise truncated(path, f"{found} of {shown(written)} compressed bytes")
+    if not written.isdecimal():
+        raise VolumeError(
+            f"{path}: CompressedDataSize is {shown(written)}, where a number is needed; repair the header"
+        )
+    if int(written) > found:  # ITK would take that much memory at once
+        raise truncated(path, f"{found} of {int(written)} compressed bytes")
     try:
         if header.fields.get("CompressedData", "").lower() in _TRUE:
             found = unpacked_size(header.data, header.offset, needed)
