@@ -51,6 +51,7 @@ def test_background_clicks_are_left_out_if_the_network_was_trained_without_any(
 ) -> None:
     predictor = dataclasses.replace(predictor_of(40, PerfectWindow()), knows_background=False)
     session = predictor.open(_write(tmp_path), where="scan.nii")
+    assert "instead of HU" in capsys.readouterr().err  # the scan holds 0 to 100
     first = session.click(LESIONS[0])
     assert capsys.readouterr().err == ""
     np.testing.assert_array_equal(session.click((20, 12, 20), BACKGROUND), first)

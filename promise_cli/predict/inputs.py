@@ -18,7 +18,15 @@ from promise_cli.prompts import (
     locate_clicks,
     unknown_case,
 )
-from promise_cli.volume import FORMATS, SUFFIXES, case_id, find_volumes, further_channels, read_grid
+from promise_cli.volume import (
+    FORMATS,
+    SUFFIXES,
+    case_id,
+    find_volumes,
+    further_channels,
+    nested_slices,
+    read_grid,
+)
 
 
 @dataclass
@@ -153,7 +161,11 @@ def _find_scans(images: Path) -> tuple[dict[str, Path], bool]:
         return {case_id(images): images}, True
     scans = find_volumes(images)
     if not scans:
-        raise PromptError(f"{images}: no scan in this folder; scans end in {FORMATS}")
+        nested = nested_slices(images)
+        instead = "" if nested is None else f"; DICOM slices lie in {nested}, so give that folder"
+        raise PromptError(
+            f"{images}: no scan in this folder{instead or f'; scans end in {FORMATS}'}"
+        )
     return scans, list(scans.values()) == [images]
 
 

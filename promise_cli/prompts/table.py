@@ -181,7 +181,8 @@ def _click(
     if None in numbers:
         found = shown([cells.get(axis) for axis in columns.axes])
         raise PromptError(
-            f"{where}: expected numbers in the columns {', '.join(columns.axes)}, found {found}"
+            f"{where}: expected numbers in the columns {', '.join(columns.axes)}, found {found};"
+            " write plain numbers with a decimal point"
         )
     x, y, z = (value for value in numbers if value is not None)
     space = _space(cells, columns, where, asked)

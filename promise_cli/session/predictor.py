@@ -177,7 +177,7 @@ class Predictor:
             scan = read_volume(path, self.plan.orientation, keep_integers=True)
             seconds.read = time.monotonic() - began
             for note in question_scan(scan, self.plan):
-                warn(f"{path}: {note}")
+                warn(f"{where}: {note}")
         if not is_oriented(scan, self.plan.orientation):
             raise ValueError(
                 f"the scan has another orientation than the plan; read it with {self.plan.orientation!r}"

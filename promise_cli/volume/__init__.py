@@ -5,6 +5,7 @@ axes (i, j, k), with k through-plane for an axial scan. It records the change, s
 The same scan gives the same array and affine as NIfTI (`nifti`), NRRD or MetaImage (`itk`), or DICOM (`dicom`).
 """
 
+from promise_cli.volume.mistaken import nested_slices
 from promise_cli.volume.names import (
     FORMATS,
     SUFFIXES,
@@ -49,6 +50,7 @@ __all__ = [
     "is_oriented",
     "is_volume_file",
     "name_hint",
+    "nested_slices",
     "open_stored",
     "read_grid",
     "read_label",

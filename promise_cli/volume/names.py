@@ -160,8 +160,13 @@ def _dicom(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name.upper() == "DICOMDIR" or not path.is_file():
             continue
-        if path.suffix.lower() in (".dcm", ".ima") or _has_dicom_preamble(path):
+        if is_dicom_file(path):
             yield path
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Whether a file looks like DICOM by its name or its first bytes."""
+    return path.suffix.lower() in (".dcm", ".ima") or _has_dicom_preamble(path)
 
 
 def _has_dicom_preamble(path: Path) -> bool:

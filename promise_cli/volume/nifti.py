@@ -4,6 +4,7 @@ import gzip
 import logging
 import math
 import zlib
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def _check_start(path: Path) -> None:
     """Refuse an empty file, and a `.gz` file that is not gzip, in plainer words than nibabel.
 
     Raises:
-        ImageFileError: The file is empty or not compressed.
+        ImageFileError: The file is empty, not compressed, or compressed twice.
     """
     with path.open("rb") as file:
         start = file.read(2)
@@ -135,6 +136,10 @@ def _check_start(path: Path) -> None:
         raise ImageFileError("the file is empty")
     if path.name.lower().endswith(".gz") and start != b"\x1f\x8b":
         raise ImageFileError("it is not compressed with gzip, although its name ends in .gz")
+    if start == b"\x1f\x8b":
+        with gzip.open(path) as packed, suppress(OSError, EOFError, zlib.error):
+            if packed.read(2) == start:
+                raise ImageFileError("it is compressed twice")
 
 
 def _written_header(path: Path) -> Any:

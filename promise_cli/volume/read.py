@@ -15,7 +15,8 @@ from promise_cli.console import counted
 from promise_cli.disk.regular import check_regular
 from promise_cli.errors import PromiseError, VolumeError
 from promise_cli.geometry.grid import Grid, Spacing
-from promise_cli.volume.names import FORMATS, SUFFIXES, case_id
+from promise_cli.volume.mistaken import no_scan, refuse_placeholder
+from promise_cli.volume.names import SUFFIXES, case_id
 from promise_cli.volume.nifti import open_nifti
 from promise_cli.volume.reorder import reorder
 from promise_cli.volume.stored import Stored, header_spacing
@@ -69,6 +70,7 @@ def open_stored(path: Path) -> Stored:
         raise VolumeError(f"{path}: no such file")
     with _told(path):
         check_regular(path)
+        refuse_placeholder(path)
         stored = _open(path)
 
     def load(dtype: type[np.float32] | None) -> NDArray[Any]:
@@ -90,7 +92,7 @@ def _open(path: Path) -> Stored:
         from promise_cli.volume.itk import open_itk  # noqa: PLC0415
 
         return open_itk(path)
-    raise VolumeError(f"{path}: not a scan; scans and labels end in {FORMATS}")
+    raise no_scan(path)
 
 
 @contextmanager

@@ -64,7 +64,8 @@ def test_a_damaged_row_costs_only_its_own_case(tmp_path: Path) -> None:
     gathered = gather_prompts(path)
     assert list(gathered.clicks) == ["a", "c"]
     assert gathered.broken == {
-        "b": f"{path}: row 3: expected numbers in the columns i, j, k, found ['1', '', '3']"
+        "b": f"{path}: row 3: expected numbers in the columns i, j, k, found ['1', '', '3'];"
+        " write plain numbers with a decimal point"
     }
 
 

@@ -22,6 +22,8 @@ NARROW_HU = 20
 """A CT scan was normalised if its highest and lowest intensity differ by less than this."""
 BACKGROUND_SHARE = 0.05
 """Part of the range from the least intensity to the 99.5th percentile that is background, except in CT."""
+MOST_OF_SCAN = 0.9
+"""Share of the scan's voxels; a target that fills more is questioned."""
 IN_AIR = "of the target lies in air"
 """Words by which warnings about a target in air are recognised."""
 
@@ -115,13 +117,16 @@ def air_below(array: NDArray[Any], is_ct: bool) -> float:
 
 
 def check_target(array: NDArray[Any], target: NDArray[Any], is_ct: bool) -> list[str]:
-    """Return a warning about a target that lies mostly in air.
+    """Return warnings about a target that fills nearly the whole scan, or lies mostly in air.
 
     Args:
         array: Intensities of the scan, (I, J, K).
         target: Intensities of the target's voxels, (N,), at least one.
         is_ct: Whether the scan is a CT.
     """
+    filled = target.size / array.size
+    if filled > MOST_OF_SCAN:
+        return [f"the target fills {filled:.0%} of the scan: are target and background swapped?"]
     limit = air_below(array, is_ct)
     share = np.count_nonzero(target < limit) / target.size
     if share <= 0.5:
