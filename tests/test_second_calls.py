@@ -19,7 +19,8 @@ CLICKS = RUN / "clicks"
 def write_study(folder: Path) -> None:
     """Write the files of a study of clicks, as far as they are recognised, and one of the user's own."""
     (folder / "unfinished").mkdir(parents=True)
-    (folder / "unfinished" / "ball_001.json").write_text("{}")
+    kept = {"case_id": "ball_001", "key": "0", "trials": []}
+    (folder / "unfinished" / "ball_001.json").write_text(json.dumps(kept))
     study = {"tool": "promise_cli 0", "dataset": "Task98_Balls", "created": "2026-01-02T03:04:05"}
     (folder / "clicks.json").write_text(json.dumps(study))
     (folder / "clicks.csv").write_text("case_id,strategy,trial,clicks,dice,protocol\n")

@@ -135,7 +135,7 @@ def _packed(path: Path) -> None:
         ("packed.mha", _flip,
          "truncated or damaged (the compressed data are damaged); copy or download it"
          " again"),
-        ("packed.mha", _cut, "truncated or damaged (300 of 400 compressed bytes); copy or download it again"),
+        ("packed.mha", _cut, "truncated or damaged (the compressed data end too early); copy or download it again"),
         ("scan.mhd", lambda path: path.with_suffix(".raw").unlink(),
          "its voxels are in scan.raw, which is missing; add it"),
         ("scan.mha", lambda path: path.write_text("no scan"),

@@ -74,7 +74,7 @@ def gather_inputs(request: PredictRequest) -> Inputs:
         clicks |= dict.fromkeys(unclicked, ())
         unclicked = ()
     cases = [*clicks, *gathered.broken]
-    asked = repr((str(request.images.absolute()), sorted(clicks.items()), sorted(gathered.broken)))
+    asked = repr((str(request.images.resolve()), sorted(clicks.items()), sorted(gathered.broken)))
     if request.shard:
         cases = request.shard.share(cases)
     inputs = Inputs(

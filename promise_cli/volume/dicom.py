@@ -14,7 +14,7 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
 from promise_cli.console import counted
-from promise_cli.errors import VolumeError, listed
+from promise_cli.errors import MOST_LISTED, VolumeError, listed, shorten
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, Shape, format_shape
 from promise_cli.volume.dicom_deflated import check_deflated
 from promise_cli.volume.dicom_kind import holds_tag
@@ -174,10 +174,12 @@ def _check_series(folder: Path, slices: list[_Slice]) -> None:
     series = Counter(one.series for one in slices)
     if len(series) > 1:
         names = {one.series: one.description for one in slices}
-        shown = "; ".join(
-            f"{uid} '{names[uid]}' with {counted(count, 'slice')}"
+        found = [
+            f"{shorten(uid)} '{shorten(names[uid])}' with {counted(count, 'slice')}"
             for uid, count in sorted(series.items())
-        )
+        ]
+        more = f"; and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+        shown = "; ".join(found[:MOST_LISTED]) + more
         raise VolumeError(
             f"{folder}: holds {len(series)} DICOM series ({shown}); keep one of them in the folder"
         )

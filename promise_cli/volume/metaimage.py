@@ -171,20 +171,18 @@ def check_meta_data(path: Path, header: MetaHeader, needed: int) -> None:
     Raises:
         VolumeError: Voxels are missing or damaged, or there are more than the header says.
     """
-    found = header.data.stat().st_size - header.offset
-    written = header.fields.get("CompressedDataSize", "0")
-    if not written.isdecimal():
-        raise VolumeError(
-            f"{path}: CompressedDataSize is {shown(written)}, where a number is needed; repair the header"
-        )
-    if int(written) > found:  # ITK would take that much memory at once
-        raise truncated(path, f"{found} of {int(written)} compressed bytes")
+    found = packed = header.data.stat().st_size - header.offset
     try:
         if header.fields.get("CompressedData", "").lower() in _TRUE:
             found = unpacked_size(header.data, header.offset, needed)
-        if needed <= found <= needed + PADDING:
-            return
         reason = f"{found} of {needed} bytes"
+        if needed <= found <= needed + PADDING:
+            written = header.fields.get("CompressedDataSize", "0")
+            if written.isdecimal() and int(written) <= packed:
+                return
+            reason = (
+                f"{packed} of {written[:20]} compressed bytes"  # ITK would take that memory at once
+            )
     except zlib.error as error:
         reason = str(error)
     raise truncated(path, reason)
