@@ -18,6 +18,7 @@ from promise_cli.train.provenance import (
     peak_memory_gib,
     save_calls,
 )
+from promise_cli.train.readers import ReaderDiedError
 from promise_cli.train.run import Run
 from promise_cli.train.training import Training
 
@@ -119,9 +120,10 @@ def _explained(error: BaseException, run: Run) -> CheckpointError | None:
     """Return an error that says what a user can do about a failure of torch; None for any other error."""
     text = " ".join(str(error).split())
     again = "continue with --resume and" if run.is_saved else "start again with"
-    if "DataLoader worker" in text:
+    if isinstance(error, ReaderDiedError):
         return CheckpointError(
-            f"{run.folder}: a process that reads samples died, perhaps because memory ran out; {again} fewer --workers"
+            f"{run.folder}: a process that reads samples died of {text}, perhaps because memory ran out; {again} fewer"
+            " --workers"
         )
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(text):
         samples = "one sample" if run.config.batch_size == 1 else f"{run.config.batch_size} samples"

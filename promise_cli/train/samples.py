@@ -53,10 +53,7 @@ class Sample:
         return Sample(image, target, clicks, signs, self.case_ids)
 
     def pin_memory(self) -> "Sample":
-        """Copy all tensors into page-locked memory, from which a GPU can copy while the host continues.
-
-        A DataLoader calls this method. Without it, torch would leave the tensors of a dataclass where they are.
-        """
+        """Copy all tensors into page-locked memory, from which a GPU can copy while the host continues."""
         image, target, clicks, signs = (tensor.pin_memory() for tensor in self.tensors)
         return Sample(image, target, clicks, signs, self.case_ids)
 
