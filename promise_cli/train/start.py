@@ -22,10 +22,10 @@ from promise_cli.network.pretrained import load_pretrained
 from promise_cli.network.promise import ProMISe
 from promise_cli.network.recipe import TrainConfig
 from promise_cli.network.registry import PROMISE, Network, build_network, check_name, encoder_of
+from promise_cli.train.replacing import curves_in
 from promise_cli.train.run import Run
 from promise_cli.train.sizes import choose_network
 from promise_cli.train.train_request import TrainRequest
-from promise_cli.train.watch import TENSORBOARD
 
 
 def start_run(
@@ -59,9 +59,10 @@ def start_run(
     """
     there = [path for path in sorted(folder.glob("checkpoint_*.pt")) if path.is_file()]
     if there and not request.overwrite:
-        raise WorkspaceError(
-            f"{there[-1]}: a run exists already; add --resume to continue it, or --overwrite to start anew"
+        ways = (
+            "--resume to continue it, or --overwrite" if (folder / LAST).exists() else "--overwrite"
         )
+        raise WorkspaceError(f"{there[-1]}: a run exists already; add {ways} to start anew")
     choice = choose_network(request, plan, fingerprint)
     chosen = choose_device(device)
     precision = choose_precision(choice.config.precision, chosen, encoder_of(choice.model_config))
@@ -90,7 +91,7 @@ def start_run(
         encoder_weights=encoder_weights,
         network=choice.network,
         replaces=bool(there),
-        replaced_curves=tuple((folder / TENSORBOARD).glob("events.out.*")) if there else (),
+        replaced_curves=curves_in(folder) if there else (),
     )
 
 
