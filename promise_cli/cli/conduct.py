@@ -18,8 +18,11 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def explained(*args: P.args, **kwargs: P.kwargs) -> None:
+        from promise_cli.jobs.signals import sigterm_interrupts, tell
+
         try:
-            command(*args, **kwargs)
+            with sigterm_interrupts():
+                command(*args, **kwargs)
         except PromiseError as error:
             from promise_cli.console import fail
 
@@ -38,10 +41,10 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
         except EOFError as error:
             # typer would end the command with "Aborted!" and hide the traceback.
             raise RuntimeError(f"a file ended too early: {error}") from error
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             from promise_cli.console import fail
 
-            fail("stopped by the user; finished work is kept")
+            fail(tell(stop))
             raise typer.Exit(1) from None
 
     return explained

@@ -1,20 +1,88 @@
 """Write files and folders so that they appear whole or not at all."""
 
+import functools
+import hashlib
 import itertools
 import os
+import platform
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PREFIX = ".tmp-"
 """Start of the name of every file that is being written. Such files of a killed process may be deleted."""
 
 
+_own: set[str] = set()
+"""Temporary names of this process."""
+OLD_S = 24 * 3600.0
+"""Age from which an unfinished file is taken for left over, although its process cannot be looked for."""
+
+
 def temporary_of(path: Path) -> Path:
-    """Return a new hidden path next to `path`. No other process uses it, on this machine or another."""
-    return path.with_name(f"{PREFIX}{secrets.token_hex(4)}-{path.name}")
+    """Return a new hidden path next to `path`. No other process uses it, on this machine or another.
+
+    The name holds the process that uses it, so that others can tell whether it still runs.
+    """
+    token = f"{_machine()}{os.getpid():07x}{secrets.token_hex(1)}"
+    temporary = path.with_name(f"{PREFIX}{token}-{path.name}")
+    _own.add(temporary.name)
+    return temporary
+
+
+def remove_left_over(path: Path) -> None:
+    """Delete the unfinished files of processes that were killed while they wrote `path`.
+
+    Those of running processes are kept. So are those of another machine, and of earlier versions, for a day.
+    """
+    if not path.parent.is_dir():
+        return
+    with os.scandir(path.parent) as entries:
+        names = [one.name for one in entries if one.name.startswith(PREFIX)]
+    for name in names:
+        temporary = path.with_name(name)
+        with suppress(OSError):
+            if target_of(temporary) == path.name and _is_left_over(temporary):
+                temporary.unlink()
+
+
+def _is_left_over(temporary: Path) -> bool:
+    token = temporary.name.split("-", 2)[1]
+    if re.fullmatch("[0-9a-f]{12}", token) and token.startswith(_machine()):
+        return temporary.name not in _own and not _runs(int(token[3:10], 16))
+    return time.time() - temporary.stat().st_mtime > OLD_S
+
+
+def _runs(pid: int) -> bool:
+    """Whether another process with this number runs."""
+    if os.name != "posix":
+        return True  # os.kill would end the process
+    if (
+        pid == os.getpid()
+    ):  # an earlier process had the same number, as in a container that was started again
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@functools.cache
+def _machine() -> str:
+    """Return three characters for this machine, or for this container, whose processes have numbers of their own."""
+    try:
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        space = ""
+    name = f"{platform.node()} {space}"
+    return hashlib.sha256(name.encode(errors="replace")).hexdigest()[:3]
 
 
 def first_free(folder: Path, stem: str, suffix: str = "") -> Path:
@@ -36,11 +104,12 @@ def target_of(temporary: Path) -> str | None:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`; rename it to `path` when the block succeeds, delete it otherwise.
 
-    Missing parent folders are made. The temporary name is hidden and keeps all suffixes of `path`, because libraries
-    choose the format by them. The bytes are flushed to the disk before the rename, so that a power cut leaves the old
-    file or the new one.
+    Missing parent folders are made. What killed processes have left of the same file is deleted. The temporary name is
+    hidden and keeps all suffixes of `path`, because libraries choose the format by them. The bytes are flushed to the
+    disk before the rename, so that a power cut leaves the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_left_over(path)
     temporary = temporary_of(path)
     try:
         yield temporary
@@ -54,6 +123,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+        _own.discard(temporary.name)
 
 
 @contextmanager

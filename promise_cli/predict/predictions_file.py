@@ -2,13 +2,14 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from promise_cli.console import say, warn
+from promise_cli.console import counted, say, warn
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.errors import PlanError, PromptError
-from promise_cli.jobs import claim
+from promise_cli.jobs import claim, telling
 from promise_cli.predict.earlier import Maker, load_earlier
 from promise_cli.predictions.record import (
     FAILURES,
@@ -72,6 +73,19 @@ class RecordFile:
                 cases=(*others, case),
             )
             self._save()
+
+    def telling(self, todo: Collection[str], *, overwrite: bool) -> AbstractContextManager[None]:
+        """Return a block that says, if Ctrl-C or SIGTERM ends it, how many of the cases to predict are finished."""
+
+        def so_far() -> str:
+            done = len({case.case_id for case in self.result.cases} & set(todo))
+            again = "again without --overwrite" if overwrite else "again"
+            return (
+                f"{self.folder}: {done} of {counted(len(todo), 'case', 'are')} predicted; run the same command {again}"
+                " to continue"
+            )
+
+        return telling(so_far)
 
     def _save(self) -> None:
         save_record(self.result, self.folder / RECORD)

@@ -13,7 +13,7 @@ from promise_cli.dataset.plan import Plan, case_key
 from promise_cli.disk.atomic import target_of
 from promise_cli.disk.records import load_record
 from promise_cli.errors import DatasetError, PlanError, PromiseError
-from promise_cli.jobs import Death, Job, claim, run_jobs
+from promise_cli.jobs import Death, Job, claim, run_jobs, telling
 from promise_cli.preprocess.memory import estimate_peak
 
 
@@ -96,16 +96,29 @@ def make_cases(
         if overwrite or not is_current(one.files, plan, folder / "cases", one.source)
     ]
     num_new, problems = 0, []
+
+    def so_far() -> str:
+        there = (
+            is_current(one.files, plan, folder / "cases", one.source, voxels=False) for one in cases
+        )
+        again = "again without --overwrite" if overwrite else "again"
+        return (
+            f"{folder}: {sum(there)} of {counted(len(cases), 'case', 'are')} written; run the same command {again} to"
+            " continue"
+        )
+
     # In the second round, cases that another command writes are waited for.
-    for wait in (False, True):
-        jobs = [
-            Job(one, one.files.case_id, estimate_peak(one.files, plan.spacing)) for one in wanted
-        ]
-        make = functools.partial(maker.make, wait=wait)
-        results = run_jobs(make, jobs, workers, "preprocessing")
-        num_new += sum(result is True for result in results)
-        problems += [str(result) for result in results if isinstance(result, str | Death)]
-        wanted = [one for one, result in zip(wanted, results, strict=True) if result is None]
+    with telling(so_far):
+        for wait in (False, True):
+            jobs = [
+                Job(one, one.files.case_id, estimate_peak(one.files, plan.spacing))
+                for one in wanted
+            ]
+            make = functools.partial(maker.make, wait=wait)
+            results = run_jobs(make, jobs, workers, "preprocessing")
+            num_new += sum(result is True for result in results)
+            problems += [str(result) for result in results if isinstance(result, str | Death)]
+            wanted = [one for one, result in zip(wanted, results, strict=True) if result is None]
     if problems:
         more = (
             f" ({counted(len(problems) - 1, 'more case')} could not be written)"

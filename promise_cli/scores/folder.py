@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from promise_cli.disk.atomic import first_free, temporary_of
+from promise_cli.disk.atomic import first_free, remove_left_over, temporary_of
 from promise_cli.errors import EvaluationError
 
 Marks = Mapping[str, re.Pattern[str]]
@@ -98,6 +98,7 @@ def results_written(folder: Path) -> Iterator[None]:
 def _probe(folder: Path) -> None:
     """Check that a folder can be written to, and remove everything that was created for the check."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    remove_left_over(folder / "probe")
     probe = temporary_of(folder / "probe")
     try:
         try:

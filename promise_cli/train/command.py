@@ -15,6 +15,7 @@ from promise_cli.dataset.splits import Split, Splits
 from promise_cli.disk.records import load_record
 from promise_cli.disk.workspace import LAST, Workspace, open_workspace
 from promise_cli.errors import CheckpointError, DatasetError, PlanError, StoppedError
+from promise_cli.jobs import telling
 from promise_cli.network.registry import takes_clicks
 from promise_cli.scores import has_study
 from promise_cli.scores.study_files import STUDY_FOLDER
@@ -98,7 +99,11 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
     introduce(run, preprocessed.name)
     if takes_clicks(run.model.config):  # other networks look at the whole scan
         warn_of_large_targets(run, preprocessed)
-    with hold(folder) if group.is_first else nullcontext(), stop.listening():
+    with (
+        hold(folder) if group.is_first else nullcontext(),
+        stop.listening(),
+        telling(lambda: f"{folder}: {_saved_so_far(run)}"),
+    ):
         if group.is_first:
             _settle(run, request, before)
         unfinished = not (run.is_finished and is_recorded(folder))
@@ -114,6 +119,14 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
                 raise
             say(str(stopped))  # the limit --max-hours, which is not an error
     return folder
+
+
+def _saved_so_far(run: Run) -> str:
+    """Say what is saved and how to continue, for a call that a second Ctrl-C interrupts."""
+    if run.is_saved:
+        return "the last checkpoint is kept; continue with --resume"
+    kept = "the earlier run is kept" if run.replaces else "nothing is saved yet"
+    return f"{kept}; run the same command again to start"
 
 
 def _stamp(folder: Path) -> object:
