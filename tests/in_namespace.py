@@ -10,7 +10,7 @@ import pytest
 
 
 def run_on_small_disk(
-    line: Sequence[object], disk: Path, size: str, inside: str = "", **options: object
+    line: Sequence[object], disk: Path, size: str, before: str = "true", after: str = "true"
 ) -> subprocess.CompletedProcess[str]:
     """Run a command after mounting an empty disk of a certain size.
 
@@ -18,8 +18,8 @@ def run_on_small_disk(
         line: The command and its arguments.
         disk: Folder on which the disk is mounted.
         size: Size of the disk, such as `64k`.
-        inside: Shell commands that run before the command, with the disk in place.
-        options: Further options of `subprocess.run`.
+        before: Shell commands that run before the command, with the disk in place.
+        after: Shell commands that run after it. The disk is gone when they end.
     """
     namespace = (
         ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
@@ -31,12 +31,13 @@ def run_on_small_disk(
         pytest.skip("a small disk needs the program unshare")
     if tried.returncode:
         pytest.skip(f"mounting a small disk is not allowed here: {tried.stderr.decode()[:200]}")
-    script = f"{mount} && {inside or 'true'} && exec {shlex.join(map(str, line))}"
+    script = (
+        f"{mount} && {before} && {shlex.join(map(str, line))}; status=$?; {after}; exit $status"
+    )
     return subprocess.run(
         [*namespace, "sh", "-c", script],
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
-        **options,  # type: ignore[call-overload]
     )

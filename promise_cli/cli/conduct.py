@@ -1,6 +1,5 @@
 """Behaviour that the commands share: errors in one line, and settings that let torch share the cores."""
 
-import errno
 import functools
 import os
 from collections.abc import Callable
@@ -11,6 +10,9 @@ import typer
 from promise_cli.errors import PromiseError
 
 P = ParamSpec("P")
+
+
+ELSEWHERE = "check its permissions, or put the results elsewhere with --root FOLDER (a dataset is then a path)"
 
 
 def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -30,8 +32,9 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(1) from None
         except OSError as error:
             from promise_cli.console import fail
+            from promise_cli.disk.reasons import explain
 
-            fail(_explain(error))
+            fail(explain(error, advice=ELSEWHERE))
             raise typer.Exit(1) from None
         except MemoryError as error:
             from promise_cli.console import fail
@@ -48,16 +51,6 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(1) from None
 
     return explained
-
-
-def _explain(error: OSError) -> str:
-    """Say which file an error of the system is about, and what to do."""
-    place = error.filename or "the disk"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        advice = "check its permissions, or put the results elsewhere with --root FOLDER (a dataset is then a path)"
-    else:
-        advice = "check permissions and free space"
-    return f"{place}: {error.strerror or error}; {advice}"
 
 
 def share_cores() -> None:

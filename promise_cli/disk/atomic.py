@@ -116,10 +116,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         _flush(temporary)
         temporary.replace(path)
     except OSError as error:
-        # The error of a full disk names no file, and a temporary name means nothing to a user.
-        if error.errno is not None and error.filename in (None, str(temporary)):
-            error.filename = str(path)
-            error.filename2 = None
+        _name_target(error, temporary, path)
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -133,8 +130,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
     If the folder `path` exists already, it is replaced. It is missing for a moment between the two renames.
     """
     temporary = temporary_of(path)
-    temporary.mkdir(parents=True)
     try:
+        temporary.mkdir(parents=True)
         yield temporary
         for written in temporary.iterdir():
             _flush(written)
@@ -145,8 +142,23 @@ def whole_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
         else:
             temporary.replace(path)
+    except OSError as error:
+        _name_target(error, temporary, path)
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _name_target(error: OSError, temporary: Path, path: Path) -> None:
+    """Let an error name the file or folder that was being written.
+
+    The error of a full disk names no file, and a temporary name means nothing to a user.
+    """
+    if error.errno is not None and (
+        error.filename is None or str(error.filename).startswith(str(temporary))
+    ):
+        error.filename = str(path)
+        error.filename2 = None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from promise_cli.console import warn
+from promise_cli.disk.reasons import TOO_MANY_OPEN
 
 PATIENCE = 5.0
 """Seconds to wait for a lock before a message says what the command is waiting for."""
@@ -33,7 +34,9 @@ def claim(path: Path, *, wait: bool = True) -> Iterator[bool | None]:
     except Timeout:
         yield False
         return
-    except (OSError, NotImplementedError):
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno in TOO_MANY_OPEN:
+            raise
         yield None
         return
     try:

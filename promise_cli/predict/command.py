@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promise_cli.console import fail, say, track
+from promise_cli.disk.reasons import explain
 from promise_cli.disk.workspace import Workspace, open_workspace
 from promise_cli.errors import MOST_LISTED, PromiseError, PromptError, WorkspaceError
 from promise_cli.geometry.grid import format_spacing
@@ -272,8 +273,8 @@ def _without_click(inputs: Inputs, listed: set[str]) -> list[Failure]:
 
 def _reason(error: Exception) -> str:
     """Describe an error in one line. An unexpected error is described with its place in the code."""
-    if isinstance(error, OSError) and not isinstance(error, PromiseError) and error.filename:
-        return f"{error.filename}: {error.strerror or error}; check permissions and free space"
+    if isinstance(error, OSError) and error.errno and not isinstance(error, PromiseError):
+        return explain(error)
     if isinstance(error, PromiseError | OSError | MemoryError) or "memory" in str(error).lower():
         return " ".join(str(error).split()) or type(error).__name__
     last = traceback.extract_tb(error.__traceback__)[-1]

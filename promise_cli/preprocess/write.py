@@ -11,6 +11,7 @@ from promise_cli.dataset.case import is_current, preprocess_case
 from promise_cli.dataset.fingerprint import Measured, is_unchanged
 from promise_cli.dataset.plan import Plan, case_key
 from promise_cli.disk.atomic import target_of
+from promise_cli.disk.reasons import explain
 from promise_cli.disk.records import load_record
 from promise_cli.errors import DatasetError, PlanError, PromiseError
 from promise_cli.jobs import Death, Job, claim, run_jobs, telling
@@ -52,9 +53,7 @@ class _Maker:
         except PromiseError as error:
             return str(error)
         except OSError as error:
-            # Errors of a full disk have no file name.
-            place = error.filename or cases_dir / files.case_id
-            return f"{place}: {error.strerror or error}; check permissions and free space"
+            return explain(error, cases_dir / files.case_id)
 
     def _check_plan(self) -> None:
         path = self.folder / "plans.json"

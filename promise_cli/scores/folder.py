@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from promise_cli.disk.atomic import first_free, remove_left_over, temporary_of
+from promise_cli.disk.reasons import FULL, TOO_MANY_OPEN, room_at
 from promise_cli.errors import EvaluationError
 
 Marks = Mapping[str, re.Pattern[str]]
@@ -90,8 +91,11 @@ def results_written(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in TOO_MANY_OPEN:
+            raise
+        room = f"; {room_at(folder)}" if error.errno in FULL else ""
         raise EvaluationError(
-            f"{error.filename or folder}: cannot be written to ({error.strerror}); name another folder with -o"
+            f"{error.filename or folder}: cannot be written to ({error.strerror}{room}); name another folder with -o"
         ) from None
 
 
@@ -111,6 +115,8 @@ def _probe(folder: Path) -> None:
                 if place.is_dir():
                     place.rmdir()
     except OSError as error:
+        if error.errno in TOO_MANY_OPEN:
+            raise
         raise EvaluationError(
             f"{folder}: cannot be written to ({error.strerror}); name another folder with -o"
         ) from None

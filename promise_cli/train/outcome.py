@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 
@@ -73,7 +73,10 @@ def recorded(training: Training) -> Iterator[None]:
     except BaseException as error:
         shown = error if isinstance(error, PromiseError) else _explained(error, run)
         if run.is_saved:
-            record("stopped" if isinstance(error, StoppedError) else f"failed: {shown or error!r}")
+            with suppress(OSError):  # a full disk is reported once
+                record(
+                    "stopped" if isinstance(error, StoppedError) else f"failed: {shown or error!r}"
+                )
         if shown is None or shown is error:
             raise
         raise shown from None

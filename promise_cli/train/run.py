@@ -198,6 +198,14 @@ class Run:
         else:
             self._remove((FINAL,))
 
+    @property
+    def _kept(self) -> str:
+        """End of the message if a checkpoint cannot be written."""
+        if self.is_saved:
+            return "then continue with --resume from the last checkpoint, which is kept"
+        earlier = " (the earlier run is kept)" if self.replaces else ""
+        return f"then run the same command again{earlier}"
+
     def _remove(self, names: Sequence[str]) -> None:
         for name in names:
             (self.folder / name).unlink(missing_ok=True)
@@ -206,12 +214,13 @@ class Run:
         save_checkpoint(
             dataclasses.replace(checkpoint, optimizer={}, scaler={}, random_states={}),
             self.folder / name,
+            self._kept,
         )
 
     def _save_last(self, checkpoint: Checkpoint) -> None:
         if self.replaces:  # the earlier run is kept until this one is saved
             note_replacing(self.folder, self.replaced_curves)
-            save_checkpoint(checkpoint, self.folder / LAST)
+            save_checkpoint(checkpoint, self.folder / LAST, self._kept)
             finish_replacing(self.folder)
             self.replaces = False
             save_record(self.config, self.folder / CONFIG)
@@ -219,7 +228,7 @@ class Run:
         # These files belong to an earlier state of the network.
         self._remove(METRICS if self.has_final else (*METRICS, FINAL))
         save_record(self.config, self.folder / CONFIG)
-        save_checkpoint(checkpoint, self.folder / LAST)
+        save_checkpoint(checkpoint, self.folder / LAST, self._kept)
 
     def _checkpoint(self, validation_dice: float | None) -> Checkpoint:
         return Checkpoint(

@@ -31,11 +31,11 @@ def kill_at(name: str, patch: pytest.MonkeyPatch, times: int = 1) -> None:
     """Raise `Kill` just before a checkpoint of this name would be written for the nth time, with n = `times`."""
     left = [times]
 
-    def save(checkpoint, path):
+    def save(checkpoint, path, kept):
         left[0] -= path.name == name
         if not left[0]:
             raise Kill
-        save_checkpoint(checkpoint, path)
+        save_checkpoint(checkpoint, path, kept)
 
     patch.setattr(run, "save_checkpoint", save)
 
