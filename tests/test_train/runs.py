@@ -11,10 +11,7 @@ import torch
 from promise_cli.network.checkpoint import load_checkpoint, save_checkpoint
 from promise_cli.train import TrainRequest, run, train
 from promise_cli.train.watch import Watch
-
-
-class Kill(BaseException):
-    """An exception that stands for SIGKILL, since nothing in the package catches it."""
+from tests.killer import Kill
 
 
 def copy_workspace(source: Path, folder: Path) -> Path:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,8 @@ from promise_cli.network.unfinished import unfinished
 from promise_cli.train import loop, outcome, provenance, run
 from promise_cli.train.curves import load_log
 from tests.conftest import RUN
-from tests.test_train.runs import Kill, copy_workspace, train_balls
+from tests.killer import Kill, Killer
+from tests.test_train.runs import copy_workspace, train_balls
 
 LOSSES = dict.fromkeys(("loss", "dice", "cross_entropy", "boundary"), 0.5)
 
@@ -44,26 +44,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance, "_git_state", lambda: None)
     monkeypatch.setattr(loop, "take_step", step)
     monkeypatch.setattr(loop, "validate", validate)
-
-
-class Killer:
-    """Raises `Kill` instead of the nth change of a file, and instead of all later ones, as if the process were gone."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, nth: int) -> None:
-        self.left, self.last = nth, ""
-        for name in ("replace", "unlink"):
-            patch.setattr(Path, name, self._or_die(getattr(Path, name)))
-
-    def _or_die(self, change: Callable) -> Callable:
-        def changed(path: Path, *arguments, **options):
-            if path.exists() and path.suffix != ".lock":
-                self.left -= 1
-                self.last = self.last or (path.name if self.left <= 0 else "")
-                if self.left <= 0:
-                    raise Kill
-            return change(path, *arguments, **options)
-
-        return changed
 
 
 def _state(folder: Path) -> dict[str, object]:

@@ -16,8 +16,8 @@ from promise_cli.train import run, step
 from promise_cli.train.curves import load_log, save_log
 from promise_cli.train.provenance import RunRecord
 from tests.conftest import RUN
+from tests.killer import Kill
 from tests.test_train.runs import (
-    Kill,
     copy_workspace,
     is_same_run,
     kill_at,
