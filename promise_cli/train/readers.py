@@ -2,7 +2,7 @@
 
 torch's DataLoader passes samples through shared memory (/dev/shm), which is small in containers: 64 MB in Docker. When
 it is full, a DataLoader waits for ever, or its processes die. Sockets have no such limit, and for a patch of 128^3 they
-took half the time (`docs/benchmarks.md`).
+took less than half the time (`docs/benchmarks.md`).
 """
 
 import queue
