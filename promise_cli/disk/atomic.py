@@ -39,9 +39,8 @@ def remove_left_over(path: Path) -> None:
 
     Those of running processes are kept. So are those of another machine, and of earlier versions, for a day.
     """
-    if not path.parent.is_dir():
-        return
-    with os.scandir(path.parent) as entries:
+    names: list[str] = []
+    with suppress(OSError), os.scandir(path.parent) as entries:  # a folder may be closed to readers
         names = [one.name for one in entries if one.name.startswith(PREFIX)]
     for name in names:
         temporary = path.with_name(name)
@@ -52,18 +51,16 @@ def remove_left_over(path: Path) -> None:
 
 def _is_left_over(temporary: Path) -> bool:
     token = temporary.name.split("-", 2)[1]
-    if re.fullmatch("[0-9a-f]{12}", token) and token.startswith(_machine()):
+    is_ours = re.fullmatch("[0-9a-f]{12}", token) and token.startswith(_machine())
+    if is_ours and os.name == "posix":  # on Windows, os.kill would end the process
         return temporary.name not in _own and not _runs(int(token[3:10], 16))
     return time.time() - temporary.stat().st_mtime > OLD_S
 
 
 def _runs(pid: int) -> bool:
     """Whether another process with this number runs."""
-    if os.name != "posix":
-        return True  # os.kill would end the process
-    if (
-        pid == os.getpid()
-    ):  # an earlier process had the same number, as in a container that was started again
+    # If this process has the number, an earlier one had it, too, as in a container that was started again.
+    if pid == os.getpid():
         return False
     try:
         os.kill(pid, 0)
