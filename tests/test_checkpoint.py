@@ -103,6 +103,9 @@ def test_weights_of_another_network_are_refused(trained: Path) -> None:
         build_model(dataclasses.replace(checkpoint, weights=weights), path)
 
 
+KEPT = "then continue with --resume from the last checkpoint, which is kept"
+
+
 def test_a_full_disk_leaves_the_previous_checkpoint_as_it_was(
     trained: Path, tmp_path: Path
 ) -> None:
@@ -114,13 +117,14 @@ def test_a_full_disk_leaves_the_previous_checkpoint_as_it_was(
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
         with pytest.raises(CheckpointError) as caught:
-            save_checkpoint(dataclasses.replace(before, epoch=9), path)
+            save_checkpoint(dataclasses.replace(before, epoch=9), path, KEPT)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert str(caught.value).startswith(f"{path}: cannot be written (only a part fitted; ")
-    assert " MB of the disk are free)" in str(caught.value)
+    assert " of the disk /" in str(caught.value)
     assert str(caught.value).endswith(
-        " free), and the previous checkpoint is kept; check free space and permissions, then continue with --resume"
+        " are free); check free space and permissions, then continue with --resume from the last checkpoint, which is"
+        " kept"
     )
     assert load_checkpoint(path).epoch == 1
     assert list(tmp_path.iterdir()) == [path]

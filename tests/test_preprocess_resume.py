@@ -152,22 +152,6 @@ def test_a_plan_changed_by_another_command_stops_this_one(fresh: Path) -> None:
     )
 
 
-def test_ctrl_c_ends_in_one_line_and_the_next_run_continues(fresh: Path, expected: Path) -> None:
-    # A background job of a shell ignores SIGINT, and its children inherit that.
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = start(fresh, "--workers", "2")
-    signal.signal(signal.SIGINT, handler)
-    measured = fresh / ".preprocessing" / "Task98_Balls" / "measured"
-    while not (measured.is_dir() and any(measured.iterdir())):
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all processes too
-    output = finish(process, status=1)
-    assert output.splitlines()[-1] == "error: stopped by the user; finished work is kept"
-    assert "Traceback" not in output, output
-    finish(start(fresh, "--workers", "0"))
-    assert tree(fresh) == tree(expected)
-
-
 def test_a_case_whose_files_only_have_a_new_time_is_not_made_again(fresh: Path) -> None:
     preprocess("98", root=fresh, workers=0)
     for path in (fresh / "Task98_Balls" / "imagesTr").iterdir():

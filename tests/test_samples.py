@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from promise_cli.dataset.case import load_case
 from promise_cli.network.recipe import AugmentConfig, TrainConfig
@@ -59,20 +58,6 @@ def test_an_epoch_holds_every_case_equally_often_in_an_order_of_its_own(preproce
         assert sorted(samples[index].case_ids[0] for index in order) == sorted(IDS * 3)
     assert samples.order(0) != sorted(samples.order(0))
     assert samples.order(0) != [index - 18 for index in samples.order(1)]
-
-
-def test_samples_are_the_same_with_and_without_workers(preprocessed: Path) -> None:
-    samples = _samples(preprocessed)
-    batches = [
-        list(
-            DataLoader(
-                samples, 2, sampler=samples.order(0), collate_fn=collate, num_workers=workers
-            )
-        )
-        for workers in (0, 2)
-    ]
-    assert len(batches[0]) == 3
-    assert all(_equal(one, other) for one, other in zip(*batches, strict=True))
 
 
 def test_shapes_and_types_are_what_the_network_takes(preprocessed: Path) -> None:

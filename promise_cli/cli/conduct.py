@@ -1,7 +1,6 @@
 """Behaviour that the commands share: errors in one line, and settings that let torch share the cores."""
 
 import codecs
-import errno
 import functools
 import io
 import os
@@ -19,14 +18,20 @@ _NO_ROOM = re.compile("failed to map segment|allocate memory|returned NULL witho
 """Words in the errors of loading a library where the memory is limited to less than it takes."""
 
 
+ELSEWHERE = "check its permissions, or put the results elsewhere with --root FOLDER (a dataset is then a path)"
+
+
 def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Make a command show errors that a user can fix as one line, and exit with status 1."""
 
     @functools.wraps(command)
     def explained(*args: P.args, **kwargs: P.kwargs) -> None:
+        from promise_cli.jobs.signals import sigterm_interrupts, tell
+
         _escape_output()
         try:
-            command(*args, **kwargs)
+            with sigterm_interrupts():
+                command(*args, **kwargs)
         except PromiseError as error:
             from promise_cli.console import fail
 
@@ -34,8 +39,9 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(1) from None
         except OSError as error:
             from promise_cli.console import fail
+            from promise_cli.disk.reasons import explain
 
-            fail(_explain(error))
+            fail(explain(error, advice=ELSEWHERE))
             raise typer.Exit(1) from None
         except MemoryError as error:
             from promise_cli.console import fail
@@ -54,10 +60,10 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
         except EOFError as error:
             # typer would end the command with "Aborted!" and hide the traceback.
             raise RuntimeError(f"a file ended too early: {error}") from error
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             from promise_cli.console import fail
 
-            fail("stopped by the user; finished work is kept")
+            fail(tell(stop))
             raise typer.Exit(1) from None
 
     return explained
@@ -75,16 +81,6 @@ def _hint_on_names() -> str:
     if codecs.lookup(sys.getfilesystemencoding()).name != "ascii":
         return ""
     return "; if a name is not plain ASCII, set PYTHONUTF8=1, since this locale cannot read it"
-
-
-def _explain(error: OSError) -> str:
-    """Say which file an error of the system is about, and what to do."""
-    place = error.filename or "the disk"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        advice = "check its permissions, or put the results elsewhere with --root FOLDER (name a dataset by its path)"
-    else:
-        advice = "check permissions and free space"
-    return f"{place}: {error.strerror or error}; {advice}"
 
 
 def share_cores() -> None:

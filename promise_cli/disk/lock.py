@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from promise_cli.console import warn
+from promise_cli.disk.reasons import TOO_MANY_OPEN
 from promise_cli.errors import WorkspaceError
 
 PATIENCE = 5.0
@@ -40,7 +41,9 @@ def claim(path: Path, *, wait: bool = True) -> Iterator[bool | None]:
     except Timeout:
         yield False
         return
-    except (OSError, NotImplementedError):
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno in TOO_MANY_OPEN:
+            raise
         yield None
         return
     try:

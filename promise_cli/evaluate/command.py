@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from promise_cli.console import say, track
+from promise_cli.console import counted, say, track
 from promise_cli.disk.atomic import remove_leftovers
 from promise_cli.disk.ours import is_marked, remove_marked
 from promise_cli.disk.workspace import open_workspace
@@ -29,6 +29,8 @@ from promise_cli.evaluate import (
     scores_file,
     with_clicks,
 )
+from promise_cli.evaluate.score_case import ScoredCase
+from promise_cli.jobs import telling
 from promise_cli.predictions.pairs import Pairing, missing_error, pair_cases
 from promise_cli.predictions.record import Predictions
 from promise_cli.report import PAGE, refuse_foreign_page, remove_stale_page, write_evaluation
@@ -50,6 +52,11 @@ from promise_cli.scores import (
     write_report,
 )
 from promise_cli.scores.tolerances import Protocol, choose_tolerances
+
+_ANEW = (
+    "scores are written when all cases are done, so run the same command again from the beginning"
+)
+"""End of the message of a command that is stopped while it scores."""
 
 __all__ = ["choose_tolerances", "evaluate", "show_report"]
 
@@ -122,7 +129,10 @@ def evaluate(
         if compare_with is None
         else score_other(compare_with, pairing, rules, workspace, workers)
     )
-    scored = list(track(score_cases(pairing.pairs, rules, workers), "scoring", len(pairing.pairs)))
+    scored: list[ScoredCase] = []
+    number = len(pairing.pairs)
+    with telling(lambda: f"{len(scored)} of {counted(number, 'case', 'were')} scored; {_ANEW}"):
+        scored.extend(track(score_cases(pairing.pairs, rules, workers), "scoring", number))
     refuse_absent_target(scored, pairing)
     cases = complete_labels(scored, rules)
     if compare_with is not None and (record_file := scores_file(compare_with)) is not None:
@@ -153,7 +163,8 @@ def evaluate(
         comparison=comparison,
         cases=tuple(cases),
     )
-    _write(report, pairing, record, folder, nnunet=nnunet, page=page)
+    with telling(lambda: f"{folder}: the results are not complete; run the same command again"):
+        _write(report, pairing, record, folder, nnunet=nnunet, page=page)
     return report
 
 

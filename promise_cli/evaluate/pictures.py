@@ -66,11 +66,15 @@ def picture_cases(
             ),
             by_case,
         )
-        found = {
-            (case_id, label): pictures
-            for (case_id, labels), of_case in zip(by_case.items(), drawn, strict=True)
-            for label, pictures in zip(labels, of_case, strict=False)
-        }
+        try:
+            found = {
+                (case_id, label): pictures
+                for (case_id, labels), of_case in zip(by_case.items(), drawn, strict=True)
+                for label, pictures in zip(labels, of_case, strict=False)
+            }
+        except KeyboardInterrupt:
+            threads.shutdown(cancel_futures=True)
+            raise
     return tuple(PicturedCase(*one, found[one]) for one in chosen if found.get(one))
 
 

@@ -108,8 +108,9 @@ class _Worker:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
-        # A terminal sends Ctrl-C to all processes, but only the command itself decides what to do.
-        with signals_held(signal.SIGINT):
+        # A terminal sends Ctrl-C to all processes, but only the command itself decides what to do. A SIGTERM in the
+        # middle of the start would leave a process without its instructions.
+        with signals_held(signal.SIGINT, signal.SIGTERM):
             self.process.start()
         theirs.close()  # or the connection would stay open when the process ends
         self.number: int | None = None
@@ -247,6 +248,8 @@ def leave_on_sigterm() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # it was held during the start
     if hasattr(signal, "setitimer"):  # not on Windows
         signal.signal(signal.SIGALRM, _leave)
         sys.unraisablehook = _leave_again

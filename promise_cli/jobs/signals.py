@@ -1,9 +1,63 @@
-"""Hold signals back while something must not be interrupted."""
+"""Let SIGTERM end a command as Ctrl-C does, say what is finished then, and hold signals back where needed."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came. It ends a command as Ctrl-C does."""
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Raise `Terminated` if SIGTERM comes while the block runs. Further ones are ignored, so that the block can end.
+
+    Outside the main thread, and in a process that ignores SIGTERM, this does nothing.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM)
+    if not main or before == signal.SIG_IGN:
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+@contextmanager
+def telling(describe: Callable[[], str]) -> Iterator[None]:
+    """Put what is finished into the message of a Ctrl-C or SIGTERM that ends the block.
+
+    A message that an inner block has set is kept.
+
+    Args:
+        describe: Called then. It says what is finished, and how to continue.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if str(stop):
+            raise
+        raise type(stop)(f"stopped by {_name(stop)}; {describe()}") from None
+
+
+def tell(stop: KeyboardInterrupt) -> str:
+    """Return the message of a Ctrl-C or SIGTERM; a general one if no block has set one."""
+    general = "finished work is kept; run the same command again to continue"
+    return str(stop) or f"stopped by {_name(stop)}; {general}"
+
+
+def _name(stop: KeyboardInterrupt) -> str:
+    return "SIGTERM" if isinstance(stop, Terminated) else "SIGINT"
 
 
 @contextmanager

@@ -4,7 +4,6 @@ A checkpoint holds only tensors and plain types and is read with `weights_only=T
 source cannot run code.
 """
 
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from promise_cli import __version__
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split
 from promise_cli.disk.atomic import whole_file
+from promise_cli.disk.reasons import room_at
 from promise_cli.disk.records import record_from_json, record_to_json
 from promise_cli.disk.workspace import checkpoints_in
 from promise_cli.errors import CheckpointError, PlanError, shown
@@ -110,8 +110,13 @@ _ADDED: dict[str, tuple[type, ...]] = {
 before format version 3 every network was ProMISe."""
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+def save_checkpoint(checkpoint: Checkpoint, path: Path, kept: str = "then write it again") -> None:
     """Write a checkpoint completely or not at all. The previous file stays until the new one is complete.
+
+    Args:
+        checkpoint: The checkpoint.
+        path: The file.
+        kept: End of the message if the file cannot be written. It says what is kept and how to continue.
 
     Raises:
         CheckpointError: The file cannot be written, for example because the disk is full.
@@ -129,21 +134,11 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         with whole_file(path) as temporary:
             torch.save(content, temporary)
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
-        # torch's own words name lines of its source.
-        reason = getattr(error, "strerror", None) or f"only a part fitted; {_free_space(path)}"
-        kept, then = (
-            ("the previous checkpoint is kept", "continue with --resume")
-            if path.exists()
-            else ("there is no previous checkpoint", "start again")
-        )
+        # torch's own words name lines of its source. It does not say that a disk is full.
+        reason = getattr(error, "strerror", None) or "only a part fitted"
         raise CheckpointError(
-            f"{path}: cannot be written ({reason}), and {kept}; check free space and permissions, then {then}"
+            f"{path}: cannot be written ({reason}; {room_at(path)}); check free space and permissions, {kept}"
         ) from None
-
-
-def _free_space(path: Path) -> str:
-    """Say how much of the disk is free that a file lies on."""
-    return f"{shutil.disk_usage(path.parent).free / 1e6:.0f} MB of the disk are free"
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

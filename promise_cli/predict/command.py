@@ -172,11 +172,12 @@ def _work(
     work = CaseWork(request, predictor, inputs, keys, record, replaced)
     done = []
     steps = relay(todo, work.read, work.segment, work.write, work.has_room)
-    for case, outcome in track(steps, "predicting", len(todo)):
-        if isinstance(outcome, Exception):
-            inputs.failures.append(Failure(case_id=case, reason=reason_of(outcome)))
-            continue
-        done.append(outcome)
+    with record.telling(todo, overwrite=request.overwrite):
+        for case, outcome in track(steps, "predicting", len(todo)):
+            if isinstance(outcome, Exception):
+                inputs.failures.append(Failure(case_id=case, reason=reason_of(outcome)))
+                continue
+            done.append(outcome)
     record.end(names)
     show_new(folder, done, work.odd, work.notes, inputs.failures)
     return done, work.pictures

@@ -4,6 +4,7 @@ import traceback
 from pathlib import Path
 
 from promise_cli.console import fail
+from promise_cli.disk.reasons import explain
 from promise_cli.errors import MOST_LISTED, PromiseError, PromptError, memory_reason
 from promise_cli.predict.inputs import Inputs
 from promise_cli.predict.predict_request import PredictRequest
@@ -22,8 +23,8 @@ def without_click(inputs: Inputs, listed: set[str]) -> list[Failure]:
 
 def reason_of(error: Exception) -> str:
     """Describe an error in one line. An unexpected error is described with its place in the code."""
-    if isinstance(error, OSError) and not isinstance(error, PromiseError) and error.filename:
-        return f"{error.filename}: {error.strerror or error}; check permissions and free space"
+    if isinstance(error, OSError) and error.errno and not isinstance(error, PromiseError):
+        return explain(error)
     if isinstance(error, MemoryError):
         return memory_reason(error)
     if isinstance(error, PromiseError | OSError) or "memory" in str(error).lower():

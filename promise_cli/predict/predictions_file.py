@@ -3,17 +3,17 @@
 import dataclasses
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from promise_cli.console import say, warn
+from promise_cli.console import counted, say, warn
 from promise_cli.disk.atomic import remove_leftovers, write_text
 from promise_cli.disk.lock import claim_jointly
 from promise_cli.disk.ours import is_marked, remove_marked
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.errors import PlanError, PromptError
-from promise_cli.jobs import claim
+from promise_cli.jobs import claim, telling
 from promise_cli.predict.earlier import Maker, load_earlier
 from promise_cli.predict.inputs import Inputs
 from promise_cli.predict.listing import ListingText
@@ -142,6 +142,19 @@ class RecordFile:
                 ),
             )
             self._save()
+
+    def telling(self, todo: Collection[str], *, overwrite: bool) -> AbstractContextManager[None]:
+        """Return a block that says, if Ctrl-C or SIGTERM ends it, how many of the cases to predict are finished."""
+
+        def so_far() -> str:
+            done = len({case.case_id for case in self.result.cases} & set(todo))
+            again = "again without --overwrite" if overwrite else "again"
+            return (
+                f"{self.folder}: {done} of {counted(len(todo), 'case', 'are')} predicted; run the same command {again}"
+                " to continue"
+            )
+
+        return telling(so_far)
 
     def _save(self) -> None:
         write_text(self.folder / RECORD, self._text.of(self.result))

@@ -20,7 +20,7 @@ from promise_cli.dataset.fingerprint import (
 )
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels
 from promise_cli.errors import DatasetError
-from promise_cli.jobs import Death, Job, Shard, run_jobs
+from promise_cli.jobs import Death, Job, Shard, run_jobs, telling
 from promise_cli.preprocess.memory import estimate_peak
 
 MAX_ERRORS, MAX_WARNINGS = 100, 20
@@ -65,9 +65,9 @@ def survey_dataset(
     Raises:
         DatasetError: A case cannot be used and `skip_bad` is false, or no case can be used.
     """
-    measured = _measure_all(
-        Measurements(folder, dataset, target_label), dataset.cases, workers, shard or Shard()
-    )
+    store = Measurements(folder, dataset, target_label)
+    with telling(lambda: _so_far(store)):
+        measured = _measure_all(store, dataset.cases, workers, shard or Shard())
     measured = _join_warnings_of_air(_warn_of_likeness(measured), dataset)
     problems: dict[str, tuple[Problem, ...]] = {
         case: (error_of(dataset, text),) for case, text in dataset.broken.items()
@@ -86,6 +86,16 @@ def survey_dataset(
     if not usable:
         raise DatasetError(f"{dataset.folder}: no usable case is left; correct the cases")
     return Survey(usable, tuple(bad))
+
+
+def _so_far(store: Measurements) -> str:
+    """Say how many cases are verified, for a command that is stopped."""
+    cases = store.dataset.cases
+    number = sum(store.find(files) is not None for files in cases)
+    return (
+        f"{number} of {counted(len(cases), 'case', 'are')} verified, and none is written yet; run the same command"
+        " again to continue"
+    )
 
 
 def _measure_all(

@@ -11,9 +11,10 @@ from promise_cli.dataset.fingerprint import Measured, is_unchanged
 from promise_cli.dataset.plan import Plan, case_key
 from promise_cli.disk.atomic import remove_leftovers
 from promise_cli.disk.ours import first_other, foreign_error
+from promise_cli.disk.reasons import explain
 from promise_cli.disk.records import load_record
 from promise_cli.errors import DatasetError, PlanError, PromiseError
-from promise_cli.jobs import Death, Job, claim, run_jobs
+from promise_cli.jobs import Death, Job, claim, run_jobs, telling
 from promise_cli.preprocess.memory import estimate_peak
 from promise_cli.volume import file_stamps
 
@@ -56,9 +57,7 @@ class _Maker:
         except PromiseError as error:
             return str(error)
         except OSError as error:
-            # Errors of a full disk have no file name.
-            place = error.filename or cases_dir / files.case_id
-            return f"{place}: {error.strerror or error}; check permissions and free space"
+            return explain(error, cases_dir / files.case_id)
 
     def _check_plan(self) -> None:
         path = self.folder / "plans.json"
@@ -108,16 +107,29 @@ def make_cases(
     ]
     refuse_foreign_cases(folder / "cases", [one.files.case_id for one in wanted])
     num_new, problems = 0, []
+
+    def so_far() -> str:
+        there = (
+            is_current(one.files, plan, folder / "cases", one.source, voxels=False) for one in cases
+        )
+        again = "again without --overwrite" if overwrite else "again"
+        return (
+            f"{folder}: {sum(there)} of {counted(len(cases), 'case', 'are')} written; run the same command {again} to"
+            " continue"
+        )
+
     # In the second round, cases that another command writes are waited for.
-    for wait in (False, True):
-        jobs = [
-            Job(one, one.files.case_id, estimate_peak(one.files, plan.spacing)) for one in wanted
-        ]
-        make = functools.partial(maker.make, wait=wait)
-        results = run_jobs(make, jobs, workers, "preprocessing")
-        num_new += sum(result is True for result in results)
-        problems += [str(result) for result in results if isinstance(result, str | Death)]
-        wanted = [one for one, result in zip(wanted, results, strict=True) if result is None]
+    with telling(so_far):
+        for wait in (False, True):
+            jobs = [
+                Job(one, one.files.case_id, estimate_peak(one.files, plan.spacing))
+                for one in wanted
+            ]
+            make = functools.partial(maker.make, wait=wait)
+            results = run_jobs(make, jobs, workers, "preprocessing")
+            num_new += sum(result is True for result in results)
+            problems += [str(result) for result in results if isinstance(result, str | Death)]
+            wanted = [one for one, result in zip(wanted, results, strict=True) if result is None]
     if problems:
         more = (
             f" ({counted(len(problems) - 1, 'more case')} could not be written)"

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from promise_cli.disk.atomic import first_free, temporary_of
+from promise_cli.disk.atomic import first_free, remove_leftovers, temporary_of
 from promise_cli.disk.ours import Marks, is_marked, refuse_foreign
+from promise_cli.disk.reasons import FULL, TOO_MANY_OPEN, room_at
 from promise_cli.errors import EvaluationError
 
 TOOL = re.compile(r'"tool":\s*"promise_cli ')
@@ -60,14 +61,18 @@ def results_written(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in TOO_MANY_OPEN:
+            raise
+        room = f"; {room_at(folder)}" if error.errno in FULL else ""
         raise EvaluationError(
-            f"{error.filename or folder}: cannot be written to ({error.strerror}); name another folder with -o"
+            f"{error.filename or folder}: cannot be written to ({error.strerror}{room}); name another folder with -o"
         ) from None
 
 
 def _probe(folder: Path) -> None:
     """Check that a folder can be written to, and remove everything that was created for the check."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    remove_leftovers(folder, ["probe"])
     probe = temporary_of(folder / "probe")
     try:
         try:
@@ -80,6 +85,8 @@ def _probe(folder: Path) -> None:
                 if place.is_dir():
                     place.rmdir()
     except OSError as error:
+        if error.errno in TOO_MANY_OPEN:
+            raise
         raise EvaluationError(
             f"{folder}: cannot be written to ({error.strerror}); name another folder with -o"
         ) from None

@@ -13,8 +13,9 @@ from promise_cli.dataset.case import check_voxels, made_with
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split, Splits
 from promise_cli.disk.records import load_record
-from promise_cli.disk.workspace import FINAL, LAST, Workspace, open_workspace
+from promise_cli.disk.workspace import LAST, Workspace, open_workspace
 from promise_cli.errors import CheckpointError, DatasetError, PlanError, StoppedError
+from promise_cli.jobs import telling
 from promise_cli.network.registry import takes_clicks
 from promise_cli.scores import has_study
 from promise_cli.scores.study_files import STUDY_FOLDER
@@ -29,9 +30,11 @@ from promise_cli.train.introduction import (
 )
 from promise_cli.train.loop import train_epochs
 from promise_cli.train.outcome import explained, recorded, warn_of_unused_clicks
+from promise_cli.train.provenance import is_recorded
+from promise_cli.train.replacing import NOTE
 from promise_cli.train.resume import resume_run
 from promise_cli.train.run import Run, hold
-from promise_cli.train.run_files import refuse_foreign_run
+from promise_cli.train.run_files import METRICS, refuse_foreign_run
 from promise_cli.train.samples import TrainingSamples, ValidationSamples
 from promise_cli.train.sizes import check_names
 from promise_cli.train.start import run_folder, start_run
@@ -101,11 +104,16 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
         group.wait()
     introduce(run, preprocessed.name)
     _warn_of_dataset(run, group, preprocessed, workspace.root)
-    with hold(folder) if group.is_first else nullcontext(), stop.listening():
+    with (
+        hold(folder) if group.is_first else nullcontext(),
+        stop.listening(),
+        telling(lambda: f"{folder}: {_saved_so_far(run)}"),
+    ):
         if group.is_first:
             _settle(run, request, before)
+        unfinished = not (run.is_finished and is_recorded(folder))
         try:
-            if not run.is_finished:
+            if group.gather(unfinished)[0]:
                 _work(request, group, run, preprocessed / "cases", stop)
             group.wait()  # no process ends while another still needs it
             if group.is_first:
@@ -125,6 +133,14 @@ def _warn_of_dataset(run: Run, group: Group, preprocessed: Path, root: Path) -> 
         warn_of_large_targets(run, preprocessed)
 
 
+def _saved_so_far(run: Run) -> str:
+    """Say what is saved and how to continue, for a call that a second Ctrl-C interrupts."""
+    if run.is_saved:
+        return "the last checkpoint is kept; continue with --resume"
+    kept = "the earlier run is kept" if run.replaces else "nothing is saved yet"
+    return f"{kept}; run the same command again to start"
+
+
 def _stamp(folder: Path) -> object:
     """Return a value that changes when the run's last checkpoint changes; None if there is no checkpoint.
 
@@ -135,7 +151,7 @@ def _stamp(folder: Path) -> object:
 
 
 def _settle(run: Run, request: TrainRequest, before: object) -> None:
-    """Check a run as soon as its lock is held, and repair the checkpoints of a resumed run.
+    """Check a run as soon as its lock is held, and repair the files of a resumed run.
 
     Args:
         run: The run, whose lock is held.
@@ -150,8 +166,7 @@ def _settle(run: Run, request: TrainRequest, before: object) -> None:
             f"{run.folder}: another promise-train has just written into this run; run the command again"
         )
     if request.resume:
-        run.repair_best()
-        run.repair_final()
+        run.repair()
         if not run.is_finished and has_study(run.folder):
             warn(
                 f"{run.folder / STUDY_FOLDER}: holds a study of the network before this training; repeat it afterwards"
@@ -185,8 +200,7 @@ def _open_run(
             "--resume continues a run, --overwrite starts it anew; give only one of them"
         )
     run = resume_run(folder, request, plan, split, device=device, processes=group.size)
-    whole = not run.has_final or (folder / FINAL).exists()
-    if run.is_finished and whole and ((folder / "metrics.json").exists() or not split.test):
+    if run.is_finished and _is_complete(run):
         raise CheckpointError(
             f"{folder / 'checkpoint_last.pt'}: {run.epoch} of {run.config.epochs} epochs are done; ask for more with"
             " --epochs"
@@ -194,10 +208,21 @@ def _open_run(
     return run
 
 
+def _is_complete(run: Run) -> bool:
+    """Whether a finished run lacks nothing. A call that was killed may have left files missing."""
+    scores = METRICS if run.split.test else ()
+    return (
+        not (run.folder / NOTE).exists()
+        and run.has_all_files
+        and is_recorded(run.folder)
+        and all((run.folder / name).exists() for name in scores)
+    )
+
+
 def _work(
     request: TrainRequest, group: Group, run: Run, cases_dir: Path, stop: StopRequest
 ) -> None:
-    """Train all epochs that are left, and record the call in run.json."""
+    """Train the epochs that are left, if any, and record the call in run.json."""
     numbers, size, split, config = (
         run.plan.normalisation,
         run.plan.patch_size,
@@ -206,7 +231,7 @@ def _work(
     )
     shift_scale = numbers.std if numbers.scheme == "dataset" else SHIFT_SCALE
     network = Answering(run.model, learns_from_first=config.first_answer_weight > 0)
-    if config.compile:
+    if config.compile and not run.is_finished:
         compile_network(network, run, warn)
     board = Board(run.folder, request.tensorboard and group.is_first)
     training = Training(

@@ -32,6 +32,11 @@ class EpochLog:
 
 def save_log(rows: Sequence[EpochLog], path: Path) -> None:
     """Write all epochs as CSV, whole or not at all."""
+    write_text(path, log_text(rows))
+
+
+def log_text(rows: Sequence[EpochLog]) -> str:
+    """Return the text of log.csv."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [column.name for column in fields(EpochLog)], lineterminator="\n")
     writer.writeheader()
@@ -39,7 +44,7 @@ def save_log(rows: Sequence[EpochLog], path: Path) -> None:
         writer.writerow(
             {name: "" if value is None else value for name, value in asdict(row).items()}
         )
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def load_log(path: Path) -> list[EpochLog]:

@@ -179,7 +179,13 @@ def launch(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
         KeyboardInterrupt: The user pressed Ctrl-C a second time.
     """
     context = multiprocessing.get_context("spawn")
-    results = context.SimpleQueue()
+    try:
+        results = context.SimpleQueue()
+    except OSError as error:
+        raise CheckpointError(
+            f"--devices {size}: the processes need locks in shared memory ({error.strerror}); enlarge /dev/shm (Docker:"
+            " --shm-size=1g), or leave --devices out"
+        ) from None
     place = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     processes = start_processes(  # type: ignore[no-untyped-call]
         _enter, (place, results, function, arguments), nprocs=size, join=False, start_method="spawn"

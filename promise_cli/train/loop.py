@@ -3,15 +3,12 @@
 import time
 from collections.abc import Iterator, Sequence
 
-from torch.utils.data import DataLoader
-
 from promise_cli.train.curves import EpochLog
 from promise_cli.train.prefetch import prefetch
 from promise_cli.train.provenance import peak_memory_gib
-from promise_cli.train.samples import collate
+from promise_cli.train.readers import NoSampleError, Readers
 from promise_cli.train.schedule import Batch, schedule
 from promise_cli.train.step import take_step, validate
-from promise_cli.train.stopping import leave_signals_to_parent
 from promise_cli.train.training import Training, stop_if_asked
 
 
@@ -65,22 +62,26 @@ def _train_epoch(training: Training) -> None:
         rank=group.rank,
         size=group.size,
     )
-    loader = DataLoader(
+    readers = Readers(
         training.samples,
-        batch_sampler=[list(batch.indices) for batch in batches],
-        collate_fn=collate,
-        num_workers=training.workers,
-        worker_init_fn=leave_signals_to_parent if training.workers else None,
-        pin_memory=run.device.type == "cuda",
+        [batch.indices for batch in batches],
+        training.workers,
+        run.device,
+        gives_up=lambda: group.size == 1 and training.stop.is_overdue,
     )
     run.model.train()
-    reading = iter(loader)
-    samples = prefetch(reading, run.device)
+    samples = prefetch(readers, run.device)
     try:
         for step in _by_step(batches):
             stop_if_asked(training)
             started = time.monotonic()
-            losses = take_step(training, step, samples)
+            try:
+                losses = take_step(training, step, samples)
+            except (
+                NoSampleError
+            ):  # raised before the weights have changed, so the step is taken again later
+                stop_if_asked(training)
+                raise
             seconds = time.monotonic() - started
             training.steps, training.seconds = training.steps + 1, training.seconds + seconds
             run.step += 1
@@ -89,8 +90,7 @@ def _train_epoch(training: Training) -> None:
             mean = run.sums["loss"] / run.step
             training.watch.step(run.epoch + 1, run.step, mean, peak_memory_gib(run.device))
     finally:
-        # The processes that read samples ignore signals. While a traceback refers to them, nothing else would end them.
-        getattr(reading, "_shutdown_workers", lambda: None)()
+        readers.end()
 
 
 def _by_step(batches: Sequence[Batch]) -> Iterator[list[Batch]]:

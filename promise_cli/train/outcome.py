@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 
@@ -55,12 +55,11 @@ def recorded(training: Training) -> Iterator[None]:
     def record(outcome: str = "running") -> None:
         if not group.is_first:
             return
-        steps = max(1, training.steps)
         current = dataclasses.replace(
             session,
             last_epoch=run.epoch,
             steps=training.steps,
-            seconds_per_step=training.seconds / steps,
+            seconds_per_step=training.seconds / training.steps if training.steps else None,
             waiting_share=training.waiting_seconds / max(training.seconds, 1e-9),
             peak_memory_gib=peak_memory_gib(run.device),
         )
@@ -74,7 +73,10 @@ def recorded(training: Training) -> Iterator[None]:
     except BaseException as error:
         shown = error if isinstance(error, PromiseError) else _explained(error, run)
         if run.is_saved:
-            record("stopped" if isinstance(error, StoppedError) else f"failed: {shown or error!r}")
+            with suppress(OSError):  # a full disk is reported once
+                record(
+                    "stopped" if isinstance(error, StoppedError) else f"failed: {shown or error!r}"
+                )
         if shown is None or shown is error:
             raise
         raise shown from None
@@ -99,6 +101,8 @@ def explained(run: Run) -> Iterator[None]:
 
 def warn_of_unused_clicks(run: Run) -> None:
     """Warn if corrections hardly raised the Dice in the last validation, although the recipe trains with them."""
+    if not run.log:
+        return
     row = run.log[-1]
     if row.validation_dice is None or row.corrected_dice is None:
         return

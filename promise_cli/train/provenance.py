@@ -117,6 +117,12 @@ def load_calls(folder: Path) -> tuple[TrainCall, ...]:
         return ()
 
 
+def is_recorded(folder: Path) -> bool:
+    """Whether run.json says that the last call has finished the training."""
+    calls = load_calls(folder)
+    return bool(calls) and calls[-1].outcome == "finished"
+
+
 def save_calls(sessions: tuple[TrainCall, ...], folder: Path) -> None:
     """Write run.json, whole or not at all."""
     save_record(RunRecord(sessions=sessions), folder / FILE)

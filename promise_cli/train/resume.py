@@ -10,7 +10,7 @@ from promise_cli.console import counted
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split
 from promise_cli.disk.records import record_from_json
-from promise_cli.disk.workspace import LAST
+from promise_cli.disk.workspace import LAST, checkpoints_in
 from promise_cli.errors import CheckpointError, PlanError
 from promise_cli.network.checkpoint import Checkpoint, build_model, load_checkpoint
 from promise_cli.network.device import (
@@ -38,7 +38,13 @@ def resume_run(
     """
     path = folder / LAST
     if not path.exists():
-        raise CheckpointError(f"{path}: nothing to resume; leave --resume out to start a run")
+        there = checkpoints_in(folder)
+        start = f"holds only {there}; use --overwrite instead of --resume to start anew"
+        raise CheckpointError(
+            f"{folder}: nothing to resume, it {start}"
+            if there
+            else f"{path}: nothing to resume; leave --resume out to start a run"
+        )
     if request.fields:
         raise CheckpointError(
             "--set: a run keeps the fields that it was started with; leave --set out to continue, or start anew with"

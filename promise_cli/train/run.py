@@ -21,9 +21,9 @@ from promise_cli.network.checkpoint import Checkpoint, load_checkpoint, save_che
 from promise_cli.network.device import Precision
 from promise_cli.network.recipe import TrainConfig
 from promise_cli.network.registry import PROMISE, Network
-from promise_cli.scores import remove_study
-from promise_cli.train.curves import EpochLog, draw_progress, save_log
-from promise_cli.train.run_files import MARKS, METRICS, PROGRESS
+from promise_cli.train.curves import EpochLog, draw_progress, log_text, save_log
+from promise_cli.train.replacing import finish_replacing, note_replacing
+from promise_cli.train.run_files import CONFIG, LOG, MARKS, METRICS, PROGRESS
 
 
 @dataclass(eq=False, kw_only=True)
@@ -107,21 +107,26 @@ class Run:
         if better:
             self.best_dice = validation_dice
         checkpoint = self._checkpoint(validation_dice)
-        if self.replaces:
-            self._save_last(checkpoint)
-        else:
-            self._remove(METRICS)  # they are scores of an earlier state of the network
         # The last checkpoint names the best Dice, so the best one is written before it. Then a kill between the two
-        # loses neither.
+        # loses neither. The first checkpoint of a run is the last one, since only that can be continued from.
+        is_first = not self.is_saved
+        if is_first:
+            self._save_last(checkpoint)
+        self._remove(METRICS)  # they are scores of an earlier state of the network
         if better:
             self._save_for_prediction(checkpoint, BEST)
         if self.has_final:
             self._save_for_prediction(checkpoint, FINAL)
-        self._save_last(checkpoint)
-        save_log(self.log, self.folder / "log.csv")
+        if not is_first:
+            self._save_last(checkpoint)
+        self._save_curves()
+
+    def _save_curves(self) -> None:
+        """Write progress.png, and then log.csv. If log.csv is up to date, the other one is, too."""
         network = "" if self.network == PROMISE else f"{self.network}, "
         title = f"{self.plan.dataset}, fold {self.fold}, {network}{self.preset}"
         draw_progress(self.log, title, self.folder / PROGRESS)
+        save_log(self.log, self.folder / LOG)
 
     def save_step(self) -> None:
         """Write the last checkpoint in the middle of an epoch."""
@@ -132,14 +137,40 @@ class Run:
         """Whether a checkpoint of this run is on the disk."""
         return not self.replaces and (self.folder / LAST).exists()
 
-    def repair_best(self) -> None:
-        """Make sure that the best checkpoint belongs to this run.
+    @property
+    def has_all_files(self) -> bool:
+        """Whether no file is missing or behind the last checkpoint, besides the scores and run.json."""
+        wanted = [CONFIG, *([FINAL] if self.has_final else [])]
+        if self.best_dice is not None and self.last_dice == self.best_dice:
+            wanted.append(BEST)  # others cannot be made from the last checkpoint
+        return self._has_curves and all((self.folder / name).exists() for name in wanted)
 
-        A call that was killed may have left no best checkpoint, or the one of an earlier run. If the right one is
-        missing and cannot be made from the resumed state, the next validation writes a new one.
+    @property
+    def _has_curves(self) -> bool:
+        log, picture = self.folder / LOG, self.folder / PROGRESS
+        if not self.log:
+            return True
+        return log.exists() and picture.exists() and log.read_bytes() == log_text(self.log).encode()
+
+    def repair(self) -> None:
+        """Write the files that a killed call has left missing or behind the last checkpoint.
+
+        Call this on a resumed run, before its first step.
 
         Raises:
-            CheckpointError: The checkpoint cannot be written.
+            CheckpointError: A checkpoint cannot be written.
+        """
+        self._repair_best()
+        self._repair_final()
+        if not (self.folder / CONFIG).exists():
+            save_record(self.config, self.folder / CONFIG)
+        if not self._has_curves:
+            self._save_curves()
+
+    def _repair_best(self) -> None:
+        """Make sure that the best checkpoint belongs to this run.
+
+        If the right one is missing and cannot be made from the resumed state, the next validation writes a new one.
         """
         path = self.folder / BEST
         try:
@@ -155,19 +186,20 @@ class Run:
         else:
             self.best_dice = None  # the next validation writes the best checkpoint
 
-    def repair_final(self) -> None:
-        """Make sure that a final checkpoint exists only at the end of the run, and belongs to it.
-
-        A call that was killed or stopped may have left one in the middle of the run, or none at its end. Call this
-        on a resumed run before its first step.
-
-        Raises:
-            CheckpointError: The checkpoint cannot be written.
-        """
+    def _repair_final(self) -> None:
+        """Make sure that a final checkpoint exists only at the end of the run, and belongs to it."""
         if self.has_final:
             self._save_for_prediction(self._checkpoint(self.last_dice), FINAL)
         else:
             self._remove((FINAL,))
+
+    @property
+    def _kept(self) -> str:
+        """End of the message if a checkpoint cannot be written."""
+        if self.is_saved:
+            return "then continue with --resume from the last checkpoint, which is kept"
+        earlier = " (the earlier run is kept)" if self.replaces else ""
+        return f"then run the same command again{earlier}"
 
     def _remove(self, names: Sequence[str]) -> None:
         remove_marked(self.folder, MARKS, names)
@@ -176,19 +208,21 @@ class Run:
         save_checkpoint(
             dataclasses.replace(checkpoint, optimizer={}, scaler={}, random_states={}),
             self.folder / name,
+            self._kept,
         )
 
     def _save_last(self, checkpoint: Checkpoint) -> None:
-        if not self.replaces:  # these files belong to an earlier state of the network
-            self._remove(METRICS if self.has_final else (*METRICS, FINAL))
-        save_checkpoint(checkpoint, self.folder / LAST)
-        save_record(self.config, self.folder / "config.json")
         if self.replaces:  # the earlier run is kept until this one is saved
-            self._remove((BEST, FINAL, "log.csv", PROGRESS, *METRICS))
-            remove_study(self.folder)
-            for path in self.replaced_curves:
-                path.unlink(missing_ok=True)
+            note_replacing(self.folder, self.replaced_curves)
+            save_checkpoint(checkpoint, self.folder / LAST, self._kept)
+            finish_replacing(self.folder)
             self.replaces = False
+            save_record(self.config, self.folder / CONFIG)
+            return
+        # These files belong to an earlier state of the network.
+        self._remove(METRICS if self.has_final else (*METRICS, FINAL))
+        save_record(self.config, self.folder / CONFIG)
+        save_checkpoint(checkpoint, self.folder / LAST, self._kept)
 
     def _checkpoint(self, validation_dice: float | None) -> Checkpoint:
         return Checkpoint(
@@ -233,7 +267,7 @@ def restore_random_states(states: dict[str, torch.Tensor], device: torch.device)
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run while the block runs, and delete unfinished files of a call that was killed.
+    """Hold the lock of a run while the block runs, and delete what a killed call has left unfinished.
 
     Raises:
         CheckpointError: Another call holds the lock.
@@ -244,4 +278,5 @@ def hold(folder: Path) -> Iterator[None]:
                 f"{folder}: another promise-train works on this run; wait for it to end, or train another --fold"
             )
         remove_leftovers(folder)
+        finish_replacing(folder)
         yield

@@ -12,7 +12,7 @@ from promise_cli.train.watch import TENSORBOARD
 
 METRICS = ("metrics.json", "metrics.csv", "metrics.md")
 """Files with the scores of the fold's test cases, written at the end."""
-PROGRESS = "progress.png"
+CONFIG, LOG, PROGRESS = "config.json", "log.csv", "progress.png"
 _CHECKPOINT = re.compile(re.escape(FORMAT))
 _CURVES = re.compile(
     r"\A\x89PNG.*?(?:Software\0promise_cli|IHDR\0\0\x03\x20\0\0\x01\xc2.*?Software\0Matplotlib)",
@@ -21,9 +21,9 @@ _CURVES = re.compile(
 """Mark of our own picture. Earlier versions left matplotlib's name in it, and its size was always 800 x 450."""
 MARKS: Marks = {
     **dict.fromkeys((FINAL, BEST, LAST), _CHECKPOINT),
-    "config.json": json_mark("epochs", "patches_per_case"),
+    CONFIG: json_mark("epochs", "patches_per_case"),
     CALLS_FILE: json_mark("sessions"),
-    "log.csv": re.compile(r"\Aepoch,learning_rate,loss,"),
+    LOG: re.compile(r"\Aepoch,learning_rate,loss,"),
     PROGRESS: _CURVES,
     **{name: SCORE_MARKS[name] for name in METRICS},
 }

@@ -59,9 +59,10 @@ def start_run(
     """
     there = [path for path in sorted(folder.glob("checkpoint_*.pt")) if path.is_file()]
     if there and not request.overwrite:
-        raise WorkspaceError(
-            f"{there[-1]}: a run exists already; add --resume to continue it, or --overwrite to start anew"
+        ways = (
+            "--resume to continue it, or --overwrite" if (folder / LAST).exists() else "--overwrite"
         )
+        raise WorkspaceError(f"{there[-1]}: a run exists already; add {ways} to start anew")
     choice = choose_network(request, plan, fingerprint)
     chosen = choose_device(device)
     precision = choose_precision(choice.config.precision, chosen, encoder_of(choice.model_config))

@@ -1,11 +1,15 @@
 """End a training early, after the current step, on Ctrl-C, SIGTERM or `--max-hours`."""
 
+import math
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+PATIENCE_S = 20.0
+"""Seconds after a signal in which the current step may still end. A later stop does not wait for samples."""
 
 
 class StopRequest:
@@ -20,6 +24,7 @@ class StopRequest:
         self._max_hours = max_hours
         self.signal: str | None = None
         """Name of the last signal that was received, such as `SIGTERM`; None if there was none."""
+        self._since = math.inf
 
     @property
     def reason(self) -> str | None:
@@ -29,6 +34,11 @@ class StopRequest:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return f"--max-hours {self._max_hours:g}"
         return None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the first signal came so long ago that the current step should have ended."""
+        return time.monotonic() - self._since > PATIENCE_S
 
     @contextmanager
     def listening(self) -> Iterator["StopRequest"]:
@@ -51,6 +61,7 @@ class StopRequest:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None and number == signal.SIGINT:
             signal.default_int_handler(number, frame)
+        self._since = min(self._since, time.monotonic())
         self.signal = signal.Signals(number).name
 
 

@@ -11,10 +11,7 @@ import torch
 from promise_cli.network.checkpoint import load_checkpoint, save_checkpoint
 from promise_cli.train import TrainRequest, run, train
 from promise_cli.train.watch import Watch
-
-
-class Kill(BaseException):
-    """An exception that stands for SIGKILL, since no code of the package continues after it."""
+from tests.killer import Kill
 
 
 def copy_workspace(source: Path, folder: Path) -> Path:
@@ -39,11 +36,11 @@ def kill_at(name: str, patch: pytest.MonkeyPatch, times: int = 1) -> None:
     """Raise `Kill` just before a checkpoint of this name would be written for the nth time, with n = `times`."""
     left = [times]
 
-    def save(checkpoint, path):
+    def save(checkpoint, path, kept):
         left[0] -= path.name == name
         if not left[0]:
             raise Kill
-        save_checkpoint(checkpoint, path)
+        save_checkpoint(checkpoint, path, kept)
 
     patch.setattr(run, "save_checkpoint", save)
 

@@ -79,12 +79,10 @@ def test_without_samples_nothing_is_given_on_any_device() -> None:
         assert list(prefetch(iter(()), torch.device(device))) == []
 
 
-def test_a_loader_pins_all_tensors_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    from torch.utils.data._utils.pin_memory import pin_memory
-
+def test_all_tensors_of_a_sample_are_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self, *_: self + 1)
     (sample,) = _samples(1)
-    pinned = pin_memory(sample)
+    pinned = sample.pin_memory()
     assert isinstance(pinned, Sample)
     assert pinned.case_ids == sample.case_ids
     for before, after in zip(sample.tensors, pinned.tensors, strict=True):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from promise_cli.console import say, track, warn
+from promise_cli.console import counted, say, track, warn
 from promise_cli.dataset.folder import CaseFiles, read_dataset
 from promise_cli.dataset.splits import splits_of_dataset
 from promise_cli.disk.workspace import Workspace, open_workspace
@@ -15,6 +15,7 @@ from promise_cli.evaluate.clicks.kept import KeptCase, KeptCases
 from promise_cli.evaluate.clicks.study_record import ClickStudy
 from promise_cli.evaluate.clicks.study_request import StudyRequest
 from promise_cli.evaluate.clicks.trial import open_case, try_clicks
+from promise_cli.jobs import telling
 from promise_cli.network.checkpoint import Checkpoint, load_checkpoint
 from promise_cli.network.registry import takes_clicks
 from promise_cli.network.unfinished import warn_of_unfinished
@@ -119,17 +120,28 @@ def _do_cases(
     done = {files.case_id: found for files in cases if (found := kept.find(files)) is not None}
     if done:
         say(f"{kept.folder}: {len(done)} of {len(cases)} cases were done before and are used again")
-    for files in track(
-        [files for files in cases if files.case_id not in done], "clicks", len(cases) - len(done)
-    ):
-        case = open_case(files, predictor, request.max_windows)
-        trials = [
-            try_clicks(case, strategy, number, request, tolerances)
-            for strategy in (request.strategies if case.target.any() else ())
-            for number in range(request.trials)
-        ]
-        done[files.case_id] = kept.save(files, trials)
+    with telling(lambda: _so_far(kept, len(done), len(cases))):
+        for files in track(
+            [files for files in cases if files.case_id not in done],
+            "clicks",
+            len(cases) - len(done),
+        ):
+            case = open_case(files, predictor, request.max_windows)
+            trials = [
+                try_clicks(case, strategy, number, request, tolerances)
+                for strategy in (request.strategies if case.target.any() else ())
+                for number in range(request.trials)
+            ]
+            done[files.case_id] = kept.save(files, trials)
     return [done[files.case_id] for files in cases]
+
+
+def _so_far(kept: KeptCases, done: int, number: int) -> str:
+    """Say how many cases are finished, for a command that is stopped."""
+    return (
+        f"{kept.folder}: {done} of {counted(number, 'case', 'are')} finished and kept; run the same command again to"
+        " continue"
+    )
 
 
 def _test_cases(
