@@ -7,7 +7,7 @@ import pytest
 
 
 class Kill(BaseException):
-    """An exception that stands for SIGKILL, since nothing in the package catches it."""
+    """An exception that stands for SIGKILL, since no code of the package continues after it."""
 
 
 class Killer:

@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
+from promise_cli.dataset.fingerprint.source import SETTLED_SECONDS
 from promise_cli.disk.records import load_json
 from promise_cli.jobs.signals import Terminated, sigterm_interrupts, tell, telling
 from promise_cli.preprocess.command import preprocess
@@ -56,6 +57,9 @@ def has(folder: Path, pattern: str, number: int = 1) -> Callable[[], bool]:
 def many_balls(tmp_path: Path) -> Path:
     """A dataset of forty balls, which takes about a second to preprocess."""
     write_dataset(tmp_path / "Task98_Balls", 40)
+    time.sleep(
+        SETTLED_SECONDS
+    )  # measurements of files that have just been written are made again by the next call
     return tmp_path
 
 

@@ -57,6 +57,8 @@ def alone_in(folder: Path, request: PredictRequest, inputs: Inputs, maker: Maker
                 f"{folder}: another promise-predict is writing into this folder; wait for it to end, or give another"
                 " folder with -o (only calls with other parts of --shard, and all else the same, may share one)"
             )
+        for place in (folder, *folder.glob(f"{PROBABILITIES}/**/")):
+            remove_leftovers(place)
         yield
 
 
@@ -88,8 +90,6 @@ class RecordFile:
                 place = set_aside(self.folder, STALE)
                 say(f"the evaluation of the masks so far is moved to {place}")
             remove_marked(self.folder, STALE, STALE)
-            for place in (self.folder, *self.folder.glob(f"{PROBABILITIES}/**/")):
-                remove_leftovers(place)
             known = named_files(self.folder)
             there = load_or_ignore(self.folder)
             if there is not None and maker.has_made(there):

@@ -16,7 +16,6 @@ from promise_cli.disk.records import load_record
 from promise_cli.disk.workspace import LAST, Workspace, open_workspace
 from promise_cli.errors import CheckpointError, DatasetError, PlanError, StoppedError
 from promise_cli.jobs import telling
-from promise_cli.network.registry import takes_clicks
 from promise_cli.scores import has_study
 from promise_cli.scores.study_files import STUDY_FOLDER
 from promise_cli.train.compiled import compile_network
@@ -29,7 +28,7 @@ from promise_cli.train.introduction import (
     warn_of_large_targets,
 )
 from promise_cli.train.loop import train_epochs
-from promise_cli.train.outcome import explained, recorded, warn_of_unused_clicks
+from promise_cli.train.outcome import explained, recorded, saved_so_far, warn_of_unused_clicks
 from promise_cli.train.provenance import is_recorded
 from promise_cli.train.replacing import NOTE
 from promise_cli.train.resume import resume_run
@@ -103,11 +102,13 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
             _check_cases(split, preprocessed / "cases")
         group.wait()
     introduce(run, preprocessed.name)
-    _warn_of_dataset(run, group, preprocessed, workspace.root)
+    if group.is_first:
+        warn_of_changed_files(run, preprocessed, workspace.root)
+    warn_of_large_targets(run, preprocessed)
     with (
         hold(folder) if group.is_first else nullcontext(),
         stop.listening(),
-        telling(lambda: f"{folder}: {_saved_so_far(run)}"),
+        telling(lambda: f"{folder}: {saved_so_far(run)}"),
     ):
         if group.is_first:
             _settle(run, request, before)
@@ -124,21 +125,6 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
                 raise
             say(str(stopped))  # the limit --max-hours, which is not an error
     return folder
-
-
-def _warn_of_dataset(run: Run, group: Group, preprocessed: Path, root: Path) -> None:
-    if group.is_first:
-        warn_of_changed_files(run, preprocessed, root)
-    if takes_clicks(run.model.config):  # other networks look at the whole scan
-        warn_of_large_targets(run, preprocessed)
-
-
-def _saved_so_far(run: Run) -> str:
-    """Say what is saved and how to continue, for a call that a second Ctrl-C interrupts."""
-    if run.is_saved:
-        return "the last checkpoint is kept; continue with --resume"
-    kept = "the earlier run is kept" if run.replaces else "nothing is saved yet"
-    return f"{kept}; run the same command again to start"
 
 
 def _stamp(folder: Path) -> object:

@@ -8,7 +8,7 @@ from promise_cli.dataset.changed import changed_files
 from promise_cli.dataset.fingerprint import Fingerprint
 from promise_cli.disk.records import load_record
 from promise_cli.errors import PlanError, listed
-from promise_cli.network.registry import describe_network
+from promise_cli.network.registry import describe_network, takes_clicks
 from promise_cli.train.run import Run
 
 
@@ -37,9 +37,12 @@ def introduce(run: Run, dataset: str) -> None:
 
 
 def warn_of_large_targets(run: Run, preprocessed: Path) -> None:
-    """Warn if the target of a case is larger than a window, because one window can never hold all of it."""
+    """Warn if the target of a case is larger than a window, because one window can never hold all of it.
+
+    Networks without clicks look at the whole scan, so they get no warning.
+    """
     path = preprocessed / "fingerprint.json"
-    if not path.exists():
+    if not takes_clicks(run.model.config) or not path.exists():
         return
     edge = run.plan.patch_size
     window_ml = edge**3 * math.prod(run.plan.spacing) / 1000

@@ -99,6 +99,14 @@ def explained(run: Run) -> Iterator[None]:
         raise shown from None
 
 
+def saved_so_far(run: Run) -> str:
+    """Say what is saved and how to continue, for a call that a second Ctrl-C interrupts."""
+    if run.is_saved:
+        return "the last checkpoint is kept; continue with --resume"
+    kept = "the earlier run is kept" if run.replaces else "nothing is saved yet"
+    return f"{kept}; run the same command again to start"
+
+
 def warn_of_unused_clicks(run: Run) -> None:
     """Warn if corrections hardly raised the Dice in the last validation, although the recipe trains with them."""
     if not run.log:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from promise_cli.disk.atomic import write_text
+from promise_cli.disk.atomic import whole_file
 from promise_cli.errors import PromiseError
 from promise_cli.network.checkpoint import load_checkpoint
 from promise_cli.network.unfinished import unfinished
@@ -37,7 +37,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         return Validation(training.run.config.epochs / 10 + training.run.epoch / 100, None)
 
     def draw(_, title, path):
-        write_text(path, title)
+        with whole_file(path) as temporary:
+            temporary.write_bytes(b"\x89PNG Software\0promise_cli " + title.encode())
 
     monkeypatch.setattr(run, "draw_progress", draw)
     monkeypatch.setattr(outcome, "count_operations", lambda *_: 1)

@@ -106,7 +106,7 @@ def test_a_kill_before_the_log_leaves_no_gap_in_it(
         patched.setattr(run, "save_log", kill_at_second)
         with pytest.raises(Kill):
             train_balls(root, epochs=3)
-    (root / RUN / "log.csv").write_text("damaged\n")
+    (root / RUN / "log.csv").write_text("epoch,learning_rate,loss,damaged\n")
     train_balls(root, epochs=3, resume=True)
     assert [row.epoch for row in load_log(root / RUN / "log.csv")] == [1, 2, 3]
 

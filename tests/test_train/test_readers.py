@@ -80,10 +80,9 @@ def test_a_process_that_fails_or_does_not_answer_is_an_error(
     monkeypatch.setattr(readers_module, "LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.1)
     readers = Readers(Numbers(mode), BATCHES, 2, CPU, gives_up=lambda: mode == "wait")
-    found = []
+    found: list[Sample] = []
     with pytest.raises(kind, match=message):
-        for sample in readers:
-            found.append(sample)
+        found.extend(readers)
     readers.end()
     assert len(found) == 4 or issubclass(kind, RuntimeError)  # torch notices a dead process at once
     assert multiprocessing.active_children() == []

@@ -55,7 +55,7 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     output = request.output or path.parent / STUDY_FOLDER
     replaced = claim_output(output, dataset, overwrite=request.overwrite)
     kept = KeptCases(output, request, path)
-    with kept.held():
+    with kept.held(), telling(lambda: _so_far(kept, cases)):
         study = _study_cases(checkpoint, path, cases, kept, request)
         write_study(study, output)
         if replaced is not None:
@@ -120,27 +120,24 @@ def _do_cases(
     done = {files.case_id: found for files in cases if (found := kept.find(files)) is not None}
     if done:
         say(f"{kept.folder}: {len(done)} of {len(cases)} cases were done before and are used again")
-    with telling(lambda: _so_far(kept, len(done), len(cases))):
-        for files in track(
-            [files for files in cases if files.case_id not in done],
-            "clicks",
-            len(cases) - len(done),
-        ):
-            case = open_case(files, predictor, request.max_windows)
-            trials = [
-                try_clicks(case, strategy, number, request, tolerances)
-                for strategy in (request.strategies if case.target.any() else ())
-                for number in range(request.trials)
-            ]
-            done[files.case_id] = kept.save(files, trials)
+    todo = [files for files in cases if files.case_id not in done]
+    for files in track(todo, "clicks", len(todo)):
+        case = open_case(files, predictor, request.max_windows)
+        trials = [
+            try_clicks(case, strategy, number, request, tolerances)
+            for strategy in (request.strategies if case.target.any() else ())
+            for number in range(request.trials)
+        ]
+        done[files.case_id] = kept.save(files, trials)
     return [done[files.case_id] for files in cases]
 
 
-def _so_far(kept: KeptCases, done: int, number: int) -> str:
+def _so_far(kept: KeptCases, cases: Sequence[CaseFiles]) -> str:
     """Say how many cases are finished, for a command that is stopped."""
+    done = sum(kept.find(files) is not None for files in cases)
     return (
-        f"{kept.folder}: {done} of {counted(number, 'case', 'are')} finished and kept; run the same command again to"
-        " continue"
+        f"{kept.folder}: {done} of {counted(len(cases), 'case', 'are')} finished and kept; run the same command again"
+        " to continue"
     )
 
 
