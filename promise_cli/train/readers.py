@@ -7,13 +7,14 @@ full, the reading processes die, or the training waits for ever. Arrays of numpy
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import Event, Queue, active_children
+from multiprocessing import Event, Pipe, Queue, active_children
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from promise_cli.disk.reasons import TOO_MANY_OPEN
 from promise_cli.errors import CheckpointError
 from promise_cli.train.samples import Sample, collate
 from promise_cli.train.stopping import leave_signals_to_parent
@@ -48,10 +49,11 @@ class Readers:
 
         Raises:
             CheckpointError: There is not even enough shared memory for the locks of the processes.
+            OSError: There are too many open files.
         """
         self._gives_up = gives_up
         workers = min(workers, len(batches))
-        _check_locks(workers)
+        _check_resources(workers)
         before = active_children()
         with warnings.catch_warnings():
             # torch warns of more processes than cores, but the user has asked for them.
@@ -65,8 +67,12 @@ class Readers:
                 pin_memory=device.type == "cuda",
                 timeout=LOOK_EVERY_S if workers else 0,
             )
-            self._reading: Iterator[Any] = iter(loader)
-        self._processes = [process for process in active_children() if process not in before]
+            try:
+                self._reading: Iterator[Any] = iter(loader)
+            finally:  # some may have been started before the others could not be
+                self._processes = [one for one in active_children() if one not in before]
+                if not hasattr(self, "_reading"):
+                    self._kill()
 
     def __iter__(self) -> Iterator[Sample]:
         """Return the iterator itself."""
@@ -97,20 +103,29 @@ class Readers:
         """End the processes. They hold nothing that could be lost."""
         # While a traceback refers to the iterator, nothing else would end its processes.
         getattr(self._reading, "_shutdown_workers", lambda: None)()
+        self._kill()
+
+    def _kill(self) -> None:
         for process in self._processes:
             process.kill()  # a process that still reads ignores other signals
             process.join()
 
 
-def _check_locks(workers: int) -> None:
-    """Check that the locks of a DataLoader can be made, since it prints a traceback of its own if they cannot.
+def _check_resources(workers: int) -> None:
+    """Take the locks, queues and pipes of a DataLoader for a moment. It prints a traceback of its own if it cannot.
 
-    Each process has a queue of three locks, and they have one queue and an event together. A lock takes 4 kB of
-    shared memory.
+    Each process has a pipe and a queue with three locks. Together they have one more queue and an event. A lock takes
+    4 kB of shared memory.
+
+    Raises:
+        CheckpointError: There is not enough shared memory for the locks.
+        OSError: There are too many open files.
     """
     try:
-        _ = [Event(), *(Queue() for _ in range(workers + 1))] if workers else []
+        _ = [Event(), *((Queue(), Pipe()) for _ in range(workers + 1))] if workers else []
     except OSError as error:
+        if error.errno in TOO_MANY_OPEN:
+            raise
         raise CheckpointError(
             f"--workers {workers}: the processes that read samples need locks in shared memory ({error.strerror});"
             " use --workers 0, or enlarge /dev/shm (Docker: --shm-size=1g)"
