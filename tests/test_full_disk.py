@@ -41,7 +41,7 @@ def on_small_disk(line: str, disk: Path, size: str, *around: str) -> str:
             "promise-predict -i imgs -p points.json --device cpu",
             "predictions",
             "4k",
-            "predictions/imgs/failures.json",
+            "predictions/imgs/predictions.json",
             " are free; make room, then run the command again",
         ),
         (

@@ -18,7 +18,7 @@ _NO_ROOM = re.compile("failed to map segment|allocate memory|returned NULL witho
 """Words in the errors of loading a library where the memory is limited to less than it takes."""
 
 
-ELSEWHERE = "check its permissions, or put the results elsewhere with --root FOLDER (a dataset is then a path)"
+ELSEWHERE = "check its permissions, or put the results elsewhere with --root FOLDER (name a dataset by its path)"
 
 
 def explains_errors(command: Callable[P, None]) -> Callable[P, None]:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import re
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -51,6 +52,7 @@ def alone_in(folder: Path, request: PredictRequest, inputs: Inputs, maker: Maker
     )
     purpose = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     part = f"{request.shard.number}_of_{request.shard.count}" if request.shard else None
+    is_new = not folder.parent.exists()
     with claim_jointly(_lock(folder), purpose, part) as held:
         if held is False:
             raise PromptError(
@@ -59,7 +61,11 @@ def alone_in(folder: Path, request: PredictRequest, inputs: Inputs, maker: Maker
             )
         for place in (folder, *folder.glob(f"{PROBABILITIES}/**/")):
             remove_leftovers(place)
-        yield
+        try:
+            yield
+        finally:
+            if is_new and not any(folder.parent.glob("[!.]*")):  # only locks, as after a refusal
+                shutil.rmtree(folder.parent, ignore_errors=True)
 
 
 class RecordFile:

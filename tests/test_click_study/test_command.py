@@ -76,7 +76,8 @@ def test_a_stopped_study_continues_from_its_finished_cases(monkeypatch):
         stopped = run(*asked, "-o", "parts")
     assert (stopped.exit_code, stopped.stderr) == (
         1,
-        "error: stopped by SIGINT; finished work is kept; run the same command again to continue\n",
+        "error: stopped by SIGINT; parts/unfinished: 1 of 1 case is finished and kept; run the same command again to"
+        " continue\n",
     )
     assert len(list(Path("parts/unfinished").iterdir())) == 1
     with monkeypatch.context() as patched:
