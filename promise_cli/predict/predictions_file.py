@@ -53,19 +53,20 @@ def alone_in(folder: Path, request: PredictRequest, inputs: Inputs, maker: Maker
     purpose = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     part = f"{request.shard.number}_of_{request.shard.count}" if request.shard else None
     is_new = not folder.parent.exists()
-    with claim_jointly(_lock(folder), purpose, part) as held:
-        if held is False:
-            raise PromptError(
-                f"{folder}: another promise-predict is writing into this folder; wait for it to end, or give another"
-                " folder with -o (only calls with other parts of --shard, and all else the same, may share one)"
-            )
-        for place in (folder, *folder.glob(f"{PROBABILITIES}/**/")):
-            remove_leftovers(place)
-        try:
+    try:
+        with claim_jointly(_lock(folder), purpose, part) as held:
+            if held is False:
+                raise PromptError(
+                    f"{folder}: another promise-predict is writing into this folder; wait for it to end, or give"
+                    " another folder with -o (only calls with other parts of --shard, and all else the same, may share"
+                    " one)"
+                )
+            for place in (folder, *folder.glob(f"{PROBABILITIES}/**/")):
+                remove_leftovers(place)
             yield
-        finally:
-            if is_new and not any(folder.parent.glob("[!.]*")):  # only locks, as after a refusal
-                shutil.rmtree(folder.parent, ignore_errors=True)
+    finally:
+        if is_new and not any(folder.parent.glob("[!.]*")):  # only locks, as after a refusal
+            shutil.rmtree(folder.parent, ignore_errors=True)
 
 
 class RecordFile:
