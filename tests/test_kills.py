@@ -10,7 +10,7 @@ import pytest
 
 from promise_cli.evaluate.command import evaluate
 from promise_cli.predict import predict
-from tests.benchmarks.kills import differences, main
+from tests.benchmarks.kills import differences
 from tests.conftest import RUN, write_nifti
 from tests.killer import Kill, Killer
 
@@ -79,11 +79,3 @@ def test_a_study_of_clicks_killed_at_any_write_is_completed_by_the_next_call(bal
         study_clicks(StudyRequest(clicks=(1,), device="cpu", overwrite=True))
 
     kill_at_each_write(balls, f"{RUN}/clicks", call, 4)
-
-
-@pytest.mark.slow
-def test_kills_at_random_moments_change_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    status = main(["--kills", "1", "--only", "preprocess"])
-    printed = capsys.readouterr().out
-    found = json.loads(printed[printed.index("{\n") :])
-    assert (status, found["preprocess"]["equal"]) == (0, 1), found
