@@ -1,5 +1,6 @@
 """Masks of boxes of 4 x 4 x 4 voxels, which tests score."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,16 @@ def box(start, value=1, shape=(24, 20, 16)):
     i, j, k = start
     array[i : i + 4, j : j + 4, k : k + 4] = value
     return array
+
+
+def write_large_cases(folder: Path, number: int) -> None:
+    """Write `masks` and `labels` of many cases, c_0 and so on. Scoring one takes a good part of a second."""
+    array = np.zeros((96, 96, 96), dtype=np.uint8)
+    array[20:70, 20:70, 20:70] = 1
+    for place in (folder / "masks", folder / "labels"):
+        first = write_nifti(place / "c_0.nii.gz", array, np.eye(4))
+        for nth in range(1, number):
+            shutil.copy(first, place / f"c_{nth}.nii.gz")
 
 
 def write_two_cases(folder: Path) -> tuple[Path, Path]:

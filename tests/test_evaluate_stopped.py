@@ -1,16 +1,14 @@
 """A stopped promise-evaluate leaves no process behind, whatever signal stops it."""
 
-import shutil
 import signal
 import subprocess
 import sys
 import time
 
-import numpy as np
 import psutil
 import pytest
 
-from tests.conftest import write_nifti
+from tests.boxes import write_large_cases
 
 CODE = (
     "import sys; from pathlib import Path; from promise_cli.evaluate.command import evaluate;"
@@ -21,12 +19,7 @@ CODE = (
 @pytest.fixture
 def many(in_folder):
     """Write far more cases than can be scored within the test."""
-    array = np.zeros((96, 96, 96), dtype=np.uint8)
-    array[20:70, 20:70, 20:70] = 1
-    for folder in ("masks", "labels"):
-        first = write_nifti(in_folder / folder / "c_0.nii.gz", array, np.eye(4))
-        for number in range(1, 600):
-            shutil.copy(first, in_folder / folder / f"c_{number}.nii.gz")
+    write_large_cases(in_folder, 600)
     return in_folder
 
 

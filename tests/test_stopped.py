@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 
@@ -17,7 +16,8 @@ from promise_cli.dataset.fingerprint.source import SETTLED_SECONDS
 from promise_cli.disk.records import load_json
 from promise_cli.jobs.signals import Terminated, sigterm_interrupts, tell, telling
 from promise_cli.preprocess.command import preprocess
-from tests.conftest import DATASET, RUN, write_dataset, write_nifti
+from tests.boxes import write_large_cases
+from tests.conftest import DATASET, RUN, write_dataset
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
@@ -116,12 +116,7 @@ def test_a_stopped_prediction_keeps_its_masks_and_continues(balls: Path) -> None
 def test_a_stopped_evaluation_says_that_it_begins_anew(
     in_folder: Path, how: signal.Signals
 ) -> None:
-    array = np.zeros((96, 96, 96), dtype=np.uint8)
-    array[20:70, 20:70, 20:70] = 1
-    for folder in ("masks", "labels"):
-        first = write_nifti(in_folder / folder / "c_0.nii.gz", array, np.eye(4))
-        for number in range(1, 400):
-            shutil.copy(first, in_folder / folder / f"c_{number}.nii.gz")
+    write_large_cases(in_folder, 400)
     before = time.monotonic()
 
     def scores() -> bool:

@@ -26,7 +26,7 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def explained(*args: P.args, **kwargs: P.kwargs) -> None:
-        from promise_cli.jobs.signals import sigterm_interrupts, tell
+        from promise_cli.jobs import sigterm_interrupts, tell
 
         _escape_output()
         try:

@@ -65,7 +65,7 @@ def refuse_foreign(
 
 
 def foreign_error(path: Path, writer: str, advice: str) -> WorkspaceError:
-    """Word the error for a file of others in the place of an output."""
+    """Return the error for a file of others in the place of an output."""
     return WorkspaceError(f"{path}: exists already, and was not written by {writer}; {advice}")
 
 

@@ -95,14 +95,11 @@ def score_case(pair: Pair, rules: Rules) -> ScoredCase:
 def _count_missed(pair: Pair, label: Volume, targets: Sequence[Target]) -> int:
     """Return how many of the pair's clicks lie outside of all targets, or outside of the label file."""
     values = {value for target in targets for value in target.reference_values}
-    back = np.linalg.inv(label.stored_grid.affine)
     missed = 0
-    for click in pair.clicks:
-        i, j, k = np.rint(back[:3, :3] @ click + back[:3, 3]).astype(int).tolist()
-        inside = all(
-            0 <= n < length for n, length in zip((i, j, k), label.array.shape, strict=True)
-        )
-        missed += not (inside and int(label.array[i, j, k]) in values)
+    for place in map(label.stored_grid.ijk, pair.clicks):
+        voxel = tuple(np.rint(place).astype(int))
+        inside = label.stored_grid.contains(voxel)
+        missed += not (inside and int(label.array[voxel]) in values)
     return missed
 
 

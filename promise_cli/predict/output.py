@@ -38,23 +38,19 @@ def check_output(folder: Path, images: Path, scans: dict[str, Path], same_format
         PromptError: They would replace one, or the folder is a file or cannot be written to.
     """
     if folder.exists() and not folder.is_dir():
-        raise PromptError(
-            f"{folder}: masks need a folder, found a file; give another folder with -o"
-        )
+        raise PromptError(f"{folder}: masks need a folder, found a file; {_ELSEWHERE}")
     _check_writable(folder)
     if images.is_dir() and folder.resolve() == images.resolve():
         shown = next(iter(scans.values()))
         raise PromptError(
-            f"{shown}: a mask would replace this scan, or lie among the scans; give another folder with -o"
+            f"{shown}: a mask would replace this scan, or lie among the scans; {_ELSEWHERE}"
         )
     theirs = {path.resolve() for path in scans.values()}
     theirs |= {path.absolute() for path in scans.values()}
     for case, path in scans.items():
         mask = folder / mask_name(case, path, same_format)
         if mask.absolute() in theirs or mask.resolve() in theirs:
-            raise PromptError(
-                f"{mask}: a mask would replace this scan; give another folder with -o"
-            )
+            raise PromptError(f"{mask}: a mask would replace this scan; {_ELSEWHERE}")
         if mask.exists() and not (folder / RECORD).exists():
             raise foreign_error(mask, "promise-predict", _ELSEWHERE)
 
@@ -66,8 +62,7 @@ def _check_writable(folder: Path) -> None:
         there = there.parent
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise PromptError(
-            f"{folder}: masks cannot be written there, because {there} is not a writable folder; give another folder"
-            " with -o"
+            f"{folder}: masks cannot be written there, because {there} is not a writable folder; {_ELSEWHERE}"
         )
 
 

@@ -161,13 +161,8 @@ def _is_about_air(problem: Problem) -> bool:
 
 
 def _without_air(one: Measured) -> Measured:
-    found, case = one.measurement, one.measurement.case
-    problems = tuple(problem for problem in found.problems if not _is_about_air(problem))
-    if case is not None:
-        case = dataclasses.replace(case, warnings=tuple(problem.text for problem in problems))
-    return dataclasses.replace(
-        one, measurement=dataclasses.replace(found, problems=problems, case=case)
-    )
+    problems = tuple(found for found in one.measurement.problems if not _is_about_air(found))
+    return _with_problems(one, problems, [problem.text for problem in problems])
 
 
 def _with_warnings(one: Measured, notes: Sequence[str]) -> Measured:
@@ -176,9 +171,19 @@ def _with_warnings(one: Measured, notes: Sequence[str]) -> Measured:
         return one
     texts = tuple(f"{case.image}: {note}" for note in notes)
     more = tuple(Problem(severity="warning", text=text) for text in texts)
-    case = dataclasses.replace(case, warnings=(*case.warnings, *texts))
-    found = dataclasses.replace(found, problems=(*found.problems, *more), case=case)
-    return dataclasses.replace(one, measurement=found)
+    return _with_problems(one, (*found.problems, *more), (*case.warnings, *texts))
+
+
+def _with_problems(
+    one: Measured, problems: tuple[Problem, ...], warnings: Sequence[str]
+) -> Measured:
+    """Return a measured case with other problems, and with other warnings in its fingerprint if it has one."""
+    found, case = one.measurement, one.measurement.case
+    if case is not None:
+        case = dataclasses.replace(case, warnings=tuple(warnings))
+    return dataclasses.replace(
+        one, measurement=dataclasses.replace(found, problems=problems, case=case)
+    )
 
 
 def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:

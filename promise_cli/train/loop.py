@@ -77,9 +77,8 @@ def _train_epoch(training: Training) -> None:
             started = time.monotonic()
             try:
                 losses = take_step(training, step, samples)
-            except (
-                NoSampleError
-            ):  # raised before the weights have changed, so the step is taken again later
+            except NoSampleError:
+                # The weights have not changed yet, so the step is taken again later.
                 stop_if_asked(training)
                 raise
             seconds = time.monotonic() - started

@@ -7,14 +7,11 @@ import zlib
 from pathlib import Path
 
 from promise_cli.errors import VolumeError, format_bytes
+from promise_cli.volume.dicom_kind import DEFLATED, LONG, first_elements
 
-SYNTAX = b"1.2.840.10008.1.2.1.99"
-"""Transfer syntax in which everything but the first elements is compressed."""
 MOST = 1 << 26
 """Largest number of bytes in front of the pixels."""
 _PIXELS, _ITEMS = b"\xe0\x7f\x10\x00", b"\xfe\xff"
-_LONG = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SV", b"UV", b"UN", b"UT", b"UC", b"UR")
-"""Value representations whose length takes four bytes, after two reserved ones. `SQ` is looked into instead."""
 
 
 class _Unpacked:
@@ -45,7 +42,7 @@ def check_deflated(path: Path) -> None:
     """
     with path.open("rb") as file:
         start = file.read(4096)
-        if SYNTAX not in start:
+        if DEFLATED not in start:
             return
         file.seek(_data_set(start))
         content = _Unpacked(file.read())
@@ -54,7 +51,7 @@ def check_deflated(path: Path) -> None:
             length = int.from_bytes(head[6:8], "little")
             if head.startswith(_ITEMS) or head[4:6] == b"SQ":
                 length = 4 if head[4:6] == b"SQ" else 0  # what is inside follows
-            elif head[4:6] in _LONG:
+            elif head[4:6] in LONG:
                 length = int.from_bytes(content.take(4), "little")
             content.take(length)
             if content.taken > MOST:
@@ -68,9 +65,4 @@ def check_deflated(path: Path) -> None:
 
 def _data_set(start: bytes) -> int:
     """Return the position of the data set, behind the elements of group 2."""
-    at = 132
-    while start[at : at + 2] == b"\x02\x00":
-        long = start[at + 4 : at + 6] in _LONG
-        value = at + (12 if long else 8)
-        at = value + int.from_bytes(start[value - (4 if long else 2) : value], "little")
-    return at
+    return max((end for _, _, end in first_elements(start)), default=132)

@@ -2,15 +2,15 @@
 
 import mmap
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from promise_cli.volume.dicom_deflated import SYNTAX as DEFLATED
-
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+"""Transfer syntax in which everything but the first elements is compressed."""
+LONG = tuple(b"OB OW OF OD OL OV SV UV SQ UN UT UC UR".split())
+"""Value representations whose length takes four bytes, after two reserved ones."""
 _IMAGES = "1.2.840.10008.5.1.4.1.1."
 _START = 8192
-_LONG = (b"OB", b"OW", b"OF", b"OD", b"OL", b"SQ", b"UN", b"UT", b"UC", b"UR")
-"""Value representations whose length takes four bytes, after two reserved ones."""
 
 _OTHER = (
     "4.2",  # spectroscopy
@@ -79,17 +79,27 @@ def holds_tag(path: Path, keys: Iterable[str]) -> bool:
     return False
 
 
+def first_elements(start: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the elements of group 2 in the first bytes of a DICOM file.
+
+    Yields:
+        The two bytes of the element's number, and the positions of the first byte of its value and of the one after it.
+    """
+    at = 132
+    while start[at : at + 2] == b"\x02\x00":
+        long = start[at + 4 : at + 6] in LONG
+        value = at + (12 if long else 8)
+        end = value + int.from_bytes(start[value - (4 if long else 2) : value], "little")
+        yield start[at + 2 : at + 4], value, end
+        at = end
+
+
 def _sop_class(start: bytes) -> str:
     """Return the UID of the SOP class from the first bytes of a file; an empty string if it is not found."""
     if start[128:132] == b"DICM":
-        at = 132
-        while start[at : at + 2] == b"\x02\x00":
-            long = start[at + 4 : at + 6] in _LONG
-            value = at + (12 if long else 8)
-            size = int.from_bytes(start[value - (4 if long else 2) : value], "little")
-            if start[at + 2 : at + 4] == b"\x02\x00":  # (0002,0002)
-                return _text(start[value : value + size])
-            at = value + size
+        for number, value, end in first_elements(start):
+            if number == b"\x02\x00":  # (0002,0002)
+                return _text(start[value:end])
     found = start.find(b"\x08\x00\x16\x00")  # (0008,0016), with or without value representation
     if found < 0:
         return ""
