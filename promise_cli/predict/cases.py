@@ -125,7 +125,7 @@ class CaseWork:
                 )
         if not clicks:
             predictions[ONE_LESION] = session.slide()
-        mask = _merge(predictions, scan)
+        mask = merge(predictions, scan)
         records = tuple(describe_click(click, scan, mask) for click in clicks)
         self._ask(case, clicks, records, scan)
         pictures = None
@@ -223,7 +223,7 @@ class CaseWork:
                 self.odd.setdefault(case, doubt_click(click, record, scan, limits))
 
 
-def _merge(predictions: dict[Lesion, Prediction], scan: Volume) -> NDArray[np.uint8]:
+def merge(predictions: dict[Lesion, Prediction], scan: Volume) -> NDArray[np.uint8]:
     """Merge the lesions into one mask. A voxel that several lesions claim goes to the most probable one."""
     mask = np.zeros_like(
         scan.array, dtype=np.uint8

@@ -78,7 +78,7 @@ def gather_inputs(request: PredictRequest) -> Inputs:
     if request.shard:
         cases = request.shard.share(cases)
     inputs = Inputs(
-        _name(request.images),
+        name_of(request.images),
         where,
         scans,
         {case: clicks[case] for case in cases if case in clicks},
@@ -153,6 +153,15 @@ def _check(
             inputs.failures.append(Failure(case_id=case, reason=str(error)))
 
 
+def find_scans(images: Path) -> dict[str, Path]:
+    """Find the scans of a file or folder by case id, without further channels of other scans.
+
+    Raises:
+        PromptError: There is no scan.
+    """
+    return _without_channels(_find_scans(images)[0], ())
+
+
 def _find_scans(images: Path) -> tuple[dict[str, Path], bool]:
     """Find the scans by case id, and whether the path is that of a single scan."""
     if not images.exists():
@@ -182,6 +191,6 @@ def _without_channels(scans: dict[str, Path], named: Collection[str]) -> dict[st
     return {name: path for name, path in scans.items() if name not in channels}
 
 
-def _name(images: Path) -> str:
+def name_of(images: Path) -> str:
     """Derive the name of the predictions from a folder or scan. A link to a folder gives its own name."""
     return images.absolute().name if images.is_dir() else case_id(images)

@@ -38,6 +38,7 @@ from promise_cli.network.registry import (
 )
 from promise_cli.predictions.record import Seconds
 from promise_cli.prompts import Click
+from promise_cli.session.kept import KeptWindows
 from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
 from promise_cli.session.prediction import Prediction
@@ -154,6 +155,7 @@ class Predictor:
         *,
         max_windows: int = MAX_WINDOWS,
         keep_windows: int = MAX_STATES,
+        kept: KeptWindows | None = None,
         where: str | None = None,
         seconds: Seconds | None = None,
     ) -> Session:
@@ -163,6 +165,7 @@ class Predictor:
             scan: Path of a scan, or a scan that was read with the plan's orientation.
             max_windows: Largest number of windows for one lesion. 1 gives the paper's single window.
             keep_windows: Number of encoded windows that are kept for further clicks, if memory allows.
+            kept: Encoded windows that several sessions share, instead of `keep_windows` of this session alone.
             where: Name of the scan in messages. None means its path, or `scan` if it was already read.
             seconds: Time already spent on the scan. None means none.
 
@@ -184,7 +187,14 @@ class Predictor:
             )
         name = where or "scan"
         return Session(
-            self.networks, self.plan, scan, name, max_windows, seconds, keep_windows=keep_windows
+            self.networks,
+            self.plan,
+            scan,
+            name,
+            max_windows,
+            seconds,
+            keep_windows=keep_windows,
+            kept=kept,
         )
 
     def predict(

@@ -23,6 +23,7 @@ from promise_cli.prompts import (
 from promise_cli.session.answers import Answers
 from promise_cli.session.following import follow
 from promise_cli.session.fusion import Canvas, Volume32
+from promise_cli.session.kept import KeptWindows
 from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
 from promise_cli.session.placement import windows_for, windows_over
@@ -61,12 +62,20 @@ class Session:
     keep_windows: int = MAX_STATES
     """Number of encoded windows that are kept for further clicks, if memory allows. Later changes of this field have no
     effect."""
+    kept: KeptWindows | None = None
+    """Encoded windows that several sessions share, instead of `keep_windows` of this session alone."""
     _steps: list[_Step] = field(default_factory=list, init=False)
     _told: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._answers = Answers(
-            self.networks, self.plan, self.scan, self.keep_windows, self.where, self.seconds
+            self.networks,
+            self.plan,
+            self.scan,
+            self.keep_windows,
+            self.where,
+            self.seconds,
+            self.kept,
         )
 
     @property
@@ -131,6 +140,11 @@ class Session:
     def reset(self) -> None:
         """Remove all clicks. Encoded windows are kept for further clicks."""
         self._steps.clear()
+
+    def close(self) -> None:
+        """Remove all clicks and drop the encoded windows."""
+        self.reset()
+        self._answers.close()
 
     def prompt(self, clicks: Sequence[Click]) -> Prediction:
         """Predict from these clicks, all at once, in place of any earlier clicks.

@@ -23,9 +23,11 @@ from promise_cli.volume.read import (
     Volume,
     is_oriented,
     open_stored,
+    ras_axes,
     read_grid,
     read_label,
     read_volume,
+    volume_from,
 )
 from promise_cli.volume.reorder import REORDERED, describe_turn
 from promise_cli.volume.stored import SPACING_MM, Stored
@@ -52,11 +54,13 @@ __all__ = [
     "name_hint",
     "nested_slices",
     "open_stored",
+    "ras_axes",
     "read_grid",
     "read_label",
     "read_volume",
     "size_question",
     "volume_files",
+    "volume_from",
     "write_mask",
     "write_probabilities",
 ]

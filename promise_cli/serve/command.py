@@ -1,0 +1,99 @@
+"""The command promise-serve: load the networks, open the port, and answer until Ctrl-C or SIGTERM."""
+
+import os
+import socket
+import sys
+
+import uvicorn
+
+from promise_cli.console import counted, say
+from promise_cli.disk.workspace import open_workspace
+from promise_cli.errors import PromptError
+from promise_cli.network.unfinished import warn_of_unfinished
+from promise_cli.predict.inputs import find_scans
+from promise_cli.serve.app import make_app
+from promise_cli.serve.serve_request import ServeRequest
+from promise_cli.serve.service import Service
+
+MOST_CONNECTIONS = 100
+"""Largest number of connections at the same time."""
+SAVE_SECONDS = 0.5
+"""Seconds that the end waits for a job that is being computed, such as a mask that is being saved."""
+
+
+def serve(request: ServeRequest) -> None:
+    """Answer clicks until the user ends the server.
+
+    Raises:
+        PromiseError: There is no scan or no run, the networks take no clicks, or the port cannot be used.
+    """
+    find_scans(request.images)
+    checkpoints = open_workspace(request.root).find_runs(request.run_dir, request.folds)
+    with _listen(request) as listening:
+        from promise_cli.session.predictor import Predictor  # noqa: PLC0415  torch loads slowly
+
+        predictor = Predictor.load(checkpoints, request.device, request.precision, tta=request.tta)
+        if not predictor.takes_clicks:
+            raise PromptError(
+                f"{checkpoints[0]}: {predictor.described[0]} takes no clicks; use promise-predict"
+            )
+        warn_of_unfinished(checkpoints)
+        service = Service(request, predictor)
+        _introduce(service, listening)
+        _run(service, listening)
+    say(f"promise-serve has ended; saved masks are in {service.output}")
+    if not service.worker.wait_until_idle(SAVE_SECONDS):
+        # Python would wait for the networks, which cannot be interrupted.
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def _listen(request: ServeRequest) -> socket.socket:
+    """Open the port before the networks are loaded.
+
+    Raises:
+        PromptError: The port is in use, or the host is not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in request.host else socket.AF_INET
+    try:
+        return socket.create_server((request.host.strip("[]"), request.port), family=family)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PromptError(
+            f"{request.host}, port {request.port}: {reason}; give another port with --port, or another --host"
+        ) from None
+
+
+def _introduce(service: Service, listening: socket.socket) -> None:
+    """Show where the server is and what it serves."""
+    request, predictor = service.request, service.predictor
+    scheme = "https" if request.certificate else "http"
+    host = f"[{request.host}]" if ":" in request.host else request.host
+    paths = ", ".join(str(path) for path in predictor.checkpoints)
+    say(f"network: {paths} on {predictor.device} in {predictor.precision}")
+    say(f"scans: {counted(len(service.scans.paths), 'scan')} in {request.images}")
+    say(f"open {scheme}://{host}:{listening.getsockname()[1]} in a browser; Ctrl-C ends the server")
+
+
+def _run(service: Service, listening: socket.socket) -> None:
+    request = service.request
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_app(service),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=0,
+            ssl_certfile=request.certificate,
+            ssl_keyfile=request.certificate_key,
+        )
+    )
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        return

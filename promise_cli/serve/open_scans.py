@@ -1,0 +1,169 @@
+"""Scans that are open for clicks. Their voxels and encoded windows stay in memory until others need the room."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from promise_cli.errors import PromiseError, PromptError
+from promise_cli.geometry.grid import Grid, Shape
+from promise_cli.jobs import free_memory
+from promise_cli.prompts import Click
+from promise_cli.serve.refusal import RefusalError
+from promise_cli.volume import Volume, read_grid, read_volume
+
+if TYPE_CHECKING:
+    from promise_cli.session.kept import KeptWindows
+    from promise_cli.session.prediction import Prediction
+    from promise_cli.session.predictor import Predictor
+    from promise_cli.session.session import Session
+
+MOST_KEPT = 1 << 28
+"""Largest number of bytes of a scan's predictions that are kept, so that undo takes no time."""
+
+
+_Key = tuple[tuple[tuple[float, float, float], int, str], ...]
+
+
+class OpenScan:
+    """A scan with its voxels, its session and its latest predictions."""
+
+    def __init__(
+        self,
+        name: str,
+        volume: Volume,
+        predictor: "Predictor",
+        kept: "KeptWindows",
+        max_windows: int,
+    ) -> None:
+        """Hold a volume that was read with the orientation of the predictor's plan."""
+        self.name, self.volume = name, volume
+        self._predictor, self._kept, self._max_windows = predictor, kept, max_windows
+        self._predictions: OrderedDict[_Key, Prediction] = OrderedDict()
+
+    @cached_property
+    def session(self) -> "Session":
+        """Session that computes the masks. It is made before the first click, which takes seconds."""
+        return self._predictor.open(
+            self.volume, max_windows=self._max_windows, kept=self._kept, where=self.name
+        )
+
+    @property
+    def grid(self) -> Grid:
+        """Grid of the scan's file."""
+        return self.volume.stored_grid
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the voxels, as read and as resampled for the networks, and of the predictions."""
+        plan, grid = self._predictor.plan, self.volume.grid
+        resampled = (
+            4 * np.prod(grid.shape, dtype=float) * np.prod(grid.spacing) / np.prod(plan.spacing)
+        )
+        return int(self.volume.array.nbytes + resampled) + self._kept_bytes
+
+    def predict(self, clicks: tuple[Click, ...]) -> "Prediction":
+        """Return the prediction from the clicks of one lesion, exactly as promise-predict makes it.
+
+        Raises:
+            PromptError: A click lies outside the scan or the single window, or no click is in the foreground.
+        """
+        key = tuple((click.point, click.sign, click.space) for click in clicks)
+        found = self._predictions.pop(key, None) or self.session.prompt(clicks)
+        if found.clicks_outside_window == len(clicks):
+            raise PromptError(
+                f"{self.name}: all clicks lie outside the single window; give one click"
+            )
+        self._predictions[key] = found
+        while len(self._predictions) > 1 and self._kept_bytes > MOST_KEPT:
+            self._predictions.popitem(last=False)
+        return found
+
+    @property
+    def _kept_bytes(self) -> int:
+        return sum(one.probabilities.nbytes for one in self._predictions.values())
+
+    def close(self) -> None:
+        """Drop what is kept for further clicks."""
+        self._predictions.clear()
+        if "session" in self.__dict__:
+            self.session.close()
+
+
+class OpenScans:
+    """The scans that the server was started with. They are read on demand, and closed when memory is needed."""
+
+    def __init__(
+        self,
+        scans: Mapping[str, Path],
+        predictor: "Predictor",
+        kept: "KeptWindows",
+        max_windows: int,
+    ) -> None:
+        """List scans by name. At most half of the memory that is free now is used for open ones."""
+        self.paths = dict(scans)
+        self.most_bytes = free_memory() // 2
+        self._predictor, self._kept, self._max_windows = predictor, kept, max_windows
+        self._open: OrderedDict[str, OpenScan] = OrderedDict()
+        self._grids: dict[str, Grid] = {}
+
+    @property
+    def open_names(self) -> tuple[str, ...]:
+        """Names of the open scans. The one that was used last comes last."""
+        return tuple(self._open)
+
+    def name_of(self, given: str) -> str:
+        """Return the name of a scan that a client named by its name or its position in the list.
+
+        Raises:
+            RefusalError: There is no such scan.
+        """
+        if given in self.paths:
+            return given
+        names = list(self.paths)
+        if given.isdecimal() and len(given) < 8 and int(given) < len(names):
+            return names[int(given)]
+        raise RefusalError(404, "there is no such scan; GET /api/scans lists them")
+
+    def grid(self, name: str) -> Grid:
+        """Return the grid of a scan's file, from its header alone."""
+        if name not in self._grids:
+            self._grids[name] = read_grid(self.paths[name])
+        return self._grids[name]
+
+    def names_of_shape(self, shape: Shape) -> list[str]:
+        """Return the scans that have this shape in any order of their axes. Unreadable ones are left out."""
+        found = []
+        for name in self.paths:
+            try:
+                if sorted(self.grid(name).shape) == sorted(shape):
+                    found.append(name)
+            except (OSError, MemoryError, PromiseError):
+                continue
+        return found
+
+    def open(self, name: str) -> OpenScan:
+        """Return a scan of the list with its voxels. It is read if it is not open.
+
+        Raises:
+            VolumeError: The scan cannot be read.
+        """
+        found = self._open.pop(name, None)
+        if found is None:
+            orientation = self._predictor.plan.orientation
+            volume = read_volume(self.paths[name], orientation, keep_integers=True)
+            found = self.hold(name, volume)
+        self._open[name] = found
+        while (
+            len(self._open) > 1 and sum(one.bytes for one in self._open.values()) > self.most_bytes
+        ):
+            _, oldest = self._open.popitem(last=False)
+            oldest.close()
+        return found
+
+    def hold(self, name: str, volume: Volume) -> OpenScan:
+        """Make a scan ready for clicks that is not kept in the list, such as an uploaded one."""
+        return OpenScan(name, volume, self._predictor, self._kept, self._max_windows)
