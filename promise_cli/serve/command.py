@@ -41,11 +41,12 @@ def serve(request: ServeRequest) -> None:
         service = Service(request, predictor)
         _introduce(service, listening)
         _run(service, listening)
+    service.worker.wait_until_idle(SAVE_SECONDS)
     say(f"promise-serve has ended; saved masks are in {service.output}")
-    if not service.worker.wait_until_idle(SAVE_SECONDS):
-        # Python would wait for the networks, which cannot be interrupted.
-        sys.stdout.flush()
-        os._exit(0)
+    sys.stdout.flush()
+    os._exit(
+        0
+    )  # Python would wait for the networks, which cannot be interrupted, and for torch to be unloaded
 
 
 def _listen(request: ServeRequest) -> socket.socket:
@@ -58,7 +59,7 @@ def _listen(request: ServeRequest) -> socket.socket:
     try:
         return socket.create_server((request.host.strip("[]"), request.port), family=family)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = os.strerror(error.errno) if getattr(error, "errno", None) else str(error)
         raise PromptError(
             f"{request.host}, port {request.port}: {reason}; give another port with --port, or another --host"
         ) from None

@@ -173,7 +173,8 @@ class PageApi:
             session.axes = axes_of(session.order, marking.scan.grid)
             for lesion in given:
                 self._restore(session, marking, lesion)
-            return self._state(session) | describe_change(session, marking.update())
+            change = describe_change(session, marking.update())
+            return self._state(session) | change
 
         try:
             return JSONResponse(await self.service.compute(request, opened))

@@ -104,6 +104,10 @@ class Sessions:
         """End a session. Nothing happens if it has ended."""
         self._sessions.pop(token, None)
 
+    def tokens(self) -> tuple[str, ...]:
+        """Return the names of all sessions."""
+        return tuple(self._sessions)
+
     def uploads(self) -> int:
         """Return how many scans are held for single sessions."""
         return sum(session.is_upload for session in list(self._sessions.values()))

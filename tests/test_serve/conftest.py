@@ -4,12 +4,14 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
+from promise_cli.disk.workspace import open_workspace
 from promise_cli.serve.app import make_app
 from promise_cli.serve.serve_request import ServeRequest
 from promise_cli.serve.service import Service
@@ -46,17 +48,19 @@ def place(ward: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("PROMISE_ROOT", raising=False)
     monkeypatch.delenv("PROMISE_API_KEY", raising=False)
     root = tmp_path / "place"
-    for name in ("imgs", "results", "Task98_Balls"):
+    for name in ("imgs", "Task98_Balls"):
         shutil.copytree(ward / name, root / name)
+    (root / "results").symlink_to(ward / "results")
     monkeypatch.chdir(root)
     return root
 
 
 @pytest.fixture
-def service(place: Path, predictor: Predictor) -> Iterator[Service]:
+def service(place: Path, predictor: Predictor) -> Service:
     """Return a server's state."""
-    yield Service(ServeRequest(images=Path("imgs"), device="cpu"), predictor)
     assert place.exists()
+    here = replace(predictor, checkpoints=open_workspace(None).find_runs(None, ()))
+    return Service(ServeRequest(images=Path("imgs"), device="cpu"), here)
 
 
 @pytest.fixture

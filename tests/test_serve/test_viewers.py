@@ -1,4 +1,4 @@
-"""Each viewer's protocol: a click leads to the voxel that promise-predict takes, and the masks are equal bit for bit."""
+"""The protocols of the viewers: clicks lead to the voxels and to the masks of promise-predict, bit for bit."""
 
 import base64
 import gzip
