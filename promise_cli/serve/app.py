@@ -46,6 +46,7 @@ def make_app(service: Service) -> ASGIApp:
         for name, handlers in shared.items()
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _unknown})
+    app.router.redirect_slashes = False
     return Guard(app, service.request)
 
 

@@ -52,9 +52,9 @@ class Slicer:
         content, _ = await read_form(request)
         sessions = self.service.sessions
         sessions.end(self._token)
-        session = sessions.begin("slicer")
-        self._token = session.token
+        self._token = ""
         self._steps.clear()
+        session = sessions.begin("slicer")
         try:
             await self.service.compute(
                 request, lambda: self.service.take_image(session, read_npy(content), REVERSED)
@@ -62,6 +62,7 @@ class Slicer:
         except BaseException:
             sessions.end(session.token)
             raise
+        self._token = session.token
         return JSONResponse({"status": "ok"})
 
     async def upload_segment(self, request: Request) -> Response:
