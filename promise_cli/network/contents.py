@@ -15,7 +15,7 @@ _NAMED_TENSORS = ("weights", "random_states")
 
 
 def problem_of(content: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the entries of a checkpoint, whose types are right; None if nothing is."""
+    """Return what is wrong with the values of a checkpoint; None if nothing is. Their types are checked before."""
     for name, least in _LEAST.items():
         if not least <= content.get(name, least) < 1 << 63:
             return f"{name} is {shown(content[name])}, expected a whole number from {least} on"

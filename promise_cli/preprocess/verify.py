@@ -145,7 +145,7 @@ def _warn_of_likeness(measured: Iterable[Measured]) -> list[Measured]:
 
 
 def _join_warnings_of_air(measured: list[Measured], dataset: Dataset) -> list[Measured]:
-    """Give one warning for the whole dataset if most of the targets lie in air, since airways do."""
+    """Give one warning for the whole dataset instead of one for each case if most targets lie in air, as airways do."""
     found = [one for one in measured if any(map(_is_about_air, one.measurement.problems))]
     if len(found) < 2 or 2 * len(found) <= len(measured):
         return measured
