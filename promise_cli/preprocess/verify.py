@@ -202,7 +202,8 @@ def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
     for case, problem in shown:
         say(f"  {case:<{width}}  {problem.severity:<8}  {problem.text}")
     if len(rows) > len(shown):
-        say(f"  and {len(rows) - len(shown)} more; fingerprint.json will hold all warnings")
+        place = "" if errors else "; fingerprint.json will hold all warnings"
+        say(f"  and {len(rows) - len(shown)} more{place}")
 
 
 def _stopped_by(num_bad: int, num_cases: int, folder: Path) -> DatasetError:
