@@ -13,8 +13,20 @@ from typer.testing import CliRunner
 from promise_cli.cli import evaluate_app, predict_app, preprocess_app, train_app
 from tests.conftest import write_dataset
 
-COMMANDS = ("preprocess", "train", "predict", "evaluate")
-HEAVY = {"torch", "monai", "numpy", "scipy", "nibabel", "SimpleITK", "matplotlib", "torchvision"}
+COMMANDS = ("preprocess", "train", "predict", "evaluate", "serve")
+HEAVY = {
+    "torch",
+    "starlette",
+    "uvicorn",
+    "blosc2",
+    "monai",
+    "numpy",
+    "scipy",
+    "nibabel",
+    "SimpleITK",
+    "matplotlib",
+    "torchvision",
+}
 
 
 def run(app, *arguments: object):
