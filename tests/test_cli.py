@@ -15,18 +15,9 @@ from tests.conftest import write_dataset
 
 COMMANDS = ("preprocess", "train", "predict", "evaluate", "serve")
 HEAVY = {
-    "torch",
-    "starlette",
-    "uvicorn",
+    "torch", "monai", "numpy", "scipy", "nibabel", "SimpleITK", "matplotlib", "torchvision", "starlette", "uvicorn",
     "blosc2",
-    "monai",
-    "numpy",
-    "scipy",
-    "nibabel",
-    "SimpleITK",
-    "matplotlib",
-    "torchvision",
-}
+}  # fmt: skip
 
 
 def run(app, *arguments: object):

@@ -59,7 +59,9 @@ def _listen(request: ServeRequest) -> socket.socket:
     try:
         return socket.create_server((request.host.strip("[]"), request.port), family=family)
     except (OSError, UnicodeError) as error:
-        reason = os.strerror(error.errno) if getattr(error, "errno", None) else str(error)
+        number = getattr(error, "errno", None)
+        # Python adds the address to the text of some errors.
+        reason = os.strerror(number) if isinstance(number, int) and number > 0 else str(error)
         raise PromptError(
             f"{request.host}, port {request.port}: {reason}; give another port with --port, or another --host"
         ) from None
