@@ -78,7 +78,7 @@ class Marking:
         )
         return value
 
-    def rename(self, value: int, name: str | None, colour: str | None) -> None:
+    def change_look(self, value: int, name: str | None, colour: str | None) -> None:
         """Change the name or the colour of a lesion. None leaves it as it is."""
         marked = self.lesion(value)
         marked.colour = marked.colour if colour is None else colour

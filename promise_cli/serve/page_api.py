@@ -94,7 +94,7 @@ class PageApi:
             ("GET", f"{session}/mask", self.mask),
             ("POST", f"{session}/save", self.save),
             ("POST", f"{session}/lesions", self.add_lesion),
-            ("PATCH", lesion, self.rename),
+            ("PATCH", lesion, self.change_look),
             ("DELETE", lesion, self.remove),
             ("POST", f"{lesion}/clicks", self.add_click),
             ("POST", f"{lesion}/undo", self.undo),
@@ -214,11 +214,11 @@ class PageApi:
 
         return JSONResponse(await self.service.compute(request, added))
 
-    async def rename(self, request: Request) -> Response:
+    async def change_look(self, request: Request) -> Response:
         """Change the name or colour of a lesion."""
         name, colour = look_of(await read_fields(request), None, None)
         return await self._change(
-            request, lambda marking, value: marking.rename(value, name, colour)
+            request, lambda marking, value: marking.change_look(value, name, colour)
         )
 
     async def remove(self, request: Request) -> Response:
