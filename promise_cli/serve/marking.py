@@ -1,17 +1,21 @@
 """The lesions that one client marks on one scan: their clicks, and the mask that follows from the clicks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from promise_cli.errors import PromptError
 from promise_cli.predict.cases import merge
+from promise_cli.predict.doubt import doubt_click
+from promise_cli.predictions.record import describe_click
 from promise_cli.prompts import (
     FOREGROUND,
     ONE_LESION,
     Click,
     Lesion,
+    format_point,
     locate_clicks,
 )
 from promise_cli.serve.open_scans import OpenScan
@@ -169,13 +173,14 @@ class Marking:
         for marked in self.lesions.values():
             if marked.clicks:
                 found[marked.lesion] = scan.predict(marked.clicks)
-        region = NOTHING
+        region, questions = NOTHING, []
         if found:
-            region = Region.of(as_stored(merge(found, scan.volume), scan.volume))
+            mask = merge(found, scan.volume)
+            region = Region.of(as_stored(mask, scan.volume))
+            questions = [*_about_masks(found), *_about_clicks(self.clicks, scan, mask)]
         changed = changed_box(self.region, region)
-        self.region = region
+        self.region, self.questions = region, tuple(questions)
         self._measure(scan)
-        self.questions = tuple(_questions(found, self.name))
         return changed
 
     def _measure(self, scan: OpenScan) -> None:
@@ -185,17 +190,30 @@ class Marking:
             marked.longest_mm = round(longest_axial_mm(mask, scan.grid), 2)
 
 
-def _questions(found: dict[Lesion, Prediction], name: str) -> list[str]:
-    """Return what looks odd about predictions, in words."""
-    said = []
+def _about_masks(found: dict[Lesion, Prediction]) -> Iterator[str]:
+    """Yield what looks odd about predictions."""
     for lesion, prediction in found.items():
-        shown = f"{name}, {lesion.name or f'lesion {lesion.value}'}"
+        name = lesion.name or f"lesion {lesion.value}"
         if not (prediction.probabilities > 0.5).any():
-            said.append(f"{shown}: the mask is empty; is the click where it should be?")
+            yield f"{name}: the mask is empty; is the click where it should be?"
         if not prediction.closed:
-            said.append(
-                f"{shown}: the mask still reaches the border of its {len(prediction.windows)} windows"
-            )
+            yield f"{name}: the mask still reaches the border of its {len(prediction.windows)} windows"
         if prediction.clicks_outside_window:
-            said.append(f"{shown}: {prediction.clicks_outside_window} clicks were not used")
-    return said
+            yield f"{name}: {prediction.clicks_outside_window} clicks lie outside the window and were not used"
+
+
+def _about_clicks(
+    clicks: Sequence[Click], scan: OpenScan, mask: NDArray[np.uint8]
+) -> Iterator[str]:
+    """Yield what looks odd about foreground clicks, for the first click of each kind."""
+    is_outside = in_air = False
+    for click in clicks:
+        if click.sign != FOREGROUND:
+            continue
+        record = describe_click(click, scan.volume, mask)
+        if not in_air and not scan.tissue[0] <= record.intensity <= scan.tissue[1]:
+            in_air = True
+            yield doubt_click(click, record, scan.volume, scan.tissue)
+        if not is_outside and not record.in_mask:
+            is_outside = True
+            yield f"the click {format_point(record.voxel)} of the file lies outside the mask; is it where it should be?"

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from promise_cli.dataset.questions import question_scan
 from promise_cli.errors import PromiseError, PromptError
 from promise_cli.geometry.grid import Grid, Shape
 from promise_cli.jobs import free_memory
+from promise_cli.predict.doubt import tissue_limits
 from promise_cli.prompts import Click
 from promise_cli.serve.refusal import RefusalError
 from promise_cli.volume import Volume, read_grid, read_volume
@@ -50,6 +52,16 @@ class OpenScan:
         return self._predictor.open(
             self.volume, max_windows=self._max_windows, kept=self._kept, where=self.name
         )
+
+    @cached_property
+    def tissue(self) -> tuple[float, float]:
+        """Lowest and highest intensity of tissue in this scan."""
+        return tissue_limits(self.volume, self._predictor.plan)
+
+    @cached_property
+    def questions(self) -> tuple[str, ...]:
+        """What looks odd about the scan's geometry and intensities, in the words of promise-predict."""
+        return question_scan(self.volume, self._predictor.plan)
 
     @property
     def grid(self) -> Grid:

@@ -54,8 +54,10 @@ from starlette.routing import Route
 
 from promise_cli import __version__
 from promise_cli.predictions.record import RECORD, read_record
+from promise_cli.serve.array_axes import ArrayAxes
 from promise_cli.serve.exchange import Handler, answering, bits, read_fields
 from promise_cli.serve.marking import MOST_LESIONS, Marking
+from promise_cli.serve.open_scans import OpenScan
 from promise_cli.serve.page_state import (
     SPACES,
     describe,
@@ -147,8 +149,12 @@ class PageApi:
         name = self.service.scans.name_of(request.path_params["scan"])
         query = request.query_params
         order, wanted = query.get("order", "ras"), query.get("type", "auto")
-        scan = await self.service.compute(request, lambda: self.service.scans.open(name))
-        axes, dtype = axes_of(order, scan.grid), type_of(scan.volume.array, wanted)
+
+        def opened() -> tuple[OpenScan, ArrayAxes, np.dtype[Any]]:
+            scan = self.service.scans.open(name)
+            return scan, axes_of(order, scan.grid), type_of(scan.volume.array, wanted)
+
+        scan, axes, dtype = await self.service.compute(request, opened)
         headers = {
             "Content-Encoding": "gzip",
             "X-Type": dtype.name,

@@ -68,7 +68,7 @@ def describe_scan(scan: OpenScan, order: str, modality: str) -> dict[str, Any]:
         },
         "type": type_of(array, "auto").name,
         "voxel_ml": grid.voxel_ml,
-        "notes": list(scan.volume.notes),
+        "notes": list(scan.questions),
     }
 
 

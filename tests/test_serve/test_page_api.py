@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import json
 from pathlib import Path
 
 import nibabel as nib
@@ -196,14 +197,28 @@ def test_a_click_that_cannot_be_used_changes_nothing(client: TestClient) -> None
         ({"point": [1, 1, 1], "space": "XYZ"}, "use one of voxel, RAS, LPS"),
         ({"point": [1, 1, 1], "sign": 2}, "use 1 for a click on the target or 0"),
     ):
-        import json
-
         done = client.post(
             f"/api/sessions/{session}/lesions/1/clicks", content=json.dumps(fields).encode()
         )
         assert done.status_code == 422
         assert reason in done.json()["detail"]
     assert client.get(f"/api/sessions/{session}").json()["lesions"][0]["clicks"] == []
+
+
+def test_what_looks_odd_is_said_next_to_the_mask(client: TestClient) -> None:
+    path = Path("imgs/ball_007.nii.gz")
+    image = nib.load(path)
+    array = np.asanyarray(image.dataobj).copy()
+    array[2, 2, 2] = -1024
+    nib.save(nib.Nifti1Image(array, image.affine, image.header), path)
+    session = begin(client, order="stored")["session"]
+    (first, second) = click(client, session, [2, 2, 2])["questions"]
+    assert first.startswith(
+        "the click (2, 2, 2) voxel lies on intensity -1024, which looks like air (tissue has"
+    )
+    assert second == (
+        "the click (2, 2, 2) of the file lies outside the mask; is it where it should be?"
+    )
 
 
 def test_a_session_that_ended_is_continued_with_its_lesions(
