@@ -6,7 +6,7 @@ import sys
 
 import uvicorn
 
-from promise_cli.console import counted, say
+from promise_cli.console import counted, say, warn
 from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import PromptError
 from promise_cli.network.unfinished import warn_of_unfinished
@@ -71,10 +71,13 @@ def _introduce(service: Service, listening: socket.socket) -> None:
     """Show where the server is and what it serves."""
     request, predictor = service.request, service.predictor
     scheme = "https" if request.certificate else "http"
-    host = f"[{request.host}]" if ":" in request.host else request.host
+    named = socket.gethostname() if request.host in ("0.0.0.0", "::") else request.host
+    host = f"[{named}]" if ":" in named else named
     paths = ", ".join(str(path) for path in predictor.checkpoints)
     say(f"network: {paths} on {predictor.device} in {predictor.precision}")
     say(f"scans: {counted(len(service.scans.paths), 'scan')} in {request.images}")
+    if not request.is_local and request.certificate is None:
+        warn("without --tls-cert, the scans and the key can be read in the network")
     say(f"open {scheme}://{host}:{listening.getsockname()[1]} in a browser; Ctrl-C ends the server")
 
 

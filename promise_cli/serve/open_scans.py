@@ -27,6 +27,10 @@ MOST_KEPT = 1 << 28
 """Largest number of bytes of a scan's predictions that are kept, so that undo takes no time."""
 
 
+MOST_BYTES = 1 << 33
+"""Largest number of bytes of all open scans."""
+MEAN_TOLERANCE = 1e-4
+"""Largest difference of two means that count as equal, as a share of the scan's range."""
 _Key = tuple[tuple[tuple[float, float, float], int, str], ...]
 
 
@@ -115,12 +119,14 @@ class OpenScans:
         kept: "KeptWindows",
         max_windows: int,
     ) -> None:
-        """List scans by name. At most half of the memory that is free now is used for open ones."""
+        """List scans by name. Open ones use at most half of the memory that is free now, and at most `MOST_BYTES`."""
         self.paths = dict(scans)
-        self.most_bytes = free_memory() // 2
+        self.most_bytes = min(MOST_BYTES, free_memory() // 2)
         self._predictor, self._kept, self._max_windows = predictor, kept, max_windows
         self._open: OrderedDict[str, OpenScan] = OrderedDict()
         self._grids: dict[str, Grid] = {}
+        self._means: dict[str, tuple[float, float]] = {}
+        """Mean and range of the intensities of each scan that was read."""
 
     @property
     def open_names(self) -> tuple[str, ...]:
@@ -157,6 +163,13 @@ class OpenScans:
                 continue
         return found
 
+    def may_have_mean(self, name: str, mean: float) -> bool:
+        """Return whether the mean intensity of a scan can be this one. It can if the scan was not read yet."""
+        if name not in self._means:
+            return True
+        known, width = self._means[name]
+        return abs(known - mean) <= MEAN_TOLERANCE * max(width, 1e-6)
+
     def open(self, name: str) -> OpenScan:
         """Return a scan of the list with its voxels. It is read if it is not open.
 
@@ -168,6 +181,8 @@ class OpenScans:
             orientation = self._predictor.plan.orientation
             volume = read_volume(self.paths[name], orientation, keep_integers=True)
             found = self.hold(name, volume)
+            width = float(volume.array.max()) - float(volume.array.min())
+            self._means[name] = float(volume.array.mean(dtype=np.float64)), width
         self._open[name] = found
         while (
             len(self._open) > 1 and sum(one.bytes for one in self._open.values()) > self.most_bytes

@@ -13,6 +13,8 @@ from promise_cli.serve.open_scans import OpenScans
 from promise_cli.serve.refusal import RefusalError
 from promise_cli.volume import as_stored
 
+MOST_DOUBLES = 20
+"""Largest number of further scans of the same shape that are searched for the same voxels."""
 _SAMPLES = 4096
 """Number of voxels that are compared before all voxels are."""
 _TOLERANCE = 1e-5
@@ -24,7 +26,8 @@ def recognise(array: NDArray[Any], scans: OpenScans) -> tuple[str, ArrayAxes] | 
 
     Args:
         array: Uploaded voxels with three axes, of any type.
-        scans: Scans to compare with. Only those of the same shape are read.
+        scans: Scans to compare with. Only those of the same shape are read, and the server keeps their means, so that
+            a further upload reads fewer of them.
 
     Returns:
         Name of the scan and the axes of the array. None if no scan has these voxels.
@@ -34,7 +37,13 @@ def recognise(array: NDArray[Any], scans: OpenScans) -> tuple[str, ArrayAxes] | 
     """
     first, second, third = array.shape
     found: list[tuple[str, ArrayAxes, Grid]] = []
-    for name in scans.names_of_shape((first, second, third)):
+    candidates = scans.names_of_shape((first, second, third))
+    mean = float(array.mean(dtype=np.float64))
+    for number, name in enumerate(candidates):
+        if found and len(candidates) - number > MOST_DOUBLES:
+            break
+        if not scans.may_have_mean(name, mean):
+            continue
         try:
             stored = _stored_voxels(scans, name)
         except (PromiseError, OSError, MemoryError):

@@ -82,6 +82,13 @@ def test_with_a_key_nothing_of_patients_is_shown_without_it(service: Service) ->
     assert client.get("/api/scans", headers=named).status_code == 421
 
 
+def test_a_name_that_the_command_allows_is_answered(service: Service) -> None:
+    service.request = replace(service.request, allowed_hosts=("Ward.example",))
+    client = TestClient(make_app(service), base_url="http://ward.example")
+    assert client.get("/api/scans").status_code == 200
+    assert client.get("/api/scans", headers={"host": "other.example"}).status_code == 421
+
+
 @pytest.mark.usefixtures("in_folder")
 @pytest.mark.parametrize(
     ("arguments", "message"),

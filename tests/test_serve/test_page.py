@@ -1,6 +1,7 @@
 """The page in a browser: a person clicks on a scan, sees the outline and saves it."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -9,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from promise_cli.serve.app import PAGE
+from promise_cli.serve.service import Service
 from tests.balls import mask_of
 from tests.chromium import needs_chromium, opened
 from tests.test_serve.predicted import CLICKS, predicted
@@ -89,3 +91,23 @@ def screen(driver, point: list[int]) -> tuple[float, float]:
     x = ((image.shape[0] - 1) / 2 - point[0]) * edges[0] * scale
     y = ((image.shape[1] - 1) / 2 - point[1]) * edges[1] * scale
     return float(x), float(y)
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_the_page_asks_for_the_key_and_then_shows_the_scans(
+    service: Service, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    service.request = replace(service.request, api_key="correct-horse")
+    with opened(request.getfixturevalue("address"), tmp_path / "profile") as driver:
+        wait = WebDriverWait(driver, 20)
+        for key in ("wrong-horse", "correct-horse"):
+            wait.until(lambda one: one.find_element("id", "login").get_property("open"))
+            assert driver.execute_script(READY) == 0
+            field = driver.find_element("id", "key")
+            field.clear()
+            field.send_keys(key)
+            driver.find_element("css selector", "#login button").click()
+        wait.until(lambda one: one.execute_script(READY) == 3)

@@ -74,8 +74,7 @@ def test_clicks_of_itk_snap_give_the_mask_of_promise_predict(
     assert client.get(f"{place}?{query}").status_code == 410
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
-@pytest.mark.parametrize("flip", [1, -1])
+@pytest.mark.parametrize(("order", "flip"), [((0, 1, 2), 1), ((2, 1, 0), 1), ((1, 0, 2), -1)])
 def test_clicks_of_nninteractive_give_the_mask_of_promise_predict(
     address: str, order: tuple[int, int, int], flip: int
 ) -> None:

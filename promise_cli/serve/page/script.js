@@ -545,6 +545,12 @@ $("save").addEventListener("click", () => save());
 $("opacity").addEventListener("input", drawAll);
 $("show").addEventListener("change", drawAll);
 window.addEventListener("resize", drawAll);
+window.addEventListener("pagehide", () => {
+  if (!state.session) return;
+  const key = sessionStorage.getItem("key");
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
+  fetch(`api/sessions/${state.session}`, { method: "DELETE", headers, keepalive: true });
+});
 window.addEventListener("beforeunload", (event) => {
   if (state.session && !state.isSaved) event.preventDefault();
 });
