@@ -147,7 +147,7 @@ class ItkSnap:
         def added() -> str:
             shape = marking.scan.grid.shape
             found = [session.axes.stored_index(point, shape) for point in points(session)]
-            marking.add_clicks(_LESION, found, sign)
+            marking.add_or_keep(_LESION, found, sign)
             mask = session.axes.array_of(marking.region.whole(shape))
             return base64_gzip(mask.astype(np.int8))
 

@@ -135,7 +135,32 @@ class Marking:
         new = [Click((i, j, k), sign, "voxel", marked.lesion) for i, j, k in points]
         grid = self.scan.grid
         locate_clicks(new, grid, grid, self.name)
-        return self._replace(marked, (*marked.clicks, *new), predict=predict)
+        every = (*marked.clicks, *new)
+        if predict and not any(click.sign == FOREGROUND for click in every):
+            raise PromptError(
+                f"{self.name}: all clicks are background; add a foreground click on the target"
+            )
+        return self._replace(marked, every, predict=predict)
+
+    def add_or_keep(
+        self,
+        value: int,
+        points: Sequence[Sequence[float]],
+        sign: int = FOREGROUND,
+        *,
+        predict: bool = True,
+    ) -> bool:
+        """Add clicks like `add_clicks`, but keep background clicks that come before any foreground click.
+
+        Viewers show no reason for a refusal. Such clicks have an effect as soon as there is a foreground click.
+
+        Returns:
+            Whether the mask was computed.
+        """
+        signs = {sign, *(click.sign for click in self.lesion(value).clicks)}
+        ready = predict and FOREGROUND in signs
+        self.add_clicks(value, points, sign, predict=ready)
+        return ready
 
     def undo(self, value: int, number: int = 1) -> Box | None:
         """Remove the last clicks of a lesion. Return the box in which the mask has changed.
@@ -171,7 +196,7 @@ class Marking:
         scan = self.scan
         found: dict[Lesion, Prediction] = {}
         for marked in self.lesions.values():
-            if marked.clicks:
+            if any(click.sign == FOREGROUND for click in marked.clicks):
                 found[marked.lesion] = scan.predict(marked.clicks)
         region, questions = NOTHING, []
         if found:

@@ -112,7 +112,12 @@ class NnInteractive:
             session.sent, session.steps = NOTHING, []
             return list(array.shape)
 
-        shape = await self.service.compute(request, take)
+        try:
+            shape = await self.service.compute(request, take)
+        except RefusalError as refusal:
+            # Of all refusals, the client shows the reason of this status alone. It then begins a new session.
+            self.service.sessions.end(session.token)
+            raise RefusalError(410, str(refusal)) from None
         return JSONResponse({"original_image_shape": shape})
 
     async def set_buffer(self, request: Request) -> Response:
@@ -129,7 +134,7 @@ class NnInteractive:
         shape = fields.get("shape", list(session.axes.shape_of(grid.shape)))
         if shape != list(session.axes.shape_of(grid.shape)):
             raise RefusalError(422, f"shape: {shown(shape)} is not that of the image")
-        session.dtype, session.sent = np.dtype(dtype), NOTHING
+        session.dtype, session.sent, session.is_unsure = np.dtype(dtype), NOTHING, False
         return JSONResponse({})
 
     async def add_point(self, request: Request) -> Response:
@@ -158,8 +163,8 @@ class NnInteractive:
         return await self._add_stroke(request, deepest_in)
 
     async def refuse_initial(self, request: Request) -> Response:
-        """Refuse a segmentation to start from."""
-        self.session(request)
+        """Refuse a segmentation to start from. The client has filled its mask with it, so the next answer is whole."""
+        self.session(request).is_unsure = True
         raise RefusalError(
             422, "this network cannot start from a segmentation; click on the target"
         )
@@ -197,7 +202,7 @@ class NnInteractive:
 
         def reset() -> None:
             marking.set_clicks(_LESION, ())
-            session.steps, session.sent = [], NOTHING
+            session.steps, session.sent, session.is_unsure = [], NOTHING, False
 
         await self.service.compute(request, reset)
         return JSONResponse({})
@@ -255,9 +260,9 @@ class NnInteractive:
 
         def added() -> Answer:
             found = points(session)
-            marking.add_clicks(_LESION, found, sign, predict=predict)
+            ready = marking.add_or_keep(_LESION, found, sign, predict=predict)
             session.steps.append(len(found))
-            return _changes(session) if predict else ({"ran_prediction": False, "bbox": None}, b"")
+            return _changes(session) if ready else ({"ran_prediction": False, "bbox": None}, b"")
 
         return _packed(await self.service.click(request, added))
 
@@ -270,7 +275,10 @@ def _changes(session: ClientSession) -> Answer:
     """Return what the client must know to update its mask."""
     marking = session.marked()
     changed = changed_box(session.sent, marking.region)
-    session.sent = marking.region
+    if session.is_unsure:
+        i, j, k = marking.scan.grid.shape
+        changed = ((0, i), (0, j), (0, k))
+    session.sent, session.is_unsure = marking.region, False
     if changed is None:
         return {"ran_prediction": True, "bbox": None}, b""
     part = session.axes.array_of(marking.region.within(changed)).astype(session.dtype)

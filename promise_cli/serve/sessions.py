@@ -38,6 +38,8 @@ class ClientSession:
     """Type of the client's mask."""
     sent: Region = NOTHING
     """The mask that the client has."""
+    is_unsure: bool = False
+    """Whether the client may have another mask than `sent`."""
     steps: list[int] = field(default_factory=list)
     """How many clicks each interaction has added, for undo."""
 

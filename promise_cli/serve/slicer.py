@@ -138,7 +138,7 @@ class Slicer:
         def added() -> bytes:
             shape = marking.scan.grid.shape
             found = [session.axes.stored_index(point, shape) for point in points(session)]
-            marking.add_clicks(_LESION, found, sign)
+            marking.add_or_keep(_LESION, found, sign)
             self._steps.append((marking.lesion(_LESION).clicks, marking.region))
             return bits(session.axes.array_of(marking.region.whole(shape)) != 0)
 

@@ -95,3 +95,38 @@ def test_clicks_of_nninteractive_give_the_mask_of_promise_predict(
     session.reset_interactions()
     assert not buffer.any()
     session.close()
+
+
+def test_the_client_of_nninteractive_shows_why_a_scan_is_refused(address: str) -> None:
+    remote = pytest.importorskip("nnInteractive.inference.remote")
+    session = remote.nnInteractiveRemoteInferenceSession(address)
+    unknown = voxels()[None].astype(np.float32) + 1
+    with pytest.raises(RuntimeError, match="none of the scans of this server"):
+        session.set_image(unknown)
+
+
+def test_all_tools_of_nninteractive_lead_to_clicks(address: str) -> None:
+    remote = pytest.importorskip("nnInteractive.inference.remote")
+    session = remote.nnInteractiveRemoteInferenceSession(address)
+    session.set_image(voxels()[None].astype(np.float32))
+    buffer = np.zeros(voxels().shape, np.uint8)
+    session.set_target_buffer(buffer)
+    assert not session.supports_initial_label
+    with pytest.raises(Exception, match="add_initial_seg_interaction"):
+        session.add_initial_seg_interaction(np.ones_like(buffer), run_prediction=True)
+    session.add_point_interaction(CLICKS[2][0], include_interaction=False)  # kept for later
+    session.add_bbox_interaction([[11, 16], [11, 14], [9, 10]], include_interaction=True)
+    assert np.array_equal(buffer, predicted([CLICKS[2], CLICKS[0]]))
+    stroke = np.zeros_like(buffer)
+    stroke[15:18, 13:16, 11] = 1
+    session.add_lasso_interaction(stroke, include_interaction=True)
+    assert np.array_equal(buffer, predicted([CLICKS[2], CLICKS[0], CLICKS[1]]))
+    line = np.zeros_like(buffer)
+    line[10:16, 12, 9] = 1
+    session.add_scribble_interaction(line, include_interaction=True)
+    along = [((11, 12, 9), 1), ((14, 12, 9), 1)]
+    assert np.array_equal(buffer, predicted([CLICKS[2], CLICKS[0], CLICKS[1], *along]))
+    assert session.undo()
+    assert np.array_equal(buffer, predicted([CLICKS[2], CLICKS[0], CLICKS[1]]))
+    assert session.heartbeat() > 0
+    session.close()
