@@ -20,8 +20,13 @@ from promise_cli.predict.inputs import Inputs
 from promise_cli.predict.new_record import new_record
 from promise_cli.predict.output import check_output, outputs, refuse_foreign_outputs
 from promise_cli.predict.predict_request import PredictRequest
-from promise_cli.predict.predictions_file import RecordFile, alone_in, load_or_ignore
-from promise_cli.predictions.record import PredictedCase
+from promise_cli.predict.predictions_file import (
+    RecordFile,
+    alone_in,
+    load_or_ignore,
+    save_failures,
+)
+from promise_cli.predictions.record import PredictedCase, Predictions
 from promise_cli.prompts import (
     MARKUPS_MARK,
     POINTS_MARK,
@@ -70,10 +75,11 @@ def write_open_case(
         folder.name, str(folder / CLICKS), dict(scans), {case: clicks}, {case}, str(request.images),
         tuple(name for name in scans if name != case), grids={case: grid},
     )  # fmt: skip
+    files = {folder / CLICKS / f"{case}.json": POINTS_MARK,
+             folder / MARKUPS / f"{case}.mrk.json": MARKUPS_MARK}  # fmt: skip
     check_output(folder, request.images, {case: scans[case]}, request.same_format)
     refuse_foreign_outputs(folder, request, inputs)
-    points, markups = folder / CLICKS / f"{case}.json", folder / MARKUPS / f"{case}.mrk.json"
-    for path, mark in ((points, POINTS_MARK), (markups, MARKUPS_MARK)):
+    for path, mark in files.items():
         if is_foreign(path, mark):
             raise foreign_error(path, "promise-predict", "move it to another folder")
     maker = maker_of(request, predictor.checkpoints)
@@ -83,24 +89,38 @@ def write_open_case(
             warn_of_unlisted(folder, there, maker, {case})
         else:
             refuse_replacing(folder, there, request, inputs, maker, [case])
-        keys = prediction_keys(request, predictor.checkpoints, inputs)
-        earlier = earlier_cases(folder, there, maker)
-        listed = tuple(other for other in earlier if other.case_id != case)
-        known = {case, *(other.case_id for other in listed)}
-        without = tuple(name for name in scans if name not in known)
-        empty = new_record(request, workspace, inputs.where, predictor, listed, without)
-        replaced = {old.case_id: old for old in (there.cases if there else ())}
-        record = RecordFile(folder, empty)
-        work = CaseWork(request, predictor, inputs, keys, record, replaced)
+        work = _work(request, workspace, predictor, inputs, there)
         found = work.segment(case, session)
         names = list(outputs(request, inputs, [case]))
-        record.begin({case}, names, maker, overwrite=request.overwrite)
+        work.record.begin({case}, names, maker, overwrite=request.overwrite)
         written = work.write(case, found)
-        record.end(names)
+        work.record.end(names)
+        save_failures(folder, [], {case})
+        points, markups = files
         _make_folders((points.parent, markups.parent))
         write_points(points, {case: clicks}, inputs.grids, "clicked and written by promise-predict")
         write_markups(markups, clicks, grid)
     return written, (folder / written.mask, points, markups)
+
+
+def _work(
+    request: PredictRequest,
+    workspace: Workspace,
+    predictor: "Predictor",
+    inputs: Inputs,
+    there: Predictions | None,
+) -> CaseWork:
+    """Return the steps for a single case, with a record that lists the other cases of the folder."""
+    assert request.output is not None
+    maker = maker_of(request, predictor.checkpoints)
+    earlier = earlier_cases(request.output, there, maker)
+    listed = tuple(other for other in earlier if other.case_id not in inputs.attempted)
+    known = {*inputs.attempted, *(other.case_id for other in listed)}
+    without = tuple(name for name in inputs.scans if name not in known)
+    empty = new_record(request, workspace, inputs.where, predictor, listed, without)
+    keys = prediction_keys(request, predictor.checkpoints, inputs)
+    replaced = {old.case_id: old for old in (there.cases if there else ())}
+    return CaseWork(request, predictor, inputs, keys, RecordFile(request.output, empty), replaced)
 
 
 def _make_folders(folders: Iterable[Path]) -> None:

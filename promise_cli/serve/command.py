@@ -11,6 +11,7 @@ from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import PromptError
 from promise_cli.network.unfinished import warn_of_unfinished
 from promise_cli.predict.inputs import find_scans
+from promise_cli.predict.output import check_output
 from promise_cli.serve.app import make_app
 from promise_cli.serve.serve_request import ServeRequest
 from promise_cli.serve.service import Service
@@ -39,6 +40,7 @@ def serve(request: ServeRequest) -> None:
             )
         warn_of_unfinished(checkpoints)
         service = Service(request, predictor)
+        check_output(service.output, request.images, service.scans.paths, same_format=False)
         _introduce(service, listening)
         _run(service, listening)
     service.worker.wait_until_idle(SAVE_SECONDS)
