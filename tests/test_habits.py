@@ -1,9 +1,11 @@
 """What users of nnU-Net and other tools type by habit is explained in one line."""
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from promise_cli.cli import evaluate_app, predict_app, preprocess_app, train_app
+from promise_cli.cli.fold import read_folds
 
 
 def _last_line(app, *arguments: str) -> tuple[int, str]:
@@ -31,17 +33,30 @@ def test_a_fold_without_its_option_is_refused_with_the_option(arguments, advice:
 @pytest.mark.parametrize(
     ("app", "arguments"),
     [
-        (train_app, ["--fold", "all"]),
-        (predict_app, ["-i", "imgs", "-p", "points.json", "-f", "all"]),
-        (evaluate_app, ["--clicks", "1", "-f", "all"]),
+        (train_app, ["--fold", "every"]),
+        (predict_app, ["-i", "imgs", "-p", "points.json", "-f", "-1"]),
+        (evaluate_app, ["--clicks", "1", "-f", "0.5"]),
     ],
 )
-def test_all_folds_at_once_are_refused_by_every_command(app, arguments: list[str]) -> None:
+def test_a_fold_is_a_number_or_the_word_all(app, arguments: list[str]) -> None:
     status, line = _last_line(app, *arguments)
     assert status == 2
     assert line.endswith(
-        "': give the number of a fold in splits.json, counted from 0; 'all' is not supported"
+        "'--fold': give numbers of folds in splits.json, counted from 0, or all; found"
+        f" {arguments[-1]}"
     )
+
+
+@pytest.mark.parametrize("words", [["0", "1", "2"], ["all"], ["3", "all", "3"]])
+@pytest.mark.parametrize("name", ["-f", "--fold"])
+@pytest.mark.parametrize("app", [train_app, predict_app, evaluate_app])
+def test_folds_are_read_alike_by_every_command(app, name: str, words: list[str]) -> None:
+    command = typer.main.get_command(app)
+    context = command.make_context(
+        "any", [*(["-i", "x"] if app is predict_app else []), name, *words]
+    )
+    known = {"0": 0, "1": 1, "2": 2, "3": 3, "all": "all"}
+    assert read_folds(context.params["fold"]) == tuple(dict.fromkeys(known[word] for word in words))
 
 
 @pytest.mark.parametrize("app", [preprocess_app, train_app, predict_app, evaluate_app])
@@ -66,5 +81,6 @@ def test_a_misspelt_option_is_refused_with_the_nearest_one_only() -> None:
 @pytest.mark.usefixtures("in_folder")
 def test_resuming_may_be_asked_for_as_in_nnunet() -> None:
     status, line = _last_line(train_app, "--fold", "0", "--resume", "--overwrite")
-    assert _last_line(train_app, "--fold", "0", "--c", "--overwrite") == (status, line)
+    for typed in ("--c", "-c"):
+        assert _last_line(train_app, "--fold", "0", typed, "--overwrite") == (status, line)
     assert status == 1

@@ -5,13 +5,17 @@ from typing import Annotated
 
 import typer
 
+from promise_cli.cli.command import SeveralValues
 from promise_cli.cli.conduct import explains_errors, share_cores
+from promise_cli.cli.fold import read_folds
 from promise_cli.cli.options import (
+    Dataset,
     Device,
     Overwrite,
     Precision,
+    Quiet,
     Root,
-    SeveralValues,
+    RunName,
     Version,
     make_app,
 )
@@ -73,15 +77,17 @@ def predict(
         ),
     ] = None,
     fold: Annotated[
-        list[int] | None,
+        list[str] | None,
         typer.Option(
             "-f",
             "--fold",
             metavar="N ...",
-            help="Fold of the cross-validation whose network is used. The networks of several folds (-f 0 1 2) are"
-            " averaged.",
+            help="Fold of the cross-validation whose network is used, or all. The networks of several folds (-f 0 1 2)"
+            " are averaged.",
         ),
     ] = None,
+    name: RunName = None,
+    dataset: Dataset = None,
     max_windows: Annotated[
         int | None,
         typer.Option(
@@ -149,6 +155,7 @@ def predict(
     precision: Precision = None,
     device: Device = "auto",
     root: Root = None,
+    _quiet: Quiet = False,
     _version: Version = False,
 ) -> None:
     """Segment the lesions that you click on. Scans are given with -i, clicks with -p or --point.
@@ -179,7 +186,9 @@ def predict(
         space=parse_space(space) if space is not None else None,
         output=output,
         run_dir=model,
-        folds=tuple(fold or ()),
+        folds=read_folds(fold),
+        name=name,
+        dataset=dataset,
         device=device,
         precision=precision or "auto",
         max_windows=1 if single_window else max_windows or MAX_WINDOWS,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_cli.disk.workspace import Fold, Workspace
 from promise_cli.errors import PromptError
 from promise_cli.jobs import Shard
 from promise_cli.prompts import SPACES, Space
@@ -29,8 +30,12 @@ class PredictRequest:
     """Folder of the masks; None: `predictions/<name of images>`."""
     run_dir: Path | None = None
     """A checkpoint, a run's folder or a dataset's results; None: the only run."""
-    folds: tuple[int, ...] = ()
+    folds: tuple[Fold, ...] = ()
     """Folds whose networks are averaged."""
+    name: str | None = None
+    """Name of the runs; None for runs without a name."""
+    dataset: str | None = None
+    """Dataset whose runs are meant; None for all."""
     device: str = "auto"
     precision: str = "auto"
     max_windows: int = MAX_WINDOWS
@@ -59,6 +64,11 @@ class PredictRequest:
         """Whether clicks were given. Without clicks, only `auto` and networks that take none can be used."""
         return self.prompts is not None or bool(self.points)
 
+    @property
+    def names_network(self) -> bool:
+        """Whether the call says which networks to use."""
+        return bool(self.run_dir or self.folds or self.name or self.dataset)
+
     def __post_init__(self) -> None:
         if sum((self.prompts is not None, bool(self.points))) > 1:
             raise PromptError("-p and --point both give clicks; leave out one of them")
@@ -76,3 +86,12 @@ def parse_space(text: str) -> Space:
         if space.lower() == text.strip().lower():
             return space
     raise PromptError(f"--space {text}: unknown; use one of {', '.join(SPACES)}")
+
+
+def find_networks(request: PredictRequest, workspace: Workspace) -> tuple[Path, ...]:
+    """Find the checkpoints whose networks a call uses.
+
+    Raises:
+        WorkspaceError: No run fits, or several do.
+    """
+    return workspace.find_runs(request.run_dir, request.folds, request.name, request.dataset)

@@ -7,7 +7,7 @@ from pathlib import Path
 from promise_cli.console import counted, say, track, warn
 from promise_cli.dataset.folder import CaseFiles, read_dataset
 from promise_cli.dataset.splits import splits_of_dataset
-from promise_cli.disk.workspace import Workspace, open_workspace
+from promise_cli.disk.workspace import ALL, Workspace, open_workspace
 from promise_cli.errors import EvaluationError
 from promise_cli.evaluate.clicks.curves import make_curves
 from promise_cli.evaluate.clicks.files import claim_output, write_study
@@ -42,7 +42,7 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     """
     workspace = open_workspace(request.root)
     folds = () if request.fold is None else (request.fold,)
-    (path,) = workspace.find_runs(request.run, folds)
+    (path,) = workspace.find_runs(request.run, folds, request.name, request.dataset)
     checkpoint = load_checkpoint(path)
     if not takes_clicks(checkpoint.model_config):
         raise EvaluationError(
@@ -159,8 +159,12 @@ def _test_cases(
         warn(dataset.channel_note)
     files = {case.case_id: case for case in dataset.cases}
     wanted = checkpoint.split.test
+    if checkpoint.fold == ALL:
+        raise EvaluationError(
+            f"{path}: fold {ALL} trains on every case, so it has no test cases; choose another run or fold"
+        )
     if not wanted:  # a checkpoint of the paper's authors names no fold
-        wanted = splits_of_dataset(name, sorted(files)).folds[request.fold or 0].test
+        wanted = splits_of_dataset(name, sorted(files)).folds[int(request.fold or 0)].test
     if not wanted:
         raise EvaluationError(f"{path}: its fold has no test case; choose another run or fold")
     gone = [case for case in wanted if case not in files]
