@@ -27,14 +27,14 @@ predict_app = make_app()
 @explains_errors
 def predict(
     images: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "-i",
             "--images",
             metavar="SCAN|FOLDER",
             help="A scan (NIfTI, NRRD, MetaImage, or a folder of DICOM slices), or a folder of scans.",
         ),
-    ],
+    ] = None,
     prompts: Annotated[
         Path | None,
         typer.Option(
@@ -53,6 +53,17 @@ def predict(
             " counted from 0 (see --space). Three more numbers are a second click, and so on.",
         ),
     ] = None,
+    test_cases: Annotated[
+        bool,
+        typer.Option(
+            "--test-cases",
+            help="Instead of -i and -p: predict the test cases of the fold, each with one click that is drawn from its"
+            " label.",
+        ),
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(min=0, help="With --test-cases: seed of the random clicks.")
+    ] = 0,
     space: Annotated[
         str | None,
         typer.Option(
@@ -64,7 +75,10 @@ def predict(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="Folder for the masks.", show_default="predictions/<images>"
+            "-o",
+            "--output",
+            help="Folder for the masks.",
+            show_default="predictions/<images>; with --test-cases: predictions/<dataset>_fold_<n>",
         ),
     ] = None,
     model: Annotated[
@@ -165,6 +179,12 @@ def predict(
 
     A network that was trained without clicks segments whole scans, and takes neither -p nor --point.
     """
+    if images is None and not test_cases:
+        raise typer.BadParameter("give scans, or --test-cases --fold N", param_hint="'-i'")
+    if images is not None and test_cases:
+        raise typer.BadParameter(
+            "takes the scans from the dataset; leave out -i", param_hint="'--test-cases'"
+        )
     if point and len(point) % 3:
         raise typer.BadParameter(
             f"each click needs three numbers, found {len(point)} numbers", param_hint="'--point'"
@@ -183,6 +203,8 @@ def predict(
         images=images,
         prompts=prompts,
         points=tuple(zip(*[iter(point or ())] * 3, strict=True)),
+        test_cases=test_cases,
+        seed=seed,
         space=parse_space(space) if space is not None else None,
         output=output,
         run_dir=model,

@@ -34,6 +34,7 @@ from promise_cli.predict.predictions_file import (
 )
 from promise_cli.predict.relay import relay
 from promise_cli.predict.summary import show_failures, show_new, show_remade, show_rest
+from promise_cli.predict.test_cases import gather_test_cases
 from promise_cli.predictions.record import (
     NO_CLICKS,
     Failure,
@@ -78,9 +79,11 @@ def run(request: PredictRequest) -> bool:
                 "no clicks; give a click file with -p, a click with --point, or --auto"
             )
         request = dataclasses.replace(request, auto=True)
-    inputs = gather_inputs(request)
+    tests = gather_test_cases(request, workspace) if request.test_cases else None
+    request = request if tests is None else tests.request
+    inputs = gather_inputs(request, tests)
     folder = request.output or workspace.predictions / inputs.name
-    check_output(folder, request.images, inputs.scans, request.same_format)
+    check_output(folder, request.images or Path(), inputs.scans, request.same_format)
     refuse_foreign_outputs(folder, request, inputs)
     if not inputs.attempted:
         say("nothing to do: this shard has no case")

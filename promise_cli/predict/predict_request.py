@@ -18,12 +18,16 @@ class PredictRequest:
         PromptError: Two options contradict each other, or `max_windows` is below 1.
     """
 
-    images: Path
-    """A scan or a folder of scans."""
+    images: Path | None = None
+    """A scan or a folder of scans; None only with `test_cases`."""
     prompts: Path | None = None
     """A file or folder of clicks."""
     points: tuple[tuple[float, float, float], ...] = ()
     """Foreground clicks on a single scan, instead of a click file."""
+    test_cases: bool = False
+    """Whether scans and clicks are those of the test cases of a fold, instead of `images` and a click file."""
+    seed: int = 0
+    """Seed of the clicks of `test_cases`."""
     space: Space | None = None
     """Coordinate system of `points`, and of click files that do not name one."""
     output: Path | None = None
@@ -62,7 +66,7 @@ class PredictRequest:
     @property
     def has_clicks(self) -> bool:
         """Whether clicks were given. Without clicks, only `auto` and networks that take none can be used."""
-        return self.prompts is not None or bool(self.points)
+        return self.prompts is not None or bool(self.points) or self.test_cases
 
     @property
     def names_network(self) -> bool:
@@ -72,6 +76,10 @@ class PredictRequest:
     def __post_init__(self) -> None:
         if sum((self.prompts is not None, bool(self.points))) > 1:
             raise PromptError("-p and --point both give clicks; leave out one of them")
+        if self.images is None and not self.test_cases:
+            raise PromptError("no scans; give them with -i, or a fold with --test-cases")
+        if self.test_cases and (self.prompts is not None or self.points):
+            raise PromptError("--test-cases draws its own clicks; leave out -p and --point")
         if self.max_windows < 1:
             raise PromptError(f"--max-windows {self.max_windows}: use 1 or more")
 
