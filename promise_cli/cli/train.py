@@ -12,9 +12,9 @@ from promise_cli.cli.options import (
     Overwrite,
     Precision,
     Quiet,
+    ReadingWorkers,
     Root,
     Version,
-    Workers,
     dataset_of,
     make_app,
 )
@@ -156,7 +156,7 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write curves for TensorBoard.")
     ] = False,
-    workers: Workers = None,
+    workers: ReadingWorkers = None,
     overwrite: Overwrite = False,
     root: Root = None,
     _quiet: Quiet = False,
