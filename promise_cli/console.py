@@ -95,7 +95,7 @@ def keep_log() -> Iterator[Log]:
     try:
         yield log
     except BaseException as error:
-        log.add(f"{'error' if isinstance(error, Exception) else 'ended'}: {error!s:.2000}")
+        log.add(f"error: {str(error) or type(error).__name__:.2000}")
         raise
     finally:
         _logs.pop()

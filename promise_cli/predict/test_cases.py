@@ -51,6 +51,8 @@ def gather_test_cases(request: PredictRequest, workspace: Workspace) -> FoldInpu
     (path,) = find_networks(request, workspace)
     checkpoint = load_checkpoint(path)
     plan, fold = checkpoint.plan, checkpoint.fold
+    if request.folds and not checkpoint.split.train:
+        (fold,) = request.folds  # a checkpoint of the paper's authors names no fold
     cases = find_test_cases(workspace, plan.dataset, checkpoint.split, fold, path)
     clicked = takes_clicks(checkpoint.model_config)
     clicks = Gathered(f"--test-cases (seed {request.seed})")

@@ -5,10 +5,14 @@ call are trained alike, so a run with other settings is refused before anything 
 """
 
 import dataclasses
+import gc
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from promise_cli.console import say
 from promise_cli.dataset.plan import Plan
@@ -23,7 +27,7 @@ from promise_cli.train.provenance import is_recorded
 from promise_cli.train.replacing import NOTE
 from promise_cli.train.resume import check_unchanged
 from promise_cli.train.run_files import METRICS
-from promise_cli.train.sizes import Choice, choose_network
+from promise_cli.train.sizes import choose_network
 from promise_cli.train.start import run_folder
 from promise_cli.train.train_request import TrainRequest
 
@@ -33,7 +37,8 @@ class _Earlier:
     """Run of a fold that exists before the call."""
 
     folder: Path
-    checkpoint: Checkpoint
+    settings: dict[str, Any]
+    """All settings that it was started with, by name."""
     is_done: bool
     """Whether all epochs are done, the test cases are scored, and nothing else is missing."""
 
@@ -81,6 +86,9 @@ def train_folds(request: TrainRequest, folds: Sequence[Fold]) -> Iterator[Path]:
             max_hours=None if left is None else max(left, 0),
         )
         yield train(one)
+        gc.collect()  # the network of this fold would otherwise take memory next to that of the next one
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def _look(request: TrainRequest, folds: Sequence[Fold]) -> Mapping[Fold, _Earlier]:
@@ -98,6 +106,8 @@ def _look(request: TrainRequest, folds: Sequence[Fold]) -> Mapping[Fold, _Earlie
     preprocessed = workspace.find_preprocessed(request.task)
     plan = load_record(Plan, preprocessed / "plans.json")
     choice = choose_network(request, plan, preprocessed / "fingerprint.json")
+    new = settings_of(choice.network, choice.preset, choice.model_config, choice.config)
+    new["seed"] = 42 if request.seed is None else request.seed
     results = workspace.results / preprocessed.name
     earlier: dict[Fold, _Earlier] = {}
     for fold in folds:
@@ -120,14 +130,20 @@ def _look(request: TrainRequest, folds: Sequence[Fold]) -> Mapping[Fold, _Earlie
                 f"{path}: the run of fold {fold} is not finished; add --resume to continue it and the other folds, or"
                 " --overwrite to start all of them anew"
             )
-        earlier[fold] = _Earlier(folder, checkpoint, is_done)
+        settings = settings_of(
+            checkpoint.network,
+            checkpoint.preset,
+            checkpoint.model_config,
+            checkpoint.train_config,
+        )
+        earlier[fold] = _Earlier(folder, {**settings, "seed": checkpoint.seed}, is_done)
     if request.resume and not earlier:
         raise CheckpointError(
             f"{folder.parent}: nothing to resume; leave --resume out to start the folds"
         )
     if len(earlier) < len(folds) or not request.resume:
         for there in earlier.values():
-            _refuse_other_settings(there, choice, request)
+            _refuse_other_settings(there, new, request)
     return earlier
 
 
@@ -145,14 +161,12 @@ def _is_done(
     )
 
 
-def _refuse_other_settings(there: _Earlier, choice: Choice, request: TrainRequest) -> None:
+def _refuse_other_settings(
+    there: _Earlier, settings: Mapping[str, Any], request: TrainRequest
+) -> None:
     """Refuse a run that was started with other settings than this call gives to the folds that it starts."""
-    found = there.checkpoint
-    old = settings_of(found.network, found.preset, found.model_config, found.train_config)
-    new = settings_of(choice.network, choice.preset, choice.model_config, choice.config)
-    seed = 42 if request.seed is None else request.seed
     free = COMPUTING | ({"epochs"} if request.resume and request.epochs else set())
-    differs = first_difference({**old, "seed": found.seed}, {**new, "seed": seed}, free)
+    differs = first_difference(there.settings, settings, free)
     if differs is not None:
         name, theirs, ours = differs
         raise CheckpointError(

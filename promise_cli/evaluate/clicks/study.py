@@ -50,7 +50,9 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
         )
     dataset = checkpoint.plan.dataset
     choose_tolerances(request.protocol, request.tolerances_mm, dataset)  # refuses wrong options now
-    cases = find_test_cases(workspace, dataset, checkpoint.split, checkpoint.fold, path)
+    names_fold = bool(checkpoint.split.train)  # a checkpoint of the paper's authors names none
+    fold = checkpoint.fold if names_fold or request.fold is None else request.fold
+    cases = find_test_cases(workspace, dataset, checkpoint.split, fold, path)
     output = request.output or path.parent / STUDY_FOLDER
     replaced = claim_output(output, dataset, overwrite=request.overwrite)
     kept = KeptCases(output, request, path)
