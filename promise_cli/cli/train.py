@@ -162,7 +162,11 @@ def train(
     _quiet: Quiet = False,
     _version: Version = False,
 ) -> None:
-    """Train a network on one or several folds of a preprocessed dataset. A run lies in results/<dataset>/fold_<n>."""
+    """Train a network on one or several folds of a preprocessed dataset.
+
+    The run of a fold lies in results/<dataset>/fold_<n>, in results/<dataset>/<network>/fold_<n> for another
+    --network, and in results/<dataset>/<network>__<name>/fold_<n> with --name.
+    """
     folds = read_folds(fold)
     named = dataset_of(task, dataset)
     share_cores()
