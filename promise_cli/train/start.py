@@ -63,7 +63,9 @@ def start_run(
         ways = (
             "--resume to continue it, or --overwrite" if (folder / LAST).exists() else "--overwrite"
         )
-        raise WorkspaceError(f"{there[-1]}: a run exists already; add {ways} to start anew")
+        raise WorkspaceError(
+            f"{there[-1]}: a run exists already; add {ways} to start anew, or --name NAME to keep both"
+        )
     choice = choose_network(request, plan, fingerprint)
     chosen = choose_device(device)
     precision = choose_precision(choice.config.precision, chosen, encoder_of(choice.model_config))
