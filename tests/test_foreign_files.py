@@ -21,6 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "promise_cli"
 PREDICT = (predict_app, "-i", "imgs", "-p", "points.json", "--device", "cpu")
 SCORE = (evaluate_app, "out", "Task98_Balls", "--workers", 0)
 STUDY = (evaluate_app, "--fold", 0, "--clicks", 1, "--device", "cpu", "-o", "study")
+FOLDS = (evaluate_app, "--fold", 0, "-o", "folds")
 TRAIN = (train_app, "--fold", 0, "--preset", "tiny", "--epochs", 1, "--device", "cpu")
 PREPROCESS = (preprocess_app, "98", "--workers", 0)
 FOREIGN = (
@@ -47,6 +48,7 @@ TABLE = [
     *((SCORE, Path("out") / name, None) for name in ("metrics.json", "metrics.csv", "metrics.md", "report.html")),
     ((*SCORE, "--format", "nnunet"), Path("out/summary.json"), None),
     *((STUDY, Path("study") / name, ()) for name in ("clicks.json", "clicks.csv", "clicks.md", "report.html")),
+    *((FOLDS, Path("folds") / name, None) for name in ("metrics.json", "metrics.csv", "metrics.md")),
     (STUDY, Path("study/unfinished/ball_001.json"), ()),
 ]  # fmt: skip
 """Call, output, and options besides `--overwrite`; None: the command has no such option."""

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from promise_cli.cli.command import SeveralValues
 from promise_cli.cli.conduct import explains_errors, share_cores
-from promise_cli.cli.options import Device, Precision, Root, SeveralValues, Version, make_app
+from promise_cli.cli.fold import read_folds
+from promise_cli.cli.options import Dataset, Device, Precision, Root, RunName, Version, make_app
 from promise_cli.errors import PromptError
 
 serve_app = make_app()
@@ -43,15 +45,17 @@ def serve(
         ),
     ] = None,
     fold: Annotated[
-        list[int] | None,
+        list[str] | None,
         typer.Option(
             "-f",
             "--fold",
             metavar="N ...",
-            help="Fold of the cross-validation whose network is used. The networks of several folds (-f 0 1 2) are"
-            " averaged.",
+            help="Fold of the cross-validation whose network is used, or all. The networks of several folds (-f 0 1 2)"
+            " are averaged.",
         ),
     ] = None,
+    name: RunName = None,
+    dataset: Dataset = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -140,7 +144,9 @@ def serve(
             images=images,
             output=output,
             run_dir=model,
-            folds=tuple(fold or ()),
+            folds=read_folds(fold),
+            name=name,
+            dataset=dataset,
             host=host,
             port=port,
             api_key=api_key,

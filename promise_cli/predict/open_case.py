@@ -69,6 +69,7 @@ def write_open_case(
     Raises:
         PromiseError: The clicks give no mask, or a file must not be replaced. Nothing was written then.
     """
+    assert request.images is not None
     assert request.output is not None
     folder, grid = request.output, session.scan.stored_grid
     inputs = Inputs(

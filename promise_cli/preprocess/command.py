@@ -24,6 +24,7 @@ from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import PlanError, listed
 from promise_cli.geometry.grid import format_shape, format_spacing
 from promise_cli.jobs import Shard, claim, read_shard
+from promise_cli.preprocess.room import check_room
 from promise_cli.preprocess.verify import Survey, survey_dataset
 from promise_cli.preprocess.write import make_cases, refuse_foreign_cases, sweep
 
@@ -108,6 +109,7 @@ def preprocess(
         plan = make_plan(fingerprint)
         if kept is not None:
             plan = _check_kept(kept, plan, folder / "plans.json")
+        check_room(part.share(survey.usable), plan, folder, overwrite=overwrite)
         replace = overwrite or splits is not None
         folds = _save_splits(folds, folder / "splits.json", ids, left_out, replace=replace)
         save_record(fingerprint, folder / "fingerprint.json")

@@ -12,6 +12,7 @@ from promise_cli.errors import PromptError
 from promise_cli.network.unfinished import warn_of_unfinished
 from promise_cli.predict.inputs import find_scans
 from promise_cli.predict.output import check_output
+from promise_cli.predict.predict_request import find_networks
 from promise_cli.serve.app import make_app
 from promise_cli.serve.serve_request import ServeRequest
 from promise_cli.serve.service import Service
@@ -29,7 +30,8 @@ def serve(request: ServeRequest) -> None:
         PromiseError: There is no scan or no run, the networks take no clicks, or the port cannot be used.
     """
     find_scans(request.images)
-    checkpoints = open_workspace(request.root).find_runs(request.run_dir, request.folds)
+    workspace = open_workspace(request.root)
+    checkpoints = find_networks(request.as_predict_request(workspace.predictions), workspace)
     with _listen(request) as listening:
         from promise_cli.session.predictor import Predictor  # noqa: PLC0415  torch loads slowly
 

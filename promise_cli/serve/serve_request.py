@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_cli.disk.workspace import Fold
 from promise_cli.errors import PromptError
 from promise_cli.predict.predict_request import PredictRequest
 from promise_cli.session.neighbours import MAX_WINDOWS
@@ -30,8 +31,12 @@ class ServeRequest:
     """Folder of saved masks. None stands for `predictions/<name of images>`."""
     run_dir: Path | None = None
     """A checkpoint, a run's folder or a dataset's results. None stands for the only run."""
-    folds: tuple[int, ...] = ()
+    folds: tuple[Fold, ...] = ()
     """Folds whose networks are averaged."""
+    name: str | None = None
+    """Name of the runs. None stands for runs without a name."""
+    dataset: str | None = None
+    """Dataset whose runs are meant. None stands for all."""
     host: str = "127.0.0.1"
     port: int = PORT
     api_key: str | None = None
@@ -94,6 +99,8 @@ class ServeRequest:
             output=output,
             run_dir=self.run_dir,
             folds=self.folds,
+            name=self.name,
+            dataset=self.dataset,
             device=self.device,
             precision=self.precision,
             max_windows=self.max_windows,

@@ -46,6 +46,8 @@ class TrainCall:
     parameters: int
     parameters_trained: int
     network: str = "promise"
+    preset: str | None = None
+    """Name of the preset; None in files of older versions."""
     operations_per_patch: int | None = None
     """Floating-point operations of one forward pass; a multiply-add counts as two. None in files of older versions."""
     first_epoch: int
@@ -78,6 +80,7 @@ def begin_session(
     seed: int,
     model: torch.nn.Module,
     network: str,
+    preset: str,
     operations_per_patch: int | None,
     first_epoch: int,
 ) -> TrainCall:
@@ -99,6 +102,7 @@ def begin_session(
         parameters=sum(parameter.numel() for parameter in parameters),
         parameters_trained=sum(p.numel() for p in parameters if p.requires_grad),
         network=network,
+        preset=preset,
         operations_per_patch=operations_per_patch,
         first_epoch=first_epoch,
     )
@@ -142,6 +146,11 @@ def peak_memory_gib(device: torch.device) -> float:
         return math.nan
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**30 if sys.platform == "darwin" else 2**20)
+
+
+def tool_and_command() -> str:
+    """Return the version of the tool and the command line of this call, which begin each call in train.log."""
+    return f"promise_cli {__version__}: {_command_line()}"
 
 
 def _now() -> str:

@@ -51,7 +51,7 @@ def resume_run(
             " --overwrite instead of --resume"
         )
     checkpoint = load_checkpoint(path)
-    _check_unchanged(path, checkpoint, plan, split)
+    check_unchanged(path, checkpoint, plan, split)
     _check_request(request, checkpoint)
     changed = {name: value for name, value in request.recipe().items() if name in MAY_CHANGE}
     config = dataclasses.replace(checkpoint.train_config, **changed)
@@ -119,7 +119,8 @@ def _load_state(optimizer: AdamW, model: Network, checkpoint: Checkpoint, path: 
     """
     state = copy.deepcopy(checkpoint.optimizer)  # the optimizer would change the checkpoint
     begun = checkpoint.epoch + checkpoint.step > 0
-    if not state or (begun and not state.get("state")):
+    moments_by_index = state.get("state", {})
+    if not state or (begun and isinstance(moments_by_index, dict) and not moments_by_index):
         raise CheckpointError(
             f"{path}: holds no state of the optimizer, so it is only for prediction (a copy of checkpoint_final.pt"
             " or checkpoint_best.pt?); restore the run's own checkpoint_last.pt, or start anew with --overwrite instead"
@@ -161,7 +162,7 @@ def _log_of(checkpoint: Checkpoint, folder: Path) -> list[EpochLog]:
     return [row for row in rows if row.epoch <= checkpoint.epoch]
 
 
-def _check_unchanged(path: Path, checkpoint: Checkpoint, plan: Plan, split: Split) -> None:
+def check_unchanged(path: Path, checkpoint: Checkpoint, plan: Plan, split: Split) -> None:
     """Refuse to continue with another plan or other cases than the run was started with."""
     if dataclasses.replace(plan, patch_size=checkpoint.plan.patch_size) != checkpoint.plan:
         raise CheckpointError(
