@@ -67,15 +67,23 @@ class Marking:
         """Clicks of all lesions."""
         return tuple(click for one in self.lesions.values() for click in one.clicks)
 
-    def add_lesion(self, name: str = "", colour: str = "") -> int:
+    def add_lesion(self, name: str = "", colour: str = "", value: int | None = None) -> int:
         """Add a lesion without clicks, and return its value in the mask.
 
+        Args:
+            name: Name of the lesion; may be empty.
+            colour: Colour in which a client shows it.
+            value: Value in the mask, 1 to 255. None stands for the lowest free one.
+
         Raises:
-            RefusalError: There are too many lesions.
+            RefusalError: There are too many lesions, or the value is taken.
         """
         if len(self.lesions) >= MOST_LESIONS:
             raise RefusalError(422, f"a scan may have {MOST_LESIONS} lesions")
-        value = next(number for number in range(1, 256) if number not in self.lesions)
+        if value is None:
+            value = next(number for number in range(1, 256) if number not in self.lesions)
+        if value in self.lesions:
+            raise RefusalError(422, f"lesion {value} exists already")
         alone = not name and value == 1
         self.lesions[value] = MarkedLesion(
             ONE_LESION if alone else Lesion(value, name, value), colour

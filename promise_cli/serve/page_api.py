@@ -16,24 +16,25 @@ Errors are answered with a status from 400 to 503 and `{"detail": reason}`. With
 `GET /api/scans/{scan}/voxels?order=ras&type=auto`
     The voxels, little-endian, first axis fastest, with `Content-Encoding: gzip`. `type` is `auto`, `int16` or
     `float32`; the header `X-Type` says which one was sent, `X-Shape` gives the shape.
-`POST /api/sessions` `{"scan": name, "order": "ras", "lesions": [{"name", "colour", "clicks": [...]}]}`
-    Begins a session on a scan, with lesions of an earlier session if they are given. Answers with a *state*.
+`POST /api/sessions` `{"scan": name, "order": "ras", "lesions": [{"lesion", "name", "colour", "clicks"}]}`
+    Begin a session on a scan, with lesions of an earlier session if they are given; their fields may be missing. The
+    answer is a *change*.
 `GET /api/sessions/{session}`, `DELETE /api/sessions/{session}`
-    The state; or the end of the session, which frees its memory.
+    Return the state, or end the session, which frees its memory.
 `POST /api/sessions/{session}/lesions` `{"name": "", "colour": "#ff8800"}`
-    Adds a lesion. Answers with a state whose `lesion` is the value of the new lesion.
+    Add a lesion. The answer is a state whose `lesion` is the value of the new lesion.
 `PATCH` and `DELETE /api/sessions/{session}/lesions/{lesion}`
-    Changes `name` or `colour`; or removes the lesion. Answers with a *change*.
+    Change `name` or `colour`, or remove the lesion. The answer is a *change*.
 `POST /api/sessions/{session}/lesions/{lesion}/clicks` `{"point": [a, b, c], "space": "voxel", "sign": 1}`
-    Adds a click on the lesion (sign 1) or on the background (0). `space` is `voxel` (index in the axes of the
-    session's order), `RAS` or `LPS`. Answers with a change.
+    Add a click on the lesion (sign 1) or on the background (0). `space` is `voxel` (index in the axes of the
+    session's order), `RAS` or `LPS`. The answer is a change.
 `POST .../lesions/{lesion}/undo`, `POST .../lesions/{lesion}/clear`
-    Removes the last click, or all clicks. Answers with a change.
+    Remove the last click, or all clicks. The answer is a change.
 `GET /api/sessions/{session}/mask?lesion=1`
     The whole mask of a lesion: one bit for each voxel, C order, first voxel in the highest bit (numpy.packbits), with
     `Content-Encoding: gzip`. Without `lesion`: one byte for each voxel, the value of its lesion.
 `POST /api/sessions/{session}/save` `{"overwrite": false}`
-    Writes the mask and the clicks as promise-predict does. Answers with `files` and `mask` (the case's record).
+    Write the mask and the clicks as promise-predict does. The answer has `files`, `ml` and `lesions` with their `ml`.
 
 A state is `{"session", "scan", "order", "shape", "lesions", "questions", "expected_seconds"}`. Each of its lesions is
 `{"lesion", "name", "colour", "clicks": [{"point", "sign"}], "ml", "longest_mm"}`. Points are indices in the axes of
@@ -66,6 +67,7 @@ from promise_cli.serve.page_state import (
     look_of,
     point_of,
     sign_of,
+    value_of,
 )
 from promise_cli.serve.refusal import RefusalError
 from promise_cli.serve.regions import Box
@@ -192,7 +194,7 @@ class PageApi:
         """Add a lesion of an earlier session, with its clicks."""
         if not isinstance(given, dict) or not isinstance(given.get("clicks", []), list):
             raise RefusalError(422, "lesions: each is an object with name, colour and clicks")
-        value = marking.add_lesion(*look_of(given, "", ""))
+        value = marking.add_lesion(*look_of(given, "", ""), value=value_of(given))
         for click in given.get("clicks", []):
             if not isinstance(click, dict):
                 raise RefusalError(422, "clicks: each is an object with point and sign")

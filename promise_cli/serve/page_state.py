@@ -91,6 +91,20 @@ def look_of(fields: Fields, name: Any, colour: Any) -> tuple[Any, Any]:
     return name, colour
 
 
+def value_of(fields: Fields) -> int | None:
+    """Return the value of a lesion in the mask, or None if a client has not sent it.
+
+    Raises:
+        RefusalError: It is not a whole number from 1 to 255.
+    """
+    value = fields.get("lesion")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 255:
+        raise RefusalError(422, "lesion: a whole number from 1 to 255 is needed")
+    return value
+
+
 def sign_of(fields: Fields) -> int:
     """Return the sign of a click.
 

@@ -1,9 +1,11 @@
 """Saves the mask and the clicks of a session, as promise-predict writes them."""
 
+from dataclasses import replace
 from typing import Any
 
 from promise_cli.console import say
 from promise_cli.predict.open_case import write_open_case
+from promise_cli.prompts import Click
 from promise_cli.serve.marking import Marking
 from promise_cli.serve.refusal import RefusalError
 from promise_cli.serve.service import Service
@@ -33,7 +35,7 @@ def save(service: Service, marking: Marking, overwrite: bool) -> dict[str, Any]:
         marking.scan.session,
         service.scans.paths,
         marking.name,
-        marking.clicks,
+        _numbered(marking),
     )
     say(f"{marking.name}: saved {files[0]}")
     return {
@@ -43,3 +45,13 @@ def save(service: Service, marking: Marking, overwrite: bool) -> dict[str, Any]:
             {"lesion": one.value, "name": one.name, "ml": one.volume_ml} for one in written.lesions
         ],
     }
+
+
+def _numbered(marking: Marking) -> tuple[Click, ...]:
+    """Return the clicks of all lesions, which are numbered in order, as a click file numbers them."""
+    marked = [one for one in marking.lesions.values() if one.clicks]
+    return tuple(
+        replace(click, lesion=replace(one.lesion, number=number))
+        for number, one in enumerate(marked, 1)
+        for click in one.clicks
+    )

@@ -147,6 +147,18 @@ def test_several_lesions_are_saved_with_their_names_and_values(client: TestClien
     )
 
 
+def test_lesions_keep_their_values_when_another_one_is_removed(client: TestClient) -> None:
+    session = begin(client, lesions=[{}, {}, {"name": "third"}], order="stored")["session"]
+    for lesion, point in enumerate(([4, 20, 15], [13, 12, 9], [16, 14, 11]), 1):
+        click(client, session, point, lesion=lesion)
+    left = client.delete(f"/api/sessions/{session}/lesions/1").json()
+    assert [one["lesion"] for one in left["lesions"]] == [2, 3]
+    assert client.post(f"/api/sessions/{session}/save", json={}).status_code == 200
+    assert set(np.unique(mask_of("predictions/imgs/ball_007.nii.gz"))) <= {0, 2, 3}
+    again = predict("-p", "predictions/imgs/clicks")
+    assert "1 case was finished before with the same clicks and is kept" in again.output
+
+
 def _by_predict(clicks: str) -> np.ndarray:
     done = predict("-p", clicks, "-o", "again")
     assert done.exit_code == 0, done.output
@@ -233,3 +245,8 @@ def test_a_session_that_ended_is_continued_with_its_lesions(
     after = begin(client, lesions=before["lesions"], order="ras")
     assert after["changed"] == before["changed"]
     assert after["lesions"] == before["lesions"]
+    third = begin(client, lesions=[{"lesion": 3, "name": "a"}, {}], order="ras")
+    assert [one["lesion"] for one in third["lesions"]] == [3, 1]
+    for lesions in ([{"lesion": 2}, {"lesion": 2}], [{"lesion": 0}], [{"lesion": True}], ["x"]):
+        done = client.post("/api/sessions", json={"scan": "ball_007", "lesions": lesions})
+        assert done.status_code == 422

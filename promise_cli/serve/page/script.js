@@ -204,7 +204,7 @@ async function inSession(method, path, fields) {
   } catch (error) {
     if (error.status !== 410) throw error;
     state.mask.fill(0);
-    await startSession(state.lesions.map(({ name, colour, clicks }) => ({ name, colour, clicks })));
+    await startSession(state.lesions.map(({ lesion, name, colour, clicks }) => ({ lesion, name, colour, clicks })));
     return ask(method, `api/sessions/${state.session}${path}`, fields);
   }
 }
@@ -244,7 +244,12 @@ function change(method, path, fields) {
 }
 
 const lesionPath = () => `/lesions/${state.chosen}`;
-const addClick = (point, sign) => change("POST", `${lesionPath()}/clicks`, { point, sign, space: "voxel" });
+function addClick(point, sign) {
+  if (!sign && !state.server.knows_background) {
+    say("this network was trained without background clicks, so they have no effect");
+  }
+  return change("POST", `${lesionPath()}/clicks`, { point, sign, space: "voxel" });
+}
 const undo = () => change("POST", `${lesionPath()}/undo`, {});
 
 async function newLesion() {
