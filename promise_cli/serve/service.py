@@ -50,7 +50,7 @@ class Service:
         self.kept = kept
         self.scans = OpenScans(find_scans(request.images), predictor, kept, request.max_windows)
         self.sessions = Sessions(request.minutes)
-        self.worker = Worker()
+        self.worker = Worker(self.sessions.drop_unused)
         self._seconds: deque[float] = deque(maxlen=9)
 
     @property

@@ -55,7 +55,7 @@ class ClientSession:
 
 
 class Sessions:
-    """All sessions of the server. They are used in the event loop alone."""
+    """All sessions of the server."""
 
     def __init__(self, minutes: float, clock: Callable[[], float] = time.monotonic) -> None:
         """Let sessions end that were not used for some minutes."""
@@ -115,7 +115,8 @@ class Sessions:
         return sum(session.is_upload for session in list(self._sessions.values()))
 
     def drop_unused(self) -> None:
-        """End the sessions that were not used for too long."""
+        """End the sessions that were not used for too long. This may be called in any thread."""
         oldest = self._clock() - self.seconds
-        for token in [token for token, one in self._sessions.items() if one.used < oldest]:
-            del self._sessions[token]
+        for token, one in list(self._sessions.items()):
+            if one.used < oldest:
+                self._sessions.pop(token, None)

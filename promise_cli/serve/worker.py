@@ -20,7 +20,11 @@ _LOOK_SECONDS = 0.25
 class Worker:
     """One thread that computes. Scans, sessions and networks are used in this thread alone, so they need no locks."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, when_idle: Callable[[], None] = lambda: None, idle_seconds: float = 30.0
+    ) -> None:
+        """Start the thread. `when_idle` is called in it each time that no job has come for some seconds."""
+        self._when_idle, self._idle_seconds = when_idle, idle_seconds
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], _Reply]] = queue.SimpleQueue()
         self._waiting = 0
         self.is_busy = False
@@ -72,7 +76,11 @@ class Worker:
 
     def _work(self) -> None:
         while True:
-            job, reply = self._jobs.get()
+            try:
+                job, reply = self._jobs.get(timeout=self._idle_seconds)
+            except queue.Empty:
+                self._when_idle()
+                continue
             if not reply.is_wanted:
                 continue
             self.is_busy = True

@@ -98,6 +98,18 @@ def test_sessions_end_when_nobody_uses_them_and_their_number_is_bounded() -> Non
     assert len(sessions) == 1
 
 
+def test_sessions_end_although_no_request_comes() -> None:
+    now = [0.0]
+    sessions = Sessions(1, lambda: now[0])
+    Worker(sessions.drop_unused, 0.02)
+    sessions.begin("slicer")
+    now[0] = 61
+    end = time.monotonic() + 5
+    while len(sessions) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert len(sessions) == 0
+
+
 def test_jobs_run_one_after_the_other_and_the_loop_stays_free() -> None:
     worker, order, running = Worker(), [], []
 
