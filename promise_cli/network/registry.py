@@ -130,7 +130,7 @@ def count_operations(name: str, config: NetworkConfig) -> int:
     edge = config.patch_size
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(
-            torch.empty(1, 1, edge, edge, edge),
+            torch.empty(1, config.channels, edge, edge, edge),
             torch.empty(1, 1, 3),
             torch.ones(1, 1, dtype=torch.long),
         )
