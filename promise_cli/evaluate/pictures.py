@@ -23,7 +23,7 @@ from promise_cli.report import (
     mark_cases,
 )
 from promise_cli.scores import CaseScore
-from promise_cli.volume import Volume, read_label, read_volume
+from promise_cli.volume import Volume, read_channel, read_label
 
 MOST_PICTURED = 100
 """Largest number of scores (one for each case and label) with slices.
@@ -133,6 +133,6 @@ def _draw_labels(
 
 def _read_scan(path: Path | None) -> Volume | None:
     try:
-        return None if path is None else read_volume(path)
+        return None if path is None else read_channel(path)
     except (PromiseError, MemoryError):
         return None

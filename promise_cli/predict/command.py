@@ -22,7 +22,7 @@ from promise_cli.predict.earlier import (
     warn_of_unlisted,
 )
 from promise_cli.predict.failed import all_failed, reason_of, without_click
-from promise_cli.predict.inputs import Inputs, gather_inputs
+from promise_cli.predict.inputs import Inputs, gather_inputs, leave_out_channels
 from promise_cli.predict.output import check_output, outputs, refuse_foreign_outputs, write_clicks
 from promise_cli.predict.predict_request import PredictRequest
 from promise_cli.predict.predictions_file import (
@@ -103,6 +103,11 @@ def run(request: PredictRequest) -> bool:
 def _predict(
     request: PredictRequest, workspace: Workspace, inputs: Inputs, folder: Path, maker: Maker
 ) -> bool:
+    if inputs.further:
+        from promise_cli.network.checkpoint import load_checkpoint  # noqa: PLC0415  torch is slow to import
+
+        if len(load_checkpoint(maker.checkpoints[0]).plan.channels) == 1:
+            leave_out_channels(inputs)
     there = load_or_ignore(folder) if request.overwrite else load_earlier(folder)
     keys = prediction_keys(request, maker.checkpoints, inputs)
     earlier = earlier_cases(folder, there, maker)

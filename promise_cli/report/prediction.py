@@ -32,7 +32,7 @@ from promise_cli.report.page import (
     render,
 )
 from promise_cli.report.slices import BACKGROUND_CLICK, Outline, SlicePicture, draw_slices
-from promise_cli.volume import Volume, read_label, read_volume
+from promise_cli.volume import Volume, read_channel, read_label
 
 MOST_NAMES = 3
 """Largest number of lesions that the key of the gallery names for one colour."""
@@ -78,7 +78,7 @@ def draw_prediction(
     outlines = [Outline(names[value], mask == value) for value in values]
     if at is None and len(outlines) > 1:  # the largest slices of all of them, not where two differ
         at = _middle(mask)
-    return draw_slices(scan.array, outlines, scan.grid.spacing, at, crosses)
+    return draw_slices(scan.channels[0], outlines, scan.grid.spacing, at, crosses)
 
 
 def crosses_of(clicks: Sequence[ClickRecord], grid: Grid) -> list[tuple[str, Index]]:
@@ -151,7 +151,7 @@ def _case(
 
 def _draw_again(case: PredictedCase, folder: Path) -> tuple[SlicePicture, ...]:
     """Draw a case of an earlier call from its files."""
-    scan = read_volume(Path(case.scan), keep_integers=True)
+    scan = read_channel(Path(case.scan), keep_integers=True)
     mask = read_label(folder / case.mask, like=scan).array.astype(np.uint8)
     return draw_prediction(scan, mask, case.clicks)
 

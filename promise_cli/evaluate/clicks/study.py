@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from promise_cli.console import counted, say, track, warn
+from promise_cli.console import counted, say, track
 from promise_cli.dataset.folder import CaseFiles, read_dataset
 from promise_cli.dataset.splits import splits_of_dataset
 from promise_cli.disk.workspace import Workspace, open_workspace
@@ -155,8 +155,6 @@ def _test_cases(
         workspace.find_raw_dataset(name) if labels is None else (workspace.root / labels).parent
     )
     dataset = read_dataset(folder, keep_broken=True)
-    if dataset.channel_note:
-        warn(dataset.channel_note)
     files = {case.case_id: case for case in dataset.cases}
     wanted = checkpoint.split.test
     if not wanted:  # a checkpoint of the paper's authors names no fold
