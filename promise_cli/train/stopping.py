@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 PATIENCE_S = 20.0
-"""Seconds after a signal in which the current step may still end. A later stop does not wait for samples."""
+"""Seconds after a signal in which the current step may still end. After them, it no longer waits for samples."""
 
 
 class StopRequest:

@@ -56,7 +56,7 @@ class TrainRequest:
     """Number of batches whose gradients make one step of the optimizer."""
     patches_per_case: int | None = None
     precision: str | None = None
-    """Precision of the network: auto, fp32 or bf16."""
+    """Precision of the network: auto, fp32, bf16 or fp16."""
     checkpoint_activations: bool | None = None
     compile: bool | None = None
     fields: tuple[str, ...] = ()
