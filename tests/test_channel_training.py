@@ -1,6 +1,7 @@
 """A network of several channels is trained on them, and predicts scans of every layout from files and arrays."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import torch
 
 from promise_cli.cli import evaluate_app, predict_app
 from promise_cli.dataset.plan import Channel, Normalisation
-from promise_cli.errors import PlanError, VolumeError
-from promise_cli.network.checkpoint import load_checkpoint
+from promise_cli.errors import CheckpointError, PlanError, VolumeError
+from promise_cli.network.checkpoint import build_model, load_checkpoint
 from promise_cli.network.recipe import AugmentConfig
 from promise_cli.preprocess.command import preprocess
 from promise_cli.session.predictor import Predictor
@@ -21,6 +22,7 @@ from promise_cli.train.augment import apply_augmentation, draw_augmentation
 from promise_cli.volume import as_stored, read_label
 from tests.channels import write_channels
 from tests.conftest import OBLIQUE, RUN, affine_of, edit_json, write_nifti
+from tests.scans import write_dicom
 from tests.standins import StandIn, plan_of
 from tests.test_cli import run
 
@@ -154,12 +156,78 @@ def test_simulated_clicks_and_scores_use_all_channels(root: Path, tmp_path: Path
     assert done.exit_code == 0
     done = run(evaluate_app, copy / "out", copy / "Task98_Balls" / "labelsTr", "--root", copy)
     assert done.exit_code == 0, done.output
-    assert (copy / "out" / "report.html").read_text().count("data:image/jpeg") == 3
+    page = (copy / "out" / "report.html").read_text()
+    assert page.count("data:image/jpeg") == 3
+    again = ("--root", copy, "--picture-channel")
+    done = run(evaluate_app, copy / "out", copy / "Task98_Balls" / "labelsTr", *again, "2")
+    assert done.exit_code == 0, done.output
+    second = (copy / "out" / "report.html").read_text()
+    assert second.count("data:image/jpeg") == 3
+    assert pictures(second) != pictures(page)
+    done = run(evaluate_app, copy / "out", copy / "Task98_Balls" / "labelsTr", *again, "4")
+    assert "so channel 4 cannot be shown; give another --picture-channel" in done.output
+
+
+def pictures(page: str) -> list[str]:
+    return re.findall(r"data:image/jpeg;base64,([\w+/=]+)", page)
+
+
+def test_pictures_of_predictions_show_the_channel_that_is_asked_for(
+    root: Path, tmp_path: Path
+) -> None:
+    scan = root / "Task98_Balls" / "imagesTr" / "ball_001_0000.nii.gz"
+    found = []
+    for number in ("1", "3"):
+        output = tmp_path / number
+        done = predict(root, scan, output, *POINT, "--report", "--picture-channel", number)
+        assert done.exit_code == 0, done.output
+        found.append(pictures((output / "report.html").read_text()))
+        done = predict(root, scan, output, *POINT, "--report", "--picture-channel", number)
+        assert pictures((output / "report.html").read_text()) == found[-1]
+    assert found[0] != found[1]
+    done = predict(root, scan, tmp_path / "out", *POINT, "--report", "--picture-channel", 4)
+    assert done.exit_code == 1
+    assert (
+        "--picture-channel 4: the network takes 3 channels (CT, T2, ADC); give a number up to 3"
+        in done.output
+    )
 
 
 def points(folder: Path) -> Path:
     (folder / "points.json").write_text(json.dumps({"ball_001": [14, 13, 10]}))
     return folder / "points.json"
+
+
+def test_a_checkpoint_without_fields_for_channels_is_one_of_one_channel(
+    trained: Path, tmp_path: Path
+) -> None:
+    whole = load_checkpoint(trained / RUN / "checkpoint_best.pt")
+    content = torch.load(trained / RUN / "checkpoint_best.pt", weights_only=True)
+    del content["model_config"]["channels"], content["plan"]["further_channels"]
+    torch.save(content, tmp_path / "old.pt")
+    old = load_checkpoint(tmp_path / "old.pt")
+    assert (old.plan, old.model_config) == (whole.plan, whole.model_config)
+    assert old.model_config.channels == len(old.plan.channels) == 1
+    content["model_config"]["channels"] = 2
+    torch.save(content, tmp_path / "odd.pt")
+    with pytest.raises(CheckpointError, match="scans of 1 channel, but the network takes 2; train"):
+        build_model(load_checkpoint(tmp_path / "odd.pt"), tmp_path / "odd.pt")
+
+
+def test_folders_of_dicom_slices_are_the_channels_of_a_scan(root: Path, tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(-500, 500, (3, 14, 12, 10)).astype(np.int16)
+    affine = affine_of("LPS", (1.0, 0.9, 2.0), (5, 6, 7))
+    paths = []
+    for number, channel in enumerate(array):
+        write_dicom(tmp_path / "dicom" / f"x_{number:04d}", channel, affine)
+        paths.append(write_nifti(tmp_path / "nifti" / f"x_{number:04d}.nii", channel, affine))
+    masks = []
+    for images in (tmp_path / "dicom", tmp_path / "nifti", tmp_path / "dicom" / "x_0000"):
+        output = tmp_path / f"out_{len(masks)}"
+        done = predict(root, images, output, "--point", 7, 6, 5)
+        assert done.exit_code == 0, done.output
+        masks.append(np.asanyarray(nib.load(output / "x.nii.gz").dataobj))
+        np.testing.assert_array_equal(masks[-1], masks[0])
 
 
 class SecondChannel(StandIn):

@@ -91,7 +91,7 @@ def test_a_changed_channel_is_measured_and_preprocessed_again(tmp_path: Path) ->
     image = nib.load(path)
     write_nifti(path, np.asanyarray(image.dataobj) + np.int16(7), image.affine)
     changes = changed_files(tmp_path / DATASET, tmp_path, ["ball_001", "ball_002"])
-    assert [change.case_id for change in changes] == ["ball_002"]
+    assert [(change.case_id, change.path) for change in changes] == [("ball_002", path)]
     assert preprocess("98", root=tmp_path, workers=0).num_new == 1
 
 

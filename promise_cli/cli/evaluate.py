@@ -13,6 +13,7 @@ from promise_cli.cli.options import (
     Format,
     FurtherMetric,
     MissingPolicy,
+    PictureChannel,
     Protocol,
     Root,
     SeveralValues,
@@ -34,6 +35,7 @@ NOT_WITH_CLICKS = {
     "empty": "--empty",
     "missing": "--missing",
     "page": "--report/--no-report",
+    "picture_channel": "--picture-channel",
     "workers": "--workers",
 }
 """Options that a click study (`--clicks`) does not use, by parameter name."""
@@ -138,6 +140,7 @@ def evaluate(
             help="Write report.html, a page with scores and pictures of cases.",
         ),
     ] = True,
+    picture_channel: PictureChannel = 1,
     clicks: Annotated[
         list[int] | None,
         typer.Option(
@@ -247,6 +250,7 @@ def evaluate(
         metrics=[metric.value for metric in metrics or ()],
         compare_with=compare,
         page=page,
+        picture_channel=picture_channel,
         nnunet=Format.NNUNET in (formats or ()),
         workers=workers,
     )

@@ -9,6 +9,7 @@ from promise_cli.cli.conduct import explains_errors, share_cores
 from promise_cli.cli.options import (
     Device,
     Overwrite,
+    PictureChannel,
     Precision,
     Root,
     SeveralValues,
@@ -130,6 +131,7 @@ def predict(
         bool,
         typer.Option("--report", help="Write report.html, a page with a picture of each case."),
     ] = False,
+    picture_channel: PictureChannel = 1,
     write_points: Annotated[
         Path | None,
         typer.Option(
@@ -188,6 +190,7 @@ def predict(
         save_prob=save_prob,
         same_format=same_format,
         report=report,
+        picture_channel=picture_channel,
         write_points=write_points,
         overwrite=overwrite,
         shard=read_shard(shard) if shard is not None else None,

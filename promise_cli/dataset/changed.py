@@ -46,7 +46,7 @@ def changed_files(preprocessed: Path, root: Path, cases: Iterable[str]) -> list[
     for case_id in cases:
         for paths, digest in _made_from(preprocessed / "cases" / case_id, files.get(case_id)):
             if _is_replaced(paths, digest, preprocessed / "cases" / case_id / "case.json"):
-                found.append(Change(case_id, paths[0]))
+                found.append(Change(case_id, _newest(paths)))
                 break
     return found
 
@@ -60,6 +60,11 @@ def _made_from(
     except PromiseError:
         return []
     return list(zip(files or (), record.source_key.split("-"), strict=False))
+
+
+def _newest(paths: list[Path]) -> Path:
+    """Return the file or folder that was changed last, which is the one of several channels to name."""
+    return max(paths, key=lambda path: max(file.stat().st_mtime for file in volume_files(path)))
 
 
 def _is_replaced(paths: list[Path], digest: str, record: Path) -> bool:

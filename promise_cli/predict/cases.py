@@ -135,7 +135,8 @@ class CaseWork:
         if self.request.report and self.predictor.plan.orientation == "RAS":
             from promise_cli.report import draw_prediction  # noqa: PLC0415  only needed for a page
 
-            pictures = draw_prediction(scan, mask, records)
+            channel = scan.channels[self.request.picture_channel - 1]
+            pictures = draw_prediction(channel, scan.grid, mask, records)
         spent = session.seconds
         return Found(
             like=scan.without_array(),

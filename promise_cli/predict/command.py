@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promise_cli.console import say, track
+from promise_cli.console import counted, say, track
 from promise_cli.disk.workspace import Workspace, open_workspace
 from promise_cli.errors import PromptError, WorkspaceError
 from promise_cli.geometry.grid import format_spacing
@@ -144,7 +144,7 @@ def _predict(
     if request.report:
         from promise_cli.report import write_report  # noqa: PLC0415
 
-        say(f"report: {write_report(folder, pictures)}")
+        say(f"report: {write_report(folder, pictures, request.picture_channel)}")
     show_rest(folder, done, len(kept), len(finished), left_out)
     show_failures(inputs.failures)
     return not inputs.failures
@@ -168,6 +168,12 @@ def _work(
     predictor = Predictor.load(checkpoints, request.device, request.precision, tta=request.tta)
     if not predictor.takes_clicks:
         _refuse_clicks(request, predictor)
+    if request.picture_channel > len(predictor.plan.channels):
+        names = [channel.modality or "without a name" for channel in predictor.plan.channels]
+        raise PromptError(
+            f"--picture-channel {request.picture_channel}: the network takes {counted(len(names), 'channel')}"
+            f" ({', '.join(names)}); give a number up to {len(names)}"
+        )
     warn_of_unfinished(checkpoints)
     known = {*inputs.clicks, *(case.case_id for case in listed)}
     without = tuple(case for case in inputs.without_click if case not in known)

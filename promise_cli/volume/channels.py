@@ -60,20 +60,23 @@ def read_channel(path: Path, number: int = 0, *, keep_integers: bool = False) ->
     """Read one channel of a scan for pictures, in RAS order.
 
     Args:
-        path: The scan's file. If it holds one channel, that channel is read, whatever its number.
+        path: The scan's file. It holds all channels, or it is the first one of several files.
         number: Number of the channel, counted from 0.
         keep_integers: Whether whole numbers keep the type that the file stores.
 
     Raises:
-        VolumeError: The file cannot be read, or has several channels, but fewer than this number.
+        VolumeError: The file cannot be read, or the scan has no such channel.
     """
     stored = open_stored(path, several=True)
+    if number and stored.channels == 1 and (other := channel_path(path, number)).exists():
+        stored, number = open_stored(other), 0
+    if number >= stored.channels:
+        raise VolumeError(
+            f"{path}: a scan of {counted(stored.channels, 'channel')}, so channel {number + 1} cannot be shown; give"
+            " another --picture-channel"
+        )
     array = load_finite(stored, keep_integers=keep_integers)
-    if array.ndim == 4:
-        if number >= len(array):
-            raise VolumeError(f"{path}: holds {len(array)} channels, but not channel {number}")
-        array = array[number]
-    return oriented(array, stored, "RAS")
+    return oriented(array[number] if array.ndim == 4 else array, stored, "RAS")
 
 
 def _wrong_number(files: Sequence[Path], in_first: int, names: Sequence[str]) -> VolumeError:
