@@ -159,11 +159,11 @@ def test_simulated_clicks_and_scores_use_all_channels(root: Path, tmp_path: Path
     page = (copy / "out" / "report.html").read_text()
     assert page.count("data:image/jpeg") == 3
     again = ("--root", copy, "--picture-channel")
-    done = run(evaluate_app, copy / "out", copy / "Task98_Balls" / "labelsTr", *again, "2")
+    done = run(evaluate_app, copy / "out", copy / "Task98_Balls" / "labelsTr", *again, "3")
     assert done.exit_code == 0, done.output
-    second = (copy / "out" / "report.html").read_text()
-    assert second.count("data:image/jpeg") == 3
-    assert pictures(second) != pictures(page)
+    third = (copy / "out" / "report.html").read_text()
+    assert third.count("data:image/jpeg") == 3
+    assert pictures(third) != pictures(page)
     done = run(evaluate_app, copy / "out", copy / "Task98_Balls" / "labelsTr", *again, "4")
     assert "so channel 4 cannot be shown; give another --picture-channel" in done.output
 

@@ -257,8 +257,8 @@ def build_model(checkpoint: Checkpoint, path: Path) -> Network:
     images, planned = checkpoint.model_config.channels, len(checkpoint.plan.channels)
     if images != planned:
         raise CheckpointError(
-            f"{path}: the plan has scans of {counted(planned, 'channel')}, but the network takes {images}; train again or"
-            " copy the file again"
+            f"{path}: the plan has scans of {counted(planned, 'channel')}, but the network takes {images}; train again"
+            " or copy the file again"
         )
     try:
         model = build_network(checkpoint.network, checkpoint.model_config)
