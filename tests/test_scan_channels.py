@@ -10,7 +10,7 @@ import SimpleITK as sitk  # noqa: N813
 from nibabel.orientations import axcodes2ornt
 
 from promise_cli.errors import VolumeError
-from promise_cli.volume import channel_files, read_channel, read_scan, read_volume
+from promise_cli.volume import channel_files, read_channel, read_scan, read_volume, write_mask
 from tests.conftest import AXES, OBLIQUE, affine_of, write_nifti
 from tests.scans import itk_image, write_dicom
 
@@ -106,6 +106,21 @@ def test_whole_numbers_keep_their_type_if_all_channels_hold_them(tmp_path: Path)
     scan = read_scan(paths, NAMES, keep_integers=True)
     assert scan.array.dtype == np.float32
     np.testing.assert_array_equal(scan.array[1], CHANNELS[1].astype(np.float32) / 3)
+
+
+def test_masks_of_scans_of_several_channels_have_three_axes_and_no_vectors(tmp_path: Path) -> None:
+    (path,) = fifth_axis(tmp_path, OBLIQUE)
+    image = nib.load(path)
+    image.header.set_intent("vector")
+    nib.save(
+        nib.Nifti1Image(np.asanyarray(image.dataobj), OBLIQUE, image.header), tmp_path / "v.nii"
+    )
+    scan = read_scan([tmp_path / "v.nii"], NAMES)
+    write_mask(scan.channels[0] > 0, scan, tmp_path / "mask.nii")
+    mask = nib.load(tmp_path / "mask.nii")
+    assert mask.header.get_intent()[0] == "none"
+    np.testing.assert_array_equal(np.asanyarray(mask.dataobj), CHANNELS[0] > 0)
+    np.testing.assert_allclose(mask.affine, OBLIQUE, atol=1e-6)
 
 
 def test_one_channel_of_a_scan_can_be_read_for_pictures(tmp_path: Path) -> None:
