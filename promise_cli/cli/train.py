@@ -140,7 +140,10 @@ def train(
     root: Root = None,
     _version: Version = False,
 ) -> None:
-    """Train a network on one fold of a preprocessed dataset. The run lies in results/<dataset>/fold_<n>."""
+    """Train a network on one fold of a preprocessed dataset.
+
+    The run lies in results/<dataset>/fold_<n>, or in results/<dataset>/<network>/fold_<n> for another --network.
+    """
     share_cores()
     from promise_cli.console import say
     from promise_cli.train import TrainRequest

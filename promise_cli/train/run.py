@@ -1,4 +1,4 @@
-"""A run and its folder results/<dataset>/fold_<n>: checkpoints, config.json, log.csv and progress.png."""
+"""A run and its folder `fold_<n>` in the results: checkpoints, config.json, log.csv and progress.png."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence

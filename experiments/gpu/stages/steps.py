@@ -1,4 +1,4 @@
-"""Seconds and memory of a training step of ProMISe, in every form that may be faster, the most valuable first.
+"""Milliseconds and memory of a training step of ProMISe, in every form that may be faster, the most valuable first.
 
     python -m experiments.gpu.stages.steps first|second
 
