@@ -146,6 +146,15 @@ def two_in_file(folder: Path) -> list[Path]:
     return [write_nifti(folder / "scan.nii", np.zeros((*SHAPE, 2)), np.eye(4))]
 
 
+def too_many(folder: Path) -> list[Path]:
+    paths = files(folder, np.eye(4))
+    return [*paths, write_nifti(folder / "scan_0003.nii.gz", CHANNELS[0], np.eye(4))]
+
+
+def both_layouts(folder: Path) -> list[Path]:
+    return [*one_file(folder, np.eye(4)), *files(folder, np.eye(4))[1:]]
+
+
 def two_axes(folder: Path) -> list[Path]:
     return [write_nifti(folder / "scan.nii", np.zeros((*SHAPE, 2, 3)), np.eye(4))]
 
@@ -171,6 +180,10 @@ def cut(folder: Path) -> list[Path]:
          " scan_0001.nii.gz, or give one file with all channels"),
         (two_in_file, "scan.nii: a scan of 2 channels, but 3 channels are needed (FLAIR, T1w, T2w); give one file with"
          " exactly these channels"),
+        (too_many, "scan_0000.nii.gz: a scan of 4 channels, but 3 channels are needed (FLAIR, T1w, T2w); remove"
+         " scan_0003.nii.gz"),
+        (both_layouts, "scan.nii.gz: holds 3 channels, but scan_0001.nii.gz is another channel of the same scan; keep"
+         " one of the two"),
         (two_axes, "scan.nii: expected a 3D scan with one channel, found 5 x 6 x 7 x 2 x 3; extract one volume"),
         (moved, "scan_0001.nii.gz: channel 2 of case scan: its corners lie up to 2.5 mm from those of channel 1"
          " (spacing or affine differ); resample it to the grid of channel 1"),

@@ -107,7 +107,7 @@ def _predict(
         from promise_cli.network.checkpoint import load_checkpoint  # noqa: PLC0415  torch is slow to import
 
         if len(load_checkpoint(maker.checkpoints[0]).plan.channels) == 1:
-            leave_out_channels(inputs)
+            leave_out_channels(inputs, quiet=not request.images.is_dir())
     there = load_or_ignore(folder) if request.overwrite else load_earlier(folder)
     keys = prediction_keys(request, maker.checkpoints, inputs)
     earlier = earlier_cases(folder, there, maker)

@@ -194,14 +194,20 @@ def _take_channels(scans: dict[str, Path], named: Collection[str]) -> dict[str, 
     return found
 
 
-def leave_out_channels(inputs: Inputs) -> None:
-    """Leave out the channels after the first, which a network for one channel does not see, and warn of it."""
+def leave_out_channels(inputs: Inputs, *, quiet: bool) -> None:
+    """Leave out the channels after the first, which a network for one channel does not see.
+
+    Args:
+        inputs: The scans, which are changed.
+        quiet: Whether not to warn of it, because the user named a single file.
+    """
     left_out = [path for files in inputs.further.values() for path in files]
     case, files = next(iter(inputs.further.items()))
-    warn(
-        f"{files[0]}: channel {channel_number(files[0]) + 1} of case {case}; a network sees only the first channel, so"
-        f" {counted(len(left_out), 'such file', 'are')} left out; rename a file that is a scan of its own"
-    )
+    if not quiet:
+        warn(
+            f"{files[0]}: channel {channel_number(files[0]) + 1} of case {case}; a network sees only the first channel,"
+            f" so {counted(len(left_out), 'such file', 'are')} left out; rename a file that is a scan of its own"
+        )
     inputs.further.clear()
 
 

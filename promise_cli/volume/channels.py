@@ -47,7 +47,12 @@ def read_scan(
     first, wanted = files[0], len(names)
     if wanted == 1 and len(files) == 1:
         return read_volume(first, orientation, keep_integers=keep_integers)
-    stored = open_stored(first, several=len(files) == 1)
+    stored = open_stored(first, several=True)
+    if stored.channels > 1 and len(files) > 1:
+        raise VolumeError(
+            f"{first}: holds {stored.channels} channels, but {files[1].name} is another channel of the same scan; keep"
+            " one of the two"
+        )
     if stored.channels != wanted if len(files) == 1 else len(files) != wanted:
         raise _wrong_number(files, stored.channels, names)
     if len(files) == 1:
@@ -89,6 +94,8 @@ def _wrong_number(files: Sequence[Path], in_first: int, names: Sequence[str]) ->
     if found < len(names) and in_first == 1:
         missing = channel_path(files[0], found).name
         advice = f"add {missing}, or give one file with all channels"
+    elif found > len(names) and in_first == 1:
+        advice = f"remove {files[len(names)].name}"
     return VolumeError(f"{files[0]}: a scan of {counted(found, 'channel')}, but {needed}; {advice}")
 
 
