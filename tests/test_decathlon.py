@@ -26,7 +26,8 @@ def test_a_task_is_preprocessed_trained_predicted_and_evaluated(
 ) -> None:
     folder = write_task(in_folder, task)
     short = task.name.partition("_")[0]
-    done = run(preprocess_app, short, "--workers", "0")
+    name = task.labels[task.target - 1]
+    done = run(preprocess_app, short, "--target-label", name, "--workers", "0")
     assert done.exit_code == 0, done.output
     plan = load_record(Plan, Path("preprocessed") / task.name / "plans.json")
     assert [channel.modality for channel in plan.channels] == list(task.modality)
@@ -52,7 +53,7 @@ def test_a_task_is_preprocessed_trained_predicted_and_evaluated(
     assert done.exit_code == 0, done.output
     (score,) = json.loads(Path("predictions/imagesTr/metrics.json").read_text())["cases"]
     assert (score["case_id"], score["label"]) == (case, task.target)
-    assert score["name"] == task.labels[task.target - 1]
+    assert score["name"] == name
 
 
 @pytest.mark.parametrize("task", TASKS, ids=[task.name for task in TASKS])
