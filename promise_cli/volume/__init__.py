@@ -5,11 +5,16 @@ axes (i, j, k), with k through-plane for an axial scan. It records the change, s
 The same scan gives the same array and affine as NIfTI (`nifti`), NRRD or MetaImage (`itk`), or DICOM (`dicom`).
 """
 
+from promise_cli.volume.arrays import scan_of_array
+from promise_cli.volume.channels import read_channel, read_scan
 from promise_cli.volume.mistaken import nested_slices
 from promise_cli.volume.names import (
     FORMATS,
     SUFFIXES,
     case_id,
+    channel_files,
+    channel_number,
+    channel_path,
     file_stamps,
     find_volumes,
     further_channels,
@@ -42,6 +47,9 @@ __all__ = [
     "Volume",
     "as_stored",
     "case_id",
+    "channel_files",
+    "channel_number",
+    "channel_path",
     "describe_turn",
     "file_stamps",
     "find_volumes",
@@ -52,9 +60,12 @@ __all__ = [
     "name_hint",
     "nested_slices",
     "open_stored",
+    "read_channel",
     "read_grid",
     "read_label",
+    "read_scan",
     "read_volume",
+    "scan_of_array",
     "size_question",
     "volume_files",
     "write_mask",
