@@ -48,7 +48,7 @@ def write_open_case(
     workspace: Workspace,
     predictor: "Predictor",
     session: "Session",
-    scans: Mapping[str, Path],
+    scans: Mapping[str, tuple[Path, ...]],
     case: str,
     clicks: tuple[Click, ...],
 ) -> tuple[PredictedCase, tuple[Path, ...]]:
@@ -59,7 +59,7 @@ def write_open_case(
         workspace: Workspace of the call.
         predictor: Networks of the session.
         session: The scan, which is open for clicks. Its own clicks are replaced.
-        scans: All scans of the call, by case id.
+        scans: Files of all scans of the call, by case id.
         case: The case to write.
         clicks: Its clicks, of one or several lesions.
 
@@ -73,12 +73,13 @@ def write_open_case(
     assert request.output is not None
     folder, grid = request.output, session.scan.stored_grid
     inputs = Inputs(
-        folder.name, str(folder / CLICKS), dict(scans), {case: clicks}, {case}, str(request.images),
-        tuple(name for name in scans if name != case), grids={case: grid},
+        folder.name, str(folder / CLICKS), {name: files[0] for name, files in scans.items()}, {case: clicks}, {case},
+        str(request.images), tuple(name for name in scans if name != case), grids={case: grid},
+        further={name: files[1:] for name, files in scans.items() if len(files) > 1},
     )  # fmt: skip
     files = {folder / CLICKS / f"{case}.json": POINTS_MARK,
              folder / MARKUPS / f"{case}.mrk.json": MARKUPS_MARK}  # fmt: skip
-    check_output(folder, request.images, {case: scans[case]}, request.same_format)
+    check_output(folder, request.images, {case: scans[case][0]}, request.same_format)
     refuse_foreign_outputs(folder, request, inputs)
     for path, mark in files.items():
         if is_foreign(path, mark):

@@ -14,6 +14,7 @@ from promise_cli.serve.guard import Guard
 from promise_cli.serve.itksnap import ItkSnap
 from promise_cli.serve.nninteractive import LEASE, NnInteractive
 from promise_cli.serve.page_api import PageApi
+from promise_cli.serve.scan_api import ScanApi
 from promise_cli.serve.service import Service
 from promise_cli.serve.slicer import Slicer
 
@@ -30,6 +31,7 @@ def make_app(service: Service) -> ASGIApp:
     nninteractive, slicer = NnInteractive(service), Slicer(service)
     routes = [
         *(Route(path, _file(*kind), methods=["GET"]) for path, kind in PAGE.items()),
+        *ScanApi(service).routes(),
         *PageApi(service).routes(),
         *nninteractive.routes(),
         *slicer.routes(),

@@ -29,7 +29,7 @@ def serve(request: ServeRequest) -> None:
     Raises:
         PromiseError: There is no scan or no run, the networks take no clicks, or the port cannot be used.
     """
-    find_scans(request.images)
+    find_scans(request.images, 1 << 30)  # a wrong path is reported before the networks are loaded
     workspace = open_workspace(request.root)
     checkpoints = find_networks(request.as_predict_request(workspace.predictions), workspace)
     with _listen(request) as listening:
@@ -42,7 +42,8 @@ def serve(request: ServeRequest) -> None:
             )
         warn_of_unfinished(checkpoints)
         service = Service(request, predictor)
-        check_output(service.output, request.images, service.scans.paths, same_format=False)
+        firsts = {name: files[0] for name, files in service.scans.files.items()}
+        check_output(service.output, request.images, firsts, same_format=False)
         _introduce(service, listening)
         _run(service, listening)
     service.worker.wait_until_idle(SAVE_SECONDS)
@@ -79,7 +80,7 @@ def _introduce(service: Service, listening: socket.socket) -> None:
     host = f"[{named}]" if ":" in named else named
     paths = ", ".join(str(path) for path in predictor.checkpoints)
     say(f"network: {paths} on {predictor.device} in {predictor.precision}")
-    say(f"scans: {counted(len(service.scans.paths), 'scan')} in {request.images}")
+    say(f"scans: {counted(len(service.scans.files), 'scan')} in {request.images}")
     if not request.is_local and request.certificate is None:
         warn("without --tls-cert, the scans and the key can be read in the network")
     say(f"open {scheme}://{host}:{listening.getsockname()[1]} in a browser; Ctrl-C ends the server")

@@ -4,9 +4,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from promise_cli.dataset.questions import question_scan
 from promise_cli.errors import PromiseError, PromptError
@@ -15,7 +16,7 @@ from promise_cli.jobs import free_memory
 from promise_cli.predict.doubt import tissue_limits
 from promise_cli.prompts import Click
 from promise_cli.serve.refusal import RefusalError
-from promise_cli.volume import Volume, read_grid, read_volume
+from promise_cli.volume import Volume, read_grid, read_scan
 
 if TYPE_CHECKING:
     from promise_cli.session.kept import KeptWindows
@@ -57,6 +58,22 @@ class OpenScan:
             self.volume, max_windows=self._max_windows, kept=self._kept, where=self.name
         )
 
+    @property
+    def channel_names(self) -> list[str]:
+        """Names of the channels that the network sees, such as CT or T1w."""
+        return [channel.modality for channel in self._predictor.plan.channels]
+
+    def channel(self, number: int) -> NDArray[Any]:
+        """Return the voxels (I, J, K) of a channel, counted from 1, in the order of the volume.
+
+        Raises:
+            RefusalError: There is no such channel.
+        """
+        if not 1 <= number <= len(self.volume.channels):
+            raise RefusalError(422, f"channel: the scan has {len(self.volume.channels)}")
+        found: NDArray[Any] = self.volume.channels[number - 1]
+        return found
+
     @cached_property
     def tissue(self) -> tuple[float, float]:
         """Lowest and highest intensity of tissue in this scan."""
@@ -76,9 +93,8 @@ class OpenScan:
     def bytes(self) -> int:
         """Memory of the voxels, as read and as resampled for the networks, and of the predictions."""
         plan, grid = self._predictor.plan, self.volume.grid
-        resampled = (
-            4 * np.prod(grid.shape, dtype=float) * np.prod(grid.spacing) / np.prod(plan.spacing)
-        )
+        voxels = np.prod(grid.shape, dtype=float) * len(plan.channels)
+        resampled = 4 * voxels * np.prod(grid.spacing) / np.prod(plan.spacing)
         return int(self.volume.array.nbytes + resampled) + self._kept_bytes
 
     def predict(self, clicks: tuple[Click, ...]) -> "Prediction":
@@ -114,19 +130,19 @@ class OpenScans:
 
     def __init__(
         self,
-        scans: Mapping[str, Path],
+        scans: Mapping[str, tuple[Path, ...]],
         predictor: "Predictor",
         kept: "KeptWindows",
         max_windows: int,
     ) -> None:
         """List scans by name. Open ones use at most half of the memory that is free now, and at most `MOST_BYTES`."""
-        self.paths = dict(scans)
+        self.files = dict(scans)
         self.most_bytes = min(MOST_BYTES, free_memory() // 2)
         self._predictor, self._kept, self._max_windows = predictor, kept, max_windows
         self._open: OrderedDict[str, OpenScan] = OrderedDict()
         self._grids: dict[str, Grid] = {}
-        self._means: dict[str, tuple[float, float]] = {}
-        """Mean and range of the intensities of each scan that was read."""
+        self._means: dict[str, list[tuple[float, float]]] = {}
+        """Mean and range of the intensities of each channel, for each scan that was read."""
 
     @property
     def open_names(self) -> tuple[str, ...]:
@@ -139,9 +155,9 @@ class OpenScans:
         Raises:
             RefusalError: There is no such scan.
         """
-        if given in self.paths:
+        if given in self.files:
             return given
-        names = list(self.paths)
+        names = list(self.files)
         if given.isdecimal() and len(given) < 8 and int(given) < len(names):
             return names[int(given)]
         raise RefusalError(404, "there is no such scan; GET /api/scans lists them")
@@ -149,13 +165,13 @@ class OpenScans:
     def grid(self, name: str) -> Grid:
         """Return the grid of a scan's file, from its header alone."""
         if name not in self._grids:
-            self._grids[name] = read_grid(self.paths[name])
+            self._grids[name] = read_grid(self.files[name][0], several=True)
         return self._grids[name]
 
     def names_of_shape(self, shape: Shape) -> list[str]:
         """Return the scans that have this shape in any order of their axes. Unreadable ones are left out."""
         found = []
-        for name in self.paths:
+        for name in self.files:
             try:
                 if sorted(self.grid(name).shape) == sorted(shape):
                     found.append(name)
@@ -164,11 +180,11 @@ class OpenScans:
         return found
 
     def may_have_mean(self, name: str, mean: float) -> bool:
-        """Return whether the mean intensity of a scan can be this one. It can if the scan was not read yet."""
-        if name not in self._means:
-            return True
-        known, width = self._means[name]
-        return abs(known - mean) <= MEAN_TOLERANCE * max(width, 1e-6)
+        """Return whether the mean intensity of a channel can be this one. It can if the scan was not read yet."""
+        return name not in self._means or any(
+            abs(known - mean) <= MEAN_TOLERANCE * max(width, 1e-6)
+            for known, width in self._means[name]
+        )
 
     def open(self, name: str) -> OpenScan:
         """Return a scan of the list with its voxels. It is read if it is not open.
@@ -178,11 +194,14 @@ class OpenScans:
         """
         found = self._open.pop(name, None)
         if found is None:
-            orientation = self._predictor.plan.orientation
-            volume = read_volume(self.paths[name], orientation, keep_integers=True)
+            plan = self._predictor.plan
+            names = [channel.modality for channel in plan.channels]
+            volume = read_scan(self.files[name], names, plan.orientation, keep_integers=True)
             found = self.hold(name, volume)
-            width = float(volume.array.max()) - float(volume.array.min())
-            self._means[name] = float(volume.array.mean(dtype=np.float64)), width
+            self._means[name] = [
+                (float(one.mean(dtype=np.float64)), float(one.max()) - float(one.min()))
+                for one in volume.channels
+            ]
         self._open[name] = found
         while (
             len(self._open) > 1 and sum(one.bytes for one in self._open.values()) > self.most_bytes

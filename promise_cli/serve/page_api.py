@@ -9,13 +9,14 @@ Errors are answered with a status from 400 to 503 and `{"detail": reason}`. With
     background clicks have an effect), `open` (names of scans in memory).
 `GET /api/scans`
     `{"scans": [{"index": 0, "name": ..., "saved": false}, ...]}`. A scan is named by its name or index in addresses.
-`GET /api/scans/{scan}?order=ras`
+`GET /api/scans/{scan}?order=ras&channel=1`
     `name`, `order`, `shape`, `spacing` (mm), `affine` (4 x 4, RAS mm), `orientation` (such as RAS), `stored` (`shape`
     and `affine` of the file), `kind`, `range` and `percentiles` of intensities, `type` of the voxels, `voxel_ml`,
-    `notes`. All but `stored` are in the axes of `order`: `ras` (closest to right, anterior, superior) or `stored`.
-`GET /api/scans/{scan}/voxels?order=ras&type=auto`
-    The voxels, little-endian, first axis fastest, with `Content-Encoding: gzip`. `type` is `auto`, `int16` or
-    `float32`; the header `X-Type` says which one was sent, `X-Shape` gives the shape.
+    `channels` (their names), `notes`. All but `stored` are in the axes of `order`: `ras` (closest to right, anterior,
+    superior) or `stored`.
+`GET /api/scans/{scan}/voxels?order=ras&type=auto&channel=1`
+    The voxels of a channel, little-endian, first axis fastest, with `Content-Encoding: gzip`. `type` is `auto`, `int16`
+    or `float32`; the header `X-Type` says which one was sent, `X-Shape` gives the shape.
 `POST /api/sessions` `{"scan": name, "order": "ras", "lesions": [{"lesion", "name", "colour", "clicks"}]}`
     Begin a session on a scan, with lesions of an earlier session if they are given; their fields may be missing. The
     answer is a *change*.
@@ -50,17 +51,12 @@ from typing import Any
 
 import numpy as np
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from promise_cli import __version__
-from promise_cli.predictions.record import RECORD, read_record
-from promise_cli.serve.array_axes import ArrayAxes
 from promise_cli.serve.exchange import Handler, answering, bits, read_fields
 from promise_cli.serve.marking import MOST_LESIONS, Marking
-from promise_cli.serve.open_scans import OpenScan
 from promise_cli.serve.page_state import (
-    SPACES,
     describe,
     describe_change,
     lesion_number,
@@ -74,7 +70,7 @@ from promise_cli.serve.regions import Box
 from promise_cli.serve.save import save
 from promise_cli.serve.service import Service
 from promise_cli.serve.sessions import ClientSession
-from promise_cli.serve.voxels import axes_of, describe_scan, packed_voxels, type_of
+from promise_cli.serve.voxels import axes_of
 
 
 class PageApi:
@@ -88,10 +84,6 @@ class PageApi:
         """Return all routes."""
         session, lesion = "/api/sessions/{session}", "/api/sessions/{session}/lesions/{lesion}"
         table: list[tuple[str, str, Handler]] = [
-            ("GET", "/api/server", self.server),
-            ("GET", "/api/scans", self.scans),
-            ("GET", "/api/scans/{scan}", self.scan),
-            ("GET", "/api/scans/{scan}/voxels", self.voxels),
             ("POST", "/api/sessions", self.begin),
             ("GET", session, self.state),
             ("DELETE", session, self.end),
@@ -105,66 +97,6 @@ class PageApi:
             ("POST", f"{lesion}/clear", self.clear),
         ]
         return [Route(path, answering(run), methods=[method]) for method, path, run in table]
-
-    async def server(self, _: Request) -> Response:
-        """Describe the server and its network."""
-        service = self.service
-        plan, predictor = service.predictor.plan, service.predictor
-        return JSONResponse(
-            {
-                "version": __version__,
-                "network": "; ".join(dict.fromkeys(predictor.described)),
-                "dataset": plan.dataset,
-                "target": plan.target_name,
-                "kind": plan.modality,
-                "output": str(service.output),
-                "spaces": list(SPACES),
-                "expected_seconds": service.expected_seconds,
-                "waiting": service.worker.waiting,
-                "knows_background": predictor.knows_background,
-                "open": list(service.scans.open_names),
-            }
-        )
-
-    async def scans(self, _: Request) -> Response:
-        """List the scans."""
-        record = (
-            read_record(self.service.output) if (self.service.output / RECORD).exists() else None
-        )
-        saved = {case.case_id for case in record.cases} if record else set()
-        names = enumerate(self.service.scans.paths)
-        rows = [{"index": index, "name": name, "saved": name in saved} for index, name in names]
-        return JSONResponse({"scans": rows})
-
-    async def scan(self, request: Request) -> Response:
-        """Describe a scan."""
-        name = self.service.scans.name_of(request.path_params["scan"])
-        order, kind = request.query_params.get("order", "ras"), self.service.predictor.plan.modality
-
-        def described() -> dict[str, Any]:
-            return describe_scan(self.service.scans.open(name), order, kind)
-
-        return JSONResponse(await self.service.compute(request, described))
-
-    async def voxels(self, request: Request) -> Response:
-        """Send the voxels of a scan."""
-        name = self.service.scans.name_of(request.path_params["scan"])
-        query = request.query_params
-        order, wanted = query.get("order", "ras"), query.get("type", "auto")
-
-        def opened() -> tuple[OpenScan, ArrayAxes, np.dtype[Any]]:
-            scan = self.service.scans.open(name)
-            return scan, axes_of(order, scan.grid), type_of(scan.volume.array, wanted)
-
-        scan, axes, dtype = await self.service.compute(request, opened)
-        headers = {
-            "Content-Encoding": "gzip",
-            "X-Type": dtype.name,
-            "X-Shape": ",".join(map(str, axes.shape_of(scan.grid.shape))),
-        }
-        return StreamingResponse(
-            packed_voxels(scan, axes, dtype), media_type="application/octet-stream", headers=headers
-        )
 
     async def begin(self, request: Request) -> Response:
         """Begin a session."""

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from starlette.requests import Request
+
 from promise_cli.errors import shown
 from promise_cli.prompts import BACKGROUND, FOREGROUND, nearest_voxel
 from promise_cli.serve.bounded import Fields, number_triple
@@ -115,6 +117,18 @@ def sign_of(fields: Fields) -> int:
     if isinstance(sign, bool) or sign not in (FOREGROUND, BACKGROUND):
         raise RefusalError(422, "sign: use 1 for a click on the target or 0 for the background")
     return int(sign)
+
+
+def channel_of(request: Request) -> int:
+    """Return the number of the channel that an address asks for, counted from 1.
+
+    Raises:
+        RefusalError: It is not a number.
+    """
+    text = request.query_params.get("channel", "1")
+    if not (text.isascii() and text.isdecimal() and len(text) < 4):
+        raise RefusalError(422, "channel: a number from 1 is needed")
+    return int(text)
 
 
 def lesion_number(text: str) -> int:

@@ -25,7 +25,7 @@ def recognise(array: NDArray[Any], scans: OpenScans) -> tuple[str, ArrayAxes] | 
     """Find the scan whose voxels a client has sent, in any order and direction of its axes.
 
     Args:
-        array: Uploaded voxels with three axes, of any type.
+        array: Uploaded voxels with three axes, of any type. They may be those of any channel of a scan.
         scans: Scans to compare with. Only those of the same shape are read, and the server keeps their means, so that
             a further upload reads fewer of them.
 
@@ -45,10 +45,10 @@ def recognise(array: NDArray[Any], scans: OpenScans) -> tuple[str, ArrayAxes] | 
         if not scans.may_have_mean(name, mean):
             continue
         try:
-            stored = _stored_voxels(scans, name)
+            channels = _stored_channels(scans, name)
         except (PromiseError, OSError, MemoryError):
             continue  # a scan that cannot be read is not the one that the viewer shows
-        axes = next(_fitting(array, stored), None)
+        axes = next((axes for stored in channels for axes in _fitting(array, stored)), None)
         if axes is not None:
             found.append((name, axes, scans.grid(name)))
     if not found:
@@ -71,9 +71,10 @@ def unknown_scan(array: NDArray[Any]) -> RefusalError:
     )  # fmt: skip
 
 
-def _stored_voxels(scans: OpenScans, name: str) -> NDArray[Any]:
+def _stored_channels(scans: OpenScans, name: str) -> list[NDArray[Any]]:
+    """Return the voxels of each channel of a scan, in the order of its file."""
     volume = scans.open(name).volume
-    return as_stored(volume.array, volume)
+    return [as_stored(channel, volume) for channel in volume.channels]
 
 
 def _fitting(array: NDArray[Any], stored: NDArray[Any]) -> Iterator[ArrayAxes]:

@@ -33,7 +33,7 @@ def save(service: Service, marking: Marking, overwrite: bool) -> dict[str, Any]:
         service.workspace,
         service.predictor,
         marking.scan.session,
-        service.scans.paths,
+        service.scans.files,
         marking.name,
         _numbered(marking),
     )

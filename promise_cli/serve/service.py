@@ -12,7 +12,6 @@ from starlette.requests import Request
 
 from promise_cli.console import warn
 from promise_cli.disk.workspace import Workspace, open_workspace
-from promise_cli.geometry.grid import Grid
 from promise_cli.predict.inputs import find_scans, name_of
 from promise_cli.serve.array_axes import ArrayAxes
 from promise_cli.serve.marking import Marking
@@ -24,7 +23,7 @@ from promise_cli.serve.sessions import ClientSession, Sessions
 from promise_cli.serve.worker import Worker
 from promise_cli.session.kept import KeptWindows
 from promise_cli.session.networks import MAX_STATES
-from promise_cli.volume import volume_from
+from promise_cli.volume import scan_of_array
 
 if TYPE_CHECKING:
     from promise_cli.session.predictor import Predictor
@@ -48,7 +47,12 @@ class Service:
         self.output = request.output or self.workspace.predictions / name_of(request.images)
         kept = KeptWindows(MAX_STATES // predictor.networks.states_per_window)
         self.kept = kept
-        self.scans = OpenScans(find_scans(request.images), predictor, kept, request.max_windows)
+        self.scans = OpenScans(
+            find_scans(request.images, len(predictor.plan.channels)),
+            predictor,
+            kept,
+            request.max_windows,
+        )
         self.sessions = Sessions(request.minutes)
         self.worker = Worker(self.sessions.drop_unused)
         self._seconds: deque[float] = deque(maxlen=9)
@@ -114,18 +118,21 @@ class Service:
         if own is None and spacing is not None:
             a, b, c = spacing
             own = axes.stored_index((a, b, c), (0, 0, 0)) if not any(axes.flipped) else None
+        channels = len(self.predictor.plan.channels)
+        if channels > 1:
+            raise RefusalError(
+                422, f"the uploaded voxels are none of the scans of this server, and the network needs {channels}"
+                " channels; start promise-serve with -i FOLDER that holds the scan"
+            )  # fmt: skip
         if own is None:
             raise unknown_scan(array)
         if self.sessions.uploads() >= MOST_UPLOADS:
             raise RefusalError(503, f"{MOST_UPLOADS} uploaded scans are open; close one of them")
-        stored = np.ascontiguousarray(axes.stored_of(array))
-        i, j, k = stored.shape
         # The directions of an unknown scan are those that ITK gives to an image without any: left, back, up.
-        grid = Grid((i, j, k), np.diag([-own[0], -own[1], own[2], 1.0]))
+        affine = np.diag([-own[0], -own[1], own[2], 1.0])
+        stored = np.ascontiguousarray(axes.stored_of(array))
+        volume = scan_of_array(stored, affine, self.predictor.plan.orientation)
         name = "uploaded scan"
-        if stored.dtype == bool or stored.dtype.kind == "f":
-            stored = stored.astype(np.float32)
-        volume = volume_from(stored, grid, self.predictor.plan.orientation, name)
         warn(f"{name}: not among {self.request.images}; its axes are taken as left, back, up")
         held = self.scans.hold(name, volume)
         return Marking(name, lambda: held)

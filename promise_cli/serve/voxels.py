@@ -43,13 +43,19 @@ def affine_in(axes: ArrayAxes, grid: Grid) -> NDArray[np.float64]:
     return affine
 
 
-def describe_scan(scan: OpenScan, order: str, modality: str) -> dict[str, Any]:
-    """Describe a scan in the axes that a client asks for. `page_api` lists the fields."""
+def describe_scan(scan: OpenScan, order: str, channel: int) -> dict[str, Any]:
+    """Describe a scan in the axes that a client asks for. `page_api` lists the fields.
+
+    Args:
+        scan: The scan.
+        order: `ras` or `stored`.
+        channel: Number of the channel whose intensities are described, counted from 1.
+    """
     grid = scan.grid
     axes = axes_of(order, grid)
     shape = axes.shape_of(grid.shape)
     affine = affine_in(axes, grid)
-    array = scan.volume.array
+    array = scan.channel(channel)
     step = max(1, round((array.size / _SAMPLE) ** (1 / 3)))
     sample = array[::step, ::step, ::step]
     return {
@@ -60,7 +66,8 @@ def describe_scan(scan: OpenScan, order: str, modality: str) -> dict[str, Any]:
         "affine": affine.tolist(),
         "orientation": _orientation(affine),
         "stored": {"shape": list(grid.shape), "affine": grid.affine.tolist()},
-        "kind": modality,
+        "kind": scan.channel_names[channel - 1],
+        "channels": scan.channel_names,
         "range": [float(array.min()), float(array.max())],
         "percentiles": {
             f"{share:g}": float(value)
@@ -101,9 +108,11 @@ def type_of(array: NDArray[Any], wanted: str) -> np.dtype[Any]:
     return np.dtype("<f4" if wanted == "float32" or not fits else "<i2")
 
 
-def packed_voxels(scan: OpenScan, axes: ArrayAxes, dtype: np.dtype[Any]) -> Iterator[bytes]:
-    """Yield the voxels as one gzip stream, with the first axis running fastest."""
-    turned = axes.array_of(as_stored(scan.volume.array, scan.volume))
+def packed_voxels(
+    scan: OpenScan, axes: ArrayAxes, dtype: np.dtype[Any], channel: int
+) -> Iterator[bytes]:
+    """Yield the voxels of a channel as one gzip stream, with the first axis running fastest."""
+    turned = axes.array_of(as_stored(scan.channel(channel), scan.volume))
     machine = zlib.compressobj(1, zlib.DEFLATED, 31)
     for number in range(turned.shape[2]):
         plane = np.ascontiguousarray(turned[:, :, number].T.astype(dtype))

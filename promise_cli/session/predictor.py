@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from numpy.typing import ArrayLike
 
 from promise_cli.console import warn
 from promise_cli.dataset.plan import Plan
@@ -41,9 +42,10 @@ from promise_cli.prompts import Click
 from promise_cli.session.kept import KeptWindows
 from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
+from promise_cli.session.opening import Scan, read_given
 from promise_cli.session.prediction import Prediction
 from promise_cli.session.session import Session
-from promise_cli.volume import Volume, is_oriented, read_volume
+from promise_cli.volume import Volume, is_oriented
 
 __all__ = ["MAX_WINDOWS", "Prediction", "Predictor", "Seconds", "Session"]
 
@@ -151,8 +153,9 @@ class Predictor:
 
     def open(
         self,
-        scan: Path | str | Volume,
+        scan: Scan,
         *,
+        affine: ArrayLike | None = None,
         max_windows: int = MAX_WINDOWS,
         keep_windows: int = MAX_STATES,
         kept: KeptWindows | None = None,
@@ -162,7 +165,10 @@ class Predictor:
         """Read a scan and prepare it for clicks. A warning is printed if its size or intensities are unlikely.
 
         Args:
-            scan: Path of a scan, or a scan that was read with the plan's orientation.
+            scan: Path of a scan; one path for each channel; an array (I, J, K) or (C, I, J, K); or a scan that was
+                read with the plan's orientation. For a network of several channels, one path means a file with all
+                channels, or the first of the files `_0000`, `_0001` and so on.
+            affine: Matrix (4, 4) from a voxel (i, j, k) of an array to RAS millimetres. None for any other scan.
             max_windows: Largest number of windows for one lesion. 1 gives the paper's single window.
             keep_windows: Number of encoded windows that are kept for further clicks, if memory allows.
             kept: Encoded windows that several sessions share, instead of `keep_windows` of this session alone.
@@ -170,27 +176,26 @@ class Predictor:
             seconds: Time already spent on the scan. None means none.
 
         Raises:
-            VolumeError: The scan cannot be read.
-            ValueError: The scan was read with another orientation than the plan's.
+            VolumeError: The scan cannot be read, or has other channels than the network.
+            ValueError: An array comes without an affine, or the scan was read with another orientation than the plan's.
         """
         seconds = seconds or Seconds()
-        if not isinstance(scan, Volume):
-            began, path = time.monotonic(), Path(scan)
-            where = where or str(path)
-            scan = read_volume(path, self.plan.orientation, keep_integers=True)
+        began = time.monotonic()
+        volume, name = read_given(scan, self.plan, affine)
+        where = where or name
+        if volume is not scan:
             seconds.read = time.monotonic() - began
-            for note in question_scan(scan, self.plan):
+            for note in question_scan(volume, self.plan):
                 warn(f"{where}: {note}")
-        if not is_oriented(scan, self.plan.orientation):
+        if not is_oriented(volume, self.plan.orientation):
             raise ValueError(
                 f"the scan has another orientation than the plan; read it with {self.plan.orientation!r}"
             )
-        name = where or "scan"
         return Session(
             self.networks,
             self.plan,
-            scan,
-            name,
+            volume,
+            where,
             max_windows,
             seconds,
             keep_windows=keep_windows,

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_cli.console import counted
 from promise_cli.dataset.fingerprint import Fingerprint
 from promise_cli.dataset.plan import LARGEST_PATCH, LEAST_PATCH, Plan
 from promise_cli.disk.records import load_record
@@ -50,7 +51,11 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
         CheckpointError: The encoder is unknown, or the network cannot use an option.
     """
     check_names(request)
-    network = request.network or PROMISE
+    network, channels = request.network or PROMISE, len(plan.channels)
+    if last_value(request.fields, "channels") not in (None, channels):
+        raise PlanError(
+            f"--set channels: the scans of {plan.dataset} have {counted(channels, 'channel')}; leave it out"
+        )
     name = request.preset or (RECOMMENDED if network == PROMISE else "paper")
     model_config: NetworkConfig
     if network == PROMISE:
@@ -60,6 +65,7 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
             )
         sizes, config = set_fields(*preset(name), request.fields)
         own = last_value(request.fields, "patch_size") is not None or name == "tiny"
+        sizes = dataclasses.replace(sizes, channels=channels)
         model_config = _fit(sizes, sizes.patch_size if own else plan.patch_size, request.encoder)
     else:
         clicks = bool(request.clicks_as_channel)
@@ -70,6 +76,7 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
             patch_size=_wanted_patch(request, small, plan, fingerprint),
             spacing=plan.spacing,
             small=small,
+            channels=channels,
             clicks_as_channel=clicks,
         )
         planned = _size(network, setting, plan)

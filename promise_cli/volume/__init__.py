@@ -5,11 +5,16 @@ axes (i, j, k), with k through-plane for an axial scan. It records the change, s
 The same scan gives the same array and affine as NIfTI (`nifti`), NRRD or MetaImage (`itk`), or DICOM (`dicom`).
 """
 
+from promise_cli.volume.arrays import scan_of_array
+from promise_cli.volume.channels import read_channel, read_scan
 from promise_cli.volume.mistaken import nested_slices
 from promise_cli.volume.names import (
     FORMATS,
     SUFFIXES,
     case_id,
+    channel_files,
+    channel_number,
+    channel_path,
     file_stamps,
     find_volumes,
     further_channels,
@@ -27,7 +32,6 @@ from promise_cli.volume.read import (
     read_grid,
     read_label,
     read_volume,
-    volume_from,
 )
 from promise_cli.volume.reorder import REORDERED, describe_turn
 from promise_cli.volume.stored import SPACING_MM, Stored
@@ -44,6 +48,9 @@ __all__ = [
     "Volume",
     "as_stored",
     "case_id",
+    "channel_files",
+    "channel_number",
+    "channel_path",
     "describe_turn",
     "file_stamps",
     "find_volumes",
@@ -55,12 +62,14 @@ __all__ = [
     "nested_slices",
     "open_stored",
     "ras_axes",
+    "read_channel",
     "read_grid",
     "read_label",
+    "read_scan",
     "read_volume",
+    "scan_of_array",
     "size_question",
     "volume_files",
-    "volume_from",
     "write_mask",
     "write_probabilities",
 ]

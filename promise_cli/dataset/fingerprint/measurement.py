@@ -23,7 +23,7 @@ from promise_cli.dataset.fingerprint.verification import (
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels, as_tuple, is_target
 from promise_cli.errors import DatasetError, VolumeError
 from promise_cli.geometry.grid import Shape, Spacing
-from promise_cli.volume import Orientation, Volume, read_label, read_volume, size_question
+from promise_cli.volume import Orientation, Volume, read_label, read_scan, size_question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,8 @@ class CaseFingerprint:
     case_id: str
     image: str
     """Path of the image, relative to the dataset's folder."""
+    further_images: tuple[str, ...] = ()
+    """Paths of the channels after the first; empty if `image` holds all channels."""
     label: str
     """Path of the label file, relative to the dataset's folder."""
     shape: Shape
@@ -58,7 +60,9 @@ class Measurement:
     case: CaseFingerprint | None
     """Measurements of the case; None if a problem is an error."""
     target: Histogram | None
-    """Intensities of the target; None if a problem is an error."""
+    """Intensities of the target in the first channel; None if a problem is an error."""
+    further: tuple[Histogram, ...] = ()
+    """Intensities of the target in the channels after the first."""
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -89,9 +93,10 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
     Nothing is raised for a bad case: what is wrong is in the result.
     """
     errors: list[object] = []
-    if files.image.resolve() == files.label.resolve():
+    if files.label.resolve() in [image.resolve() for image in files.images]:
         errors.append(f"{files.label}: image and label are the same file; correct dataset.json")
-    image = _read(_read_image, files.image, errors)
+    read_image = functools.partial(read_scan, files.images, dataset.channels, keep_integers=True)
+    image = _read(lambda _, orientation: read_image(orientation), files.image, errors)
     label = _read(functools.partial(read_label, like=image), files.label, errors)
     found: dict[int, int] = {}
     if label is not None:
@@ -104,7 +109,7 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
         notes = [
             *image.notes,
             *size_question(image.stored_grid),
-            *check_intensities(image.array, is_ct(dataset.modality)),
+            *_question_channels(image, dataset),
         ]
         problems += [warning_of(dataset, files.image, note) for note in notes]
     if label is not None:
@@ -113,12 +118,14 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
     if errors or image is None or label is None:
         return Measurement(tuple(problems), None, None)
     values = as_tuple(target_label)
-    target = image.array[is_target(label.array, values)]
-    in_air = check_target(image.array, target, is_ct(dataset.modality))
+    inside = is_target(label.array, values)
+    target, *further = (channel[inside] for channel in image.channels)
+    in_air = check_target(image.channels[0], target, is_ct(dataset.modality))
     problems += [warning_of(dataset, files.label, note) for note in in_air]
     case = CaseFingerprint(
         case_id=files.case_id,
         image=below(files.image, dataset),
+        further_images=tuple(below(path, dataset) for path in files.further),
         label=below(files.label, dataset),
         shape=image.grid.shape,
         spacing=_rounded(image.grid.spacing),
@@ -128,7 +135,20 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
         shear_degrees=round(image.grid.shear_degrees, 2),
         warnings=tuple(problem.text for problem in problems),
     )
-    return Measurement(tuple(problems), case, Histogram.of(target))
+    return Measurement(
+        tuple(problems), case, Histogram.of(target), tuple(Histogram.of(one) for one in further)
+    )
+
+
+def _question_channels(image: Volume, dataset: Dataset) -> list[str]:
+    """Return warnings about the intensities of each channel, which name the channel if there are several."""
+    notes = []
+    for number, (channel, name) in enumerate(zip(image.channels, dataset.channels, strict=True), 1):
+        which = (
+            f"channel {number} ({name or 'without a name'}): " if dataset.further_channels else ""
+        )
+        notes += [f"{which}{note}" for note in check_intensities(channel, is_ct(name))]
+    return notes
 
 
 def is_ct(modality: str) -> bool:
@@ -139,11 +159,6 @@ def is_ct(modality: str) -> bool:
 def full_text(text: str, folder: Path) -> str:
     """Return a problem's text with the full path of its file."""
     return text if Path(text).is_absolute() else f"{folder}/{text}"
-
-
-def _read_image(path: Path, orientation: Orientation) -> Volume:
-    """Read a scan in as little memory as possible."""
-    return read_volume(path, orientation, keep_integers=True)
 
 
 def _read(

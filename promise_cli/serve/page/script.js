@@ -136,11 +136,37 @@ async function openScan(name) {
     state.at = head.shape.map((n) => Math.floor(n / 2));
     for (const view of VIEWS) Object.assign(view, { zoom: 1, shift: [0, 0] });
     choosePresets();
+    showChannels(1);
     await startSession([{ colour: COLOURS[0] }]);
     showHeader();
     showScans();
     $("tools").hidden = false;
     $("saved").textContent = "";
+  });
+}
+
+// A scan of several channels is shown one channel at a time; the network sees all of them.
+function showChannels(chosen) {
+  const names = state.head.channels;
+  $("channels").replaceChildren(...(names.length < 2 ? [] : names.map((name, number) => {
+    const button = document.createElement("button");
+    button.textContent = name || `channel ${number + 1}`;
+    button.classList.toggle("chosen", number + 1 === chosen);
+    button.addEventListener("click", () => showChannel(number + 1));
+    return button;
+  })));
+}
+
+function showChannel(channel) {
+  const place = `api/scans/${encodeURIComponent(state.head.name)}`;
+  return enqueue("reading", async () => {
+    const head = await ask("GET", `${place}?order=ras&channel=${channel}`);
+    state.voxels = await fetchVoxels(`${place}/voxels?order=ras&channel=${channel}`, head);
+    state.head = head;
+    choosePresets();
+    showChannels(channel);
+    showHeader();
+    drawAll();
   });
 }
 
