@@ -11,13 +11,13 @@ CLICKS = [((13, 12, 9), 1), ((16, 14, 11), 1), ((4, 20, 15), 0)]
 """Voxels of the scan's file, and signs."""
 
 
-_KNOWN: dict[tuple[object, bytes], np.ndarray] = {}
+_KNOWN: dict[tuple[object, ...], np.ndarray] = {}
 """Masks by clicks and scan, since many tests ask for the same ones."""
 
 
 def predicted(clicks: list, scan: str = "ball_007") -> np.ndarray:
     """Return the mask that promise-predict makes of these clicks on a scan in `imgs`, in voxels of the file."""
-    key = (tuple(clicks), Path(f"imgs/{scan}.nii.gz").read_bytes())
+    key = (tuple(clicks), *(path.read_bytes() for path in sorted(Path("imgs").glob(f"{scan}*"))))
     if key not in _KNOWN:
         points = [{"xyz": list(point), "label": sign} for point, sign in clicks]
         cases = {scan: {"points": points}}

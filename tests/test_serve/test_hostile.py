@@ -124,10 +124,10 @@ def test_scans_are_named_by_the_list_and_never_by_a_path(client: TestClient, nam
 def test_damaged_requests_end_in_a_result_or_a_refusal(service: Service) -> None:
     voxels = np.asanyarray(nib.load("imgs/ball_007.nii.gz").dataobj)
     calls = Calls(service, voxels, "ball_007")
-    counts = fuzz(calls, 200, 1)
-    assert sum(counts.values()) == 200
+    counts = fuzz(calls, 150, 1)
+    assert sum(counts.values()) == 150
     assert counts[200] > 20
-    assert sum(counts[status] for status in (400, 404, 422)) > 50
+    assert sum(counts[status] for status in (400, 404, 422)) > 40
     state = calls.client.post(
         "/api/sessions", json={"scan": "ball_007", "order": "stored", "lesions": [{}]}
     ).json()
