@@ -14,7 +14,17 @@ from promise_cli.cli import evaluate_app, predict_app, preprocess_app, train_app
 from tests.conftest import write_dataset
 
 COMMANDS = ("preprocess", "train", "predict", "evaluate")
-HEAVY = {"torch", "monai", "numpy", "scipy", "nibabel", "SimpleITK", "matplotlib", "torchvision"}
+HEAVY = {
+    "batchgenerators",
+    "torch",
+    "monai",
+    "numpy",
+    "scipy",
+    "nibabel",
+    "SimpleITK",
+    "matplotlib",
+    "torchvision",
+}
 
 
 def run(app, *arguments: object):

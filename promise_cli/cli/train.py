@@ -89,6 +89,13 @@ def train(
             min=1, help="Patches from each case in one epoch.", show_default="the preset's"
         ),
     ] = None,
+    augmentation: Annotated[
+        str | None,
+        typer.Option(
+            help="Changes of intensities: paper (a shift) or nnunet (noise, blur, contrast, gamma ...).",
+            show_default="paper",
+        ),
+    ] = None,
     fields: Annotated[
         list[str] | None,
         typer.Option(
@@ -154,6 +161,7 @@ def train(
             batch_size=batch_size,
             accumulate=accumulate,
             patches_per_case=patches_per_case,
+            augmentation=augmentation,
             precision=precision,
             checkpoint_activations=checkpoint_activations or None,
             compile=compile_network or None,

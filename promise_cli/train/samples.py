@@ -105,7 +105,8 @@ class TrainingSamples(Dataset[Sample]):
         case_id = self.case_ids[position % len(self.case_ids)]
         rng = sample_rng(self.seed, epoch, case_id, position // len(self.case_ids))
         case = load_case(self.cases_dir, case_id)
-        augmentation = draw_augmentation(rng, self.config.augment, self.shift_scale)
+        recipe = self.config
+        augmentation = draw_augmentation(rng, recipe.augment, self.shift_scale, recipe.augmentation)
         margin = augmentation.margin(self.patch_size)
         size = self.patch_size
         centre = _draw_centre(case, rng, self.config, size)

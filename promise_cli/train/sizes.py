@@ -10,6 +10,7 @@ from promise_cli.dataset.plan import LARGEST_PATCH, LEAST_PATCH, Plan
 from promise_cli.disk.records import load_record
 from promise_cli.errors import CheckpointError, PlanError, did_you_mean
 from promise_cli.network.architecture import Setting
+from promise_cli.network.augmentation import check_scheme
 from promise_cli.network.plain_config import PlainConfig
 from promise_cli.network.promise import ModelConfig
 from promise_cli.network.promise.config import ENCODER_NAMES, RECOMMENDED, EncoderName
@@ -94,10 +95,10 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
 
 
 def check_names(request: TrainRequest) -> None:
-    """Refuse an unknown network, preset or encoder, before anything else is said about the call.
+    """Refuse an unknown network, preset, encoder or augmentation, before anything else is said about the call.
 
     Raises:
-        PlanError: The network or the preset is unknown.
+        PlanError: The network, the preset or the augmentation is unknown.
         CheckpointError: The encoder is unknown.
     """
     if request.network is not None:
@@ -106,6 +107,8 @@ def check_names(request: TrainRequest) -> None:
         preset(request.preset)
     if request.encoder is not None:
         _encoder_named(request.encoder)
+    if request.augmentation is not None:
+        check_scheme(request.augmentation)
 
 
 def _encoder_named(name: str) -> EncoderName:

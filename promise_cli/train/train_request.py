@@ -13,6 +13,7 @@ OPTIONS = {
     "batch_size": "--batch-size",
     "accumulate": "--accumulate",
     "patches_per_case": "--patches-per-case",
+    "augmentation": "--augmentation",
     "precision": "--precision",
     "checkpoint_activations": "--checkpoint-activations",
     "compile": "--compile",
@@ -55,6 +56,8 @@ class TrainRequest:
     accumulate: int | None = None
     """Number of batches whose gradients make one step of the optimizer."""
     patches_per_case: int | None = None
+    augmentation: str | None = None
+    """How intensities are augmented: paper or nnunet."""
     precision: str | None = None
     """Precision of the network: auto, fp32 or bf16."""
     checkpoint_activations: bool | None = None
