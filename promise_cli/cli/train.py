@@ -89,6 +89,21 @@ def train(
             min=1, help="Patches from each case in one epoch.", show_default="the preset's"
         ),
     ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Run's folder or checkpoint whose weights to start with; epochs begin anew.",
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            help="Part that keeps the weights of --from: encoder, or all-but-head.",
+            show_default="nothing",
+        ),
+    ] = None,
     augmentation: Annotated[
         str | None,
         typer.Option(
@@ -154,6 +169,8 @@ def train(
             clicks_as_channel=clicks_as_channel or None,
             encoder=encoder,
             weights=weights,
+            start_from=start_from,
+            freeze=freeze,
             fields=tuple(fields or ()),
             seed=seed,
             epochs=epochs,

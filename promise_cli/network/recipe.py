@@ -11,6 +11,7 @@ from typing import Literal
 
 from promise_cli.errors import PlanError, did_you_mean
 from promise_cli.network.augmentation import AugmentConfig, Scheme
+from promise_cli.network.parts import Freezing
 from promise_cli.network.promise.config import (
     ALIASES,
     PRESETS,
@@ -143,6 +144,9 @@ class TrainConfig:
     """Whether `torch.compile` fuses the network's operations."""
     loss: LossConfig = field(default_factory=LossConfig)
     """Weights and options of the loss."""
+    freeze: Freezing = "nothing"
+    """Part of the network that is not trained: `encoder`, or `all-but-head` for everything besides the last layers.
+    Such a run starts from another network (`--from`)."""
     augmentation: Scheme = "paper"
     """How intensities are augmented: `paper` shifts them, `nnunet` changes them with nnU-Net's six transforms instead.
     Flips, rotations and zooms are the same. Runs of earlier versions mean `paper`."""

@@ -23,6 +23,27 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
+class StartedFrom:
+    """The network that a run started from (`--from`), and which of its tensors were used."""
+
+    path: str
+    """Path of the checkpoint, as the call reached it."""
+    sha256: str
+    """SHA-256 of the file, in hexadecimal."""
+    dataset: str
+    """Dataset with which the network was trained."""
+    fold: int
+    epoch: int
+    """Number of epochs for which it was trained."""
+    taken: int
+    """Number of tensors that were taken."""
+    anew: tuple[str, ...]
+    """Names of the tensors of the new network that started anew."""
+    unused: tuple[str, ...]
+    """Names of the tensors of the checkpoint that the new network does not have."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainCall:
     """Entry of run.json about a call of promise-train."""
 
@@ -48,6 +69,8 @@ class TrainCall:
     network: str = "promise"
     operations_per_patch: int | None = None
     """Floating-point operations of one forward pass; a multiply-add counts as two. None in files of older versions."""
+    started_from: StartedFrom | None = None
+    """Network that the run started from; None without `--from`."""
     first_epoch: int
     """First epoch of the call, counted from 1."""
     last_epoch: int = 0
@@ -80,6 +103,7 @@ def begin_session(
     network: str,
     operations_per_patch: int | None,
     first_epoch: int,
+    started_from: StartedFrom | None = None,
 ) -> TrainCall:
     """Make the entry of a call from what is known before its first step."""
     parameters = list(model.parameters())
@@ -100,6 +124,7 @@ def begin_session(
         parameters_trained=sum(p.numel() for p in parameters if p.requires_grad),
         network=network,
         operations_per_patch=operations_per_patch,
+        started_from=started_from,
         first_epoch=first_epoch,
     )
 
@@ -115,6 +140,12 @@ def load_calls(folder: Path) -> tuple[TrainCall, ...]:
         return load_record(RunRecord, folder / FILE).sessions
     except PlanError:
         return ()
+
+
+def origin_of(folder: Path) -> StartedFrom | None:
+    """Return the network that the run in a folder started from, as its earlier calls noted it."""
+    calls = load_calls(folder)
+    return calls[-1].started_from if calls else None
 
 
 def is_recorded(folder: Path) -> bool:

@@ -14,6 +14,7 @@ OPTIONS = {
     "accumulate": "--accumulate",
     "patches_per_case": "--patches-per-case",
     "augmentation": "--augmentation",
+    "freeze": "--freeze",
     "precision": "--precision",
     "checkpoint_activations": "--checkpoint-activations",
     "compile": "--compile",
@@ -47,6 +48,10 @@ class TrainRequest:
     """Name of the image encoder; None for that of the preset."""
     weights: str | None = None
     """File of pretrained weights, or `none`; None for the official file."""
+    start_from: str | None = None
+    """Folder of a run, or checkpoint, whose weights the run starts with; None to start as the preset says."""
+    freeze: str | None = None
+    """Part of the network that is not trained: nothing, encoder or all-but-head."""
     seed: int | None = None
     """Seed of all random numbers; None means 42."""
     epochs: int | None = None
