@@ -13,14 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 
 from promise_cli.console import warn
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.questions import question_scan
-from promise_cli.disk.workspace import checkpoint_of
-from promise_cli.errors import CheckpointError
+from promise_cli.disk.workspace import Workspace, checkpoint_of
+from promise_cli.errors import CheckpointError, VolumeError, WorkspaceError, listed
 from promise_cli.network.checkpoint import build_model, load_checkpoint
 from promise_cli.network.device import (
     Precision,
@@ -42,12 +44,12 @@ from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
 from promise_cli.session.prediction import Prediction
 from promise_cli.session.session import Session
-from promise_cli.volume import Volume, is_oriented, read_volume
+from promise_cli.volume import Volume, is_oriented, read_volume, volume_of_image
 
 __all__ = ["MAX_WINDOWS", "Prediction", "Predictor", "Seconds", "Session"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictor:
     """Networks of one or more folds that share a plan. Their probabilities are averaged."""
 
@@ -70,6 +72,14 @@ class Predictor:
     knows_background: bool = True
     """Whether all networks were trained with background clicks. If not, background clicks are left out."""
 
+    def __repr__(self) -> str:
+        runs = listed(path.parent if path.parent.name else path for path in self.checkpoints)
+        plan = self.plan
+        return (
+            f"<Predictor of {runs}: {listed(dict.fromkeys(self.described))}; {plan.dataset}, target {plan.label}"
+            f" ({plan.target_name}); on {self.device} in {self.precision}>"
+        )
+
     @classmethod
     def load(
         cls,
@@ -83,7 +93,8 @@ class Predictor:
 
         Args:
             checkpoints: Folders of training runs, checkpoints of promise-train, or checkpoints that the paper's
-                authors published. Of a folder, the final checkpoint is taken, else the best, else the last.
+                authors published. Of a run, the final checkpoint is taken, else the best, else the last. As with `-m`
+                of promise-predict, a folder may also be one that holds a single run, such as a dataset's results.
             device: auto, cpu, cuda or mps.
             precision: fp32, bf16, fp16 or auto. If a checkpoint has preset `reference`, as the authors' checkpoints
                 do, auto means fp32.
@@ -150,8 +161,9 @@ class Predictor:
 
     def open(
         self,
-        scan: Path | str | Volume,
+        scan: Any,
         *,
+        affine: ArrayLike | None = None,
         max_windows: int = MAX_WINDOWS,
         keep_windows: int = MAX_STATES,
         where: str | None = None,
@@ -160,21 +172,23 @@ class Predictor:
         """Read a scan and prepare it for clicks. A warning is printed if its size or intensities are unlikely.
 
         Args:
-            scan: Path of a scan, or a scan that was read with the plan's orientation.
+            scan: Path of a scan, a nibabel image, a SimpleITK image, an array (I, J, K) together with `affine`, or a
+                `Volume` that was read with the plan's orientation. Voxels in memory are not copied.
+            affine: Matrix (4, 4) from voxels to RAS millimetres, which an array needs.
             max_windows: Largest number of windows for one lesion. 1 gives the paper's single window.
             keep_windows: Number of encoded windows that are kept for further clicks, if memory allows.
             where: Name of the scan in messages. None means its path, or `scan` if it was already read.
             seconds: Time already spent on the scan. None means none.
 
         Raises:
-            VolumeError: The scan cannot be read.
+            VolumeError: The scan cannot be read or used.
             ValueError: The scan was read with another orientation than the plan's.
         """
         seconds = seconds or Seconds()
         if not isinstance(scan, Volume):
-            began, path = time.monotonic(), Path(scan)
-            where = where or str(path)
-            scan = read_volume(path, self.plan.orientation, keep_integers=True)
+            began = time.monotonic()
+            where = where or (str(scan) if isinstance(scan, Path | str) else "scan")
+            scan = self._read(scan, affine, where)
             seconds.read = time.monotonic() - began
             for note in question_scan(scan, self.plan):
                 warn(f"{where}: {note}")
@@ -186,6 +200,14 @@ class Predictor:
         return Session(
             self.networks, self.plan, scan, name, max_windows, seconds, keep_windows=keep_windows
         )
+
+    def _read(self, scan: Any, affine: ArrayLike | None, where: str) -> Volume:
+        """Read a scan, or take one that is in memory, with the plan's orientation."""
+        if not isinstance(scan, Path | str):
+            return volume_of_image(scan, self.plan.orientation, where, affine)
+        if affine is not None:
+            raise VolumeError(f"{where}: the file has an affine of its own; leave affine out")
+        return read_volume(Path(scan), self.plan.orientation, keep_integers=True)
 
     def predict(
         self, scan: Volume, clicks: Sequence[Click], where: str, *, max_windows: int = 1
@@ -206,18 +228,19 @@ class Predictor:
 
 
 def _checkpoint_file(given: Path) -> Path:
-    """Return a file as it is, and for a run's folder the checkpoint that `promise-predict` would take from it.
+    """Return a file as it is, and for a folder the checkpoint that `promise-predict -m` would take from it.
 
     Raises:
-        CheckpointError: The folder holds no checkpoint.
+        CheckpointError: The folder holds no checkpoint, or several runs.
     """
     if not given.is_dir():
         return given
-    found = checkpoint_of(given)
-    if found is None:
+    try:
+        return Workspace(given).find_runs(given, ())[0]
+    except WorkspaceError:
         runs = sorted(path for path in given.rglob("fold_*") if checkpoint_of(path) is not None)
-        instead = (
-            f"give one run, such as {runs[0]}" if runs else "train one with promise-train --fold 0"
-        )
-        raise CheckpointError(f"{given}: no checkpoint in this folder; {instead}")
-    return found
+        raise CheckpointError(
+            f"{given}: holds several runs; give one of them, such as {runs[0]}, or a list of folds to average"
+            if runs
+            else f"{given}: no checkpoint in this folder; train one with promise-train --fold 0"
+        ) from None

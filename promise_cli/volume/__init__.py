@@ -5,6 +5,7 @@ axes (i, j, k), with k through-plane for an axial scan. It records the change, s
 The same scan gives the same array and affine as NIfTI (`nifti`), NRRD or MetaImage (`itk`), or DICOM (`dicom`).
 """
 
+from promise_cli.volume.image import volume_of_image
 from promise_cli.volume.mistaken import nested_slices
 from promise_cli.volume.names import (
     FORMATS,
@@ -23,9 +24,11 @@ from promise_cli.volume.read import (
     Volume,
     is_oriented,
     open_stored,
+    ras_axes,
     read_grid,
     read_label,
     read_volume,
+    volume_from,
 )
 from promise_cli.volume.reorder import REORDERED, describe_turn
 from promise_cli.volume.stored import SPACING_MM, Stored
@@ -52,11 +55,14 @@ __all__ = [
     "name_hint",
     "nested_slices",
     "open_stored",
+    "ras_axes",
     "read_grid",
     "read_label",
     "read_volume",
     "size_question",
     "volume_files",
+    "volume_from",
+    "volume_of_image",
     "write_mask",
     "write_probabilities",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
+from promise_cli.console import counted
 from promise_cli.errors import VolumeError
 from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape, format_spacing
 from promise_cli.volume.limits import check_memory, truncated
@@ -127,6 +128,21 @@ def refuse_memory(error: Exception) -> None:
     """
     if "alloc" in str(error):
         raise MemoryError(itk_reason(error)) from None
+
+
+def voxels_of(image: Any, where: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return the voxels (I, J, K) of a SimpleITK image in memory, and their affine to RAS millimetres.
+
+    Raises:
+        VolumeError: The image is not 3D, or has several values per voxel.
+    """
+    if image.GetDimension() < 3 or image.GetNumberOfComponentsPerPixel() > 1:
+        raise VolumeError(
+            f"{where}: an image of {format_shape(image.GetSize())} with"
+            f" {counted(image.GetNumberOfComponentsPerPixel(), 'value')} per voxel; give a 3D scan with one channel"
+        )
+    affine = ras_affine(image, np.array(image.GetSpacing()[:3]))
+    return sitk.GetArrayFromImage(image).T, affine
 
 
 def ras_affine(reader: Any, spacing: NDArray[np.float64]) -> NDArray[np.float64]:

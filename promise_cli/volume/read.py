@@ -19,7 +19,7 @@ from promise_cli.volume.mistaken import no_scan, refuse_placeholder
 from promise_cli.volume.names import SUFFIXES, case_id
 from promise_cli.volume.nifti import open_nifti
 from promise_cli.volume.reorder import reorder
-from promise_cli.volume.stored import Stored, header_spacing
+from promise_cli.volume.stored import Stored, header_for, header_spacing
 from promise_cli.volume.units import MILLIMETRE, Unit
 
 Orientation = Literal["RAS", "as_stored"]
@@ -146,6 +146,29 @@ def read_volume(
             f"{path}: {counted(bad, 'voxel', 'are')} NaN or infinite; repair or leave out this scan"
         )
     return _oriented(array, stored, orientation)
+
+
+def volume_from(array: NDArray[Any], grid: Grid, orientation: Orientation, where: str) -> Volume:
+    """Return voxels that are in memory already as a volume, as if they were read from a file with this grid.
+
+    Args:
+        array: Voxels (I, J, K) in the order of `grid`.
+        grid: Grid of the voxels, in the order that counts as stored.
+        orientation: Axis order of the result.
+        where: Name of the scan in messages.
+
+    Raises:
+        VolumeError: The voxels hold NaN or infinity.
+    """
+    if bad := count_odd(array):
+        raise VolumeError(f"{where}: {counted(bad, 'voxel', 'are')} NaN or infinite; repair it")
+    stored = Stored(Path(where), grid, header_for(grid), array.dtype, lambda _: array)
+    return _oriented(array, stored, orientation)
+
+
+def ras_axes(grid: Grid) -> NDArray[np.float64]:
+    """Return nibabel's orientation transform (3, 2) that brings a grid's axes closest to RAS."""
+    return orientations.io_orientation(grid.affine)
 
 
 def is_oriented(volume: Volume, orientation: Orientation) -> bool:
