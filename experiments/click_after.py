@@ -29,7 +29,7 @@ MEANING = {
 
 
 def measure_click_after(place: Place, row: Row) -> dict[str, object]:
-    """Cut the masks of a row without clicks down, with the clicks that the other rows get.
+    """Cut down the masks of a row without clicks, with the clicks that the other rows get.
 
     Args:
         place: Prepared folders, with the clicks of the test cases.

@@ -118,7 +118,7 @@ SARCOMA_FOLD_1 = dataclasses.replace(
         BOTH.name,
     ),
 )
-"""The same rows with other test cases, since seven test cases are few."""
+"""Some of the same rows on the test cases of another fold, since the seven test cases of one fold are few."""
 SARCOMA_FOLD_2 = dataclasses.replace(
     SARCOMA,
     name="sarcoma_fold_2",
@@ -129,7 +129,7 @@ SARCOMA_FOLD_2 = dataclasses.replace(
     pairs=((BOTH.name, DYNUNET_LAST.name),),
     studied=(BOTH.name,),
 )
-"""The recipe that was chosen on the other folds, with dynunet. Its test cases took no part in choosing the recipe."""
+"""The recipe that was chosen on the other folds, and dynunet. This fold's test cases took no part in that choice."""
 
 HIPPOCAMPUS = Matrix(
     name="hippocampus",

@@ -68,7 +68,7 @@ def memory_reason(error: BaseException) -> str:
     found = " ".join(str(error).split())
     if "memory" in found.lower():
         return found
-    return f"not enough memory{f' ({found})' if found else ''}; use a machine with more, or close other programs"
+    return f"not enough memory{f' ({found})' if found else ''}; use a machine with more memory, or close other programs"
 
 
 class PromiseError(Exception):

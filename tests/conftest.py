@@ -13,6 +13,7 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 import nibabel as nib
 import numpy as np
 import pytest
+from filelock import FileLock
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
@@ -114,15 +115,28 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that the first process of the tests fills and that all of them read."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unfinished = folder.with_name(f"{name}_unfinished")
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def preprocessed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a workspace with the preprocessed dataset of balls; tests may only read it."""
     from promise_cli.preprocess.command import preprocess
 
-    root = tmp_path_factory.mktemp("workspace")
-    write_dataset(root / "Task98_Balls")
-    preprocess("98", root=root, workers=0)
-    return root
+    def make(root: Path) -> None:
+        write_dataset(root / "Task98_Balls")
+        preprocess("98", root=root, workers=0)
+
+    return made_once(tmp_path_factory, "preprocessed_balls", make)
 
 
 def edit_json(path: Path, change: Callable[[dict], object]) -> None:
@@ -139,10 +153,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory, preprocessed: Path) -> Pat
 
     from promise_cli.train import TrainRequest, train
 
-    root = tmp_path_factory.mktemp("trained") / "workspace"
-    shutil.copytree(preprocessed, root)
-    train(TrainRequest(preset="tiny", epochs=1, device="cpu", root=root))
-    return root
+    def make(root: Path) -> None:
+        shutil.copytree(preprocessed, root)
+        train(TrainRequest(preset="tiny", epochs=1, device="cpu", root=root))
+
+    return made_once(tmp_path_factory, "trained_balls", make)
 
 
 @pytest.fixture(scope="session")
@@ -152,11 +167,12 @@ def bright(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from tests.standins import teach_bright
 
-    root = tmp_path_factory.mktemp("bright") / "workspace"
-    shutil.copytree(trained, root)
-    for checkpoint in (root / "results").rglob("*.pt"):
-        teach_bright(checkpoint)
-    return root
+    def make(root: Path) -> None:
+        shutil.copytree(trained, root)
+        for checkpoint in (root / "results").rglob("*.pt"):
+            teach_bright(checkpoint)
+
+    return made_once(tmp_path_factory, "bright_balls", make)
 
 
 @pytest.fixture

@@ -103,6 +103,16 @@ def test_weights_of_another_network_are_refused(trained: Path) -> None:
         build_model(dataclasses.replace(checkpoint, weights=weights), path)
 
 
+def test_sparse_weights_are_refused_by_name(trained: Path) -> None:
+    path = trained / RUN / "checkpoint_best.pt"
+    checkpoint = load_checkpoint(path)
+    weights = dict(checkpoint.weights)
+    name = next(name for name, tensor in weights.items() if tensor.ndim == 2)
+    weights[name] = weights[name].to_sparse()
+    with pytest.raises(CheckpointError, match=f"{name} is sparse or quantised"):
+        build_model(dataclasses.replace(checkpoint, weights=weights), path)
+
+
 KEPT = "then continue with --resume from the last checkpoint, which is kept"
 
 

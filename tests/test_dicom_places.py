@@ -69,8 +69,8 @@ def test_slices_without_their_place_are_refused_with_the_missing_tag(
     with pytest.raises(VolumeError) as caught:
         read_volume(folder)
     assert str(caught.value) == (
-        f"{folder}: the slices have no {name}, so where they lie is unknown; export the series again with it, or"
-        " convert the original series"
+        f"{folder}: the slices have no {name}, so where they lie is unknown; export the series again with its"
+        " geometry, or convert the original series"
     )
 
 
@@ -105,8 +105,8 @@ def test_a_few_files_without_a_position_are_counted_and_named(tmp_path: Path) ->
     with pytest.raises(VolumeError) as caught:
         read_volume(folder)
     assert str(caught.value) == (
-        f"{folder}: 2 of 5 files have no ImagePositionPatient (0020,0032), the first s1.dcm; remove them if they are no"
-        " slices of this scan, otherwise export the series again"
+        f"{folder}: 2 of 5 files have no ImagePositionPatient (0020,0032), the first s1.dcm; remove them if they are"
+        " not slices of this scan, otherwise export the series again"
     )
 
 
@@ -197,7 +197,7 @@ def test_doses_and_segmentations_are_passed_over_by_name(
     volume = read_volume(folder)
     np.testing.assert_array_equal(volume.array.shape, ARRAY.shape)
     assert volume.notes == (
-        f"passed over, since no slices of a scan: a.dcm ({kind}), b.dcm ({kind})",
+        f"files that are not slices of a scan are skipped: a.dcm ({kind}), b.dcm ({kind})",
     )
     alone = tmp_path / "scans" / "alone"
     alone.mkdir()

@@ -203,7 +203,9 @@ def test_the_msd_protocol_knows_the_tolerance_of_its_task(dataset, tolerance):
 
 @pytest.mark.parametrize("dataset", ["Task04_Hippocampus", "Task10_Other", "colon", None])
 def test_the_msd_protocol_refuses_a_task_whose_tolerance_has_no_source(dataset):
-    with pytest.raises(EvaluationError, match=r"no tolerance with a source .*Task10_Colon 4 mm"):
+    with pytest.raises(
+        EvaluationError, match=r"no published tolerance is known .*Task10_Colon 4 mm"
+    ):
         choose_tolerances("msd", None, dataset)
 
 

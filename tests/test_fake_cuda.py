@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import made_once
+
 HERE = Path(__file__).parent
 
 
@@ -24,19 +26,21 @@ def guard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = shutil.which("g++")
     if compiler is None or sys.platform != "linux":
         pytest.skip("the pretended GPU needs Linux and g++")
-    library = tmp_path_factory.mktemp("guard") / "guard.so"
     headers = [f"-I{path}" for path in cpp_extension.include_paths()]
-    source = HERE / "fake_cuda" / "guard.cpp"
-    flags = ["-O0", "-shared", "-fPIC", "-std=c++20"]
-    built = subprocess.run(
-        [compiler, *flags, *headers, str(source), "-o", str(library)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if built.returncode:
-        pytest.skip(f"the pretended GPU does not compile with this torch: {built.stderr[:300]}")
-    return library
+    flags = ["-O0", "-shared", "-fPIC", "-std=c++20", *headers]
+
+    def build(folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        built = subprocess.run(
+            [compiler, *flags, HERE / "fake_cuda" / "guard.cpp", "-o", folder / "guard.so"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if built.returncode:
+            pytest.skip(f"the pretended GPU does not compile with this torch: {built.stderr[:300]}")
+
+    return made_once(tmp_path_factory, "guard", build) / "guard.so"
 
 
 def probe(guard: Path, what: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 
 from experiments.gpu import lease
 from promise_cli.demo.phantom import write_phantom
+from tests.conftest import made_once
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def carried(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a phantom, as it is carried to a machine with a card."""
-    folder = tmp_path_factory.mktemp("carried")
-    write_phantom(folder / "phantom", 5)
-    return folder
+    return made_once(
+        tmp_path_factory, "carried", lambda folder: write_phantom(folder / "phantom", 5)
+    )
 
 
 def _rehearse(call: str, out: Path, carried: Path) -> list[dict]:

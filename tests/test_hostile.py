@@ -31,7 +31,7 @@ def test_a_lack_of_memory_ends_in_one_line_that_says_what_to_do(
 
     for error, said in (
         (MemoryError("Unable to allocate 206. MiB for an array"), "not enough memory (Unable to allocate 206. MiB"),
-        (MemoryError(), "not enough memory; use a machine with more, or close other programs"),
+        (MemoryError(), "not enough memory; use a machine with more memory, or close other programs"),
         (ImportError("x.so: failed to map segment from shared object"), "not enough memory to load the libraries"),
     ):  # fmt: skip
 
@@ -43,7 +43,7 @@ def test_a_lack_of_memory_ends_in_one_line_that_says_what_to_do(
             fails()
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"error: {said}")
-        assert "use a machine with more" in line
+        assert "use a machine with more memory" in line
 
 
 def test_help_fits_into_two_gigabytes_of_addresses() -> None:

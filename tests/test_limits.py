@@ -239,7 +239,7 @@ def test_of_many_cases_without_a_scan_the_first_ten_are_shown(dataset: Path) -> 
         f"error: {points}: case none_0 has no scan in {dataset / 'imagesTr'}"
     )
     assert lines[10] == (
-        f"error: {points}: 2990 more cases cannot be predicted; correct these first"
+        f"error: {points}: 2990 more cases cannot be predicted; correct those above first"
     )
 
 

@@ -14,6 +14,7 @@ from promise_cli.demo.anatomy import Blob, rotation
 from promise_cli.demo.command import main as demo
 from promise_cli.demo.phantom import CLICK_DEPTH_MM, PhantomCase, draw_case, main, write_phantom
 from promise_cli.geometry.grid import Grid
+from tests.conftest import made_once
 
 NUM_CASES = 6
 CASE_IDS = [f"phantom_{number:03d}" for number in range(1, NUM_CASES + 1)]
@@ -24,9 +25,10 @@ drawn = cache(lambda number: draw_case(number, seed=0))
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("phantom")
-    assert write_phantom(folder, NUM_CASES) == folder / "Task99_Phantom"
-    return folder
+    def make(folder: Path) -> None:
+        assert write_phantom(folder, NUM_CASES) == folder / "Task99_Phantom"
+
+    return made_once(tmp_path_factory, "phantom", make)
 
 
 @pytest.fixture(params=[0, 1, 2])

@@ -1,4 +1,4 @@
-"""The authors' checkpoints contain no plan, so that it is derived from the file's name."""
+"""The authors' checkpoints contain no plan, so it is derived from the file's name."""
 
 from pathlib import Path
 

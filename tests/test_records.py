@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from promise_cli.disk.atomic import whole_file
-from promise_cli.disk.records import load_record, record_to_json, save_record
+from promise_cli.disk.records import load_json, load_record, record_to_json, save_record
 from promise_cli.errors import PlanError
 
 
@@ -81,6 +81,13 @@ def test_a_name_that_occurs_twice_is_refused(tmp_path: Path) -> None:
     path.write_text('{"count": 1, "count": 2}')
     with pytest.raises(PlanError, match="'count' is named twice"):
         load_record(Outer, path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_json_is_read_in_every_encoding_that_editors_write(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "edited.json"
+    path.write_bytes('{"name": "Läsion"}'.encode(encoding))
+    assert load_json(path) == {"name": "Läsion"}
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:

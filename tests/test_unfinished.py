@@ -26,14 +26,14 @@ def _run(folder: Path, done: int, asked: object, *checkpoints: str) -> Path:
 def test_the_warning_says_how_many_epochs_are_done_and_how_to_continue(tmp_path: Path) -> None:
     best = _run(tmp_path, 12, 30, BEST, LAST) / BEST
     assert unfinished(best) == (
-        f"{best}: only 12 of 30 training epochs are done; continue with promise-train --resume"
+        f"{best}: only 12 of 30 epochs of the training are done; continue with promise-train --resume"
     )
 
 
 def test_without_a_log_no_epoch_is_done(tmp_path: Path) -> None:
     _run(tmp_path, 0, 30, LAST)
     (tmp_path / "log.csv").unlink()
-    assert ": only 0 of 30 training epochs are done;" in unfinished(tmp_path / LAST)
+    assert ": only 0 of 30 epochs of the training are done;" in unfinished(tmp_path / LAST)
 
 
 def test_checkpoints_of_a_finished_training_give_no_warning(
@@ -45,7 +45,7 @@ def test_checkpoints_of_a_finished_training_give_no_warning(
 
 def test_a_finished_training_with_more_epochs_asked_for_gives_a_warning(tmp_path: Path) -> None:
     _run(tmp_path, 30, 60, BEST, LAST)
-    assert ": only 30 of 60 training epochs " in unfinished(tmp_path / BEST)
+    assert ": only 30 of 60 epochs " in unfinished(tmp_path / BEST)
 
 
 def test_a_checkpoint_without_checkpoint_last_gives_no_warning(tmp_path: Path) -> None:
@@ -75,5 +75,5 @@ def test_promise_predict_names_the_unfinished_fold_and_continues(
     images = root / "Task98_Balls" / "imagesTr"
     assert predict(images, points, root=root, folds=(0, 1), device="cpu")
     said = capsys.readouterr().err
-    assert said.count("training epochs are done") == 1
-    assert f"warning: {half / BEST}: only 1 of 4 training epochs are done" in said
+    assert said.count("epochs of the training are done") == 1
+    assert f"warning: {half / BEST}: only 1 of 4 epochs of the training are done" in said

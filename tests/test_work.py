@@ -70,7 +70,7 @@ def test_a_process_that_dies_costs_only_its_own_job(capsys) -> None:
         "case case_2: the process that worked on it died of SIGKILL, even with no other job running; it needs about"
         " 3.0 GB"
     )
-    assert text.endswith("use a machine with more, or leave the case out with --skip-bad")
+    assert text.endswith("use a machine with more memory, or leave the case out with --skip-bad")
     assert (
         "warning: case case_2: its process died of SIGKILL; it is tried again with no other job running"
         in capsys.readouterr().err

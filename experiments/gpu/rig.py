@@ -57,7 +57,7 @@ SIZES = TOY if IS_TOY else FULL
 DEVICE = torch.device(SIZES.device)
 OUT = Path(os.environ.get("PROMISE_GPU_OUT", "."))
 CARRIED = Path(os.environ.get("PROMISE_GPU_CARRIED", Path(__file__).resolve().parents[2] / ".gpu"))
-"""Folder with what was carried along: `wheels`, `weights`, `data` and `phantom`."""
+"""Folder of the files that were copied to this machine: `wheels`, `weights`, `data` and `phantom`."""
 
 
 def report(**found: object) -> None:

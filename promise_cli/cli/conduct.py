@@ -15,7 +15,7 @@ from promise_cli.errors import PromiseError, memory_reason, shorten
 
 P = ParamSpec("P")
 _NO_ROOM = re.compile("failed to map segment|allocate memory|returned NULL without setting")
-"""Words in the errors of loading a library where the memory is limited to less than it takes."""
+"""Words in the errors of a library that cannot be loaded because it needs more memory than the limit allows."""
 
 
 ELSEWHERE = "check its permissions, or put the results elsewhere with --root FOLDER (name a dataset by its path)"
@@ -54,7 +54,7 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
             from promise_cli.console import fail
 
             fail(
-                f"not enough memory to load the libraries ({shorten(str(error))}); use a machine with more"
+                f"not enough memory to load the libraries ({shorten(str(error))}); use a machine with more memory"
             )
             raise typer.Exit(1) from None
         except EOFError as error:
@@ -77,7 +77,10 @@ def _escape_output() -> None:
 
 
 def _hint_on_names() -> str:
-    """Return advice if Python reads other names from the disk than from files, because the locale is ASCII."""
+    """Return advice on names if the locale is ASCII, otherwise an empty text.
+
+    In such a locale, a name that is not plain ASCII differs between a folder's listing and the content of a file.
+    """
     if codecs.lookup(sys.getfilesystemencoding()).name != "ascii":
         return ""
     return "; if a name is not plain ASCII, set PYTHONUTF8=1, since this locale cannot read it"

@@ -190,3 +190,12 @@ Workers = Annotated[
         show_default="by the number of cores",
     ),
 ]
+ReadingWorkers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=0,
+        help="Number of processes that read samples, for each device; 0: read them in the main process.",
+        show_default="0 on the CPU, otherwise up to 6",
+    ),
+]

@@ -26,7 +26,7 @@ def preprocess(
         typer.Option(
             metavar="LABEL ...",
             help="Name or number of the label to segment; several labels are merged into one target.",
-            show_default="the label named cancer or tumour, otherwise the last",
+            show_default="the label named cancer or tumour, otherwise the one with the largest value",
         ),
     ] = None,
     splits: Annotated[

@@ -6,7 +6,15 @@ import typer
 
 from promise_cli.cli.conduct import explains_errors, share_cores
 from promise_cli.cli.fold import FoldOption
-from promise_cli.cli.options import Device, Overwrite, Precision, Root, Version, Workers, make_app
+from promise_cli.cli.options import (
+    Device,
+    Overwrite,
+    Precision,
+    ReadingWorkers,
+    Root,
+    Version,
+    make_app,
+)
 
 train_app = make_app()
 
@@ -149,12 +157,15 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write curves for TensorBoard.")
     ] = False,
-    workers: Workers = None,
+    workers: ReadingWorkers = None,
     overwrite: Overwrite = False,
     root: Root = None,
     _version: Version = False,
 ) -> None:
-    """Train a network on one fold of a preprocessed dataset. The run lies in results/<dataset>/fold_<n>."""
+    """Train a network on one fold of a preprocessed dataset.
+
+    The run lies in results/<dataset>/fold_<n>, or in results/<dataset>/<network>/fold_<n> for another --network.
+    """
     share_cores()
     from promise_cli.console import say
     from promise_cli.train import TrainRequest

@@ -59,5 +59,5 @@ def _is_replaced(path: Path, digest: str, record: Path) -> bool:
         files = volume_files(path)
         times = [max(found.st_mtime, found.st_ctime) for found in (one.stat() for one in files)]
         return max(times) >= record.stat().st_mtime and hash_files(files) != digest
-    except (OSError, ValueError, PromiseError):  # a missing or unreadable file is no replaced one
+    except (OSError, ValueError, PromiseError):  # it is missing or unreadable, but not replaced
         return False

@@ -9,12 +9,15 @@ from promise_cli.dataset.plan import Plan
 from promise_cli.volume import Volume, size_question
 
 NORMALISED_HU = 5.0
-"""Range of the target's intensities in a plan for CT; a smaller one means that the training scans were normalised."""
+"""If the target's range of intensities in a plan for CT is below this, the training scans were probably normalised."""
 SHIFTED_HU = 700.0
-"""Lowest intensity of the target in a plan for CT, from which on the training scans were probably shifted by 1024."""
+"""If the target's intensities in a plan for CT begin at this or higher, the training scans were probably shifted by
+1024."""
 
 BYTE = 255.0
-"""Largest intensity of a scan that was windowed into one byte. Training scans were probably so, too, if the target was.
+"""Largest intensity of a scan that was windowed into one byte.
+
+If the target's intensities in the plan do not exceed it either, the training scans were probably windowed too.
 """
 
 
@@ -30,8 +33,8 @@ def question_scan(scan: Volume, plan: Plan) -> tuple[str, ...]:
 def question_intensities(array: NDArray[Any], plan: Plan) -> list[str]:
     """Return questions about a scan whose intensities are not those that the plan was made for.
 
-    A scan of a network for CT should be in HU. If the plan shows that the training scans were not in HU either, a scan
-    that is like them is not questioned.
+    A scan for a network that was trained on CT should be in HU. If the plan shows that the training scans were not in
+    HU either, a scan that is like them is not questioned.
     """
     numbers = plan.normalisation
     found = check_intensities(array, is_ct(plan.modality) and numbers.scheme == "dataset")

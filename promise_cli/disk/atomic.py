@@ -113,7 +113,7 @@ def _unfinished(path: Path, *, folder: bool = False) -> Iterator[Path]:
             os.close(handle)
         if folder:
             shutil.rmtree(temporary, ignore_errors=True)
-        with suppress(OSError):  # it would hide the first error, or is a folder that was renamed
+        with suppress(OSError):  # an error here would hide the first one; a renamed folder is gone
             temporary.unlink(missing_ok=True)
 
 

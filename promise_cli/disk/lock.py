@@ -30,7 +30,7 @@ def claim(path: Path, *, wait: bool = True) -> Iterator[bool | None]:
         True if this process holds the lock, False if another one does, None if the file system has no locks.
 
     Raises:
-        WorkspaceError: The file is not empty, so it is no lock. The lock would empty it.
+        WorkspaceError: The file is not empty, so it is not a lock. The lock would empty it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir() or (path.exists() and path.stat().st_size):

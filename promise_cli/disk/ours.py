@@ -77,10 +77,10 @@ def remove_marked(folder: Path, marks: Marks, names: Iterable[str]) -> None:
 
 
 def first_other(folder: Path, names: Iterable[str]) -> Path | None:
-    """Return the first file in a folder that has none of the names and is no unfinished file of this tool.
+    """Return the first file in a folder that has none of the names and is not an unfinished file of this tool.
 
-    A folder is replaced as a whole, so everything in it must be an output. Return the path itself if it is no folder,
-    and None if nothing exists there.
+    A folder is replaced as a whole, so everything in it must be an output. Return the path itself if it is not a
+    folder, and None if nothing exists there.
     """
     if not folder.exists() and not folder.is_symlink():
         return None

@@ -64,7 +64,9 @@ def load_json(path: Path) -> Any:
     """
     try:
         check_regular(path, MOST_BYTES)
-        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
+        content = path.read_bytes()
+        text = content.decode(json.detect_encoding(content))  # UTF-8, UTF-16 or UTF-32
+        return json.loads(text, object_pairs_hook=_unique)
     except FileNotFoundError:
         raise PlanError(f"{path}: no such file") from None
     except OSError as error:

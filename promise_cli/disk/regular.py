@@ -1,4 +1,4 @@
-"""Open only files that end: reading a pipe or a device may wait or go on for ever."""
+"""Refuse files that are not safe to read: pipes and devices, which may never end, and files that are too large."""
 
 import errno
 import zipfile

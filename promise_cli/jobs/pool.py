@@ -53,7 +53,8 @@ class Death:
         return (
             f"case {self.name}: the process that worked on it died of {self.reason}, even with no"
             f" other job running; it needs about {format_bytes(self.peak)} of memory and"
-            f" {format_bytes(free_memory())} are free; use a machine with more, or leave the case out with --skip-bad"
+            f" {format_bytes(free_memory())} are free; use a machine with more memory, or leave the case"
+            " out with --skip-bad"
         )
 
 

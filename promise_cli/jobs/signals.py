@@ -40,7 +40,7 @@ def telling(describe: Callable[[], str]) -> Iterator[None]:
     A message that an inner block has set is kept.
 
     Args:
-        describe: Called then. It says what is finished, and how to continue.
+        describe: Function that says what is finished, and how to continue. Not called if a message is set.
     """
     try:
         yield

@@ -15,7 +15,7 @@ _NAMED_TENSORS = ("weights", "random_states")
 
 
 def problem_of(content: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the entries of a checkpoint, whose types are right; None if nothing is."""
+    """Return what is wrong with the values of a checkpoint; None if nothing is. Their types are checked before."""
     for name, least in _LEAST.items():
         if not least <= content.get(name, least) < 1 << 63:
             return f"{name} is {shown(content[name])}, expected a whole number from {least} on"
@@ -68,10 +68,7 @@ def check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
             raise ValueError(
                 f"{name} has shape {tuple(tensor.shape)}, but the network {tuple(wanted.shape)}"
             )
-        plain = tensor.layout == torch.strided and not tensor.is_quantized
-        if (
-            not plain
-            or tensor.is_floating_point() != wanted.is_floating_point()
-            or tensor.is_complex()
-        ):
+        if tensor.layout != torch.strided or tensor.is_quantized:
+            raise ValueError(f"{name} is sparse or quantised, not an array of plain numbers")
+        if tensor.is_floating_point() != wanted.is_floating_point() or tensor.is_complex():
             raise ValueError(f"{name} holds {tensor.dtype} numbers instead of {wanted.dtype}")

@@ -43,7 +43,7 @@ def choose_device(name: str) -> torch.device:
         )
     if (
         name == "cuda"
-    ):  # with its number, since torch holds "cuda" and the "cuda:0" of its tensors for different
+    ):  # with its number, since torch gives tensors the device "cuda:0", which is not equal to "cuda"
         return torch.device(kind, torch.cuda.current_device())
     return torch.device(name)
 

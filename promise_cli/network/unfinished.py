@@ -36,7 +36,7 @@ def unfinished(checkpoint: Path) -> str:
             return ""
     except (PromiseError, OSError, ValueError, KeyError, TypeError, csv.Error):
         return ""  # a damaged log must not prevent a prediction
-    return f"{checkpoint}: only {done} of {asked} training epochs are done; continue with promise-train --resume"
+    return f"{checkpoint}: only {done} of {asked} epochs of the training are done; continue with promise-train --resume"
 
 
 def _epochs_done(log: Path) -> int:

@@ -37,7 +37,10 @@ def reason_of(error: Exception) -> str:
 
 
 def all_failed(request: PredictRequest, folder: Path, inputs: Inputs) -> PromiseError:
-    """Show all reasons except the last one, and return that one as the error that ends the command."""
+    """Show the reasons of the first cases, and return the error that ends the command.
+
+    The error is the last reason. If there are too many reasons to show, it gives the number of the others instead.
+    """
     if request.shard or folder.is_dir():  # other shards, and users who look there, need the reasons
         save_failures(folder, inputs.failures, inputs.attempted if request.shard else None)
     *others, last = inputs.failures
@@ -47,5 +50,5 @@ def all_failed(request: PredictRequest, folder: Path, inputs: Inputs) -> Promise
         return PromptError(last.reason)
     number = len(inputs.failures) - MOST_LISTED
     return PromptError(
-        f"{inputs.where}: {number} more cases cannot be predicted; correct these first"
+        f"{inputs.where}: {number} more cases cannot be predicted; correct those above first"
     )

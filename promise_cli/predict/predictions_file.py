@@ -150,14 +150,14 @@ class RecordFile:
             )
             self._save()
 
-    def telling(self, todo: Collection[str], *, overwrite: bool) -> AbstractContextManager[None]:
-        """Return a block that says, if Ctrl-C or SIGTERM ends it, how many of the cases to predict are finished."""
+    def telling(self, cases: Collection[str], *, overwrite: bool) -> AbstractContextManager[None]:
+        """Return a block that says, if Ctrl-C or SIGTERM ends it, how many of these cases are finished."""
 
         def so_far() -> str:
-            done = len({case.case_id for case in self.result.cases} & set(todo))
+            done = len({case.case_id for case in self.result.cases} & set(cases))
             again = "again without --overwrite" if overwrite else "again"
             return (
-                f"{self.folder}: {done} of {counted(len(todo), 'case', 'are')} predicted; run the same command {again}"
+                f"{self.folder}: {done} of {counted(len(cases), 'case', 'are')} predicted; run the same command {again}"
                 " to continue"
             )
 

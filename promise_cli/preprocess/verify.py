@@ -145,7 +145,7 @@ def _warn_of_likeness(measured: Iterable[Measured]) -> list[Measured]:
 
 
 def _join_warnings_of_air(measured: list[Measured], dataset: Dataset) -> list[Measured]:
-    """Give one warning for the whole dataset if most of the targets lie in air, since airways do."""
+    """Give one warning for the whole dataset instead of one for each case if most targets lie in air, as airways do."""
     found = [one for one in measured if any(map(_is_about_air, one.measurement.problems))]
     if len(found) < 2 or 2 * len(found) <= len(measured):
         return measured
@@ -202,7 +202,8 @@ def _show(problems: dict[str, tuple[Problem, ...]], dataset: Dataset) -> None:
     for case, problem in shown:
         say(f"  {case:<{width}}  {problem.severity:<8}  {problem.text}")
     if len(rows) > len(shown):
-        say(f"  and {len(rows) - len(shown)} more; fingerprint.json will hold all warnings")
+        place = "" if errors else "; fingerprint.json will hold all warnings"
+        say(f"  and {len(rows) - len(shown)} more{place}")
 
 
 def _stopped_by(num_bad: int, num_cases: int, folder: Path) -> DatasetError:

@@ -12,9 +12,10 @@ from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape
 from promise_cli.prompts.click import SPACES, Click, Space, check_number
 
 MOST_HINTS = 20
-"""Largest number of cases without a scan for which similar names are suggested, and of cases with a note.
+"""Largest number of cases that get a hint.
 
-The search for similar names is slow.
+A case without a scan gets similar names, which take long to find. A case with hidden points or points that do not count
+gets a line that says how many count.
 """
 _TIE = 1e-6
 """Tolerance in voxels for clicks on the border of two voxels.

@@ -55,7 +55,7 @@ def parse_points(content: Any, where: str, space: Space | None, read_file: ReadF
     Args:
         content: Parsed content of the file.
         where: Name of the file in error messages.
-        space: Coordinate system of points for which the file names none; None: `voxel`.
+        space: Coordinate system of points if the file does not name it; None: `voxel`.
         read_file: Function that reads the click file to which a case refers.
 
     Raises:

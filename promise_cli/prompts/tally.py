@@ -24,7 +24,7 @@ class Tally:
     hidden: int = 0
     """Number of counted points that the tool does not show."""
     others: Counter[str] = field(default_factory=Counter)
-    """Number of points that are no clicks, by their status, such as `undefined`."""
+    """Number of points that are not clicks, by their status, such as `undefined`."""
 
     def add(self, *, hidden: bool) -> None:
         """Count a point that is a click."""
@@ -32,7 +32,7 @@ class Tally:
         self.hidden += hidden
 
     def skip(self, status: str) -> None:
-        """Count a point that is no click because of its status."""
+        """Count a point that is not a click because of its status."""
         self.others[status] += 1
 
     @property
@@ -42,7 +42,7 @@ class Tally:
             return ""
         text = f"{self.counted} of {self.counted + self.others.total()} points count as clicks"
         if self.hidden:
-            text += f", {self.hidden} of them hidden (delete hidden points that are no clicks)"
+            text += f", {self.hidden} of them hidden (delete hidden points that are not clicks)"
         if self.others:
             kinds = listed(f"{number} {status}" for status, number in self.others.items())
             text += f"; not counted: {kinds}"

@@ -85,7 +85,7 @@ def _points(clicks: tuple[Click, ...], stored: Grid) -> list[Any]:
 
 
 def _plain(value: float) -> int | float:
-    """Round to six decimals, or to a whole number if the value differs from one only by rounding."""
+    """Round to six decimals, or to the nearest whole number if the value differs from it only by rounding."""
     return round(value) if abs(value - round(value)) < 1e-5 else round(float(value), 6)
 
 

@@ -1,4 +1,4 @@
-"""Boxes of quartiles with every case as a point, as inline SVG; they lie, so that long names of many labels fit."""
+"""Boxes of quartiles with every case as a point, as inline SVG. They are horizontal, so that long names fit."""
 
 import math
 import textwrap

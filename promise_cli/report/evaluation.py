@@ -147,7 +147,7 @@ def mark_cases(cases: Sequence[CaseScore]) -> dict[str, list[tuple[str, int | st
         places = {"worst": 0, "best": len(ranked) - 1, "median": (len(ranked) - 1) // 2}
         for name, place in list(places.items())[
             : len(ranked)
-        ]:  # one case is the worst; two are worst and best
+        ]:  # a single case is only the worst one, and two cases are the worst and the best one
             marks[name].append((ranked[place].case_id, label))
     return marks
 

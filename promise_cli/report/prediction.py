@@ -76,7 +76,8 @@ def draw_prediction(
     values = np.unique(mask[mask != 0]).tolist() or [1]
     names = _line_names(values)
     outlines = [Outline(names[value], mask == value) for value in values]
-    if at is None and len(outlines) > 1:  # the largest slices of all of them, not where two differ
+    if at is None and len(outlines) > 1:
+        # Without a place, `draw_slices` would choose slices in which the first two lesions differ most.
         at = _middle(mask)
     return draw_slices(scan.array, outlines, scan.grid.spacing, at, crosses)
 

@@ -83,7 +83,7 @@ class SlicePicture:
 
 
 _PLANES = (
-    # across and where it begins, then the axes of columns and rows, and where the picture begins
+    # name, axis across the plane, side at which it begins, axes of columns and rows, sides at which these begin
     ("axial", 2, "below", 0, 1, "R", "A"),
     ("coronal", 1, "behind", 0, 2, "R", "S"),
     ("sagittal", 0, "the left", 1, 2, "A", "S"),

@@ -161,7 +161,7 @@ def _wilcoxon(difference: NDArray[np.float64]) -> tuple[float, float, WilcoxonMe
     if len(moved) == 0:
         return math.nan, math.nan, "none"
     plain = len(moved) == len(difference) and len(np.unique(np.abs(moved))) == len(moved)
-    plain = plain or len(moved) == 1  # scipy changes no sign if there is only one
+    plain = plain or len(moved) == 1  # scipy refuses to change the sign of only one
     method: WilcoxonMethod
     if plain and len(moved) <= MOST_EXACT:
         method, how = "exact", "exact"

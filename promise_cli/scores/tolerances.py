@@ -50,6 +50,6 @@ def _msd_tolerance(dataset: str | None) -> float:
         for (number, name), tolerance in MSD_TOLERANCES_MM.items()
     )
     raise EvaluationError(
-        f"--protocol msd: no tolerance with a source for {dataset or 'a dataset without a name'};"
+        f"--protocol msd: no published tolerance is known for {dataset or 'a dataset without a name'};"
         f" the known ones are {known}; use --tolerance instead"
     )

@@ -106,7 +106,9 @@ class Session:
     ) -> NDArray[np.bool_]:
         """Add a click and return the mask of all clicks so far.
 
-        A click inside the window of an earlier click uses that window. Any other click opens a window around itself.
+        A foreground click inside the window of an earlier click uses that window. Any other foreground click opens a
+        window around itself. If `max_windows` is 1, it moves the only window to the middle of all foreground clicks. A
+        background click moves and opens no window.
 
         Args:
             point: Three numbers. They are the voxel (i, j, k) of the stored file unless `space` says otherwise.

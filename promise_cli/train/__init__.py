@@ -1,6 +1,7 @@
 """The command promise-train: train a network on one fold of a preprocessed dataset.
 
-The run lies in results/<dataset>/fold_<n>, with its checkpoints, log.csv and progress.png.
+The run lies in results/<dataset>/fold_<n>, or in results/<dataset>/<network>/fold_<n> for a network other than
+promise, with its checkpoints, log.csv and progress.png.
 
 `command` carries out a call, whose arguments are a `train_request`. `sizes` chooses network and recipe, and `fields`
 applies `--set`. `start` and `resume` make the run, `origin` gives it the weights of another one, and `run` keeps its

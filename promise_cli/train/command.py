@@ -97,7 +97,7 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
     before = _stamp(folder)
     refuse_foreign_run(folder)
     run = _open_run(request, group, device, workspace, preprocessed, folder, plan, split)
-    # A network that cannot do this raises here, before the run's folder is made.
+    # A network that cannot recompute activations raises here, before the run's folder is made.
     run.model.checkpoint_activations(run.config.checkpoint_activations)
     if group.is_first:
         if not run.is_finished:

@@ -37,7 +37,7 @@ TOLERANCE_MM = 5.0
 def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
     """Score the fold's test cases, write metrics.json and metrics.csv into the run's folder, and show the scores.
 
-    The clicks are drawn from the target. They depend only on the run's seed and the case, so that they are the same for
+    The clicks are drawn from the target. They depend only on the run's seed and the case, so they are the same for
     every network.
 
     Args:

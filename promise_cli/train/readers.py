@@ -20,7 +20,7 @@ from promise_cli.train.samples import Sample, collate
 from promise_cli.train.stopping import leave_signals_to_parent
 
 LOOK_EVERY_S = 5.0
-"""Seconds between two looks at whether to give up, while no sample comes."""
+"""Seconds between two calls of `gives_up`, while no sample comes."""
 
 
 class NoSampleError(RuntimeError):
@@ -69,7 +69,7 @@ class Readers:
             )
             try:
                 self._reading: Iterator[Any] = iter(loader)
-            finally:  # some may have been started before the others could not be
+            finally:  # if one process cannot be started, the ones before it are running already
                 self._processes = [one for one in active_children() if one not in before]
                 if not hasattr(self, "_reading"):
                     self._kill()
@@ -112,7 +112,9 @@ class Readers:
 
 
 def _check_resources(workers: int) -> None:
-    """Take the locks, queues and pipes of a DataLoader for a moment. It prints a traceback of its own if it cannot.
+    """Check that a DataLoader can get its locks, queues and pipes, by taking as many for a moment.
+
+    A DataLoader that cannot get them prints a traceback of its own.
 
     Each process has a pipe and a queue with three locks. Together they have one more queue and an event. A lock takes
     4 kB of shared memory.

@@ -1,4 +1,4 @@
-"""A run and its folder results/<dataset>/fold_<n>: checkpoints, config.json, log.csv and progress.png."""
+"""A run and its folder `fold_<n>` in the results: checkpoints, config.json, log.csv and progress.png."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -110,8 +110,8 @@ class Run:
         if better:
             self.best_dice = validation_dice
         checkpoint = self._checkpoint(validation_dice)
-        # The last checkpoint names the best Dice, so the best one is written before it. Then a kill between the two
-        # loses neither. The first checkpoint of a run is the last one, since only that can be continued from.
+        # checkpoint_last.pt names the best Dice, so checkpoint_best.pt is written before it. Then a kill between the
+        # two loses neither. A new run writes checkpoint_last.pt first, since only that file can be continued from.
         is_first = not self.is_saved
         if is_first:
             self._save_last(checkpoint)
@@ -145,7 +145,7 @@ class Run:
         """Whether no file is missing or behind the last checkpoint, besides the scores and run.json."""
         wanted = [CONFIG, *([FINAL] if self.has_final else [])]
         if self.best_dice is not None and self.last_dice == self.best_dice:
-            wanted.append(BEST)  # others cannot be made from the last checkpoint
+            wanted.append(BEST)  # an earlier best network is not in the last checkpoint
         return self._has_curves and all((self.folder / name).exists() for name in wanted)
 
     @property

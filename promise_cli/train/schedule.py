@@ -33,8 +33,9 @@ def schedule(
 ) -> list[Batch]:
     """Return the batches of one process in one epoch.
 
-    A step has the same samples for any number of processes and batches, and each sample only once. Except for rounding,
-    n processes with batches of b samples have the same losses as one process with batches of n * b samples.
+    The samples of a step do not depend on the number of processes or on the batch size, and each occurs only once.
+    Except for rounding, n processes with batches of b samples have the same losses as one process with batches of n * b
+    samples.
 
     Args:
         order: Indices of the epoch's samples, shuffled.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 PATIENCE_S = 20.0
-"""Seconds after a signal in which the current step may still end. A later stop does not wait for samples."""
+"""Seconds that the current step has left after a signal. A training in one process then stops waiting for samples."""
 
 
 class StopRequest:

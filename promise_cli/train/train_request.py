@@ -64,7 +64,7 @@ class TrainRequest:
     augmentation: str | None = None
     """How intensities are augmented: paper or nnunet."""
     precision: str | None = None
-    """Precision of the network: auto, fp32 or bf16."""
+    """Precision of the network: auto, fp32, bf16 or fp16."""
     checkpoint_activations: bool | None = None
     compile: bool | None = None
     fields: tuple[str, ...] = ()

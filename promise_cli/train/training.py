@@ -64,7 +64,7 @@ def stop_if_asked(training: Training) -> None:
     worth = run.epoch + run.step > 0 or not run.replaces
     if group.is_first and worth:
         run.save_step()
-    group.wait()  # the end of one process ends the others, which may still write
+    group.wait()  # a process that ends now would end the others, which may still write
     saved = (
         "the run is saved, continue with --resume"
         if worth

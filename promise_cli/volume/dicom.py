@@ -31,7 +31,7 @@ _PLACE = {
     "ImageOrientationPatient (0020,0037)": ("0020|0037",),
     "PixelSpacing (0028,0030)": ("0028|0030", "0018|1164", "0018|2010"),
 }
-"""Tags that place a slice in the patient, with the keys of the tags that can give the same."""
+"""Names of the tags that place a slice in the patient, each with the keys of all tags that can give this value."""
 _FRAMES = "0028|0008"
 
 
@@ -92,7 +92,7 @@ def open_dicom(folder: Path) -> Stored:
         lambda dtype: _load(folder, paths, grid.shape, dtype).reshape(grid.shape),
         (
             *shear_note(grid),
-            *([f"passed over, since no slices of a scan: {pictures}"] if pictures else []),
+            *([f"files that are not slices of a scan are skipped: {pictures}"] if pictures else []),
         ),
     )
 
@@ -136,8 +136,8 @@ def _read_slice(path: Path) -> _Slice:
 def _missing_tags(reader: Any, path: Path) -> tuple[str, ...]:
     """Return the names of the tags that place a slice in the patient and that the file lacks.
 
-    ITK takes the position for (0, 0, 0), the direction for that of the patient, and pixels for 1 mm where they are not
-    given. A file of several frames may have these tags anywhere.
+    Where they are missing, ITK assumes the position (0, 0, 0), the patient's axes as directions, and pixels of 1 mm. A
+    file of several frames may have these tags anywhere.
     """
     if reader.HasMetaDataKey(_FRAMES):
         return tuple(name for name, keys in _PLACE.items() if not holds_tag(path, keys))
@@ -161,12 +161,12 @@ def _check_places(folder: Path, slices: list[_Slice]) -> None:
     tags = " and no ".join(first.missing)
     if len(lacking) == len(slices):
         raise VolumeError(
-            f"{folder}: the slices have no {tags}, so where they lie is unknown; export the series again with it, or"
-            " convert the original series"
+            f"{folder}: the slices have no {tags}, so where they lie is unknown; export the series again with its"
+            " geometry, or convert the original series"
         )
     raise VolumeError(
         f"{folder}: {len(lacking)} of {len(slices)} files have no {tags}, the first {first.path.name}; remove them if"
-        " they are no slices of this scan, otherwise export the series again"
+        " they are not slices of this scan, otherwise export the series again"
     )
 
 
@@ -245,7 +245,7 @@ def _same_places(slices: list[_Slice], same: NDArray[np.bool_]) -> str:
 
     Args:
         slices: All slices, sorted by position.
-        same: Whether each slice but the first lies where the one before it lies.
+        same: (N - 1,), for each slice after the first, whether it lies at the same place as the slice before it.
     """
     number = int(np.flatnonzero(same)[0])
     pair = f"{slices[number].path.name} and {slices[number + 1].path.name}"

@@ -21,7 +21,10 @@ class _Unpacked:
         self.stream, self.packed, self.taken, self.rest = zlib.decompressobj(-15), packed, 0, b""
 
     def take(self, number: int) -> bytes:
-        """Return the next bytes; fewer at the end. Of many bytes, only the last ones are kept."""
+        """Return the next bytes; fewer at the end.
+
+        If more than 1 MiB are taken at once, only the last ones are returned, since such a value is only skipped.
+        """
         self.taken += number
         while len(self.rest) < number and self.packed and self.taken <= MOST:
             piece = self.stream.decompress(self.packed, 1 << 16)

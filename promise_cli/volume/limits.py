@@ -1,4 +1,4 @@
-"""Refuse a scan before it takes memory, if its file cannot hold its voxels or the memory cannot."""
+"""Refuse a scan before it takes memory, if its file or the free memory cannot hold its voxels."""
 
 import math
 import re
@@ -26,12 +26,12 @@ def check_file_size(path: Path, start: int, needed: int, *, packed: bool = False
 
     Args:
         path: The file.
-        start: Position of the first voxel, in bytes; it counts as part of the compressed bytes.
+        start: Position of the first voxel, in bytes. In a compressed file, the bytes before it count as compressed too.
         needed: Number of bytes of all voxels.
         packed: Whether the file is compressed with zlib or gzip.
 
     Raises:
-        VolumeError: The file is too small, or bytes follow the voxels.
+        VolumeError: The file is too small, or more than `PADDING` bytes follow the voxels.
     """
     size = path.stat().st_size
     most = size * GZIP_RATIO + _ALLOWANCE

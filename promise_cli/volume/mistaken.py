@@ -1,4 +1,4 @@
-"""Name files that are no scans but lie in the place of one: pointers, web pages, archives and single DICOM slices."""
+"""Name files that are not scans but lie in the place of one: pointers, web pages, archives and single DICOM slices."""
 
 import re
 from contextlib import suppress

@@ -27,7 +27,7 @@ def unpack(path: Path, size: int) -> NDArray[np.uint8]:
     The checksum at the end of the file is verified.
 
     Raises:
-        zlib.error: The file is truncated, damaged, too short, or holds more than that.
+        zlib.error: The file is truncated or damaged, or it does not hold exactly `size` bytes, apart from padding.
     """
     content = np.empty(size, dtype=np.uint8)
     filled = 0
@@ -108,10 +108,10 @@ def check_nrrd_data(path: Path, header: NrrdHeader, needed: int) -> None:
 def _pieces(path: Path, offset: int, most: int) -> Iterator[bytes]:
     """Yield the decompressed pieces of the zlib or gzip data behind `offset`, `most` bytes at the most.
 
-    A small file may unpack to any size, so no more is unpacked than that, except for zeros that fill up a block.
+    A small file may unpack to any size, so nothing beyond these bytes is unpacked, except zeros that fill up a block.
 
     Raises:
-        zlib.error: The data are truncated or damaged, or hold more.
+        zlib.error: The data are truncated or damaged, or hold more than `most` bytes.
     """
     total = 0
     for piece in _unpacked(path, offset):

@@ -16,13 +16,13 @@ from promise_cli.volume.units import MILLIMETRE, Unit
 SPACING_MM = (1e-3, 100.0)
 """Shortest and longest edge of a voxel in mm; outside of this range, the header's units must be wrong."""
 FARTHEST_MM = 1e6
-"""Largest distance of the first voxel from the origin. NIfTI's numbers would place a mask further away imprecisely."""
+"""Largest distance of the first voxel from the origin. NIfTI's float32 numbers are too coarse for larger distances."""
 LONGEST = 32767
 """Largest number of voxels along an axis that NIfTI, in which masks are written, can store."""
 SPACING_TOLERANCE = 1e-3
 """Largest relative difference between the header's spacing and the affine's at which both count as the same."""
 SHEAR_DEGREES = 0.05
-"""Deviation from a right angle, in degrees, above which axes are worth a note; below it, the header is rounded."""
+"""Largest deviation from a right angle, in degrees, without a note, since rounding in the header causes as much."""
 
 Load = Callable[[type[np.float32] | None], NDArray[Any]]
 

@@ -1,4 +1,4 @@
-"""Measure the peak memory of reading hostile files, next to that of honest files of the same claimed size.
+"""Measure the peak memory of reading hostile files, compared with that of ordinary ("honest") files of the same kind.
 
     .venv/bin/python -m tests.benchmarks.hostile [KIND ...]
 
@@ -65,7 +65,7 @@ def gzipped(head: bytes = b"") -> bytes:
 
 
 def nifti(folder: Path) -> Pair:
-    """Return a NIfTI file whose gzip data go on behind the voxels."""
+    """Return a NIfTI file whose gzip data continue behind the voxels."""
     import nibabel as nib
 
     raw = nib.Nifti1Image(scan(), np.eye(4)).to_bytes()

@@ -47,7 +47,7 @@ def _cases(group: str) -> Iterator[tuple[str, str, Any, TrainConfig]]:
             sizes, recipe = preset(name)
             if name not in FULL:  # their blocks are those of the full encoder, with fewer of them
                 sizes = dataclasses.replace(sizes, encoder="tiny", window_size=8)
-            yield name, PROMISE, sizes, _with_precision(recipe, "bf16", 3 if name in FULL else 1)
+            yield name, PROMISE, sizes, _with_precision(recipe, "bf16", 2 if name in FULL else 1)
         sizes, recipe = preset(RECOMMENDED)
         small = dataclasses.replace(sizes, encoder="dinov2_s")
         yield "dinov2", PROMISE, small, _with_precision(recipe, "bf16")

@@ -1,4 +1,4 @@
-"""Points that are no clicks, and hidden points that are clicks, are counted and named."""
+"""Points that are not clicks, and hidden points that are clicks, are counted and named."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,9 @@ from promise_cli.prompts import gather_prompts
 from tests.conftest import affine_of, write_nifti
 from tests.test_click_files.test_tools import FILES
 
-HIDDEN = "2 of 5 points count as clicks, 1 of them hidden (delete hidden points that are no clicks)"
+HIDDEN = (
+    "2 of 5 points count as clicks, 1 of them hidden (delete hidden points that are not clicks)"
+)
 
 
 def _list(*points: dict[str, Any], **fields: Any) -> dict[str, Any]:

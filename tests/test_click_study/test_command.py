@@ -219,7 +219,7 @@ def test_a_lesion_wider_than_the_window_is_followed_where_that_is_asked_for(ball
         ),
         (
             ("--clicks", 1, "--protocol", "msd"),
-            "--protocol msd: no tolerance with a source for Task98_Balls; the known ones are Task03_Liver 7 mm,"
+            "--protocol msd: no published tolerance is known for Task98_Balls; the known ones are Task03_Liver 7 mm,"
             " Task07_Pancreas 5 mm, Task10_Colon 4 mm; use --tolerance instead",
         ),
         (

@@ -100,8 +100,8 @@ def tolerance_beside_a_protocol():
 
 
 @refuses(
-    "--protocol msd: no tolerance with a source for labels; the known ones are Task03_Liver 7 mm, Task07_Pancreas 5 mm,"
-    " Task10_Colon 4 mm; use --tolerance instead",
+    "--protocol msd: no published tolerance is known for labels; the known ones are Task03_Liver 7 mm,"
+    " Task07_Pancreas 5 mm, Task10_Colon 4 mm; use --tolerance instead",
     *("masks", "labels", "--protocol", "msd"),
 )
 def protocol_without_a_source():

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from experiments.gpu.rig import DEVICE, IS_TOY, report, reported, timed
 
-SHARE = 4 if IS_TOY else 1
+SHARE = 8 if IS_TOY else 1
 EDGE, HALF = 32 // SHARE, 64 // SHARE
 """Edge of the token grid, and of half the patch's resolution, at a patch of 128^3."""
 SHAPES = (

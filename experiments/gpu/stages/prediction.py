@@ -1,4 +1,4 @@
-"""Seconds and memory of the first and of a second click in one window."""
+"""Milliseconds and memory of the first and of a second click in one window."""
 
 from pathlib import Path
 

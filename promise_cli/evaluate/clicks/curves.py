@@ -97,7 +97,10 @@ def _spread(cases: Iterable[NDArray[np.float64]]) -> float:
 
 
 def _needed(target: float, trials: Sequence[Trial]) -> ClicksNeeded:
-    """Summarise how many clicks the trials need for a Dice. A trial that never reaches it counts as the most."""
+    """Summarise how many clicks the trials need for a Dice.
+
+    A trial that never reaches the Dice counts with the largest number of clicks.
+    """
     tried = [_tried(trial) for trial in trials]
     reached = [
         next((clicks for clicks, dice in of.items() if dice >= target), None) for of in tried

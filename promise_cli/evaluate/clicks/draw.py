@@ -71,7 +71,7 @@ def simulate_clicks(
         target: (I, J, K), not empty.
         through: Axis perpendicular to the slices.
         rng: Random generator of the trial.
-        number: Number of clicks. With the same generator, fewer clicks are the first ones of more clicks.
+        number: Number of clicks. If a generator with the same seed draws more clicks, they begin with the same ones.
     """
     box = bounding_box(target)
     regions = split_target(target[box], through)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from promise_cli.network.promise.frozen import FrozenResult
+from promise_cli.network.promise.initial import normal
 
 _REGION = 11.0
 """Value of a region's channel. It adds 11 * 11 = 121 to the logits between tokens of the same region.
@@ -113,9 +114,9 @@ class WindowAttention(nn.Module):
         self.proj = nn.Linear(width, width)
         self.positions: RelativePositions | None = None
         if table_rows is not None:
-            self.rel_pos_h = nn.Parameter(0.02 * torch.randn(table_rows, self.head_width))
-            self.rel_pos_w = nn.Parameter(0.02 * torch.randn(table_rows, self.head_width))
-            self.rel_pos_d = nn.Parameter(0.02 * torch.randn(table_rows, self.head_width))
+            self.rel_pos_h = nn.Parameter(normal(table_rows, self.head_width, std=0.02))
+            self.rel_pos_w = nn.Parameter(normal(table_rows, self.head_width, std=0.02))
+            self.rel_pos_d = nn.Parameter(normal(table_rows, self.head_width, std=0.02))
             self.rel_pos_scale = nn.Parameter(torch.ones(()))
             self.positions = RelativePositions(window, crop=crop)
 

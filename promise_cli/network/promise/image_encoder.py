@@ -14,6 +14,7 @@ from promise_cli.network.promise.config import TOKEN_SIZE, ModelConfig
 from promise_cli.network.promise.convolution import convolve, full_precision
 from promise_cli.network.promise.folding import fold_patch_embedding
 from promise_cli.network.promise.frozen import FrozenResult
+from promise_cli.network.promise.initial import normal
 from promise_cli.network.promise.normalisation import PatchNorm
 from promise_cli.network.promise.sam import mlp_block
 from promise_cli.network.promise.windows import Windows
@@ -106,7 +107,7 @@ class ImageEncoder(nn.Module):
         self.level_depth = shape.depth // NUM_LEVELS
         self.is_area = shape.family == "sam"
         side = shape.position_side
-        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, side, side, shape.width))
+        self.pos_embed = nn.Parameter(normal(1, side, side, shape.width, std=0.02))
         depth = torch.ones if config.depth_position == "ones" else torch.zeros
         self.depth_embed = nn.Parameter(depth(1, config.num_tokens, shape.width))
         self.patch_embed = PatchEmbed(shape.width, shape.vit_patch)

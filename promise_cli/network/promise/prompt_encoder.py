@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from promise_cli.network.promise.click_maps import MAP_SIGMAS, coarse_maps
 from promise_cli.network.promise.config import TOKEN_SIZE, ModelConfig
 from promise_cli.network.promise.convolution import full_precision
+from promise_cli.network.promise.initial import normal
 from promise_cli.network.promise.sam import mlp_block
 
 
@@ -54,7 +55,7 @@ class PromptLayer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, heads = config.feature_width, config.prompt_heads
-        self.global_query = nn.Parameter(0.1 * torch.randn(1, config.num_global_queries, width))
+        self.global_query = nn.Parameter(normal(1, config.num_global_queries, width, std=0.1))
         self.self_attn = Attention(width, width, heads)
         self.norm1 = nn.LayerNorm(width)
         if config.token_attention == "idle":

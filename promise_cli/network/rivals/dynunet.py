@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-from monai.networks.nets import DynUNet
 from torch import nn
 
 from promise_cli.network.architecture import NUM_CLASSES, Architecture, Setting
@@ -81,6 +80,8 @@ def plan(setting: Setting) -> DynUNetConfig:
 
 def build(config: DynUNetConfig) -> nn.Module:
     """Build the U-Net: two convolutions in each stage, instance norm, leaky ReLU, no deep supervision."""
+    from monai.networks.nets import DynUNet  # noqa: PLC0415  MONAI takes two seconds to load
+
     return DynUNet(
         spatial_dims=3,
         in_channels=config.in_channels,

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from monai.networks.nets import SegResNet
 from torch import nn
 
 from promise_cli.network.architecture import NUM_CLASSES, Architecture, Setting
@@ -54,6 +53,8 @@ def plan(setting: Setting) -> SegResNetConfig:
 
 def build(config: SegResNetConfig) -> nn.Module:
     """Build MONAI's network. All other options keep MONAI's defaults."""
+    from monai.networks.nets import SegResNet  # noqa: PLC0415  MONAI takes two seconds to load
+
     return SegResNet(
         in_channels=config.in_channels,
         out_channels=NUM_CLASSES,

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from monai.networks.nets import SwinUNETR
 from torch import nn
 
 from promise_cli.network.architecture import NUM_CLASSES, Architecture, Setting
@@ -40,6 +39,8 @@ def plan(setting: Setting) -> SwinUNETRConfig:
 
 def build(config: SwinUNETRConfig) -> nn.Module:
     """Build MONAI's network. All other options keep MONAI's defaults."""
+    from monai.networks.nets import SwinUNETR  # noqa: PLC0415  MONAI takes two seconds to load
+
     return SwinUNETR(
         in_channels=config.in_channels,
         out_channels=NUM_CLASSES,

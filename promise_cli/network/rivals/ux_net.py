@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import ClassVar, cast
 
 import torch
-from monai.networks.blocks import UnetrBasicBlock, UnetrUpBlock
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -112,6 +111,8 @@ class UXNet(nn.Module):
     """Encoder and decoder of 3D UX-Net, from an image to logits."""
 
     def __init__(self, config: UXNetConfig) -> None:
+        from monai.networks.blocks import UnetrUpBlock  # noqa: PLC0415  MONAI takes two seconds to load
+
         super().__init__()
         first, *_ = widths = config.widths
         bottom = 2 * widths[-1]
@@ -146,6 +147,8 @@ class UXNet(nn.Module):
 
 
 def _residual(before: int, after: int) -> nn.Module:
+    from monai.networks.blocks import UnetrBasicBlock  # noqa: PLC0415  MONAI takes two seconds to load
+
     return UnetrBasicBlock(
         spatial_dims=3,
         in_channels=before,
