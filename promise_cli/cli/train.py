@@ -37,6 +37,12 @@ def train(
             help="Name or folder of a preprocessed dataset.", show_default="the only one"
         ),
     ] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Plan of the dataset, as given to promise-preprocess --plan."
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -168,12 +174,13 @@ def train(
     """
     share_cores()
     from promise_cli.console import say
+    from promise_cli.disk.plan_names import with_plan
     from promise_cli.train import TrainRequest
     from promise_cli.train import train as run
 
     folder = run(
         TrainRequest(
-            task=task,
+            task=with_plan(task, plan),
             fold=fold,
             preset=preset,
             network=network,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_cli.disk.plan_names import plan_folder, prefer_unnamed, split_plan
 from promise_cli.errors import WorkspaceError, did_you_mean, listed
 
 ROOT_VARIABLE = "PROMISE_ROOT"
@@ -73,7 +74,7 @@ class Workspace:
 
         Args:
             task: A name as for `find_raw_dataset`, or the path of the preprocessed or of the raw dataset; None for the
-                only preprocessed dataset.
+                only preprocessed dataset. `__` and a name after it mean a named plan, as in `7__fine`.
 
         Raises:
             WorkspaceError: No dataset fits, or more than one.
@@ -81,10 +82,13 @@ class Workspace:
         there = [path.parent for path in sorted(self.preprocessed.glob("*/plans.json"))]
         if task is not None and (Path(task) / "plans.json").exists():
             return Path(task)
+        base, plan = split_plan(task or "")
         if task is not None and (Path(task) / "dataset.json").exists():
             task = (
                 Path(task).resolve().name
             )  # the raw dataset's folder stands for its preprocessed cases
+        elif plan is not None and (Path(base) / "dataset.json").exists():
+            task = plan_folder(Path(base).resolve().name, plan)
         if not there:
             raise WorkspaceError(
                 f"{self.preprocessed}: no preprocessed dataset; run promise-preprocess {task or 'TASK'} first"
@@ -95,7 +99,8 @@ class Workspace:
                 f"'{task}': not preprocessed yet in {self.preprocessed.absolute()}, which holds {listed(names)};"
                 f" run promise-preprocess {task} first{_near_tasks(task, names)}"
             )
-        return self._one(task, there, str(self.preprocessed))
+        fits = [path for path in there if task is None or _means(task, path.name)]
+        return self._one(task, prefer_unnamed(fits), str(self.preprocessed))
 
     def find_runs(self, run: Path | None, folds: Sequence[int]) -> tuple[Path, ...]:
         """Find the checkpoints that the options `-m` and `-f` select.
@@ -237,6 +242,10 @@ def _means(task: str, name: str) -> bool:
     """Whether the user's `task` names the dataset folder `name`."""
     if task.rstrip("/").lower() == name.lower():
         return True
+    dataset, plan = split_plan(name)
+    asked_dataset, asked_plan = split_plan(task.rstrip("/"))
+    if plan is not None and asked_plan in (None, plan):
+        return not asked_dataset or _means(asked_dataset, dataset)
     asked = re.fullmatch(r"(?:Task|Dataset)?0*(\d+)(_.*)?", task.rstrip("/"), re.IGNORECASE)
     if asked is None or int(asked.group(1)) != _number(name):
         return False

@@ -15,15 +15,16 @@ from promise_cli.dataset.folder import (
     label_text,
     read_dataset,
 )
-from promise_cli.dataset.plan import Plan, make_plan
+from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Splits, splits_of_dataset, without_cases
 from promise_cli.disk.atomic import first_free
 from promise_cli.disk.ours import json_mark, refuse_foreign
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import PlanError, listed
-from promise_cli.geometry.grid import format_shape, format_spacing
+from promise_cli.geometry.grid import Spacing, format_shape, format_spacing
 from promise_cli.jobs import Shard, claim, read_shard
+from promise_cli.preprocess.planning import Wanted, find_place, show_fit
 from promise_cli.preprocess.verify import Survey, survey_dataset
 from promise_cli.preprocess.write import make_cases, refuse_foreign_cases, sweep
 
@@ -62,6 +63,9 @@ def preprocess(
     skip_bad: bool = False,
     shard: str | None = None,
     overwrite: bool = False,
+    spacing: Spacing | None = None,
+    patch_size: int | None = None,
+    plan: str | None = None,
 ) -> Preprocessed:
     """Verify a dataset, make its plan and folds, and write its cases.
 
@@ -77,44 +81,51 @@ def preprocess(
         skip_bad: Whether to leave out cases that cannot be used, instead of stopping.
         shard: Part of the cases to write, such as `3/16`; None writes all.
         overwrite: Whether to make plan, folds and cases anew although they exist.
+        spacing: Spacing of the plan in mm along i, j, k; None: that of an existing plan, otherwise 1 mm.
+        patch_size: Edge of the plan's patch in voxels; None: that of an existing plan, otherwise 128.
+        plan: Name of a further plan, which lies next to the plan without a name.
 
     Raises:
         PromiseError: The folder, dataset.json, a case, an existing plan or the folds cannot be used.
     """
     part = read_shard(shard)
     workspace = open_workspace(root)
-    dataset = read_dataset(workspace.find_raw_dataset(task), keep_broken=True)
-    folder, scratch = workspace.preprocessed / dataset.name, workspace.root / SCRATCH / dataset.name
+    place, wanted = find_place(workspace, task, plan), Wanted(spacing, patch_size)
+    dataset = read_dataset(place.raw, keep_broken=True)
+    # Measurements do not depend on the plan, so all plans of a dataset share them.
+    folder, measured = place.folder, workspace.root / SCRATCH / dataset.name
+    scratch = measured.with_name(folder.name)
     refuse_foreign(folder, MARKS, MARKS, "promise-preprocess", "move it away")
     if overwrite:
         refuse_foreign_cases(folder / "cases", [case.case_id for case in dataset.cases])
-    kept = None if overwrite else _kept_plan(folder)
+    kept = None if overwrite else _kept_plan(folder, wanted)
     asked = (target_label,) if isinstance(target_label, str) else tuple(target_label or ())
     target = _target(dataset, asked, kept, folder)
     _announce(dataset, target)
     survey = survey_dataset(
-        dataset, target[0], scratch, workers=workers, shard=part, skip_bad=skip_bad
+        dataset, target[0], measured, workers=workers, shard=part, skip_bad=skip_bad
     )
     source = _source(dataset, workspace.root)
     fingerprint = make_fingerprint(dataset, source, target, survey.measured, survey.left_out)
     ids = [case.case_id for case in fingerprint.cases]
     left_out = [case.case_id for case in survey.left_out]
-    folds = splits_of_dataset(dataset.name, ids, splits, left_out)
+    folds = splits_of_dataset(dataset.name, ids, place.splits(splits), left_out)
     with claim(scratch / "locks" / "plan"):
-        sweep(folder, scratch)
+        sweep(folder, measured)
         if not overwrite:  # another command may have made a plan in the meantime
-            kept = _kept_plan(folder)
+            kept = _kept_plan(folder, wanted)
             _target(dataset, [str(value) for value in as_tuple(target[0])], kept, folder)
-        plan = make_plan(fingerprint)
+        made = wanted.plan(fingerprint)
         if kept is not None:
-            plan = _check_kept(kept, plan, folder / "plans.json")
+            made = _check_kept(kept, made, folder / "plans.json")
         replace = overwrite or splits is not None
         folds = _save_splits(folds, folder / "splits.json", ids, left_out, replace=replace)
         save_record(fingerprint, folder / "fingerprint.json")
-        save_record(plan, folder / "plans.json")
-    _show_plan(plan, fingerprint, kept=kept is not None)
+        save_record(made, folder / "plans.json")
+    _show_plan(made, fingerprint, kept=kept is not None)
+    show_fit(made, fingerprint)
     say(f"folds: {folds.source}")
-    return _write(survey, fingerprint, plan, folder, scratch, part, workers, overwrite=overwrite)
+    return _write(survey, fingerprint, made, folder, scratch, part, workers, overwrite=overwrite)
 
 
 def _write(
@@ -152,9 +163,9 @@ def _announce(dataset: Dataset, target: tuple[Labels, str]) -> None:
         warn(dataset.channel_note)
 
 
-def _kept_plan(folder: Path) -> Plan | None:
+def _kept_plan(folder: Path, wanted: Wanted) -> Plan | None:
     path = folder / "plans.json"
-    return load_record(Plan, path) if path.exists() else None
+    return wanted.applied(load_record(Plan, path) if path.exists() else None, path)
 
 
 def _target(

@@ -85,6 +85,7 @@ def test_what_is_frozen_stays_so_in_a_run_that_is_resumed(trained: Path, tmp_pat
             augmentation="nnunet",
             epochs=1,
             learning_rate=1e-3,
+            patches_per_case=1,
             **shared,
         )
     )
