@@ -196,6 +196,7 @@ def test_damaged_states_of_a_run_are_refused_when_it_continues(
         ("optimizer", moments),
         ("optimizer", infinite),
         ("optimizer", {"state": [], "param_groups": 3}),
+        ("optimizer", content["optimizer"] | {"state": torch.ones(2)}),
         ("random_states", {"cpu": torch.ones(3)}),
         ("log", [{"epoch": 1}]),
         ("log", [3]),

@@ -123,7 +123,8 @@ def _load_state(optimizer: AdamW, model: Network, checkpoint: Checkpoint, path: 
     """
     state = copy.deepcopy(checkpoint.optimizer)  # the optimizer would change the checkpoint
     begun = checkpoint.epoch + checkpoint.step > 0
-    if not state or (begun and not state.get("state")):
+    moments_by_index = state.get("state", {})
+    if not state or (begun and isinstance(moments_by_index, dict) and not moments_by_index):
         raise CheckpointError(
             f"{path}: holds no state of the optimizer, so it is only for prediction (a copy of checkpoint_final.pt"
             " or checkpoint_best.pt?); restore the run's own checkpoint_last.pt, or start anew with --overwrite instead"
