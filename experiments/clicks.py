@@ -5,7 +5,8 @@ from pathlib import Path
 from experiments.place import Place, write_json
 from promise_cli.dataset.folder import is_target
 from promise_cli.disk.records import load_json
-from promise_cli.evaluate.clicks.draw import simulate_clicks, trial_rng
+from promise_cli.evaluate.clicks.draw import simulate_clicks
+from promise_cli.prompts import trial_rng
 from promise_cli.volume import read_label
 
 

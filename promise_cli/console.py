@@ -1,10 +1,12 @@
 """Output for the user: messages, progress bars and tables through rich, errors as one line on standard error."""
 
+import io
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import BinaryIO, TypeVar
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Literal, TypeVar
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -35,6 +37,9 @@ VERBS = {"are": "is", "were": "was", "stay": "stays", "lie": "lies", "have": "ha
 class PatientConsole(Console):
     """Console that falls silent when its reader has ended: `promise-train ... | head` must not end a training."""
 
+    shows_bars = True
+    """Whether progress is shown."""
+
     def on_broken_pipe(self) -> None:
         """Discard all further output."""
         self.quiet = True
@@ -44,6 +49,62 @@ class PatientConsole(Console):
 
 out = PatientConsole(highlight=False, emoji=False)
 err = PatientConsole(stderr=True, highlight=False, emoji=False)
+
+
+class Log:
+    """Copy of what a command prints, each line with its time. Progress bars are left out."""
+
+    def __init__(self) -> None:
+        """Start without a file. The lines are kept until `open` names one."""
+        self._path: Path | None = None
+        self._kept: list[str] = []
+
+    def open(self, path: Path) -> None:
+        """Append the lines so far to a file, and from now on each line when it is printed."""
+        self._path = path
+        self._write(self._kept)
+
+    def add(self, text: str) -> None:
+        """Add the lines of a text."""
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        lines = [f"{now} {line.rstrip()}\n" for line in text.splitlines()]
+        if self._path is None:
+            self._kept += lines
+        else:
+            self._write(lines)
+
+    def _write(self, lines: Sequence[str]) -> None:
+        """Append lines to the file. A full disk stops no command here, since its results need the room, too."""
+        assert self._path is not None
+        with (
+            suppress(OSError),
+            self._path.open("a", encoding="utf-8", errors="backslashreplace") as file,
+        ):
+            file.write("".join(lines))
+
+
+_logs: list[Log] = []
+"""Logs of the commands that keep one now; the innermost is the last."""
+
+
+@contextmanager
+def keep_log() -> Iterator[Log]:
+    """Copy what the block prints into a log. An error that ends the block is its last line."""
+    log = Log()
+    _logs.append(log)
+    try:
+        yield log
+    except BaseException as error:
+        log.add(f"error: {str(error) or type(error).__name__:.2000}")
+        raise
+    finally:
+        _logs.pop()
+
+
+def log_only(text: str) -> None:
+    """Add a text to the log of the command, if it keeps one, without printing it."""
+    if _logs:
+        _logs[-1].add(text)
 
 
 def printable(text: str) -> str:
@@ -61,6 +122,7 @@ def printable(text: str) -> str:
 
 def say(message: str) -> None:
     """Print a plain line. Paths may hold brackets and must not be wrapped, so markup and wrapping are off."""
+    log_only(printable(message))
     out.print(printable(message), markup=False, soft_wrap=True)
 
 
@@ -79,7 +141,20 @@ def counted(number: int, noun: str, verb: str = "") -> str:
 
 def warn(message: str) -> None:
     """Print a warning on standard error."""
+    log_only(f"warning: {printable(message)}")
     err.print(f"warning: {printable(message)}", markup=False, soft_wrap=True, style="yellow")
+
+
+@contextmanager
+def quieted(quiet: bool = True) -> Iterator[None]:
+    """Print only warnings and errors while the block runs, if this is wanted. A log gets all lines all the same."""
+    before = out.quiet, err.shows_bars
+    if quiet:
+        out.quiet, err.shows_bars = True, False
+    try:
+        yield
+    finally:
+        out.quiet, err.shows_bars = before
 
 
 def mute() -> None:
@@ -100,6 +175,9 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
 
     Where the output is not a terminal, a line is printed every `REPORT_SECONDS` instead.
     """
+    if not err.shows_bars:
+        yield from items
+        return
     if not err.is_terminal:
         yield from _report(items, description, total)
         return
@@ -123,7 +201,9 @@ def track_bytes(source: BinaryIO, description: str, total: int | None) -> Iterat
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
+    with Progress(
+        *columns, console=err, disable=not (err.is_terminal and err.shows_bars), transient=True
+    ) as progress:
         yield progress.wrap_file(source, total=total or 0, description=description)
 
 
@@ -162,27 +242,33 @@ def show_table(
     widths = [
         max(cell_len(row[number]) for row in (columns, *cells)) for number in range(len(columns))
     ]
-    if out.is_terminal:
-        console, parts = out, _fold(widths, out.width)
-    else:
-        parts = [range(1, len(columns))]
-        console = PatientConsole(
-            file=out.file, emoji=False, width=_table_width(widths), quiet=out.quiet
-        )
     if title:
+        log_only(printable(title))
         out.print(Text(printable(title), style="bold"), soft_wrap=True)
+    whole = PatientConsole(file=out.file, emoji=False, width=_table_width(widths), quiet=out.quiet)
+    parts = _fold(widths, out.width) if out.is_terminal else [range(1, len(columns))]
     for part in parts:
-        # Cells are `Text`, because rich could read names of cases and folders as markup.
-        table = Table()
-        for number in (0, *part):
-            table.add_column(
-                Text(columns[number]), justify="right" if number else "left", overflow="fold"
-            )
-        for row in cells:
-            table.add_row(*(Text(row[number]) for number in (0, *part)))
-        console.print(table)
+        (out if out.is_terminal else whole).print(_table(columns, cells, part))
+    if _logs:
+        text = io.StringIO()
+        Console(file=text, emoji=False, width=_table_width(widths)).print(
+            _table(columns, cells, range(1, len(columns)))
+        )
+        log_only(text.getvalue())
     if left_out > 0:
         say(f"and {counted(left_out, 'more row')}; {file} has all of them")
+
+
+def _table(columns: Sequence[str], cells: Sequence[Sequence[str]], part: range) -> Table:
+    """Return a table of the first column and of a part of the others."""
+    # Cells are `Text`, because rich could read names of cases and folders as markup.
+    table = Table()
+    for number in (0, *part):
+        justify: Literal["left", "right"] = "right" if number else "left"
+        table.add_column(Text(columns[number]), justify=justify, overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(row[number]) for number in (0, *part)))
+    return table
 
 
 def _fold(widths: Sequence[int], limit: int) -> list[range]:

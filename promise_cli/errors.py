@@ -34,6 +34,8 @@ def format_bytes(number: float) -> str:
     """Return a number of bytes as messages show it, such as `3.2 GB`."""
     if number >= 1e14:
         return f"{number:.1e} bytes"
+    if number < 1e6:
+        return f"{number / 1e3:.0f} kB"
     return f"{number / 1e9:.1f} GB" if number >= 1e8 else f"{number / 1e6:.0f} MB"
 
 

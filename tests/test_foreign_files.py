@@ -21,6 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "promise_cli"
 PREDICT = (predict_app, "-i", "imgs", "-p", "points.json", "--device", "cpu")
 SCORE = (evaluate_app, "out", "Task98_Balls", "--workers", 0)
 STUDY = (evaluate_app, "--fold", 0, "--clicks", 1, "--device", "cpu", "-o", "study")
+FOLDS = (evaluate_app, "--fold", 0, "-o", "folds")
 TRAIN = (train_app, "--fold", 0, "--preset", "tiny", "--epochs", 1, "--device", "cpu")
 PREPROCESS = (preprocess_app, "98", "--workers", 0)
 FOREIGN = (
@@ -47,6 +48,7 @@ TABLE = [
     *((SCORE, Path("out") / name, None) for name in ("metrics.json", "metrics.csv", "metrics.md", "report.html")),
     ((*SCORE, "--format", "nnunet"), Path("out/summary.json"), None),
     *((STUDY, Path("study") / name, ()) for name in ("clicks.json", "clicks.csv", "clicks.md", "report.html")),
+    *((FOLDS, Path("folds") / name, None) for name in ("metrics.json", "metrics.csv", "metrics.md")),
     (STUDY, Path("study/unfinished/ball_001.json"), ()),
 ]  # fmt: skip
 """Call, output, and options besides `--overwrite`; None: the command has no such option."""
@@ -183,7 +185,7 @@ def test_the_phantom_replaces_no_dataset_of_others(tmp_path: Path, name: str) ->
 REMOVES = {"unlink", "rmtree", "rmdir", "replace", "rename"}
 PLACES = {
     "demo/command.py": 1, "demo/phantom.py": 2, "disk/atomic.py": 9, "disk/lock.py": 2, "disk/ours.py": 1,
-    "evaluate/clicks/kept.py": 1, "predict/predictions_file.py": 3, "preprocess/command.py": 1,
+    "evaluate/clicks/kept.py": 1, "predict/predictions_file.py": 3, "preprocess/folds.py": 1,
     "report/evaluation.py": 1,
     "scores/folder.py": 3, "scores/study_files.py": 3, "train/replacing.py": 2,
     "train/run.py": 1,

@@ -33,9 +33,16 @@ def on_small_disk(line: str, disk: Path, size: str, *around: str) -> str:
         (
             "promise-preprocess 98 --overwrite --workers 2",
             "preprocessed",
-            "120k",
+            "400k",  # enough by the estimate, which does not count what files take besides their bytes
             "preprocessed/Task98_Balls/cases/ball_00",
-            " are free; make room, then run the command again (",
+            " are free; make room, then run the command again",
+        ),
+        (
+            "promise-preprocess 98 --overwrite --workers 2",
+            "preprocessed",
+            "120k",
+            "preprocessed/Task98_Balls: 6 cases need about 388 kB, but only 123 kB of the disk",
+            " are free; make room, or move the workspace with --root FOLDER",
         ),
         (
             "promise-predict -i imgs -p points.json --device cpu",
@@ -82,7 +89,9 @@ def test_a_full_disk_keeps_a_run_that_was_to_be_overwritten(balls: Path) -> None
         "; check free space and permissions, then run the same command again (the earlier run is kept)"
     )
     for path in earlier.rglob("[!.]*.*"):
-        assert (after / path.relative_to(earlier)).read_bytes() == path.read_bytes()
+        found = (after / path.relative_to(earlier)).read_bytes()
+        assert found[: path.stat().st_size] == path.read_bytes()
+        assert len(found) == path.stat().st_size or path.name == "train.log"  # it grows
 
 
 @pytest.mark.usefixtures("balls")

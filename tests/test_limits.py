@@ -121,7 +121,7 @@ def test_a_scan_that_does_not_fit_into_the_memory_is_named(
     with pytest.raises(MemoryError) as caught:
         read_volume(path)
     assert str(caught.value) == (
-        f"{path}: 4 x 4 x 4 voxels need 0 MB of memory and 0 MB are free; correct the header if it is wrong, or use a"
+        f"{path}: 4 x 4 x 4 voxels need 0 kB of memory and 0 kB are free; correct the header if it is wrong, or use a"
         " machine with more memory"
     )
 

@@ -1,6 +1,7 @@
 """A plan's spacing and patch are options, several plans of a dataset lie side by side, and their window is judged."""
 
 import json
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -21,7 +22,7 @@ from promise_cli.preprocess.command import preprocess
 from tests.conftest import edit_json, write_dataset, write_nifti
 
 DEFAULT = Path("preprocessed") / "Task98_Balls"
-FINE = Path("preprocessed") / "Task98_Balls__fine"
+FINE = Path("preprocessed") / "Task98_Balls@fine"
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_a_named_plan_lies_next_to_the_default_one_and_has_its_folds(root: Path)
         for place in (DEFAULT, FINE)
     ]
     assert np.prod(shapes[0]) > 8 * np.prod(shapes[1])
-    again = preprocess("Task98_Balls__fine", root=root, workers=0)
+    again = preprocess("Task98_Balls@fine", root=root, workers=0)
     assert (again.folder, again.num_new) == (root / FINE, 0)
 
 
@@ -70,7 +71,7 @@ def test_the_options_of_the_command_line_reach_the_plan(root: Path) -> None:
     line = "98 --root {} --workers 0 --target-label 1 --spacing 1 1 2 --patch-size 24 --plan a"
     found = _call(preprocess_app, *line.format(root).split())
     assert found.exit_code == 0, found.output
-    plan = load_record(Plan, root / "preprocessed" / "Task98_Balls__a" / "plans.json")
+    plan = load_record(Plan, root / "preprocessed" / "Task98_Balls@a" / "plans.json")
     assert (plan.spacing, plan.patch_size) == ((1.0, 1.0, 2.0), 24)
     swapped = f"--spacing 1 1 2 --plan a --root {root} --workers 0 --target-label 1 98"
     found = _call(preprocess_app, *swapped.split())
@@ -109,14 +110,14 @@ def test_impossible_sizes_are_refused_with_their_option(
     assert not (root / DEFAULT / "plans.json").exists()
 
 
-@pytest.mark.parametrize("name", ["", "a__b", "_a", "a/b", "a.", "x" * 41])
+@pytest.mark.parametrize("name", ["", "a__b", "_a", "a/b", "a@b", "a.", "x" * 41])
 def test_a_name_that_is_no_part_of_a_folder_name_is_refused(name: str) -> None:
     with pytest.raises(WorkspaceError, match="use 1 to 40 letters, digits"):
         check_plan_name(name)
 
 
 def test_a_plan_is_found_by_name_and_the_default_one_without(tmp_path: Path) -> None:
-    names = ("Task07_A", "Task07_A__fine", "Task07_A__coarse", "Task10_B__fine")
+    names = ("Task07_A", "Task07_A@fine", "Task07_A@coarse", "Task10_B@fine")
     for name in names:
         (tmp_path / "preprocessed" / name).mkdir(parents=True)
         (tmp_path / "preprocessed" / name / "plans.json").write_text("{}")
@@ -125,15 +126,36 @@ def test_a_plan_is_found_by_name_and_the_default_one_without(tmp_path: Path) -> 
     find = Workspace(tmp_path).find_preprocessed
     for task in ("7", "Task07", "Task07_A", str(tmp_path / "raw" / "Task07_A")):
         assert find(task).name == "Task07_A"
-        assert find(with_plan(task, "fine")).name == "Task07_A__fine"
-    assert find("Task07_A__coarse").name == "Task07_A__coarse"
-    assert find(str(tmp_path / "preprocessed" / "Task07_A__fine")).name == "Task07_A__fine"
-    assert find(with_plan(None, "coarse")).name == "Task07_A__coarse"
-    assert find("10").name == "Task10_B__fine"
+        assert find(with_plan(task, "fine")).name == "Task07_A@fine"
+    assert find("Task07_A@coarse").name == "Task07_A@coarse"
+    assert find(str(tmp_path / "preprocessed" / "Task07_A@fine")).name == "Task07_A@fine"
+    assert find(with_plan(None, "coarse")).name == "Task07_A@coarse"
+    assert find("10").name == "Task10_B@fine"
     with pytest.raises(WorkspaceError, match="several datasets fit"):
         find(with_plan(None, "fine"))
-    with pytest.raises(WorkspaceError, match="'7__rough': not preprocessed yet"):
+    with pytest.raises(WorkspaceError, match="'7@rough': not preprocessed yet"):
         find(with_plan("7", "rough"))
+
+
+def test_runs_of_a_plan_are_found_by_name_and_the_default_ones_without(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    for dataset in ("Task07_A", "Task07_A@fine", "Task10_B@fine"):
+        (results / dataset / "fold_0").mkdir(parents=True)
+        (results / dataset / "fold_0" / "checkpoint_last.pt").touch()
+    workspace = Workspace(tmp_path)
+
+    def find(dataset: str | None) -> str:
+        (path,) = workspace.find_runs(None, (), dataset=dataset)
+        return path.parent.parent.name
+
+    assert find("7") == find("Task07_A") == "Task07_A"
+    assert find(with_plan("7", "fine")) == find("Task07_A@fine") == "Task07_A@fine"
+    assert find("10") == "Task10_B@fine"
+    with pytest.raises(WorkspaceError, match=r"several .* fit.*Task07_A.*Task10_B@fine"):
+        find(None)
+    shutil.rmtree(results / "Task10_B@fine")
+    assert find(None) == "Task07_A"
+    assert find(with_plan(None, "fine")) == "Task07_A@fine"
 
 
 def test_labels_are_found_if_only_a_named_plan_was_preprocessed(root: Path) -> None:
@@ -145,7 +167,7 @@ def test_a_run_of_a_named_plan_lies_in_results_of_that_name(root: Path) -> None:
     preprocess("98", root=root, workers=0, plan="fine", spacing=(1.5, 1.5, 1.5))
     line = f"98 --plan fine --fold 0 --resume --device cpu --root {root}"
     found = _call(train_app, *line.split())
-    run = root / "results" / "Task98_Balls__fine" / "fold_0"
+    run = root / "results" / "Task98_Balls@fine" / "fold_0"
     assert found.exit_code == 1
     assert f"{run / 'checkpoint_last.pt'}: nothing to resume" in " ".join(found.output.split())
 

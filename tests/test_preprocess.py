@@ -266,3 +266,26 @@ def test_preprocessing_runs_without_torch(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode
         == 0
     )
+
+
+def test_the_disk_space_of_the_cases_is_shown_and_compared_with_what_is_free(
+    dataset: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = dataset.parent
+    disk = type("Disk", (), {"free": 300_000})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: disk)
+    with pytest.raises(
+        DatasetError,
+        match=r"Task98_Balls: 6 cases need about 388 kB, but only 300 kB of the disk /",
+    ):
+        preprocess("98", root=root, workers=0)
+    assert not (root / "preprocessed").exists()
+    disk.free = 500_000
+    preprocess("98", root=root, workers=0)
+    assert "disk: 6 cases need about 388 kB; 500 kB of the disk /" in capsys.readouterr().out
+    files = (root / "preprocessed").rglob("*.npy")
+    assert sum(path.stat().st_size for path in files) == pytest.approx(388_000, rel=0.1)
+    disk.free = 0
+    preprocess("98", root=root, workers=0)  # nothing is written
+    disk.free = 90_000  # each case takes the place of its earlier files
+    preprocess("98", root=root, workers=0, overwrite=True)

@@ -29,6 +29,23 @@ def test_nnunets_names_and_the_raw_folder_are_searched_too(in_folder: Path) -> N
         assert Workspace(in_folder).find_raw_dataset(task).name == "Dataset012_Liver"
 
 
+def test_a_dataset_that_the_workspace_lacks_is_read_from_nnunets_folder(
+    in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, workspace = in_folder / "nnUNet_raw", Workspace(in_folder / "own")
+    _folders(raw, "Dataset007_Pancreas", "Dataset012_Liver")
+    _folders(workspace.root, "Task07_Pancreas")
+    monkeypatch.setenv("nnUNet_raw", f'"{raw}"')
+    assert workspace.find_raw_dataset("7") == workspace.root / "Task07_Pancreas"
+    for task in ("12", "Dataset012_Liver"):
+        assert workspace.find_raw_dataset(task) == raw / "Dataset012_Liver"
+    with pytest.raises(WorkspaceError, match=f"'9': unknown task; searched .*/own and {raw}; "):
+        workspace.find_raw_dataset("9")
+    monkeypatch.setenv("nnUNet_raw", str(in_folder / "none"))
+    with pytest.raises(WorkspaceError, match="'12': unknown task"):
+        workspace.find_raw_dataset("12")
+
+
 def test_a_path_is_used_as_it_is(in_folder: Path) -> None:
     _folders(in_folder, "far/away/Task07_Pancreas")
     assert Workspace(in_folder / "else").find_raw_dataset("far/away/Task07_Pancreas") == Path(

@@ -22,15 +22,19 @@ ELSEWHERE = "check its permissions, or put the results elsewhere with --root FOL
 
 
 def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Make a command show errors that a user can fix as one line, and exit with status 1."""
+    """Make a command show errors that a user can fix as one line, and exit with status 1.
+
+    If the command has an argument `_quiet`, it prints only warnings and errors where that is true.
+    """
 
     @functools.wraps(command)
     def explained(*args: P.args, **kwargs: P.kwargs) -> None:
+        from promise_cli.console import quieted
         from promise_cli.jobs import sigterm_interrupts, tell
 
         _escape_output()
         try:
-            with sigterm_interrupts():
+            with sigterm_interrupts(), quieted(bool(kwargs.get("_quiet"))):
                 command(*args, **kwargs)
         except PromiseError as error:
             from promise_cli.console import fail

@@ -1,22 +1,25 @@
 """Arguments of `promise-evaluate`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from promise_cli.cli.command import FurtherMetric, SeveralValues, Strategy
 from promise_cli.cli.conduct import explains_errors, share_cores
+from promise_cli.cli.fold import read_folds
+from promise_cli.cli.modes import choose_mode
 from promise_cli.cli.options import (
+    Dataset,
     Device,
     EmptyPolicy,
     Format,
-    FurtherMetric,
     MissingPolicy,
+    PlanName,
     Protocol,
+    Quiet,
     Root,
-    SeveralValues,
-    Strategy,
+    RunName,
     Version,
     Workers,
     make_app,
@@ -24,30 +27,6 @@ from promise_cli.cli.options import (
 from promise_cli.errors import EvaluationError
 
 evaluate_app = make_app()
-
-NOT_WITH_CLICKS = {
-    "predictions": "PREDICTIONS",
-    "labels": "LABELS",
-    "compare": "--compare",
-    "metrics": "--metrics",
-    "formats": "--format",
-    "empty": "--empty",
-    "missing": "--missing",
-    "page": "--report/--no-report",
-    "workers": "--workers",
-}
-"""Options that a click study (`--clicks`) does not use, by parameter name."""
-ONLY_WITH_CLICKS = {
-    "fold": "--fold",
-    "trials": "--trials",
-    "strategies": "--strategies",
-    "seed": "--seed",
-    "max_windows": "--max-windows",
-    "model": "--model",
-    "device": "--device",
-    "overwrite": "--overwrite",
-}
-"""Options that only a click study (`--clicks`) uses, by parameter name."""
 
 
 @evaluate_app.command(cls=SeveralValues)
@@ -147,14 +126,19 @@ def evaluate(
         ),
     ] = None,
     fold: Annotated[
-        int | None,
+        list[str] | None,
         typer.Option(
             "-f",
             "--fold",
-            help="With --clicks: fold of the cross-validation whose network is tested. Not needed if there is a single"
-            " run.",
+            "--folds",
+            metavar="N ...",
+            help="One score over the test cases of these folds, from the scores that promise-train left. With --clicks:"
+            " the fold whose network is tested, not needed if there is a single run.",
         ),
     ] = None,
+    runs: Annotated[
+        bool, typer.Option("--runs", help="List all training runs with their scores, and exit.")
+    ] = False,
     trials: Annotated[
         int, typer.Option(help="With --clicks: how often clicks are drawn for each case.")
     ] = 1,
@@ -184,10 +168,14 @@ def evaluate(
         typer.Option(
             "-m",
             "--model",
-            help="With --clicks: trained network, given as the folder of a training run or as a checkpoint file (.pt).",
+            help="With --clicks: trained network, given as the folder of a training run or as a checkpoint file (.pt)."
+            " With --fold: folder of the runs.",
             show_default="the only run",
         ),
     ] = None,
+    name: RunName = None,
+    dataset: Dataset = None,
+    plan: PlanName = None,
     device: Device = "auto",
     overwrite: Annotated[
         bool,
@@ -198,6 +186,7 @@ def evaluate(
     ] = False,
     workers: Workers = None,
     root: Root = None,
+    _quiet: Quiet = False,
     _version: Version = False,
 ) -> None:
     """Score predicted masks against reference labels: Dice and normalised surface Dice (NSD).
@@ -205,33 +194,50 @@ def evaluate(
     Without arguments, the newest predictions of promise-predict are scored against the labels of their dataset. The
     scores of each case and a summary are shown, and written to metrics.json, metrics.csv, metrics.md and report.html.
 
+    With --fold, the scores that the trainings of these folds left are joined to one, with intervals.
+
     With --clicks, the command needs no predictions: it clicks on the test cases of a fold like a simulated user,
     predicts masks from the clicks, and scores these masks.
     """
-    if clicks:
-        if unused := _given(ctx, NOT_WITH_CLICKS):
-            raise EvaluationError(
-                f"--clicks makes its own predictions of a fold's test cases; leave out {unused}"
-            )
+    from promise_cli.disk.plan_names import with_plan
+
+    folds = read_folds(fold)
+    mode = choose_mode(ctx, clicks=bool(clicks), fold=bool(folds), runs=runs)
+    dataset = with_plan(dataset, plan)
+    if mode == "runs":
+        from promise_cli.evaluate.runs import list_runs, show_runs
+
+        show_runs(list_runs(root, dataset))
+        return
+    if mode == "folds":
+        share_cores()
+        from promise_cli.evaluate.folds import score_folds, show_folds
+
+        show_folds(
+            *score_folds(folds, run=model, name=name, dataset=dataset, root=root, output=output)
+        )
+        return
+    if mode == "clicks":
+        if len(folds) > 1:
+            raise EvaluationError("--clicks tests the network of one fold; give one --fold")
         _study(
-            clicks=tuple(clicks),
+            clicks=tuple(clicks or ()),
             trials=trials,
             strategies=tuple(strategy.value for strategy in strategies or [Strategy.RANDOM]),
             seed=seed,
             max_windows=max_windows,
             tolerances_mm=tuple(tolerance or ()),
             protocol=protocol.value,
-            fold=fold,
+            fold=folds[0] if folds else None,
             run=model,
+            name=name,
+            dataset=dataset,
             device=device,
             overwrite=overwrite,
             root=root,
             output=output,
         )
         return
-    if unused := _given(ctx, ONLY_WITH_CLICKS):
-        verb = "work" if " and " in unused else "works"
-        raise EvaluationError(f"{unused} {verb} only together with --clicks; add --clicks N")
     from promise_cli.evaluate.command import evaluate as run
     from promise_cli.evaluate.command import show_report
 
@@ -251,16 +257,6 @@ def evaluate(
         workers=workers,
     )
     show_report(report)
-
-
-def _given(ctx: typer.Context, names: Mapping[str, str]) -> str:
-    """List in words those arguments that the user gave; an empty text if none was given."""
-    given = [
-        shown
-        for name, shown in names.items()
-        if (source := ctx.get_parameter_source(name)) is not None and source.name != "DEFAULT"
-    ]
-    return " and ".join([", ".join(given[:-1]), given[-1]] if len(given) > 1 else given)
 
 
 def _study(**options: Any) -> None:

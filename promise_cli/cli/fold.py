@@ -1,27 +1,30 @@
-"""Advice for users of nnU-Net, whose commands take the fold as a plain argument, or `all` as a fold."""
+"""The option of the fold: one or several numbers, or `all`. nnU-Net takes the fold as a plain argument."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
-NAMES = ("-f", "--fold")
+from promise_cli.cli.command import SeveralValues
+from promise_cli.disk.workspace import ALL, Fold
+
+NAMES = ("-f", "--fold", "--folds")
 
 
-def refuse_all_folds(args: Sequence[str]) -> None:
-    """Refuse the word `all` in place of a fold.
+def read_folds(words: Sequence[str] | None) -> tuple[Fold, ...]:
+    """Return the folds that an option names, each once.
 
     Raises:
-        typer.BadParameter: The option of the fold has this value.
+        typer.BadParameter: A word is neither a number nor `all`.
     """
-    for name, value in itertools.pairwise(args):
-        if name in NAMES and value == "all":
+    for word in words or ():
+        if word != ALL and not (word.isascii() and word.isdecimal()):
             raise typer.BadParameter(
-                "give the number of a fold in splits.json, counted from 0; 'all' is not supported",
-                param_hint=f"'{name}'",
+                f"give numbers of folds in splits.json, counted from 0, or {ALL}; found {word}",
+                param_hint="'--fold'",
             )
+    return tuple(dict.fromkeys(ALL if word == ALL else int(word) for word in words or ()))
 
 
 def find_arguments(command: TyperCommand, args: Sequence[str]) -> list[int]:
@@ -41,14 +44,14 @@ def find_arguments(command: TyperCommand, args: Sequence[str]) -> list[int]:
     return found
 
 
-class FoldOption(TyperCommand):
+class FoldOption(SeveralValues):
     """Command whose fold is an option. It explains that to users of nnU-Net, and accepts `--c` as `--resume`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse the fold as a plain argument, as in `promise-train Task07 3d_fullres 0`."""
-        refuse_all_folds(args)
         words = [args[place] for place in find_arguments(self, args)]
-        if len(words) > 1 and words[-1].isdecimal() and not set(NAMES) & set(args):
+        is_fold = bool(words) and (words[-1].isdecimal() or words[-1] == ALL)
+        if len(words) > 1 and is_fold and not set(NAMES) & set(args):
             further = " ".join(words[1:-1])
             leave = f", and leave out {further}" if further else ""
             raise typer.BadParameter(

@@ -1,121 +1,15 @@
-"""Options that several commands share, and the parsing of options that take several values."""
+"""Options that several commands share."""
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
-
-from promise_cli.cli.fold import refuse_all_folds
 
 
 def make_app() -> typer.Typer:
-    """Make the application of one command, with plain help and Python's own tracebacks."""
-    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-
-class FurtherMetric(StrEnum):
-    """Metrics that can be computed besides Dice and NSD."""
-
-    HD95 = "hd95"
-    ASSD = "assd"
-    PRECISION = "precision"
-    RECALL = "recall"
-    VOLUME_DIFFERENCE = "volume_difference"
-    ALL = "all"
-
-
-class Strategy(StrEnum):
-    """Places where a simulated user clicks."""
-
-    RANDOM = "random"
-    CENTRE = "centre"
-    BOUNDARY = "boundary"
-    MARGIN = "margin"
-    LARGEST_ERROR = "largest-error"
-
-
-WORDS: dict[str, tuple[str, ...]] = {
-    "--metrics": tuple(FurtherMetric),
-    "--strategies": tuple(Strategy),
-}
-"""Words that may follow an option, by the option's name. Several of them may follow, like numbers."""
-
-
-class SeveralValues(TyperCommand):
-    """Command whose repeatable options take several numbers or choices: `-f 0 1 2` means `-f 0 -f 1 -f 2`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Write the option's name before each further number, or each further word of its choices."""
-        refuse_all_folds(args)
-        repeated = {
-            name: WORDS.get(name, ())
-            for option in self.params
-            if getattr(option, "multiple", False)
-            for name in option.opts
-        }
-        spread: list[str] = []
-        current = None
-        for number, argument in enumerate(args):
-            first = number > 0 and args[number - 1] == current
-            if argument.startswith("-") and not _is_number(argument):
-                current = argument if argument in repeated else None
-            elif current and not first:
-                if argument in repeated[current] or _is_number(argument):
-                    spread.append(current)
-                else:
-                    current = None
-            spread.append(argument)
-        return super().parse_args(ctx, spread)
-
-
-class SeveralLabels(TyperCommand):
-    """Command in which several labels may follow `--target-label`, by name or number, up to the next option.
-
-    The command's own argument may come after the labels. If it is given nowhere else, the last word is the argument.
-    """
-
-    OPTION = "--target-label"
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Write the option's name before each further label."""
-        taking = {
-            name: option.nargs
-            for option in self.params
-            for name in option.opts
-            if not getattr(option, "is_flag", True)
-        }
-        spread: list[str] = []
-        further: list[int] = []
-        elsewhere, current, own = False, None, 0
-        for argument in args:
-            if argument.startswith("-") and not _is_number(argument):
-                name, joined, _ = argument.partition("=")
-                current, own = (
-                    (name if name in taking else None),
-                    taking.get(name, 0) - bool(joined),
-                )
-            elif current is not None and own > 0:
-                own -= 1  # one of the option's own values
-            elif current == self.OPTION:
-                further.append(len(spread))
-            else:
-                elsewhere = True
-            spread.append(argument)
-        if further and not elsewhere:
-            further.pop()
-        for place in reversed(further):
-            spread.insert(place, self.OPTION)
-        return super().parse_args(ctx, spread)
-
-
-def _is_number(argument: str) -> bool:
-    try:
-        float(argument)
-    except ValueError:
-        return False
-    return True
+    """Make the application of one command, with plain help, completion in shells, and Python's own tracebacks."""
+    return typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 class Protocol(StrEnum):
@@ -162,6 +56,25 @@ Version = Annotated[
         "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
     ),
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and errors.")]
+Dataset = Annotated[
+    str | None,
+    typer.Option(
+        "-d", "--dataset", help="Dataset by name or number, such as Task07_Pancreas, Task07 or 7."
+    ),
+]
+PlanName = Annotated[
+    str | None,
+    typer.Option(
+        "--plan", metavar="NAME", help="Plan of the dataset, as given to promise-preprocess --plan."
+    ),
+]
+RunName = Annotated[
+    str | None,
+    typer.Option(
+        "--name", metavar="NAME", help="Name of the run, as given to promise-train --name."
+    ),
+]
 Root = Annotated[
     Path | None,
     typer.Option(
@@ -202,3 +115,17 @@ ReadingWorkers = Annotated[
         show_default="0 on the CPU, otherwise up to 6",
     ),
 ]
+
+
+def dataset_of(task: str | None, dataset: str | None) -> str | None:
+    """Return the dataset that a call names, by argument or by option.
+
+    Raises:
+        typer.BadParameter: Both name one, and they differ.
+    """
+    if task is not None and dataset is not None and task != dataset:
+        raise typer.BadParameter(
+            f"the argument names the dataset {task}, and the option {dataset}; leave out one of them",
+            param_hint="'-d'",
+        )
+    return task if dataset is None else dataset

@@ -5,13 +5,18 @@ from typing import Annotated
 
 import typer
 
+from promise_cli.cli.command import SeveralValues
 from promise_cli.cli.conduct import explains_errors, share_cores
+from promise_cli.cli.fold import read_folds
 from promise_cli.cli.options import (
+    Dataset,
     Device,
     Overwrite,
+    PlanName,
     Precision,
+    Quiet,
     Root,
-    SeveralValues,
+    RunName,
     Version,
     make_app,
 )
@@ -23,14 +28,14 @@ predict_app = make_app()
 @explains_errors
 def predict(
     images: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "-i",
             "--images",
             metavar="SCAN|FOLDER",
             help="A scan (NIfTI, NRRD, MetaImage, or a folder of DICOM slices), or a folder of scans.",
         ),
-    ],
+    ] = None,
     prompts: Annotated[
         Path | None,
         typer.Option(
@@ -49,6 +54,17 @@ def predict(
             " counted from 0 (see --space). Three more numbers are a second click, and so on.",
         ),
     ] = None,
+    test_cases: Annotated[
+        bool,
+        typer.Option(
+            "--test-cases",
+            help="Instead of -i and -p: predict the test cases of the fold, each with one click that is drawn from its"
+            " label.",
+        ),
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(min=0, help="With --test-cases: seed of the random clicks.")
+    ] = 0,
     space: Annotated[
         str | None,
         typer.Option(
@@ -60,7 +76,10 @@ def predict(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="Folder for the masks.", show_default="predictions/<images>"
+            "-o",
+            "--output",
+            help="Folder for the masks.",
+            show_default="predictions/<images>; with --test-cases: predictions/<dataset>_fold_<n>",
         ),
     ] = None,
     model: Annotated[
@@ -73,15 +92,18 @@ def predict(
         ),
     ] = None,
     fold: Annotated[
-        list[int] | None,
+        list[str] | None,
         typer.Option(
             "-f",
             "--fold",
             metavar="N ...",
-            help="Fold of the cross-validation whose network is used. The networks of several folds (-f 0 1 2) are"
-            " averaged.",
+            help="Fold of the cross-validation whose network is used, or all. The networks of several folds (-f 0 1 2)"
+            " are averaged.",
         ),
     ] = None,
+    name: RunName = None,
+    dataset: Dataset = None,
+    plan: PlanName = None,
     max_windows: Annotated[
         int | None,
         typer.Option(
@@ -149,6 +171,7 @@ def predict(
     precision: Precision = None,
     device: Device = "auto",
     root: Root = None,
+    _quiet: Quiet = False,
     _version: Version = False,
 ) -> None:
     """Segment the lesions that you click on. Scans are given with -i, clicks with -p or --point.
@@ -158,6 +181,12 @@ def predict(
 
     A network that was trained without clicks segments whole scans, and takes neither -p nor --point.
     """
+    if images is None and not test_cases:
+        raise typer.BadParameter("give scans, or --test-cases --fold N", param_hint="'-i'")
+    if images is not None and test_cases:
+        raise typer.BadParameter(
+            "takes the scans from the dataset; leave out -i", param_hint="'--test-cases'"
+        )
     if point and len(point) % 3:
         raise typer.BadParameter(
             f"each click needs three numbers, found {len(point)} numbers", param_hint="'--point'"
@@ -167,6 +196,7 @@ def predict(
             "contradicts --max-windows; leave out one of them", param_hint="'--single-window'"
         )
     share_cores()
+    from promise_cli.disk.plan_names import with_plan
     from promise_cli.jobs import read_shard
     from promise_cli.predict import needs_clicks, run
     from promise_cli.predict.predict_request import PredictRequest, parse_space
@@ -176,10 +206,14 @@ def predict(
         images=images,
         prompts=prompts,
         points=tuple(zip(*[iter(point or ())] * 3, strict=True)),
+        test_cases=test_cases,
+        seed=seed,
         space=parse_space(space) if space is not None else None,
         output=output,
         run_dir=model,
-        folds=tuple(fold or ()),
+        folds=read_folds(fold),
+        name=name,
+        dataset=with_plan(dataset, plan),
         device=device,
         precision=precision or "auto",
         max_windows=1 if single_window else max_windows or MAX_WINDOWS,

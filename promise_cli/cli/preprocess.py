@@ -5,8 +5,18 @@ from typing import Annotated
 
 import typer
 
+from promise_cli.cli.command import SeveralLabels
 from promise_cli.cli.conduct import explains_errors
-from promise_cli.cli.options import Overwrite, Root, SeveralLabels, Version, Workers, make_app
+from promise_cli.cli.options import (
+    Dataset,
+    Overwrite,
+    Quiet,
+    Root,
+    Version,
+    Workers,
+    dataset_of,
+    make_app,
+)
 
 preprocess_app = make_app()
 
@@ -15,11 +25,13 @@ preprocess_app = make_app()
 @explains_errors
 def preprocess(
     task: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help="Dataset folder in the layout of MSD or nnU-Net, or its name: Task07_Pancreas, Task07 or 7."
+            help="Dataset folder in the layout of MSD or nnU-Net, or its name: Task07_Pancreas, Task07 or 7.",
+            show_default=False,
         ),
-    ],
+    ] = None,
+    dataset: Dataset = None,
     root: Root = None,
     target_label: Annotated[
         list[str] | None,
@@ -70,15 +82,19 @@ def preprocess(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    _quiet: Quiet = False,
     _version: Version = False,
 ) -> None:
     """Check a dataset, make its plan and folds, and write its cases to preprocessed/<dataset>."""
+    named = dataset_of(task, dataset)
+    if named is None:
+        raise typer.BadParameter("name a dataset, such as Task07 or -d 7", param_hint="'TASK'")
     from promise_cli.console import counted, say
     from promise_cli.errors import listed
     from promise_cli.preprocess.command import preprocess as run
 
     done = run(
-        task,
+        named,
         root=root,
         target_label=target_label or (),
         splits=splits,

@@ -5,14 +5,18 @@ from typing import Annotated
 import typer
 
 from promise_cli.cli.conduct import explains_errors, share_cores
-from promise_cli.cli.fold import FoldOption
+from promise_cli.cli.fold import FoldOption, read_folds
 from promise_cli.cli.options import (
+    Dataset,
     Device,
     Overwrite,
+    PlanName,
     Precision,
+    Quiet,
     ReadingWorkers,
     Root,
     Version,
+    dataset_of,
     make_app,
 )
 
@@ -30,19 +34,30 @@ def _check_rate(rate: float | None) -> float | None:
 @train_app.command(cls=FoldOption)
 @explains_errors
 def train(
-    fold: Annotated[int, typer.Option("--fold", "-f", help="Fold of splits.json, counted from 0.")],
+    fold: Annotated[
+        list[str],
+        typer.Option(
+            "--fold",
+            "-f",
+            metavar="N ...",
+            help="Fold of splits.json, counted from 0. Several are trained one after another. all: use every case.",
+        ),
+    ],
     task: Annotated[
         str | None,
         typer.Argument(
             help="Name or folder of a preprocessed dataset.", show_default="the only one"
         ),
     ] = None,
-    plan: Annotated[
+    dataset: Dataset = None,
+    name: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Plan of the dataset, as given to promise-preprocess --plan."
+            help="Name of the run, which gets a folder of its own, so that runs of different settings do not meet.",
+            show_default="none",
         ),
     ] = None,
+    plan: PlanName = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -136,7 +151,9 @@ def train(
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Continue from checkpoint_last.pt (also --c, as in nnU-Net)."
+            "--resume",
+            "-c",
+            help="Continue from checkpoint_last.pt (also --c, as in nnU-Net).",
         ),
     ] = False,
     max_hours: Annotated[
@@ -166,22 +183,26 @@ def train(
     workers: ReadingWorkers = None,
     overwrite: Overwrite = False,
     root: Root = None,
+    _quiet: Quiet = False,
     _version: Version = False,
 ) -> None:
-    """Train a network on one fold of a preprocessed dataset.
+    """Train a network on one or several folds of a preprocessed dataset.
 
-    The run lies in results/<dataset>/fold_<n>, or in results/<dataset>/<network>/fold_<n> for another --network.
+    The run of a fold lies in results/<dataset>/fold_<n>, in results/<dataset>/<network>/fold_<n> for another
+    --network, and in results/<dataset>/<network>__<name>/fold_<n> with --name.
     """
+    folds = read_folds(fold)
+    named = dataset_of(task, dataset)
     share_cores()
     from promise_cli.console import say
     from promise_cli.disk.plan_names import with_plan
     from promise_cli.train import TrainRequest
-    from promise_cli.train import train as run
+    from promise_cli.train.folds import train_folds
 
-    folder = run(
+    folders = train_folds(
         TrainRequest(
-            task=with_plan(task, plan),
-            fold=fold,
+            task=with_plan(named, plan),
+            name=name,
             preset=preset,
             network=network,
             clicks_as_channel=clicks_as_channel or None,
@@ -208,7 +229,9 @@ def train(
             resume=resume,
             overwrite=overwrite,
             root=root,
-        )
+        ),
+        folds,
     )
-    files = sorted(path.name for path in folder.glob("[!.]*"))
-    say(f"{folder}: {', '.join(files)}")
+    for folder in folders:
+        files = sorted(path.name for path in folder.glob("[!.]*"))
+        say(f"{folder}: {', '.join(files)}")

@@ -21,7 +21,7 @@ from promise_cli.disk.records import load_json
 MAIN = (
     "promise-preprocess Task99",
     "promise-train --fold 0 --preset tiny",
-    "promise-predict -i imgs -p points.json",
+    "promise-predict --test-cases --fold 0",
     "promise-evaluate",
 )
 """Command lines of the demo, in order."""
@@ -34,14 +34,17 @@ LOOKALIKE = (
 
 
 _CASE = r"phantom_\d{3}"
+OURS = f"{DATASET}_fold_0"
+"""Name of the folder of the demo's predictions."""
+_MASKS = rf"(?:imgs|{OURS}|lookalike)"  # an earlier version of the demo wrote imgs
 _SCORES = r"(?:metrics\.(?:json|csv|md)|(?:report|prediction)\.html)"
 MADE = re.compile(
     rf"points(?:_lookalike)?\.json|imgs/{_CASE}\.nii\.gz"
     rf"|{DATASET}/(?:dataset\.json|(?:imagesTr|labelsTr)/{_CASE}\.nii\.gz)"
     rf"|\.preprocessing/{DATASET}/(?:locks|measured)/(?:plan|{_CASE}\.(?:case|measure|npz))"
     rf"|preprocessed/{DATASET}/(?:(?:fingerprint|plans|splits)\.json|cases/{_CASE}/\w+\.(?:npy|json))"
-    rf"|results/{DATASET}/fold_0/(?:checkpoint_\w+\.pt|config\.json|run\.json|log\.csv|progress\.png|\.lock|{_SCORES})"
-    rf"|predictions/(?:\.(?:imgs|lookalike)\.lock.*|(?:imgs|lookalike)/(?:{_CASE}\.nii\.gz|predictions\.json|{_SCORES}))"
+    rf"|results/{DATASET}/fold_0/(?:checkpoint_\w+\.pt|config\.json|run\.json|log\.csv|train\.log|progress\.png|\.lock|{_SCORES})"
+    rf"|predictions/(?:\.{_MASKS}\.lock.*|{_MASKS}/(?:{_CASE}\.nii\.gz|predictions\.json|{_SCORES}))"
 )
 """Pattern of the paths that the demo makes, within its folder. A folder that holds other files is not deleted."""
 
@@ -109,11 +112,11 @@ def _show(folder: Path, seconds: float) -> None:
         "",
         ("one click", "Dice"),
         [
-            ("on the target", f"{mean_dice(folder / 'predictions' / 'imgs'):.3f}"),
+            ("on the target", f"{mean_dice(folder / 'predictions' / OURS):.3f}"),
             ("on a look-alike", f"{mean_dice(folder / 'predictions' / 'lookalike'):.3f}"),
         ],
     )
-    say(f"slices with outlines: {folder / 'predictions' / 'imgs' / 'report.html'}")
+    say(f"slices with outlines: {folder / 'predictions' / OURS / 'report.html'}")
     say(f"learning curve: {folder / 'results' / 'Task99_Phantom' / 'fold_0' / 'progress.png'}")
-    say(f"scores: {folder / 'predictions' / 'imgs' / 'metrics.json'} and metrics.csv")
+    say(f"scores: {folder / 'predictions' / OURS / 'metrics.json'} and metrics.csv")
     say(f"the demo took {seconds / 60:.1f} minutes")

@@ -1,4 +1,4 @@
-"""Several plans of one dataset, which lie next to each other in folders named `<dataset>__<plan>`.
+"""Several plans of one dataset, which lie next to each other in folders named `<dataset>@<plan>`.
 
 The plan without a name lies in `<dataset>`. Runs lie in folders of the same names in the results.
 """
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from promise_cli.errors import WorkspaceError, shorten
 
-_SEPARATOR = "__"
+_SEPARATOR = "@"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]|_(?!_)){0,39}")
-"""Pattern of a plan's name. It holds no separator, and is safe in a path of every system."""
+"""Pattern of a plan's name, the same as of a run's name. It is safe in a path of every system."""
 
 
 def check_plan_name(plan: str) -> None:
@@ -33,9 +33,9 @@ def plan_folder(dataset: str, plan: str | None) -> str:
 
 
 def split_plan(folder: str) -> tuple[str, str | None]:
-    """Return the dataset and the plan of a folder name; the plan is None if the folder has no separator."""
+    """Return the dataset and the plan of a folder name; the plan is None if the name does not end with one."""
     dataset, separator, plan = folder.rpartition(_SEPARATOR)
-    return (dataset, plan) if separator else (folder, None)
+    return (dataset, plan) if separator and _NAME.fullmatch(plan) else (folder, None)
 
 
 def with_plan(task: str | None, plan: str | None) -> str | None:
@@ -65,3 +65,10 @@ def prefer_unnamed(folders: Sequence[Path]) -> list[Path]:
     there = {path.name for path in folders}
     parts = {path: split_plan(path.name) for path in folders}
     return [path for path, (dataset, plan) in parts.items() if plan is None or dataset not in there]
+
+
+def default_runs(runs: Sequence[Path], results: Path) -> list[Path]:
+    """Return the runs without those of named plans whose dataset also has runs of the plan without a name."""
+    datasets = {run: results / run.relative_to(results).parts[0] for run in runs}
+    kept = prefer_unnamed(sorted(set(datasets.values())))
+    return [run for run in runs if datasets[run] in kept]

@@ -5,13 +5,20 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from promise_cli.disk.plan_names import plan_folder, prefer_unnamed, split_plan
+from promise_cli.disk.plan_names import default_runs, plan_folder, prefer_unnamed, split_plan
+from promise_cli.disk.run_names import choose_named
 from promise_cli.errors import WorkspaceError, did_you_mean, listed
 
 ROOT_VARIABLE = "PROMISE_ROOT"
+RAW_VARIABLE = "nnUNet_raw"
+"""Variable that names nnU-Net's folder of raw datasets. They are only read, and only if the workspace has none."""
 FINAL, BEST, LAST = "checkpoint_final.pt", "checkpoint_best.pt", "checkpoint_last.pt"
 """Names of a run's checkpoints, in the order in which prediction prefers them. Training continues from `LAST`."""
+Fold = int | Literal["all"]
+"""Fold of splits.json, counted from 0, or `all`: training on every case."""
+ALL: Literal["all"] = "all"
 MOST_NAMED = 5
 """Largest number of runs that a message names."""
 
@@ -47,7 +54,7 @@ class Workspace:
 
         Args:
             task: A path, or a name such as `Task07_Pancreas`, `Task07`, `7` or `Dataset007_Pancreas`. A name is looked
-                for in the root and in its folder `raw`.
+                for in the root and in its folder `raw`, and if it is not there, in $nnUNet_raw.
 
         Raises:
             WorkspaceError: No folder fits, or more than one.
@@ -58,14 +65,11 @@ class Workspace:
         if len(given.parts) > 1:
             raise WorkspaceError(f"{given}: no such folder; give an MSD folder with dataset.json")
         searched = [folder for folder in (self.root, self.root / "raw") if folder.is_dir()]
-        folders = [
-            path for folder in searched for path in sorted(folder.iterdir()) if path.is_dir()
-        ]
-        there = [
-            path
-            for path in folders
-            if (path / "dataset.json").exists() or _number(path.name) is not None
-        ]
+        there = _raw_datasets(searched)
+        further = _folder_of(RAW_VARIABLE)
+        if further is not None and not any(_means(task, path.name) for path in there):
+            searched.append(further)
+            there += _raw_datasets([further])
         named = " and ".join(str(folder.absolute()) for folder in searched or [self.root])
         return self._one(task, there, named)
 
@@ -74,7 +78,7 @@ class Workspace:
 
         Args:
             task: A name as for `find_raw_dataset`, or the path of the preprocessed or of the raw dataset; None for the
-                only preprocessed dataset. `__` and a name after it mean a named plan, as in `7__fine`.
+                only preprocessed dataset. `@` and a name after it mean a named plan, as in `7@fine`.
 
         Raises:
             WorkspaceError: No dataset fits, or more than one.
@@ -82,13 +86,8 @@ class Workspace:
         there = [path.parent for path in sorted(self.preprocessed.glob("*/plans.json"))]
         if task is not None and (Path(task) / "plans.json").exists():
             return Path(task)
-        base, plan = split_plan(task or "")
-        if task is not None and (Path(task) / "dataset.json").exists():
-            task = (
-                Path(task).resolve().name
-            )  # the raw dataset's folder stands for its preprocessed cases
-        elif plan is not None and (Path(base) / "dataset.json").exists():
-            task = plan_folder(Path(base).resolve().name, plan)
+        if task is not None:  # the raw dataset's folder stands for its preprocessed cases
+            task = _name_of(task, ["dataset.json"])
         if not there:
             raise WorkspaceError(
                 f"{self.preprocessed}: no preprocessed dataset; run promise-preprocess {task or 'TASK'} first"
@@ -102,12 +101,20 @@ class Workspace:
         fits = [path for path in there if task is None or _means(task, path.name)]
         return self._one(task, prefer_unnamed(fits), str(self.preprocessed))
 
-    def find_runs(self, run: Path | None, folds: Sequence[int]) -> tuple[Path, ...]:
-        """Find the checkpoints that the options `-m` and `-f` select.
+    def find_runs(
+        self,
+        run: Path | None,
+        folds: Sequence[Fold],
+        name: str | None = None,
+        dataset: str | None = None,
+    ) -> tuple[Path, ...]:
+        """Find the checkpoints that the options `-m`, `-f`, `--name` and `-d` select.
 
         Args:
             run: Value of `-m`: a checkpoint, a run's folder, or a dataset's results. None searches all results.
             folds: Values of `-f`; empty if only one run is meant.
+            name: Value of `--name`; None prefers runs without a name.
+            dataset: Value of `-d`; None searches all datasets.
 
         Returns:
             One checkpoint per run.
@@ -116,20 +123,26 @@ class Workspace:
             WorkspaceError: No run fits, several runs fit although no fold is named, or the runs belong to several
                 datasets or networks.
         """
+        if run is not None and (name is not None or dataset is not None):
+            option = "--name" if dataset is None else "-d"
+            raise WorkspaceError(f"{option}: -m {run} names the run already; leave out one of them")
         if run is not None and run.is_file():
             return (run,)
-        place = run if run is not None else self.results
+        place = run if run is not None else self.results_of(dataset)
         if not place.is_dir():
             raise WorkspaceError(f"{place}: no such run or checkpoint; {self._instead_of(run)}")
         if checkpoint_of(place) is not None:
             found = [place]
         else:
             # In a dataset's results, runs of ProMISe lie directly and those of other networks one folder deeper.
-            found = _runs(place.glob("fold_*")) or _runs(place.rglob("fold_*"))
+            direct = _runs(place.glob("fold_*")) if name is None else []
+            found = direct or choose_named(_runs(place.rglob("fold_*")), name, place)
         if not found:
             raise WorkspaceError(
                 f"{place}: no checkpoint in it; run promise-train --fold 0 first, or give -m FILE"
             )
+        if place == self.results:
+            found = default_runs(found, place)
         if folds:
             found = self._of_folds(found, folds, place)
         elif len(found) > 1:
@@ -151,6 +164,15 @@ class Workspace:
             checkpoint for path in found if (checkpoint := checkpoint_of(path)) is not None
         )
 
+    def results_of(self, dataset: str | None) -> Path:
+        """Return the folder of a dataset's results, or of all results if no dataset is named."""
+        if dataset is None:
+            return self.results
+        there = [path for path in sorted(self.results.glob("*")) if path.is_dir()]
+        dataset = _name_of(dataset, ["dataset.json", "plans.json"])
+        fits = [path for path in there if _means(dataset, path.name)]
+        return self._one(dataset, prefer_unnamed(fits) or there, str(self.results.absolute()))
+
     def _instead_of(self, run: Path | None) -> str:
         """Return the advice for a run that is missing: the checkpoints or runs that exist, or how to train one."""
         if run is not None and (names := checkpoints_in(run.parent)):
@@ -160,7 +182,7 @@ class Workspace:
             return "run promise-train --fold 0 first, or give -m FILE"
         return f"trained so far: {listed(there, MOST_NAMED)}"
 
-    def _of_folds(self, found: list[Path], folds: Sequence[int], place: Path) -> list[Path]:
+    def _of_folds(self, found: list[Path], folds: Sequence[Fold], place: Path) -> list[Path]:
         """Return the runs of some folds; raise WorkspaceError for a fold without a run."""
         chosen = [path for path in found if path.name in {f"fold_{fold}" for fold in folds}]
         for fold in folds:
@@ -220,6 +242,31 @@ def open_workspace(root: Path | None) -> Workspace:
     if root.exists() and not root.is_dir():
         raise WorkspaceError(f"{root}: the root must be a folder, found a file")
     return Workspace(root)
+
+
+def _name_of(task: str, files: Sequence[str]) -> str:
+    """Return the name of a dataset, and of its plan, if `task` is a folder with one of these files; else `task`."""
+    base, plan = split_plan(task)
+    for given, rest in ((task, None), (base, plan)):
+        if any((Path(given) / file).exists() for file in files):
+            return plan_folder(Path(given).resolve().name, rest)
+    return task
+
+
+def _folder_of(variable: str) -> Path | None:
+    """Return the folder that an environment variable names; None if it is not set or names no folder."""
+    value = os.environ.get(variable, "").strip("\"'")  # cmd on Windows keeps the quotes
+    return Path(value) if value and Path(value).is_dir() else None
+
+
+def _raw_datasets(folders: Iterable[Path]) -> list[Path]:
+    """Return the folders that hold a dataset.json or are named like a dataset."""
+    return [
+        path
+        for folder in folders
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and ((path / "dataset.json").exists() or _number(path.name) is not None)
+    ]
 
 
 def _near_tasks(task: str, names: Sequence[str]) -> str:

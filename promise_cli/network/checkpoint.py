@@ -17,7 +17,7 @@ from promise_cli.dataset.splits import Split
 from promise_cli.disk.atomic import whole_file
 from promise_cli.disk.reasons import room_at
 from promise_cli.disk.records import record_from_json, record_to_json
-from promise_cli.disk.workspace import checkpoints_in
+from promise_cli.disk.workspace import Fold, checkpoints_in
 from promise_cli.errors import CheckpointError, PlanError, shown
 from promise_cli.network.authors import published_plan
 from promise_cli.network.contents import check_weights, is_plain, problem_of
@@ -47,8 +47,8 @@ class Checkpoint:
     """Plan of the dataset. Its patch size is the one that the network was trained with."""
     preset: str
     """Name of the preset that the run was started with."""
-    fold: int
-    """Fold of splits.json, counted from 0."""
+    fold: Fold
+    """Fold of splits.json, counted from 0, or `all`."""
     split: Split
     """Training, validation and test cases of the fold."""
     seed: int
@@ -88,7 +88,7 @@ _RECORDS: dict[str, Any] = {
 }
 _PLAIN: dict[str, tuple[type, ...]] = {
     "preset": (str,),
-    "fold": (int,),
+    "fold": (int, str),
     "seed": (int,),
     "encoder_weights": (str,),
     "epoch": (int,),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from promise_cli.console import counted
+from promise_cli.disk.workspace import ALL
 from promise_cli.errors import shown
 
 _LEAST = {"fold": 0, "seed": 0, "epoch": 0, "step": 0, "samples_per_step": 1}
@@ -17,8 +18,11 @@ _NAMED_TENSORS = ("weights", "random_states")
 def problem_of(content: Mapping[str, Any]) -> str | None:
     """Return what is wrong with the values of a checkpoint; None if nothing is. Their types are checked before."""
     for name, least in _LEAST.items():
-        if not least <= content.get(name, least) < 1 << 63:
-            return f"{name} is {shown(content[name])}, expected a whole number from {least} on"
+        found = content.get(name, least)
+        if name == "fold" and found == ALL:
+            continue
+        if isinstance(found, str) or not least <= found < 1 << 63:
+            return f"{name} is {shown(found)}, expected a whole number from {least} on"
     for name in ("validation_dice", "best_dice"):
         found = content.get(name)
         if found is not None and not 0 <= found <= 1.001:

@@ -31,7 +31,7 @@ def unfinished(checkpoint: Path) -> str:
         return ""
     try:
         asked = load_json(run / "config.json")["epochs"]
-        done = _epochs_done(run / "log.csv")
+        done = epochs_done(run / "log.csv")
         if done >= asked:
             return ""
     except (PromiseError, OSError, ValueError, KeyError, TypeError, csv.Error):
@@ -39,7 +39,7 @@ def unfinished(checkpoint: Path) -> str:
     return f"{checkpoint}: only {done} of {asked} epochs of the training are done; continue with promise-train --resume"
 
 
-def _epochs_done(log: Path) -> int:
+def epochs_done(log: Path) -> int:
     """Return the number of finished epochs in log.csv. Until the first epoch ends there is no file, which means 0."""
     if not log.is_file():
         return 0

@@ -24,7 +24,7 @@ from promise_cli.predict.earlier import (
 from promise_cli.predict.failed import all_failed, reason_of, without_click
 from promise_cli.predict.inputs import Inputs, gather_inputs
 from promise_cli.predict.output import check_output, outputs, refuse_foreign_outputs, write_clicks
-from promise_cli.predict.predict_request import PredictRequest
+from promise_cli.predict.predict_request import PredictRequest, find_networks
 from promise_cli.predict.predictions_file import (
     RecordFile,
     alone_in,
@@ -34,6 +34,7 @@ from promise_cli.predict.predictions_file import (
 )
 from promise_cli.predict.relay import relay
 from promise_cli.predict.summary import show_failures, show_new, show_remade, show_rest
+from promise_cli.predict.test_cases import gather_test_cases
 from promise_cli.predictions.record import (
     NO_CLICKS,
     Failure,
@@ -78,9 +79,11 @@ def run(request: PredictRequest) -> bool:
                 "no clicks; give a click file with -p, a click with --point, or --auto"
             )
         request = dataclasses.replace(request, auto=True)
-    inputs = gather_inputs(request)
+    tests = gather_test_cases(request, workspace) if request.test_cases else None
+    request = request if tests is None else tests.request
+    inputs = gather_inputs(request, tests)
     folder = request.output or workspace.predictions / inputs.name
-    check_output(folder, request.images, inputs.scans, request.same_format)
+    check_output(folder, request.images or Path(), inputs.scans, request.same_format)
     refuse_foreign_outputs(folder, request, inputs)
     if not inputs.attempted:
         say("nothing to do: this shard has no case")
@@ -88,9 +91,9 @@ def run(request: PredictRequest) -> bool:
     if len(inputs.failures) == len(inputs.attempted):
         raise all_failed(request, folder, inputs)
     try:
-        checkpoints = workspace.find_runs(request.run_dir, request.folds)
+        checkpoints = find_networks(request, workspace)
     except WorkspaceError as error:
-        if request.write_points is None or request.run_dir or request.folds:
+        if request.write_points is None or request.names_network:
             raise
         write_clicks(request, inputs)
         say(f"{error}. The clicks are written; nothing was predicted")
@@ -241,9 +244,9 @@ def needs_clicks(request: PredictRequest) -> bool:
 
     workspace = open_workspace(request.root)
     try:
-        checkpoints = workspace.find_runs(request.run_dir, request.folds)
+        checkpoints = find_networks(request, workspace)
     except WorkspaceError:
-        if request.run_dir is not None or any(workspace.results.rglob("checkpoint_*.pt")):
+        if request.names_network or any(workspace.results.rglob("checkpoint_*.pt")):
             raise  # several runs fit, and some of them may take no clicks
         return True  # nothing is trained yet, so the missing clicks are reported first
     return any(takes_clicks(load_checkpoint(path).model_config) for path in checkpoints)

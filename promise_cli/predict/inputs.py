@@ -9,6 +9,7 @@ from promise_cli.console import counted, say, warn
 from promise_cli.errors import PromiseError, PromptError
 from promise_cli.geometry.grid import Grid
 from promise_cli.predict.predict_request import PredictRequest
+from promise_cli.predict.test_cases import FoldInputs
 from promise_cli.predictions.record import Failure
 from promise_cli.prompts import (
     MOST_HINTS,
@@ -51,16 +52,25 @@ class Inputs:
     """Grids of the scans' files that could be read."""
 
 
-def gather_inputs(request: PredictRequest) -> Inputs:
+def gather_inputs(request: PredictRequest, tests: FoldInputs | None = None) -> Inputs:
     """Find the scans and clicks of a call, and note the cases that cannot be predicted.
+
+    Args:
+        request: The call.
+        tests: Scans and clicks of the test cases of a fold, if the call asks for them.
 
     Raises:
         PromptError: There is no scan, or no clicks can be read.
     """
-    scans, single = _find_scans(request.images)
-    if request.prompts is None:
-        scans = _without_channels(scans, ())
-    where, gathered = _gather_clicks(request, scans)
+    images = request.images
+    assert images is not None
+    if tests is not None:
+        scans, single, where, gathered = tests.scans, False, tests.clicks.where, tests.clicks
+    else:
+        scans, single = _find_scans(images)
+        if request.prompts is None:
+            scans = _without_channels(scans, ())
+        where, gathered = _gather_clicks(request, scans)
     if single and any(case in scans for case in (*gathered.clicks, *gathered.broken)):
         # A click file for many scans may be used with one of them. Its other cases are then ignored.
         for found in (gathered.clicks, gathered.broken):
@@ -74,11 +84,11 @@ def gather_inputs(request: PredictRequest) -> Inputs:
         clicks |= dict.fromkeys(unclicked, ())
         unclicked = ()
     cases = [*clicks, *gathered.broken]
-    asked = repr((str(request.images.resolve()), sorted(clicks.items()), sorted(gathered.broken)))
+    asked = repr((str(images.resolve()), sorted(clicks.items()), sorted(gathered.broken)))
     if request.shard:
         cases = request.shard.share(cases)
     inputs = Inputs(
-        _name(request.images),
+        _name(images) if tests is None else tests.name,
         where,
         scans,
         {case: clicks[case] for case in cases if case in clicks},
@@ -142,7 +152,7 @@ def _check(
         if path is None:
             # The search for similar names is slow. If many names are wrong, suggestions for the first few suffice.
             known = inputs.scans if len(inputs.failures) < MOST_HINTS else ()
-            reason = unknown_case(Path(inputs.where), case, known, request.images)
+            reason = unknown_case(Path(inputs.where), case, known, request.images or Path())
             inputs.failures.append(Failure(case_id=case, reason=reason))
             continue
         try:

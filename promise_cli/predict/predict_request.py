@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_cli.disk.workspace import Fold, Workspace
 from promise_cli.errors import PromptError
 from promise_cli.jobs import Shard
 from promise_cli.prompts import SPACES, Space
@@ -17,20 +18,28 @@ class PredictRequest:
         PromptError: Two options contradict each other, or `max_windows` is below 1.
     """
 
-    images: Path
-    """A scan or a folder of scans."""
+    images: Path | None = None
+    """A scan or a folder of scans; None only with `test_cases`."""
     prompts: Path | None = None
     """A file or folder of clicks."""
     points: tuple[tuple[float, float, float], ...] = ()
     """Foreground clicks on a single scan, instead of a click file."""
+    test_cases: bool = False
+    """Whether scans and clicks are those of the test cases of a fold, instead of `images` and a click file."""
+    seed: int = 0
+    """Seed of the clicks of `test_cases`."""
     space: Space | None = None
     """Coordinate system of `points`, and of click files that do not name one."""
     output: Path | None = None
     """Folder of the masks; None: `predictions/<name of images>`."""
     run_dir: Path | None = None
     """A checkpoint, a run's folder or a dataset's results; None: the only run."""
-    folds: tuple[int, ...] = ()
+    folds: tuple[Fold, ...] = ()
     """Folds whose networks are averaged."""
+    name: str | None = None
+    """Name of the runs; None for runs without a name."""
+    dataset: str | None = None
+    """Dataset whose runs are meant; None for all."""
     device: str = "auto"
     precision: str = "auto"
     max_windows: int = MAX_WINDOWS
@@ -57,11 +66,20 @@ class PredictRequest:
     @property
     def has_clicks(self) -> bool:
         """Whether clicks were given. Without clicks, only `auto` and networks that take none can be used."""
-        return self.prompts is not None or bool(self.points)
+        return self.prompts is not None or bool(self.points) or self.test_cases
+
+    @property
+    def names_network(self) -> bool:
+        """Whether the call says which networks to use."""
+        return bool(self.run_dir or self.folds or self.name or self.dataset)
 
     def __post_init__(self) -> None:
         if sum((self.prompts is not None, bool(self.points))) > 1:
             raise PromptError("-p and --point both give clicks; leave out one of them")
+        if self.images is None and not self.test_cases:
+            raise PromptError("no scans; give them with -i, or a fold with --test-cases")
+        if self.test_cases and (self.prompts is not None or self.points):
+            raise PromptError("--test-cases draws its own clicks; leave out -p and --point")
         if self.max_windows < 1:
             raise PromptError(f"--max-windows {self.max_windows}: use 1 or more")
 
@@ -76,3 +94,12 @@ def parse_space(text: str) -> Space:
         if space.lower() == text.strip().lower():
             return space
     raise PromptError(f"--space {text}: unknown; use one of {', '.join(SPACES)}")
+
+
+def find_networks(request: PredictRequest, workspace: Workspace) -> tuple[Path, ...]:
+    """Find the checkpoints whose networks a call uses.
+
+    Raises:
+        WorkspaceError: No run fits, or several do.
+    """
+    return workspace.find_runs(request.run_dir, request.folds, request.name, request.dataset)

@@ -16,15 +16,16 @@ from promise_cli.dataset.folder import (
     read_dataset,
 )
 from promise_cli.dataset.plan import Plan
-from promise_cli.dataset.splits import Splits, splits_of_dataset, without_cases
-from promise_cli.disk.atomic import first_free
+from promise_cli.dataset.splits import splits_of_dataset
 from promise_cli.disk.ours import json_mark, refuse_foreign
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import PlanError, listed
 from promise_cli.geometry.grid import Spacing, format_shape, format_spacing
 from promise_cli.jobs import Shard, claim, read_shard
+from promise_cli.preprocess.folds import save_splits
 from promise_cli.preprocess.planning import Wanted, find_place, show_fit
+from promise_cli.preprocess.room import check_room
 from promise_cli.preprocess.verify import Survey, survey_dataset
 from promise_cli.preprocess.write import make_cases, refuse_foreign_cases, sweep
 
@@ -118,8 +119,9 @@ def preprocess(
         made = wanted.plan(fingerprint)
         if kept is not None:
             made = _check_kept(kept, made, folder / "plans.json")
+        check_room(part.share(survey.usable), made, folder, overwrite=overwrite)
         replace = overwrite or splits is not None
-        folds = _save_splits(folds, folder / "splits.json", ids, left_out, replace=replace)
+        folds = save_splits(folds, folder / "splits.json", ids, left_out, replace=replace)
         save_record(fingerprint, folder / "fingerprint.json")
         save_record(made, folder / "plans.json")
     _show_plan(made, fingerprint, kept=kept is not None)
@@ -211,56 +213,6 @@ def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
             f" {ours.low:g} to {ours.high:g}; the plan is kept, --overwrite plans anew"
         )
     return kept
-
-
-def _save_splits(
-    folds: Splits, path: Path, usable: Sequence[str], left_out: Sequence[str], *, replace: bool
-) -> Splits:
-    """Write the folds, or keep existing ones, and return those that are now in the file.
-
-    Existing folds are kept because they may be the user's own, or networks may have been trained on them. Cases that
-    are left out because they cannot be used are removed from the kept folds as well.
-
-    Raises:
-        PlanError: The kept folds name a case that is no longer in the dataset.
-    """
-    if path.exists() and not replace:
-        found = load_record(Splits, path)
-        kept = without_cases(found, left_out)
-        usable_ids = set(usable)
-        gone = sorted(kept.case_ids - usable_ids)
-        if gone:
-            raise PlanError(
-                f"{path}: names {counted(len(gone), 'case')} that the dataset no longer has, such as {gone[0]}; give"
-                " --splits FILE, or --overwrite to make plan, folds and cases anew"
-            )
-        new = sorted(usable_ids - kept.case_ids)
-        if new:
-            warn(
-                f"{path}: kept; none of its folds has {counted(len(new), 'new case')}, such as {new[0]}"
-            )
-        if kept is not found:
-            named = sorted(found.case_ids - kept.case_ids)
-            warn(f"{path}: bad cases are removed from its folds: {listed(named)}")
-            _keep_copy(path, kept)
-            save_record(kept, path)
-        return kept
-    if path.exists():
-        _keep_copy(path, folds)
-    save_record(folds, path)
-    return folds
-
-
-def _keep_copy(path: Path, folds: Splits) -> None:
-    """Keep folds that are about to be replaced by others, since a person may have written them."""
-    try:
-        if load_record(Splits, path).folds == folds.folds:
-            return
-    except PlanError:
-        pass  # a damaged file may hold the user's own folds, too
-    copy = first_free(path.parent, path.stem, path.suffix)
-    path.replace(copy)
-    warn(f"{path}: the earlier folds are kept as {copy.name}; --splits {copy} uses them again")
 
 
 def _source(dataset: Dataset, root: Path) -> str:

@@ -83,7 +83,7 @@ def find_place(workspace: Workspace, task: str, plan: str | None) -> Place:
 
     Args:
         workspace: The workspace.
-        task: The dataset, or the dataset and a plan as in `Task07_Pancreas__fine`.
+        task: The dataset, or the dataset and a plan as in `Task07_Pancreas@fine`.
         plan: Name of the plan; None for the one without a name.
 
     Raises:

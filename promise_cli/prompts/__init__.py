@@ -23,6 +23,7 @@ from promise_cli.prompts.places import (
     unknown_case,
 )
 from promise_cli.prompts.read import gather_prompts, read_prompts
+from promise_cli.prompts.simulated import random_voxels, trial_rng
 from promise_cli.prompts.write import MARKUPS_MARK, POINTS_MARK, write_markups, write_points
 
 __all__ = [
@@ -47,7 +48,9 @@ __all__ = [
     "locate_clicks",
     "nearest_voxel",
     "other_readings",
+    "random_voxels",
     "read_prompts",
+    "trial_rng",
     "unknown_case",
     "write_markups",
     "write_points",

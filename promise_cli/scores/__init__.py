@@ -2,7 +2,7 @@
 
 from promise_cli.scores.compare import compare, notes_of_comparison, scores_by_case
 from promise_cli.scores.comparison import Comparison, LabelComparison, MetricComparison
-from promise_cli.scores.earlier import read_scores, refuse_other_labels
+from promise_cli.scores.earlier import read_case_scores, read_scores, refuse_other_labels
 from promise_cli.scores.files import MARKS, report_files, write_report
 from promise_cli.scores.folder import (
     claim_folder,
@@ -56,6 +56,7 @@ __all__ = [
     "has_study",
     "metrics_of",
     "notes_of_comparison",
+    "read_case_scores",
     "read_scores",
     "refuse_other_labels",
     "remove_study",

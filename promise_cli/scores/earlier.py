@@ -1,12 +1,13 @@
 """Reading of the scores of an earlier evaluation from its metrics.json, with the checks that a comparison needs."""
 
+import dataclasses
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from promise_cli.disk.records import load_json
+from promise_cli.disk.records import load_json, record_from_json
 from promise_cli.errors import EvaluationError, shown
 from promise_cli.scores.metric import DICE, FURTHER_METRICS, Metric, PairedScores, nsd_metric
 from promise_cli.scores.score_record import SCHEMA_VERSION, CaseScore
@@ -64,6 +65,38 @@ def read_scores(path: Path, settings: Mapping[str, Any]) -> PairedScores:
             (key, *_) = sorted(found[place].keys() ^ first.keys())
             raise EvaluationError(f"{where}: {key} is not in every case; {AGAIN}")
     return found
+
+
+def read_case_scores(path: Path, settings: Mapping[str, Any]) -> tuple[CaseScore, ...]:
+    """Read the scores of a metrics.json as records, in the order of the file.
+
+    Raises:
+        EvaluationError: As `read_scores`.
+        PlanError: The file cannot be read, or a field of a case is missing or has another type.
+    """
+    read_scores(path, settings)
+    scores = []
+    for number, case in enumerate(load_json(path)["cases"]):
+        without_null = {
+            name: {key: item or 0.0 for key, item in value.items()}
+            if isinstance(value, dict)
+            else value
+            for name, value in case.items()
+        } | {"dice": case["dice"] or 0.0}
+        score: CaseScore = record_from_json(CaseScore, without_null, f"{path}: cases[{number}]")
+        scores.append(
+            dataclasses.replace(
+                score,
+                dice=_or_nan(case["dice"]),
+                nsd={key: _or_nan(value) for key, value in case["nsd"].items()},
+                further={key: _or_nan(value) for key, value in case.get("further", {}).items()},
+            )
+        )
+    return tuple(scores)
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def refuse_other_labels(path: Path, cases: Sequence[CaseScore]) -> None:

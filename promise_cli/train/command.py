@@ -8,16 +8,17 @@ from typing import cast
 
 import torch
 
-from promise_cli.console import counted, say, track, warn
-from promise_cli.dataset.case import check_voxels, made_with
+from promise_cli.console import Log, counted, keep_log, say, warn
+from promise_cli.dataset.case import made_with
 from promise_cli.dataset.plan import Plan
-from promise_cli.dataset.splits import Split, Splits
+from promise_cli.dataset.splits import Split
 from promise_cli.disk.records import load_record
 from promise_cli.disk.workspace import LAST, Workspace, open_workspace
-from promise_cli.errors import CheckpointError, DatasetError, PlanError, StoppedError
+from promise_cli.errors import CheckpointError, StoppedError
 from promise_cli.jobs import telling
 from promise_cli.scores import has_study
 from promise_cli.scores.study_files import STUDY_FOLDER
+from promise_cli.train.cases import are_stale, check_cases, read_split
 from promise_cli.train.compiled import compile_network
 from promise_cli.train.corrections import Answering
 from promise_cli.train.fold_scores import score_fold
@@ -30,11 +31,11 @@ from promise_cli.train.introduction import (
 from promise_cli.train.loop import train_epochs
 from promise_cli.train.origin import like_origin
 from promise_cli.train.outcome import explained, recorded, saved_so_far, warn_of_unused_clicks
-from promise_cli.train.provenance import is_recorded
+from promise_cli.train.provenance import is_recorded, tool_and_command
 from promise_cli.train.replacing import NOTE
 from promise_cli.train.resume import resume_run
 from promise_cli.train.run import Run, hold
-from promise_cli.train.run_files import METRICS, refuse_foreign_run
+from promise_cli.train.run_files import METRICS, PRINTED, refuse_foreign_run
 from promise_cli.train.samples import TrainingSamples, ValidationSamples
 from promise_cli.train.sizes import check_names
 from promise_cli.train.start import run_folder, start_run
@@ -68,8 +69,9 @@ def train(request: TrainRequest) -> Path:
         _check_devices(request)
         alone = dataclasses.replace(request, devices=1)
         return cast(Path, launch(request.devices, train, alone))
-    with join_group(request.device) as (group, device):
-        return _train(request, group, device)
+    with join_group(request.device) as (group, device), keep_log() as log:
+        log.add(tool_and_command())
+        return _train(request, group, device, log)
 
 
 def _check_devices(request: TrainRequest) -> None:
@@ -83,14 +85,14 @@ def _check_devices(request: TrainRequest) -> None:
         )
 
 
-def _train(request: TrainRequest, group: Group, device: str) -> Path:
+def _train(request: TrainRequest, group: Group, device: str, log: Log) -> Path:
     check_names(request)
     request = like_origin(request)
     stop = StopRequest(request.max_hours)
     workspace = open_workspace(request.root)
     preprocessed = workspace.find_preprocessed(request.task)
     plan = load_record(Plan, preprocessed / "plans.json")
-    split = _read_split(preprocessed, request.fold, plan)
+    split = read_split(preprocessed, request.fold, plan)
     folder = run_folder(workspace.results / preprocessed.name, request)
     if not group.is_first:
         group.wait()  # the first process may have to download weights
@@ -101,7 +103,7 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
     run.model.checkpoint_activations(run.config.checkpoint_activations)
     if group.is_first:
         if not run.is_finished:
-            _check_cases(split, preprocessed / "cases")
+            check_cases((*split.train, *split.val), preprocessed / "cases")
         group.wait()
     introduce(run, preprocessed.name)
     if group.is_first:
@@ -113,6 +115,7 @@ def _train(request: TrainRequest, group: Group, device: str) -> Path:
         telling(lambda: f"{folder}: {saved_so_far(run)}"),
     ):
         if group.is_first:
+            log.open(folder / PRINTED)
             _settle(run, request, before)
         unfinished = not (run.is_finished and is_recorded(folder))
         try:
@@ -253,44 +256,11 @@ def _score(run: Run, cases_dir: Path, stop: StopRequest) -> None:
     absent = [case for case in run.split.test if not made_with(run.plan, cases_dir / case)]
     if absent:
         warn(
-            f"{cases_dir}: {counted(len(absent), 'test case')} of fold {run.fold} {_are_stale(len(absent))}, such as"
+            f"{cases_dir}: {counted(len(absent), 'test case')} of fold {run.fold} {are_stale(len(absent))}, such as"
             f" {absent[0]}; the run is not scored"
         )
         return
     score_fold(run, cases_dir, stop)
-
-
-def _read_split(preprocessed: Path, fold: int, plan: Plan) -> Split:
-    """Read a fold of splits.json, and check that its training and validation cases are there."""
-    path = preprocessed / "splits.json"
-    splits = load_record(Splits, path)
-    if not 0 <= fold < len(splits.folds):
-        raise PlanError(f"{path}: no fold {fold}; use --fold 0 to {len(splits.folds) - 1}")
-    split = splits.folds[fold]
-    stale = [
-        case
-        for case in (*split.train, *split.val)
-        if not made_with(plan, preprocessed / "cases" / case)
-    ]
-    if stale:
-        raise DatasetError(
-            f"{preprocessed / 'cases'}: {counted(len(stale), 'case')} of fold {fold} {_are_stale(len(stale))}, such as"
-            f" {stale[0]}; run promise-preprocess {preprocessed.name} again"
-        )
-    if not split.train:
-        raise PlanError(f"{path}: fold {fold} has no training case; correct the file")
-    return split
-
-
-def _are_stale(number: int) -> str:
-    return f"{'is' if number == 1 else 'are'} missing, damaged or made with another plan"
-
-
-def _check_cases(split: Split, cases_dir: Path) -> None:
-    """Read the training and validation cases once, because NaN or a damaged target would spoil the network."""
-    cases = (*split.train, *split.val)
-    for case in track(cases, "checking cases", len(cases)):
-        check_voxels(cases_dir, case)
 
 
 def _num_workers(asked: int | None, device: torch.device) -> int:

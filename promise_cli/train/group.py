@@ -22,7 +22,7 @@ from torch import Tensor, multiprocessing, nn
 from torch.multiprocessing.spawn import ProcessExitedException, start_processes
 from torch.nn.parallel import DistributedDataParallel
 
-from promise_cli.console import mute
+from promise_cli.console import err, mute, quieted
 from promise_cli.errors import CheckpointError, PromiseError, StoppedError
 from promise_cli.network.promise import NEVER_CALLED
 
@@ -188,7 +188,11 @@ def launch(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
         ) from None
     place = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     processes = start_processes(  # type: ignore[no-untyped-call]
-        _enter, (place, results, function, arguments), nprocs=size, join=False, start_method="spawn"
+        _enter,
+        (place, results, function, arguments, not err.shows_bars),
+        nprocs=size,
+        join=False,
+        start_method="spawn",
     )
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
     with _passing_signals_on(processes.pids()):
@@ -210,14 +214,17 @@ def launch(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
     return result
 
 
-def _enter(rank: int, place: dict[str, str], results: Any, function: Any, arguments: Any) -> None:
+def _enter(
+    rank: int, place: dict[str, str], results: Any, function: Any, arguments: Any, quiet: bool
+) -> None:
     """Run the function in a started process, and send its result or its error to the parent."""
     os.setsid()  # the terminal's Ctrl-C then reaches only the parent, which passes it on once
     os.environ.update(place, RANK=str(rank), LOCAL_RANK=str(rank))
     if not torch.cuda.is_available():
         torch.set_num_threads(max(1, torch.get_num_threads() // int(place["WORLD_SIZE"])))
     try:
-        result = function(*arguments)
+        with quieted(quiet):
+            result = function(*arguments)
     except StoppedError as error:
         # All processes stop together. An exit status other than 0 would end those that still write.
         result = error

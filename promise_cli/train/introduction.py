@@ -3,13 +3,15 @@
 import math
 from pathlib import Path
 
-from promise_cli.console import counted, say, track, warn
+from promise_cli.console import counted, log_only, say, track, warn
 from promise_cli.dataset.changed import changed_files
 from promise_cli.dataset.fingerprint import Fingerprint
 from promise_cli.disk.records import load_record
-from promise_cli.errors import PlanError, listed
+from promise_cli.disk.workspace import ALL
+from promise_cli.errors import MOST_LISTED, PlanError, listed
 from promise_cli.network.registry import describe_network, takes_clicks
 from promise_cli.train.run import Run
+from promise_cli.train.run_files import PRINTED
 
 
 def introduce(run: Run, dataset: str) -> None:
@@ -32,8 +34,21 @@ def introduce(run: Run, dataset: str) -> None:
         f" {counted(run.samples_per_step, 'sample')} per step, device {run.device} in {run.precision}, seed {run.seed},"
         f" validation every {run.config.validate_every} epochs"
     )
+    _show_test_cases(run)
+
+
+def _show_test_cases(run: Run) -> None:
+    """Print the test cases of the fold. If there are many, the screen gets their number and train.log gets all."""
     test = run.split.test
-    say(f"test cases: {len(test)} ({listed(test, 6)}), see splits.json")
+    if run.fold == ALL:
+        say("test cases: none, since fold all trains on every case")
+        return
+    names = ", ".join(test) or "none"
+    if len(test) <= MOST_LISTED:
+        say(f"test cases: {len(test)} ({names})")
+        return
+    say(f"test cases: {len(test)} ({listed(test, 3)}); {run.folder / PRINTED} lists all of them")
+    log_only(f"all test cases: {names}")
 
 
 def warn_of_large_targets(run: Run, preprocessed: Path) -> None:

@@ -46,6 +46,7 @@ def recorded(training: Training) -> Iterator[None]:
         seed=run.seed,
         model=run.model,
         network=run.network,
+        preset=run.preset,
         operations_per_patch=count_operations(run.network, run.model.config)
         if group.is_first
         else None,

@@ -16,6 +16,7 @@ import torch
 
 from promise_cli import __version__
 from promise_cli.disk.records import load_record, save_record
+from promise_cli.disk.workspace import Fold
 from promise_cli.errors import PlanError
 
 FILE = "run.json"
@@ -32,7 +33,7 @@ class StartedFrom:
     """SHA-256 of the file, in hexadecimal."""
     dataset: str
     """Dataset with which the network was trained."""
-    fold: int
+    fold: Fold
     epoch: int
     """Number of epochs for which it was trained."""
     taken: int
@@ -67,6 +68,8 @@ class TrainCall:
     parameters: int
     parameters_trained: int
     network: str = "promise"
+    preset: str | None = None
+    """Name of the preset; None in files of older versions."""
     operations_per_patch: int | None = None
     """Floating-point operations of one forward pass; a multiply-add counts as two. None in files of older versions."""
     started_from: StartedFrom | None = None
@@ -101,6 +104,7 @@ def begin_session(
     seed: int,
     model: torch.nn.Module,
     network: str,
+    preset: str,
     operations_per_patch: int | None,
     first_epoch: int,
     started_from: StartedFrom | None = None,
@@ -123,6 +127,7 @@ def begin_session(
         parameters=sum(parameter.numel() for parameter in parameters),
         parameters_trained=sum(p.numel() for p in parameters if p.requires_grad),
         network=network,
+        preset=preset,
         operations_per_patch=operations_per_patch,
         started_from=started_from,
         first_epoch=first_epoch,
@@ -173,6 +178,11 @@ def peak_memory_gib(device: torch.device) -> float:
         return math.nan
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**30 if sys.platform == "darwin" else 2**20)
+
+
+def tool_and_command() -> str:
+    """Return the version of the tool and the command line of this call, which begin each call in train.log."""
+    return f"promise_cli {__version__}: {_command_line()}"
 
 
 def _now() -> str:

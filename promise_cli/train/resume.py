@@ -53,7 +53,7 @@ def resume_run(
             " --overwrite instead of --resume"
         )
     checkpoint = load_checkpoint(path)
-    _check_unchanged(path, checkpoint, plan, split)
+    check_unchanged(path, checkpoint, plan, split)
     _check_request(request, checkpoint)
     changed = {name: value for name, value in request.recipe().items() if name in MAY_CHANGE}
     config = dataclasses.replace(checkpoint.train_config, **changed)
@@ -166,7 +166,7 @@ def _log_of(checkpoint: Checkpoint, folder: Path) -> list[EpochLog]:
     return [row for row in rows if row.epoch <= checkpoint.epoch]
 
 
-def _check_unchanged(path: Path, checkpoint: Checkpoint, plan: Plan, split: Split) -> None:
+def check_unchanged(path: Path, checkpoint: Checkpoint, plan: Plan, split: Split) -> None:
     """Refuse to continue with another plan or other cases than the run was started with."""
     if dataclasses.replace(plan, patch_size=checkpoint.plan.patch_size) != checkpoint.plan:
         raise CheckpointError(

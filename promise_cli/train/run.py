@@ -14,7 +14,7 @@ from promise_cli.dataset.splits import Split
 from promise_cli.disk.atomic import remove_leftovers
 from promise_cli.disk.ours import remove_marked
 from promise_cli.disk.records import save_record
-from promise_cli.disk.workspace import BEST, FINAL, LAST
+from promise_cli.disk.workspace import BEST, FINAL, LAST, Fold
 from promise_cli.errors import CheckpointError
 from promise_cli.jobs import claim
 from promise_cli.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -33,7 +33,7 @@ class Run:
 
     folder: Path
     preset: str
-    fold: int
+    fold: Fold
     split: Split
     seed: int
     plan: Plan

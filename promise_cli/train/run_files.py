@@ -13,6 +13,8 @@ from promise_cli.train.watch import TENSORBOARD
 METRICS = ("metrics.json", "metrics.csv", "metrics.md")
 """Files with the scores of the fold's test cases, written at the end."""
 CONFIG, LOG, PROGRESS = "config.json", "log.csv", "progress.png"
+PRINTED = "train.log"
+"""What all calls have printed, with times. Each call appends to it, with `--overwrite` too."""
 _CHECKPOINT = re.compile(re.escape(FORMAT))
 _CURVES = re.compile(
     r"\A\x89PNG.*?(?:Software\0promise_cli|IHDR\0\0\x03\x20\0\0\x01\xc2.*?Software\0Matplotlib)",
@@ -23,6 +25,7 @@ MARKS: Marks = {
     **dict.fromkeys((FINAL, BEST, LAST), _CHECKPOINT),
     CONFIG: json_mark("epochs", "patches_per_case"),
     CALLS_FILE: json_mark("sessions"),
+    PRINTED: re.compile(r"\A\d{4}-\d\d-\d\d \d\d:\d\d:\d\d promise_cli "),
     LOG: re.compile(r"\Aepoch,learning_rate,loss,"),
     PROGRESS: _CURVES,
     **{name: SCORE_MARKS[name] for name in METRICS},

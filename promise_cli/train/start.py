@@ -9,6 +9,7 @@ from torch.optim import AdamW
 from promise_cli.console import say
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split
+from promise_cli.disk.run_names import group_folder, run_name
 from promise_cli.disk.workspace import LAST
 from promise_cli.errors import CheckpointError, WorkspaceError, listed
 from promise_cli.network.device import (
@@ -145,19 +146,21 @@ def run_folder(dataset: Path, request: TrainRequest) -> Path:
 
     Raises:
         PlanError: The network is unknown.
+        WorkspaceError: The name cannot be a part of a folder's name.
         CheckpointError: Several runs could be resumed.
     """
     network = request.network or PROMISE
     check_name(network)
     fold = f"fold_{request.fold}"
     suffix = CLICKS if request.clicks_as_channel else ""
-    exact = dataset / fold if network == PROMISE else dataset / f"{network}{suffix}" / fold
+    own = None if network == PROMISE else f"{network}{suffix}"
+    exact = group_folder(dataset, own, request.name) / fold
     # There is no run of promise with clicks as channels, so this option means the run of another network.
     promises = network == PROMISE and request.clicks_as_channel
     if not request.resume or ((exact / LAST).exists() and not promises):
         return exact
     there = [path.parent for path in sorted(dataset.glob(f"*/{fold}/{LAST}"))]
-    fits = [path for path in there if _may_mean(request, path.parent.name)]
+    fits = [path for path in there if _may_mean(request, path.parent)]
     if len(fits) > 1:
         shown = listed(path.parent.name for path in fits)
         raise CheckpointError(
@@ -169,8 +172,11 @@ def run_folder(dataset: Path, request: TrainRequest) -> Path:
     return fits[0] if fits else exact
 
 
-def _may_mean(request: TrainRequest, name: str) -> bool:
-    """Whether a call may mean the runs in the network's folder `name`."""
-    if request.clicks_as_channel and not name.endswith(CLICKS):
+def _may_mean(request: TrainRequest, group: Path) -> bool:
+    """Whether a call may mean the runs in the folder of a network and a name."""
+    if run_name(group) != request.name:
         return False
-    return request.network is None or name.removesuffix(CLICKS) == request.network
+    network = group.name.removesuffix(f"__{request.name}")
+    if request.clicks_as_channel and not network.endswith(CLICKS):
+        return False
+    return request.network is None or network.removesuffix(CLICKS) == request.network

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from promise_cli.disk.workspace import Fold
 from promise_cli.errors import PlanError
 
 OPTIONS = {
@@ -36,8 +37,10 @@ class TrainRequest:
 
     task: str | None = None
     """Name or folder of a preprocessed dataset; None for the only one."""
-    fold: int = 0
-    """Number of the fold in splits.json, counted from 0."""
+    fold: Fold = 0
+    """Number of the fold in splits.json, counted from 0, or `all`."""
+    name: str | None = None
+    """Name of the run, which becomes a part of its folder's name; None for the folder without a name."""
     preset: str | None = None
     """Name of a preset in `network.recipe`. None means `recommended`, or `paper` for networks other than ProMISe."""
     network: str | None = None

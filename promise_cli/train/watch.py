@@ -57,7 +57,7 @@ class Watch:
             MofNCompleteColumn(),
             TextColumn("{task.fields[figures]}"),
             console=err,
-            disable=not err.is_terminal or err.quiet,
+            disable=not err.is_terminal or err.quiet or not err.shows_bars,
             transient=True,
         )
         self.task: TaskID | None = None

@@ -196,12 +196,12 @@ def test_a_lesion_wider_than_the_window_is_followed_where_that_is_asked_for(ball
         (("--clicks", 1, "--trials", 0), "--trials 0: use 1 or more"),
         (
             ("--max-windows", 3),
-            "--fold, --max-windows and --device work only together with --clicks; add --clicks N",
+            "--max-windows and --device work only together with --clicks; add --clicks N",
         ),
-        ((), "--fold and --device work only together with --clicks; add --clicks N"),
+        ((), "--device works only together with --clicks; add --clicks N"),
         (
             ("--trials", 2, "--seed", 0),
-            "--fold, --trials, --seed and --device work only together with --clicks; add --clicks N",
+            "--trials, --seed and --device work only together with --clicks; add --clicks N",
         ),
         (
             ("--clicks", 1, "--compare", "x"),
@@ -224,7 +224,7 @@ def test_a_lesion_wider_than_the_window_is_followed_where_that_is_asked_for(ball
         ),
         (
             ("--clicks", 1, "-f", 3),
-            "results: no checkpoint of fold 3; trained so far: fold_0",
+            "--clicks tests the network of one fold; give one --fold",
         ),
     ],
 )

@@ -5,8 +5,8 @@ from promise_cli.evaluate.clicks.draw import (
     correct_largest_error,
     simulate_clicks,
     split_target,
-    trial_rng,
 )
+from promise_cli.prompts import trial_rng
 
 SPACING = (1.0, 1.0, 5.0)
 

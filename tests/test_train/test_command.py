@@ -31,6 +31,7 @@ def test_every_file_is_there(trained: Path) -> None:
         "metrics.md",
         "progress.png",
         "run.json",
+        "train.log",
     }
     assert (trained / RUN / "progress.png").read_bytes().startswith(b"\x89PNG")
 

@@ -15,7 +15,7 @@ from promise_cli.dataset.splits import Splits
 from promise_cli.disk.records import load_record
 from promise_cli.errors import DatasetError
 from promise_cli.network.checkpoint import load_checkpoint
-from promise_cli.train import TrainRequest, command, train
+from promise_cli.train import TrainRequest, cases, train
 from promise_cli.train.compiled import compile_network
 from promise_cli.train.corrections import Answering
 from promise_cli.train.group import Group
@@ -151,7 +151,7 @@ def test_the_scale_of_the_loss_and_random_states_are_resumed(run: Run) -> None:
 def test_a_loss_that_is_not_finite_stops_the_run_with_the_case(
     preprocessed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "check_voxels", lambda *_: None)  # it would find the NaN first
+    monkeypatch.setattr(cases, "check_voxels", lambda *_: None)  # it would find the NaN first
     root = tmp_path / "workspace"
     shutil.copytree(preprocessed, root)
     train_case = load_record(Splits, root / DATASET / "splits.json").folds[0].train[0]

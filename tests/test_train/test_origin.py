@@ -18,6 +18,7 @@ from promise_cli.network.promise.config import model_config
 from promise_cli.network.recipe import TrainConfig
 from promise_cli.network.registry import NETWORKS, PROMISE, build_network, plan_network
 from promise_cli.train import TrainRequest, train
+from promise_cli.train.folds import train_folds
 from promise_cli.train.origin import like_origin
 from promise_cli.train.provenance import load_calls
 from promise_cli.train.sizes import choose_network
@@ -143,6 +144,18 @@ def test_the_encoder_and_the_head_of_every_network_can_be_told_apart(name: str) 
     assert trained["all-but-head"] < trained["encoder"] < trained["nothing"]
     assert 1 <= len(trained["all-but-head"]) <= 4
     assert 0.1 < len(trained["encoder"]) / len(trained["nothing"]) < 0.9
+
+
+def test_folds_that_are_trained_together_start_from_the_same_network(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared = {"start_from": str(trained / RUN), "max_hours": 0, "device": "cpu", "root": trained}
+    assert not list(train_folds(TrainRequest(epochs=1, **shared), (0, 1)))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "fold 0: finished before and left as it is" in said
+    assert "--max-hours 0: not trained: fold 1" in said
+    with pytest.raises(CheckpointError, match="was started with freeze 'nothing', but this call"):
+        list(train_folds(TrainRequest(epochs=1, freeze="encoder", **shared), (0, 1)))
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,13 @@
   challenge of interactive segmentation does the same, but here distances are in mm.
 """
 
-import hashlib
-
 import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.evaluate.clicks.study_record import Region, SimulatedClick, Strategy
 from promise_cli.geometry.box import bounding_box
 from promise_cli.geometry.grid import Spacing
-from promise_cli.prompts import largest_error
+from promise_cli.prompts import largest_error, random_voxels
 
 Mask = NDArray[np.bool_]
 
@@ -32,12 +30,6 @@ FALLBACKS: dict[Strategy, tuple[Region, ...]] = {
     "boundary": ("boundary",),
 }
 """Regions by strategy. If a small target has no voxels in the first region, the next one is used."""
-
-
-def trial_rng(seed: int, case_id: str, strategy: Strategy, trial: int) -> np.random.Generator:
-    """Return the random generator of one trial, which does not depend on other trials."""
-    key = hashlib.sha256(f"{seed}:{case_id}:{strategy}:{trial}".encode()).digest()
-    return np.random.default_rng(np.frombuffer(key, dtype=np.uint32))
 
 
 def split_target(target: Mask, through: int) -> dict[Region, Mask]:
@@ -76,10 +68,12 @@ def simulate_clicks(
     box = bounding_box(target)
     regions = split_target(target[box], through)
     region = next(region for region in FALLBACKS[strategy] if regions[region].any())
-    voxels = np.argwhere(regions[region]) + np.array([part.start for part in box])
-    chosen = [voxels[rng.integers(len(voxels))].tolist() for _ in range(number)]
+    first = [part.start for part in box]
     return tuple(
-        SimulatedClick(voxel=(i, j, k), foreground=True, region=region) for i, j, k in chosen
+        SimulatedClick(
+            voxel=(i + first[0], j + first[1], k + first[2]), foreground=True, region=region
+        )
+        for i, j, k in random_voxels(regions[region], rng, number)
     )
 
 

@@ -43,7 +43,10 @@ class KeptCases:
         """Name the folder of finished cases. Nothing is written yet."""
         self.output, self.folder, self.overwrite = output, output / UNFINISHED, request.overwrite
         asked = dataclasses.replace(request, output=None, overwrite=False, root=None, run=None)
-        self._study = json.dumps([record_to_json(asked), file_stamps([checkpoint])])
+        fields = record_to_json(asked)
+        for name in ("name", "dataset"):  # the checkpoint stands for them
+            del fields[name]
+        self._study = json.dumps([fields, file_stamps([checkpoint])])
 
     @contextmanager
     def held(self) -> Iterator[None]:

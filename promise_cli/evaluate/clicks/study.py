@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from promise_cli.console import counted, say, track, warn
-from promise_cli.dataset.folder import CaseFiles, read_dataset
-from promise_cli.dataset.splits import splits_of_dataset
-from promise_cli.disk.workspace import Workspace, open_workspace
+from promise_cli.console import counted, say, track
+from promise_cli.dataset.folder import CaseFiles
+from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import EvaluationError
 from promise_cli.evaluate.clicks.curves import make_curves
 from promise_cli.evaluate.clicks.files import claim_output, write_study
@@ -19,7 +18,7 @@ from promise_cli.jobs import telling
 from promise_cli.network.checkpoint import Checkpoint, load_checkpoint
 from promise_cli.network.registry import takes_clicks
 from promise_cli.network.unfinished import warn_of_unfinished
-from promise_cli.predictions.record import labels_dir
+from promise_cli.predictions.test_cases import find_test_cases
 from promise_cli.scores import typed_command
 from promise_cli.scores.study_files import STUDY_FOLDER
 from promise_cli.scores.tolerances import choose_tolerances
@@ -42,7 +41,7 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     """
     workspace = open_workspace(request.root)
     folds = () if request.fold is None else (request.fold,)
-    (path,) = workspace.find_runs(request.run, folds)
+    (path,) = workspace.find_runs(request.run, folds, request.name, request.dataset)
     checkpoint = load_checkpoint(path)
     if not takes_clicks(checkpoint.model_config):
         raise EvaluationError(
@@ -51,7 +50,9 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
         )
     dataset = checkpoint.plan.dataset
     choose_tolerances(request.protocol, request.tolerances_mm, dataset)  # refuses wrong options now
-    cases = _test_cases(checkpoint, path, request, workspace)
+    names_fold = bool(checkpoint.split.train)  # a checkpoint of the paper's authors names none
+    fold = checkpoint.fold if names_fold or request.fold is None else request.fold
+    cases = find_test_cases(workspace, dataset, checkpoint.split, fold, path)
     output = request.output or path.parent / STUDY_FOLDER
     replaced = claim_output(output, dataset, overwrite=request.overwrite)
     kept = KeptCases(output, request, path)
@@ -139,33 +140,3 @@ def _so_far(kept: KeptCases, cases: Sequence[CaseFiles]) -> str:
         f"{kept.folder}: {done} of {counted(len(cases), 'case', 'are')} finished and kept; run the same command again"
         " to continue"
     )
-
-
-def _test_cases(
-    checkpoint: Checkpoint, path: Path, request: StudyRequest, workspace: Workspace
-) -> list[CaseFiles]:
-    """Return the scans and labels of the fold's test cases, sorted by case id.
-
-    Raises:
-        EvaluationError: The fold has no test case, or the files of one are missing.
-    """
-    name = checkpoint.plan.dataset
-    labels = labels_dir(workspace, name)
-    folder = (
-        workspace.find_raw_dataset(name) if labels is None else (workspace.root / labels).parent
-    )
-    dataset = read_dataset(folder, keep_broken=True)
-    if dataset.channel_note:
-        warn(dataset.channel_note)
-    files = {case.case_id: case for case in dataset.cases}
-    wanted = checkpoint.split.test
-    if not wanted:  # a checkpoint of the paper's authors names no fold
-        wanted = splits_of_dataset(name, sorted(files)).folds[request.fold or 0].test
-    if not wanted:
-        raise EvaluationError(f"{path}: its fold has no test case; choose another run or fold")
-    gone = [case for case in wanted if case not in files]
-    if gone:
-        raise EvaluationError(
-            f"{folder}: test case {gone[0]} of {path} is missing; add its scan and label"
-        )
-    return [files[case] for case in sorted(wanted)]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promise_cli import __version__
+from promise_cli.disk.workspace import Fold
 from promise_cli.predictions.record import describe_windows
 from promise_cli.scores.statistics import Statistics
 
@@ -115,7 +116,7 @@ class ClickStudy:
     command: str
     created: str
     dataset: str
-    fold: int
+    fold: Fold
     checkpoints: tuple[str, ...]
     device: str
     target_label: int

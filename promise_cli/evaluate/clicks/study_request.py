@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_cli.disk.workspace import Fold
 from promise_cli.errors import EvaluationError
 from promise_cli.evaluate.clicks.study_record import Strategy
 from promise_cli.scores.tolerances import Protocol
@@ -29,8 +30,12 @@ class StudyRequest:
     tolerances_mm: tuple[float, ...] = ()
     """Tolerances of NSD in mm. If there are none, the protocol's tolerance is used."""
     protocol: Protocol = "promise"
-    fold: int | None = None
+    fold: Fold | None = None
     run: Path | None = None
+    name: str | None = None
+    """Name of the run; None for runs without a name."""
+    dataset: str | None = None
+    """Dataset whose runs are meant; None for all."""
     device: str = "auto"
     output: Path | None = None
     """Folder of the results; None means the folder `clicks` next to the checkpoint."""

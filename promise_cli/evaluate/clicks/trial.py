@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from promise_cli.dataset.folder import CaseFiles, is_target
 from promise_cli.errors import EvaluationError
-from promise_cli.evaluate.clicks.draw import correct_largest_error, simulate_clicks, trial_rng
+from promise_cli.evaluate.clicks.draw import correct_largest_error, simulate_clicks
 from promise_cli.evaluate.clicks.study_record import SimulatedClick, Strategy, Trial, TrialScore
 from promise_cli.evaluate.clicks.study_request import StudyRequest
 from promise_cli.geometry.grid import Spacing, format_shape
-from promise_cli.prompts import BACKGROUND, FOREGROUND, Click
+from promise_cli.prompts import BACKGROUND, FOREGROUND, Click, trial_rng
 from promise_cli.scores.metrics import Scores, score_masks
 from promise_cli.session.predictor import Prediction, Predictor, Session
 from promise_cli.volume import as_stored, read_label, read_volume

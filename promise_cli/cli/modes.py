@@ -1,0 +1,94 @@
+"""What promise-evaluate is asked to do, and which of its options have no meaning for that."""
+
+from collections.abc import Collection
+from typing import Literal
+
+import typer
+
+from promise_cli.errors import EvaluationError
+
+Mode = Literal["masks", "clicks", "folds", "runs"]
+"""Scoring of masks, study of clicks (`--clicks`), score of several folds (`--fold`), table of runs (`--runs`)."""
+
+_MASKS = {
+    "predictions": "PREDICTIONS",
+    "labels": "LABELS",
+    "compare": "--compare",
+    "metrics": "--metrics",
+    "formats": "--format",
+    "empty": "--empty",
+    "missing": "--missing",
+    "page": "--report/--no-report",
+    "workers": "--workers",
+}
+"""Options of the scoring of masks alone, by parameter name."""
+_CLICKS = {
+    "trials": "--trials",
+    "strategies": "--strategies",
+    "seed": "--seed",
+    "max_windows": "--max-windows",
+    "device": "--device",
+    "overwrite": "--overwrite",
+}
+"""Options of a study of clicks alone."""
+_RUN = {"model": "--model", "name": "--name"}
+_FURTHER = {"fold": "--fold", "clicks": "--clicks"}
+_OUTPUT = {"output": "--output"}
+_NSD = {"tolerance": "--tolerance", "protocol": "--protocol"}
+_DATASET = {"dataset": "--dataset", "plan": "--plan"}
+
+
+def choose_mode(ctx: typer.Context, *, clicks: bool, fold: bool, runs: bool) -> Mode:
+    """Return what the call asks for.
+
+    Args:
+        ctx: The call, which knows the options that were given.
+        clicks: Whether `--clicks` is given.
+        fold: Whether `--fold` is given.
+        runs: Whether `--runs` is given.
+
+    Raises:
+        EvaluationError: An option has no meaning for that.
+    """
+    if runs:
+        wrong = {**_MASKS, **_NSD, **_OUTPUT, **_CLICKS, **_RUN, **_FURTHER}
+        _refuse(ctx, wrong, "--runs lists all training runs; leave out {}")
+        return "runs"
+    if clicks:
+        text = "--clicks makes its own predictions of a fold's test cases; leave out {}"
+        _refuse(ctx, _MASKS, text)
+        return "clicks"
+    if unused := _given(ctx, _CLICKS):
+        raise EvaluationError(f"{_work(unused)} only together with --clicks; add --clicks N")
+    if fold:
+        text = "--fold joins the scores that promise-train wrote (NSD at 5 mm); leave out {}"
+        _refuse(ctx, {**_MASKS, **_NSD}, text)
+        return "folds"
+    if unused := _given(ctx, {**_RUN, **_DATASET}):
+        raise EvaluationError(
+            f"{_work(unused)} only together with --fold or --clicks; add --fold N, or give the folder of the masks"
+        )
+    return "masks"
+
+
+def _refuse(ctx: typer.Context, wrong: dict[str, str], text: str) -> None:
+    if unused := _given(ctx, wrong):
+        raise EvaluationError(text.format(_joined(unused)))
+
+
+def _work(unused: Collection[str]) -> str:
+    return f"{_joined(unused)} {'work' if len(unused) > 1 else 'works'}"
+
+
+def _given(ctx: typer.Context, names: dict[str, str]) -> list[str]:
+    """Return the shown names of those arguments that the user gave."""
+    return [
+        shown
+        for name, shown in names.items()
+        if (source := ctx.get_parameter_source(name)) is not None and source.name != "DEFAULT"
+    ]
+
+
+def _joined(given: Collection[str]) -> str:
+    *others, last = given
+    return f"{', '.join(others)} and {last}" if others else last

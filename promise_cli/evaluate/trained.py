@@ -1,0 +1,28 @@
+"""The scores that a training left in the folder of its run."""
+
+from pathlib import Path
+
+from promise_cli.disk.records import load_json
+from promise_cli.errors import EvaluationError
+from promise_cli.scores import METRICS_FILE, CaseScore, read_case_scores
+
+TOLERANCE_MM = 5.0
+"""Tolerance of NSD in mm with which promise-train scores test cases."""
+_SETTINGS = {"tolerances_mm": [TOLERANCE_MM], "empty_policy": "nan", "missing_policy": "error"}
+
+
+def trained_scores(run: Path) -> tuple[CaseScore, ...]:
+    """Read the scores of a fold's test cases that promise-train wrote at the end of a run.
+
+    Raises:
+        EvaluationError: Another command has written the file, or it holds something that no training writes.
+        PlanError: The file is missing or damaged.
+    """
+    path = run / METRICS_FILE
+    content = load_json(path)
+    if not isinstance(content, dict) or content.get("command") != "promise-train":
+        raise EvaluationError(
+            f"{path}: was not written by promise-train; move it away, and score the test cases again with promise-train"
+            " --resume"
+        )
+    return read_case_scores(path, _SETTINGS)

@@ -1,0 +1,58 @@
+"""The cases of a fold: read from splits.json, and checked before a training begins."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from promise_cli.console import counted, track
+from promise_cli.dataset.case import check_voxels, made_with
+from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.splits import Split, Splits
+from promise_cli.disk.records import load_record
+from promise_cli.disk.workspace import ALL, Fold
+from promise_cli.errors import DatasetError, PlanError
+
+
+def read_split(preprocessed: Path, fold: Fold, plan: Plan) -> Split:
+    """Read a fold of splits.json, and check that its training and validation cases are there.
+
+    The fold `all` trains on every case of all folds. It has neither validation nor test cases.
+
+    Raises:
+        PlanError: There is no such fold, or it has no training case.
+        DatasetError: A case is missing, damaged or made with another plan.
+    """
+    path = preprocessed / "splits.json"
+    splits = load_record(Splits, path)
+    if fold == ALL:
+        split = Split(tuple(sorted(splits.case_ids)), (), ())
+    elif 0 <= fold < len(splits.folds):
+        split = splits.folds[fold]
+    else:
+        raise PlanError(
+            f"{path}: no fold {fold}; use --fold 0 to {len(splits.folds) - 1}, or {ALL} (a dataset's number goes before"
+            " --fold, or after -d)"
+        )
+    stale = [
+        case
+        for case in (*split.train, *split.val)
+        if not made_with(plan, preprocessed / "cases" / case)
+    ]
+    if stale:
+        raise DatasetError(
+            f"{preprocessed / 'cases'}: {counted(len(stale), 'case')} of fold {fold} {are_stale(len(stale))}, such as"
+            f" {stale[0]}; run promise-preprocess {preprocessed.name} again"
+        )
+    if not split.train:
+        raise PlanError(f"{path}: fold {fold} has no training case; correct the file")
+    return split
+
+
+def are_stale(number: int) -> str:
+    """Say what is wrong with this many cases."""
+    return f"{'is' if number == 1 else 'are'} missing, damaged or made with another plan"
+
+
+def check_cases(cases: Sequence[str], cases_dir: Path) -> None:
+    """Read cases once, because NaN or a damaged target would spoil the network."""
+    for case in track(cases, "checking cases", len(cases)):
+        check_voxels(cases_dir, case)
