@@ -44,6 +44,13 @@ def test_equal_seeds_change_intensities_equally_and_others_differently() -> None
     assert len({one.tobytes() for one in changed}) == 40 - sum(untouched) + 1
 
 
+def test_several_channels_keep_their_shape_and_change_separately() -> None:
+    both = np.stack([_patch(), _patch()])
+    changed = [change_intensities(both, seed) for seed in range(20)]
+    assert {one.shape for one in changed} == {(2, 16, 16, 16)}
+    assert any(not np.array_equal(one[0], one[1]) for one in changed)
+
+
 def test_global_random_numbers_continue_as_if_nothing_was_drawn() -> None:
     def draw(changes: bool) -> tuple[float, float]:
         np.random.seed(5)  # noqa: NPY002

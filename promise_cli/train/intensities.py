@@ -21,14 +21,16 @@ def change_intensities(image: NDArray[np.float32], seed: int) -> NDArray[np.floa
     """Return a patch with changed intensities.
 
     Args:
-        image: Normalised intensities, (I, J, K). They are not changed.
+        image: Normalised intensities, (I, J, K) or (C, I, J, K). They are not changed. Channels are changed separately,
+            as by nnU-Net.
         seed: Seed of this patch, from 0 to 2^32 - 1. Equal seeds give equal changes.
     """
-    changed = {"data": image[None, None].copy()}  # batchgenerators takes (B, C, I, J, K)
+    channels = image.reshape(-1, *image.shape[-3:])
+    changed = {"data": channels[None].copy()}  # batchgenerators takes (B, C, I, J, K)
     with _seeded(seed):
         for transform in _transforms():
             changed = transform(**changed)
-    return np.ascontiguousarray(changed["data"][0, 0], dtype=np.float32)
+    return np.ascontiguousarray(changed["data"].reshape(image.shape), dtype=np.float32)
 
 
 @cache

@@ -85,8 +85,7 @@ def choose_network(
         )
         planned = _size(network, setting, plan)
         if isinstance(origin, PlainConfig):
-            edge = setting.shared(origin.multiple, origin.least)["patch_size"]
-            planned = dataclasses.replace(origin, patch_size=edge)
+            planned = dataclasses.replace(origin, **setting.shared(origin.multiple, origin.least))
         planned, config = set_fields(planned, config, request.fields)
         if planned.clicks_as_channel != clicks:
             raise PlanError(
