@@ -117,7 +117,7 @@ def _evaluate_elsewhere(run: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_unfinish, "fold_1/checkpoint_best.pt: only 1 of 9 training epochs are done; continue with"),
+        (_unfinish, "fold_1/checkpoint_best.pt: only 1 of 9 epochs of the training are done; continue"),
         (_unscore, "fold_1: its test cases are not scored; run promise-train --fold 1 --resume to finish it"),
         (_change_plan, "fold_1: was trained with another plan than results/Task98_Balls/fold_0; train both"),
         (_change_preset, "fold_1: was trained with preset 'paper', but results/Task98_Balls/fold_0 with 'tiny'"),

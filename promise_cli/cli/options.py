@@ -2,14 +2,27 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+from promise_cli.cli.command import PlainCommand
 
 
 def make_app() -> typer.Typer:
     """Make the application of one command, with plain help, completion in shells, and Python's own tracebacks."""
-    return typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
+    return _App(pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+class _App(typer.Typer):
+    """Application whose command has the habits of all commands, unless it names a class of its own."""
+
+    def command(
+        self, name: str | None = None, *, cls: type[TyperCommand] | None = None, **settings: Any
+    ) -> Any:
+        """Register the command, as `typer.Typer.command` does."""
+        return super().command(name, cls=cls or PlainCommand, **settings)
 
 
 class Protocol(StrEnum):

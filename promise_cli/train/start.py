@@ -66,7 +66,9 @@ def start_run(
         ways = (
             "--resume to continue it, or --overwrite" if (folder / LAST).exists() else "--overwrite"
         )
-        raise WorkspaceError(f"{there[-1]}: a run exists already; add {ways} to start anew")
+        raise WorkspaceError(
+            f"{there[-1]}: a run exists already; add {ways} to start anew, or --name NAME to keep both"
+        )
     origin = load_origin(request)
     sizes = None if origin is None else origin.checkpoint.model_config
     choice = choose_network(request, plan, fingerprint, sizes)

@@ -143,11 +143,17 @@ def test_the_log_holds_what_each_call_printed_and_its_error(
 ) -> None:
     root = copy_workspace(two_folds, tmp_path)
     monkeypatch.chdir(root)
+    monkeypatch.setattr("promise_cli.train.introduction.MOST_LISTED", 0)  # one case is then many
     words = ("-f", "0", "--epochs", "2", "--device", "cpu", "--workers", "0", "-c", "-q")
     done = CliRunner().invoke(train_app, words)
     assert (done.exit_code, done.stdout) == (0, "")
     lines = (RESULTS / "fold_0" / "train.log").read_text().splitlines()
     assert sum(" promise_cli 0.1.0: " in line for line in lines) == 2
     assert any("epoch 2/2: loss" in line for line in lines)
+    (case,) = json.loads((DATASET / "splits.json").read_text())["folds"][0]["test"]
+    assert any(
+        f"test cases: 1 ({case}); {RESULTS}/fold_0/train.log lists" in line for line in lines
+    )
+    assert any(line.endswith(f" all test cases: {case}") for line in lines)
     assert any("Dice" in line for line in lines[-5:])
     assert all(line[:2] == "20" and line[19] == " " for line in lines)
