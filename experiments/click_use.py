@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from experiments.matrix import Row
 from experiments.place import Place, summarize
-from promise_cli.dataset.case import preprocess_image
 from promise_cli.dataset.folder import is_target
+from promise_cli.dataset.prepare import preprocess_image
 from promise_cli.disk.records import load_json
 from promise_cli.geometry.grid import Shape
 from promise_cli.geometry.patch import Patch

@@ -13,10 +13,10 @@ from promise_cli.dataset.case import (
     load_case,
     made_with,
     preprocess_case,
-    preprocess_image,
 )
 from promise_cli.dataset.folder import read_dataset
 from promise_cli.dataset.plan import Normalisation, Plan
+from promise_cli.dataset.prepare import preprocess_image
 from promise_cli.errors import DatasetError
 from promise_cli.volume import read_volume
 from tests.conftest import edit_json, write_nifti

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from promise_cli.cli import predict_app, preprocess_app
-from promise_cli.dataset import case as case_module
-from promise_cli.dataset.case import preprocess_image
+from promise_cli.dataset import prepare
+from promise_cli.dataset.prepare import preprocess_image
 from promise_cli.disk.records import load_json
 from promise_cli.errors import DatasetError, PlanError, PromptError, VolumeError, listed
 from promise_cli.prompts import read_prompts
@@ -138,7 +138,7 @@ def test_voxels_that_are_too_large_are_refused_before_they_are_resampled(
         f"{path}: its 50 x 50 x 50 voxels of 90 x 90 x 90 mm become 4500 x 4500 x 4500 voxels of 1 x 1 x 1 mm, which no"
         " scan has; correct the voxel size in its header"
     )
-    monkeypatch.setattr(case_module, "free_memory", lambda: 10**9)
+    monkeypatch.setattr(prepare, "free_memory", lambda: 10**9)
     path = write_nifti(
         tmp_path / "s.nii", np.zeros((50, 50, 50), np.int16), np.diag([20, 20, 20, 1])
     )

@@ -11,6 +11,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from promise_cli.errors import CheckpointError, PromptError, VolumeError
 from promise_cli.session.predictor import Predictor
+from promise_cli.volume import scan_of_array, scan_of_image
 from tests.balls import centre
 from tests.conftest import OBLIQUE, RUN, affine_of, write_nifti
 from tests.standins import PerfectWindow, predictor_of
@@ -61,28 +62,45 @@ def test_units_of_a_header_in_memory_are_converted_as_in_a_file(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("scan", "affine", "message"),
     [
+        (np.zeros((4, 4, 4)), np.eye(3), r"array: its affine has shape \(3, 3\); give a matrix"),
+        (np.zeros((4, 4, 4)), np.zeros((4, 4)), "array: the affine .* cannot be inverted"),
+        (np.zeros((4, 4)), np.eye(4), "array: 4 x 4 voxels; give"),
         (
-            np.zeros((4, 4, 4)),
-            None,
-            "scan: an array does not say where its voxels lie; give affine=",
+            np.zeros((4, 4, 4), complex),
+            np.eye(4),
+            "array: holds complex128 values; give one number",
         ),
-        (np.zeros((4, 4, 4)), np.eye(3), r"scan: the affine has shape \(3, 3\); give a matrix"),
-        (np.zeros((4, 4, 4)), np.zeros((4, 4)), "scan: the affine .* cannot be inverted"),
-        (np.zeros((4, 4, 4, 3)), np.eye(4), "scan: expected a 3D scan with one channel, found 4 x"),
-        (np.zeros((4, 4, 4), complex), np.eye(4), "scan: holds complex128 values, not one number"),
-        (np.full((4, 4, 4), np.nan), np.eye(4), "scan: 64 voxels are NaN or infinite"),
-        (
-            sitk.Image([4, 4], sitk.sitkUInt8),
-            None,
-            "scan: an image of 4 x 4 with 1 value per voxel",
-        ),
-        (sitk.Image([4, 4, 4], sitk.sitkUInt8), np.eye(4), "scan: the image has an affine of its"),
-        ("scan.nii.gz", np.eye(4), "scan.nii.gz: the file has an affine of its own; leave affine"),
+        (np.full((4, 4, 4), np.nan), np.eye(4), "array: 64 voxels are NaN or infinite"),
+        (sitk.Image([4, 4], sitk.sitkUInt8), None, "image: 4 x 4 voxels; give a 3D scan"),
+        (nib.Nifti1Image(np.zeros((4, 4)), np.eye(4)), None, "image: 4 x 4 voxels; give a 3D scan"),
     ],
 )
 def test_what_is_no_scan_is_refused_in_one_line(scan, affine, message: str) -> None:
     with pytest.raises(VolumeError, match=message):
         predictor_of(24, PerfectWindow()).open(scan, affine=affine)
+
+
+def test_an_affine_belongs_to_an_array_and_to_nothing_else() -> None:
+    predictor = predictor_of(24, PerfectWindow())
+    image = sitk.Image([4, 4, 4], sitk.sitkUInt8)
+    for scan, affine in ((np.zeros((4, 4, 4)), None), (image, np.eye(4)), ("x.nii", np.eye(4))):
+        with pytest.raises(ValueError, match="with an array and with nothing else"):
+            predictor.open(scan, affine=affine)
+
+
+def test_images_of_several_channels_hold_what_an_array_of_channels_holds() -> None:
+    rng = np.random.default_rng(0)
+    channels = rng.integers(-50, 50, (2, 4, 5, 6)).astype(np.int16)
+    affine = affine_of("LPS", (1.0, 1.1, 1.2), (3, -4, 5))
+    expected = scan_of_array(channels, affine)
+    image = sitk.GetImageFromArray(np.transpose(channels, (3, 2, 1, 0)), isVector=True)
+    image.SetSpacing((1.0, 1.1, 1.2))
+    image.SetOrigin((-3.0, 4.0, 5.0))
+    found = [nib.Nifti1Image(np.moveaxis(channels, 0, -1), affine), image]
+    for scan in map(scan_of_image, found):
+        assert scan.array.shape == (2, 4, 5, 6)
+        np.testing.assert_array_equal(scan.array, expected.array)
+        np.testing.assert_allclose(scan.grid.affine, expected.grid.affine, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["mask.nii.gz", "deeper/mask.nii"])

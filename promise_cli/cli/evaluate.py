@@ -15,6 +15,7 @@ from promise_cli.cli.options import (
     EmptyPolicy,
     Format,
     MissingPolicy,
+    PictureChannel,
     PlanName,
     Protocol,
     Quiet,
@@ -117,6 +118,7 @@ def evaluate(
             help="Write report.html, a page with scores and pictures of cases.",
         ),
     ] = True,
+    picture_channel: PictureChannel = 1,
     clicks: Annotated[
         list[int] | None,
         typer.Option(
@@ -253,6 +255,7 @@ def evaluate(
         metrics=[metric.value for metric in metrics or ()],
         compare_with=compare,
         page=page,
+        picture_channel=picture_channel,
         nnunet=Format.NNUNET in (formats or ()),
         workers=workers,
     )

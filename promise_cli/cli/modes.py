@@ -19,6 +19,7 @@ _MASKS = {
     "empty": "--empty",
     "missing": "--missing",
     "page": "--report/--no-report",
+    "picture_channel": "--picture-channel",
     "workers": "--workers",
 }
 """Options of the scoring of masks alone, by parameter name."""

@@ -109,6 +109,14 @@ Precision = Annotated[
         show_default="auto: bf16, or fp16 on older GPUs, if the device is faster with it",
     ),
 ]
+PictureChannel = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Channel of the scans that the pictures in report.html show, counted from 1.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 Workers = Annotated[
     int | None,

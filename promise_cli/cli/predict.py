@@ -12,6 +12,7 @@ from promise_cli.cli.options import (
     Dataset,
     Device,
     Overwrite,
+    PictureChannel,
     PlanName,
     Precision,
     Quiet,
@@ -152,6 +153,7 @@ def predict(
         bool,
         typer.Option("--report", help="Write report.html, a page with a picture of each case."),
     ] = False,
+    picture_channel: PictureChannel = 1,
     write_points: Annotated[
         Path | None,
         typer.Option(
@@ -222,6 +224,7 @@ def predict(
         save_prob=save_prob,
         same_format=same_format,
         report=report,
+        picture_channel=picture_channel,
         write_points=write_points,
         overwrite=overwrite,
         shard=read_shard(shard) if shard is not None else None,

@@ -1,31 +1,25 @@
-"""Write and read preprocessed cases: image and target on the plan's grid, memory-mapped, one folder per case.
-
-Prediction prepares a scan with the same `preprocess_image`, so that training and prediction cannot differ.
-"""
+"""Write and read preprocessed cases: image and target on the plan's grid, memory-mapped, one folder per case."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from promise_cli.dataset.fingerprint import Histogram, Source, hash_source
+from promise_cli.dataset.fingerprint import Source, hash_source
 from promise_cli.dataset.folder import CaseFiles, is_target
-from promise_cli.dataset.plan import Normalisation, Plan, case_key, widened
+from promise_cli.dataset.plan import Plan, case_key
+from promise_cli.dataset.prepare import preprocess_image
 from promise_cli.disk.atomic import whole_folder
 from promise_cli.disk.records import load_record, save_record
-from promise_cli.errors import DatasetError, PlanError, format_bytes
-from promise_cli.geometry.grid import Grid, format_shape, format_spacing
-from promise_cli.geometry.resample import resample, resample_mask, target_grid
-from promise_cli.jobs import free_memory
-from promise_cli.volume import Volume, read_label, read_volume
+from promise_cli.errors import DatasetError, PlanError
+from promise_cli.geometry.grid import Grid
+from promise_cli.geometry.resample import resample_mask
+from promise_cli.volume import Volume, read_label, read_scan
 
 FORMAT_VERSION = 1
-MOST_VOXELS = 1 << 33
-"""Largest number of voxels of a scan on the plan's grid: 2048^3, sixty times those of a large scan at 1 mm."""
 _NOT_FINITE = np.uint16(0x7C00)
 """Bits of the exponent of a float16. All of them are set in NaN and infinity, and in no other number."""
 
@@ -41,7 +35,9 @@ class CaseRecord:
     source_key: str
     """SHA-256 sums of image and label when they were read."""
     shape: tuple[int, int, int]
-    """Voxels of the arrays along each axis, (I, J, K)."""
+    """Voxels of the arrays along each spatial axis, (I, J, K)."""
+    channels: int = 1
+    """Number of channels. If there are several, they are the first axis of `image.npy`."""
     scan_shape: tuple[int, int, int]
     """Voxels of the scan along each axis, in the plan's orientation."""
     scan_affine: tuple[tuple[float, float, float, float], ...]
@@ -56,79 +52,16 @@ class Case:
 
     case_id: str
     image: NDArray[np.float16]
-    """Normalised intensities, (I, J, K)."""
+    """Normalised intensities, (I, J, K), or (C, I, J, K) if the scan has several channels."""
     target: NDArray[np.uint8]
     """The target as a mask, (I, J, K): 1 inside, 0 outside."""
     foreground: NDArray[np.int64]
     """Flat indices of the target's voxels in C order, (N,)."""
 
-
-def preprocess_image(
-    volume: Volume, plan: Plan, dtype: DTypeLike = np.float32, where: str = "scan"
-) -> tuple[NDArray[Any], Grid]:
-    """Resample a scan to the plan's spacing and normalise it.
-
-    Args:
-        volume: The scan, read with the plan's orientation. Whole numbers may keep the type that the file stores.
-        plan: The plan with the spacing and the normalisation.
-        dtype: Type of the result.
-        where: Name of the scan in messages.
-
-    Returns:
-        (I, J, K) normalised intensities, and the grid they lie on.
-
-    Raises:
-        DatasetError: The scan has so many voxels at the plan's spacing that its own spacing must be wrong.
-        MemoryError: The scan does not fit into the free memory.
-    """
-    grid = target_grid(volume.grid, plan.spacing)
-    _check_size(volume.grid, grid, np.dtype(dtype).itemsize, where)
-    numbers = case_normalisation(volume.array, plan.normalisation)
-    low, high = np.float32(numbers.low), np.float32(numbers.high)
-    mean, std = np.float32(numbers.mean), np.float32(numbers.std)
-
-    def normalise(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-        np.clip(plane, low, high, out=plane)
-        plane -= mean
-        plane /= std
-        return plane
-
-    return resample(volume.array, grid.shape, normalise, dtype), grid
-
-
-def _check_size(scan: Grid, grid: Grid, item: int, where: str) -> None:
-    """Refuse a scan that is too large on the plan's grid, before memory is taken for it."""
-    voxels = math.prod(grid.shape)
-    size = (
-        f"{where}: its {format_shape(scan.shape)} voxels of {format_spacing(scan.spacing)} become"
-        f" {format_shape(grid.shape)} voxels of {format_spacing(grid.spacing)}"
-    )
-    if voxels > MOST_VOXELS:
-        raise DatasetError(f"{size}, which no scan has; correct the voxel size in its header")
-    needed, free = voxels * item, free_memory()
-    if needed > free:
-        raise MemoryError(
-            f"{size}, which need {format_bytes(needed)} of memory and {format_bytes(free)} are free; correct its header"
-            " if the voxel size is wrong, or use a machine with more memory"
-        )
-
-
-def case_normalisation(array: NDArray[Any], planned: Normalisation) -> Normalisation:
-    """Return the normalisation of one scan: the plan's, or the scan's own if the plan's scheme is `case`."""
-    if planned.scheme == "dataset":
-        return planned
-    if array.dtype.kind in "iu":
-        histogram = Histogram.of(array)
-        low, high = histogram.percentiles((0.5, 99.5))
-        mean, std = histogram.clipped(low, high)
-    else:
-        low, high = np.percentile(array, [0.5, 99.5]).tolist()
-        clipped = np.clip(array, low, high)
-        mean, std = float(clipped.mean(dtype=np.float64)), float(clipped.std(dtype=np.float64))
-    # The deviation is 0 if all voxels have the same value.
-    return Normalisation(
-        scheme="case", low=low, high=widened(low, high), mean=mean, std=std if std > 0 else 1.0
-    )
+    @property
+    def channels(self) -> NDArray[np.float16]:
+        """Normalised intensities of all channels, (C, I, J, K)."""
+        return self.image if self.image.ndim == 4 else self.image[None]
 
 
 def preprocess_case(
@@ -136,7 +69,7 @@ def preprocess_case(
 ) -> None:
     """Write the folder of one case, whole or not at all.
 
-    The scan is freed before the label is read, so that never more than three volumes are in memory.
+    The scan is freed before the label is read, so that never more than three volumes of all channels are in memory.
 
     Args:
         files: Image and label of the case.
@@ -149,7 +82,8 @@ def preprocess_case(
     """
     source = source or hash_source(files)
     with whole_folder(cases_dir / files.case_id) as folder:
-        volume = read_volume(files.image, plan.orientation, keep_integers=True)
+        names = [channel.modality for channel in plan.channels]
+        volume = read_scan(files.images, names, plan.orientation, keep_integers=True)
         like = dataclasses.replace(volume, array=np.empty(0))
         image, grid = preprocess_image(volume, plan, np.float16, str(files.image))
         del volume
@@ -166,6 +100,7 @@ def preprocess_case(
             plan_key=case_key(plan),
             source_key=source.key,
             shape=grid.shape,
+            channels=len(names),
             scan_shape=like.grid.shape,
             scan_affine=tuple((a, b, c, d) for a, b, c, d in like.grid.affine.tolist()),
             num_foreground=foreground.size,
@@ -249,7 +184,9 @@ def _sound_record(plan: Plan, folder: Path) -> CaseRecord | None:
     sound = (
         record.format_version == FORMAT_VERSION
         and record.plan_key == case_key(plan)
-        and case.image.shape == case.target.shape == record.shape
+        and case.channels.shape == (len(plan.channels), *record.shape)
+        and case.target.shape == record.shape
+        and record.channels == len(plan.channels)
         and case.foreground.shape == (record.num_foreground,)
         and case.foreground.size > 0
         and 0 <= case.foreground.min() <= case.foreground.max() < case.target.size
@@ -267,7 +204,7 @@ def load_case(cases_dir: Path, case_id: str) -> Case:
     try:
         case = Case(
             case_id,
-            _open_array(folder / "image.npy", np.dtype(np.float16), 3),
+            _open_array(folder / "image.npy", np.dtype(np.float16), 3, 4),
             _open_array(folder / "target.npy", np.dtype(np.uint8), 3),
             _open_array(folder / "foreground.npy", np.dtype(np.int64), 1),
         )
@@ -276,25 +213,25 @@ def load_case(cases_dir: Path, case_id: str) -> Case:
         raise DatasetError(
             f"{folder}: no usable case ({reason}); run promise-preprocess again"
         ) from None
-    if case.image.shape != case.target.shape:
+    if case.image.shape[-3:] != case.target.shape or not len(case.channels):
         raise DatasetError(
             f"{folder}: no usable case (image.npy and target.npy have different shapes); run promise-preprocess again"
         )
     return case
 
 
-def _open_array(path: Path, dtype: np.dtype[Any], axes: int) -> NDArray[Any]:
+def _open_array(path: Path, dtype: np.dtype[Any], *axes: int) -> NDArray[Any]:
     """Map an array into memory.
 
     Raises:
-        ValueError: The file is not an array of this type and this number of axes, or it is truncated.
+        ValueError: The file is not an array of this type and one of these numbers of axes, or it is truncated.
         OSError: The file cannot be opened.
     """
     if path.exists() and not path.is_file():
         raise ValueError(f"{path.name} is not a file")
     array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
-    if array.dtype != dtype or array.ndim != axes:
+    if array.dtype != dtype or array.ndim not in axes:
         raise ValueError(
-            f"{path.name} holds {array.dtype} along {array.ndim} axes instead of {dtype} along {axes}"
+            f"{path.name} holds {array.dtype} along {array.ndim} axes instead of {dtype} along {axes[0]}"
         )
     return array

@@ -35,18 +35,26 @@ def changed_files(preprocessed: Path, root: Path, cases: Iterable[str]) -> list[
     except PromiseError:  # the fingerprint is needed only for this check
         return []
     folder = root / fingerprint.source
-    files = {case.case_id: (folder / case.image, folder / case.label) for case in fingerprint.cases}
+    files = {
+        case.case_id: (
+            [folder / image for image in (case.image, *case.further_images)],
+            [folder / case.label],
+        )
+        for case in fingerprint.cases
+    }
     found = []
     for case_id in cases:
-        for path, digest in _made_from(preprocessed / "cases" / case_id, files.get(case_id)):
-            if _is_replaced(path, digest, preprocessed / "cases" / case_id / "case.json"):
-                found.append(Change(case_id, path))
+        for paths, digest in _made_from(preprocessed / "cases" / case_id, files.get(case_id)):
+            if _is_replaced(paths, digest, preprocessed / "cases" / case_id / "case.json"):
+                found.append(Change(case_id, _newest(paths)))
                 break
     return found
 
 
-def _made_from(case: Path, files: tuple[Path, Path] | None) -> list[tuple[Path, str]]:
-    """Return the scan and the label of a case, each with the hash of the file that the case was made from."""
+def _made_from(
+    case: Path, files: tuple[list[Path], list[Path]] | None
+) -> list[tuple[list[Path], str]]:
+    """Return the scan and the label of a case, each with the hash of the files that the case was made from."""
     try:
         record = load_record(CaseRecord, case / "case.json")
     except PromiseError:
@@ -54,9 +62,14 @@ def _made_from(case: Path, files: tuple[Path, Path] | None) -> list[tuple[Path, 
     return list(zip(files or (), record.source_key.split("-"), strict=False))
 
 
-def _is_replaced(path: Path, digest: str, record: Path) -> bool:
+def _newest(paths: list[Path]) -> Path:
+    """Return the file or folder that was changed last, which is the one of several channels to name."""
+    return max(paths, key=lambda path: max(file.stat().st_mtime for file in volume_files(path)))
+
+
+def _is_replaced(paths: list[Path], digest: str, record: Path) -> bool:
     try:
-        files = volume_files(path)
+        files = [file for path in paths for file in volume_files(path)]
         times = [max(found.st_mtime, found.st_ctime) for found in (one.stat() for one in files)]
         return max(times) >= record.stat().st_mtime and hash_files(files) != digest
     except (OSError, ValueError, PromiseError):  # it is missing or unreadable, but not replaced

@@ -27,6 +27,7 @@ __all__ = [
     "single_value",
 ]
 
+MOST_CHANNELS = 64
 _NUMBER = re.compile(r"[0-9]{1,9}")
 TUMOUR_WORDS = re.compile(r"cancer|tumou?r|lesion|carcinoma|sarcoma|metasta", re.IGNORECASE)
 
@@ -43,7 +44,7 @@ class Dataset:
     """Name of the dataset's folder, such as `Task07_Pancreas`."""
     folder: Path
     modality: str
-    """Modality, such as `CT` or `MRI`; an empty string if dataset.json does not name it."""
+    """Modality of the first channel, such as `CT` or `MRI`; an empty string if dataset.json does not name it."""
     labels: dict[int, str]
     """Label value -> name, without the background."""
     cases: tuple[CaseFiles, ...]
@@ -51,18 +52,12 @@ class Dataset:
     broken: dict[str, str] = field(default_factory=dict)
     """Case id -> what is wrong with its files."""
     further_channels: tuple[str, ...] = ()
-    """Names of the channels after the first that dataset.json declares. No file of them is read."""
+    """Names of the channels after the first; empty for scans of one channel."""
 
     @property
-    def channel_note(self) -> str | None:
-        """What is used of a dataset that declares several channels; None if it declares one or none."""
-        if not self.further_channels:
-            return None
-        return (
-            f"{self.folder / 'dataset.json'}: declares {1 + len(self.further_channels)} channels, but scans of several"
-            f" channels are not supported; only the first is used ({self.modality or 'without a name'}),"
-            f" not {listed(self.further_channels)}"
-        )
+    def channels(self) -> tuple[str, ...]:
+        """Names of all channels, in the order of the scans' files. A name may be empty."""
+        return (self.modality, *self.further_channels)
 
 
 def read_dataset(folder: Path, *, keep_broken: bool = False) -> Dataset:
@@ -89,7 +84,7 @@ def read_dataset(folder: Path, *, keep_broken: bool = False) -> Dataset:
         )
     first, *further = _channels(path, content)
     labels = read_labels(path, content)
-    cases, broken = find_cases(folder, content)
+    cases, broken = find_cases(folder, content, num_channels=1 + len(further))
     if broken and not keep_broken:
         raise DatasetError(next(iter(broken.values())))
     name = folder.absolute().name
@@ -100,7 +95,7 @@ def _channels(path: Path, content: dict[str, Any]) -> list[str]:
     """Return the names of all channels that dataset.json declares, by rising number; one empty name if it has none.
 
     Raises:
-        DatasetError: A name is not a text.
+        DatasetError: A name is not a text, or there are more than `MOST_CHANNELS`.
     """
     found = content.get("modality", content.get("channel_names", {}))
     if not isinstance(found, dict):
@@ -112,6 +107,10 @@ def _channels(path: Path, content: dict[str, Any]) -> list[str]:
             raise DatasetError(
                 f"{path}: modality {shown(found[key])} is not a name; write for example {{'0': 'CT'}}"
             )
+    if len(keys) > MOST_CHANNELS:
+        raise DatasetError(
+            f"{path}: declares {len(keys)} channels, but at most {MOST_CHANNELS} are supported; correct it"
+        )
     return [found[key] for key in keys] or [""]
 
 

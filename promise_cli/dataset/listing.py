@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
+from promise_cli.dataset.channels import (
+    existing,
+    first_channel,
+    refuse_second_channel,
+    take_channels,
+)
 from promise_cli.errors import DatasetError, shorten, shown
 from promise_cli.volume import (
     FORMATS,
     SUFFIXES,
     case_id,
+    channel_files,
     find_volumes,
-    further_channels,
     is_dicom_folder,
     name_hint,
 )
@@ -27,19 +32,29 @@ class CaseFiles:
 
     case_id: str
     image: Path
-    """A file, or a folder of DICOM slices."""
+    """A file, or a folder of DICOM slices. It holds the first channel, or all channels."""
     label: Path
+    further: tuple[Path, ...] = ()
+    """Files or folders of the channels after the first, in their order; empty if `image` holds all channels."""
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """All files or folders of the scan, in the order of its channels."""
+        return (self.image, *self.further)
 
 
 def find_cases(
-    folder: Path, content: dict[str, Any]
+    folder: Path, content: dict[str, Any], *, num_channels: int = 1
 ) -> tuple[tuple[CaseFiles, ...], dict[str, str]]:
     """Pair images with labels.
+
+    Whether a scan has all its channels is seen only when it is read, because one file may hold all of them.
 
     Args:
         folder: Folder of the dataset.
         content: Content of dataset.json. The files are listed in `training` (MSD) or `dataset` (nnU-Net). Without
             these fields, they are found by their names.
+        num_channels: Number of channels that dataset.json declares.
 
     Returns:
         The cases whose image and label exist, sorted by case id; and case id -> what is wrong for all others.
@@ -48,11 +63,11 @@ def find_cases(
         DatasetError: No case is listed or found, or dataset.json or a file name is not as expected.
     """
     if "training" in content:
-        listed = _listed(folder, content["training"])
+        listed = _listed(folder, content["training"], num_channels)
     elif "dataset" in content:
-        listed = _listed_by_nnunet(folder, content["dataset"])
+        listed = _listed_by_nnunet(folder, content["dataset"], num_channels)
     else:
-        return _found(folder, content)
+        return _found(folder, content, num_channels)
     cases: dict[str, CaseFiles] = {}
     broken: dict[str, str] = {}
     path = folder / "dataset.json"
@@ -81,7 +96,7 @@ def _check_name(case: str, image: Path) -> None:
         )
 
 
-def _listed(folder: Path, training: Any) -> Iterator[CaseFiles]:
+def _listed(folder: Path, training: Any, num_channels: int) -> Iterator[CaseFiles]:
     """Yield the cases of MSD's list of images and labels, without the `._*` files of macOS that some lists hold."""
     path = folder / "dataset.json"
     if not isinstance(training, list):
@@ -91,12 +106,13 @@ def _listed(folder: Path, training: Any) -> Iterator[CaseFiles]:
             raise DatasetError(
                 f"{path}: training entry {shown(entry)} has no image or no label; add it"
             )
-        listed, label = (_existing(_below(folder, entry[key])) for key in ("image", "label"))
-        image = listed if listed.exists() else _first_channel(listed)
-        if image != listed:
-            _refuse_second_channel(image)
+        listed, label = (existing(_below(folder, entry[key])) for key in ("image", "label"))
+        image = listed if listed.exists() else first_channel(listed)
+        if image != listed and num_channels == 1:
+            refuse_second_channel(image)
+        further = channel_files(image)[1:] if num_channels > 1 else ()
         if not image.name.startswith("._"):
-            yield CaseFiles(case_id(image), image, label)
+            yield CaseFiles(case_id(image), image, label, further)
 
 
 def _below(folder: Path, name: Any) -> Path:
@@ -115,34 +131,7 @@ def _below(folder: Path, name: Any) -> Path:
         ) from None
 
 
-def _first_channel(image: Path) -> Path:
-    """Return the file of a listed image's first channel, which nnU-Net's lists name without `_0000`.
-
-    The path itself is returned if there is no such file.
-    """
-    path = image.with_name(f"{case_id(image)}_0000{_suffix(image)}")
-    first = _existing(path)
-    return first if first.exists() else image
-
-
-def _refuse_second_channel(image: Path) -> None:
-    """Refuse a second channel next to the first one, which the list does not name.
-
-    Raises:
-        DatasetError: There is a file of the second channel.
-    """
-    second = _existing(image.with_name(f"{case_id(image)}_0001{_suffix(image)}"))
-    if second.exists():
-        raise DatasetError(_second_channel(second, 2, case_id(image)))
-
-
-def _suffix(path: Path) -> str:
-    """Return the ending of a scan's file name, as written; an empty string for any other name."""
-    ending = next((end for end in SUFFIXES if path.name.lower().endswith(end)), "")
-    return path.name[len(path.name) - len(ending) :]
-
-
-def _listed_by_nnunet(folder: Path, listed: Any) -> Iterator[CaseFiles]:
+def _listed_by_nnunet(folder: Path, listed: Any, num_channels: int) -> Iterator[CaseFiles]:
     """Yield the cases of nnU-Net's list, {case: {images: [...], label: ...}}."""
     path = folder / "dataset.json"
     if not isinstance(listed, dict):
@@ -151,15 +140,20 @@ def _listed_by_nnunet(folder: Path, listed: Any) -> Iterator[CaseFiles]:
         if not isinstance(entry, dict) or not {"images", "label"} <= set(entry):
             raise DatasetError(f"{path}: case {case} has no images or no label; add them")
         images = entry["images"]
-        if not isinstance(images, list) or len(images) != 1:
+        if not isinstance(images, list) or not images or (num_channels == 1 and len(images) != 1):
             count = len(images) if isinstance(images, list) else "no list of"
+            few = "a scan must have one channel" if num_channels == 1 else "a scan needs some"
             raise DatasetError(
-                f"{path}: case {case} has {count} images, but a scan must have one channel; list one image per case"
+                f"{path}: case {case} has {count} images, but {few}; list one image per"
+                f" {'case' if num_channels == 1 else 'channel'}"
             )
-        yield CaseFiles(case, _below(folder, images[0]), _below(folder, entry["label"]))
+        first, *further = (_below(folder, image) for image in images)
+        yield CaseFiles(case, first, _below(folder, entry["label"]), tuple(further))
 
 
-def _found(folder: Path, content: dict[str, Any]) -> tuple[tuple[CaseFiles, ...], dict[str, str]]:
+def _found(
+    folder: Path, content: dict[str, Any], num_channels: int
+) -> tuple[tuple[CaseFiles, ...], dict[str, str]]:
     """Pair images and labels by the names of their files in imagesTr and labelsTr, as nnU-Net does.
 
     The result and the errors are those of `find_cases`.
@@ -173,7 +167,7 @@ def _found(folder: Path, content: dict[str, Any]) -> tuple[tuple[CaseFiles, ...]
     )
     for case, image in images.items():
         _check_name(case, image)
-    _refuse_channels(images, labels)
+    further = take_channels(images, labels, num_channels)
     if not images:
         raise DatasetError(
             f"{folder / 'imagesTr'}: no scan{f' ending in {ending}' if ending else ''}; scans end in {FORMATS}"
@@ -182,7 +176,7 @@ def _found(folder: Path, content: dict[str, Any]) -> tuple[tuple[CaseFiles, ...]
     unpaired = {name: path for name, path in labels.items() if name not in images}
     for case, image in images.items():
         if case in labels:
-            cases[case] = CaseFiles(case, image, labels[case])
+            cases[case] = CaseFiles(case, image, labels[case], further.get(case, ()))
             if (problem := _absent(cases[case])) is not None:
                 broken[case] = problem
         else:
@@ -219,45 +213,17 @@ def _ending_in(ending: str, found: dict[str, Path]) -> dict[str, Path]:
     }
 
 
-def _refuse_channels(images: dict[str, Path], labels: dict[str, Path]) -> None:
-    """Refuse a second channel.
-
-    `case_0001` next to `case_0000` is a second channel, unless it has a label of its own.
-
-    Raises:
-        DatasetError: A case has more than one channel.
-    """
-    for name, (case, channel) in further_channels(images).items():
-        if name not in labels:
-            raise DatasetError(_second_channel(images[name], channel, case))
-
-
-def _second_channel(path: Path, number: int, case: str) -> str:
-    return f"{path}: channel {number} of case {case}, but a scan must have one channel; keep one file per case"
-
-
 def _label_name(image: Path) -> str:
     """Return the expected file name of an image's label."""
     suffix = next((end for end in SUFFIXES if image.name.lower().endswith(end)), ".nii.gz")
     return image.name if image.is_file() and "_0000" not in image.name else case_id(image) + suffix
 
 
-def _existing(path: Path) -> Path:
-    """Return the path, or the same file with another suffix if only that exists.
-
-    Decompressing or converting a dataset changes the suffixes of its files, but not dataset.json.
-    """
-    if not path.exists():
-        name = path.name[: len(path.name) - len(_suffix(path))]
-        for stem, suffix in product(dict.fromkeys((name, case_id(path))), ("", *SUFFIXES)):
-            other = path.with_name(stem + suffix)
-            if other.exists():
-                return other
-    return path
-
-
 def _absent(files: CaseFiles) -> str | None:
     """Return what is wrong if the image or label of a listed case is missing, otherwise None."""
+    for channel in files.further:
+        if not channel.exists():
+            return f"{channel}: no such image, but dataset.json lists it as a channel; add the image or remove the case"
     if not files.image.exists():
         return (
             f"{files.image}: no such image, but {files.label.name} is listed as its label; add the image or"
@@ -290,8 +256,8 @@ def _labels_without_image(folder: Path, cases: dict[str, CaseFiles]) -> dict[str
         for case, label in (find_volumes(labels) if labels.is_dir() else {}).items()
         if label.name not in listed
         and case not in cases
-        and not _existing(folder / "imagesTr" / label.name).exists()
-        and not _first_channel(folder / "imagesTr" / label.name).exists()
+        and not existing(folder / "imagesTr" / label.name).exists()
+        and not first_channel(folder / "imagesTr" / label.name).exists()
     }
 
 

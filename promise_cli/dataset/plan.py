@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from promise_cli.dataset.fingerprint import Fingerprint, is_ct
+from promise_cli.dataset.fingerprint import Fingerprint, Intensities, is_ct
 from promise_cli.dataset.folder import label_text
 from promise_cli.disk.records import record_to_json
 from promise_cli.geometry.grid import Spacing
@@ -59,6 +59,15 @@ class Normalisation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Channel:
+    """One channel of the scans, and how its intensities become the network's input."""
+
+    modality: str
+    """Name of the channel, such as `CT` or `T2`; an empty string if dataset.json does not name it."""
+    normalisation: Normalisation
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Content of `plans.json`."""
 
@@ -70,6 +79,7 @@ class Plan:
     """All label values of the target, rising, if it has several; `target_label` is the first. Empty otherwise."""
     target_name: str
     modality: str
+    """Name of the first channel, or of the only one."""
     orientation: Orientation
     """Axis order of the arrays: `RAS`, or `as_stored` for the order of the file."""
     spacing: Spacing
@@ -77,6 +87,9 @@ class Plan:
     patch_size: int
     """Edge in voxels of the cube that the network sees; the paper uses 128. A preset may set another one."""
     normalisation: Normalisation
+    """Normalisation of the first channel, or of the only one."""
+    further_channels: tuple[Channel, ...] = ()
+    """Channels after the first, in the order of the network's inputs. Empty for scans of one channel."""
     cases: tuple[str, ...] = ()
     """Case ids of the cases that the normalisation was measured in; only for information."""
 
@@ -105,6 +118,12 @@ class Plan:
             )
 
     @property
+    def channels(self) -> tuple[Channel, ...]:
+        """All channels of the scans, in the order of the network's inputs."""
+        first = Channel(modality=self.modality, normalisation=self.normalisation)
+        return (first, *self.further_channels)
+
+    @property
     def labels(self) -> tuple[int, ...]:
         """All label values of the target."""
         return self.target_labels or (self.target_label,)
@@ -119,10 +138,8 @@ def make_plan(fingerprint: Fingerprint) -> Plan:
     """Return a plan with the paper's choices.
 
     The spacing is 1 mm and the patch 128^3. Intensities are clipped at the 0.5 and 99.5 percentiles of the target, and
-    normalised with its mean and standard deviation. Scans other than CT get the scheme `case`.
+    normalised with its mean and standard deviation. Channels other than CT get the scheme `case`.
     """
-    foreground = fingerprint.foreground
-    low, high = foreground.percentile_00_5, foreground.percentile_99_5
     return Plan(
         dataset=fingerprint.dataset,
         target_label=fingerprint.target_label,
@@ -132,14 +149,27 @@ def make_plan(fingerprint: Fingerprint) -> Plan:
         orientation="RAS",
         spacing=(1.0, 1.0, 1.0),
         patch_size=128,
-        normalisation=Normalisation(
-            scheme="dataset" if is_ct(fingerprint.modality) else "case",
-            low=low,
-            high=widened(low, high),
-            mean=foreground.mean,
-            std=foreground.std or 1.0,
+        normalisation=_normalisation(fingerprint.modality, fingerprint.foreground),
+        further_channels=tuple(
+            Channel(
+                modality=channel.modality,
+                normalisation=_normalisation(channel.modality, channel.foreground),
+            )
+            for channel in fingerprint.further_channels
         ),
         cases=tuple(case.case_id for case in fingerprint.cases),
+    )
+
+
+def _normalisation(modality: str, foreground: Intensities) -> Normalisation:
+    """Return how one channel is normalised, from the intensities of the target in it."""
+    low, high = foreground.percentile_00_5, foreground.percentile_99_5
+    return Normalisation(
+        scheme="dataset" if is_ct(modality) else "case",
+        low=low,
+        high=widened(low, high),
+        mean=foreground.mean,
+        std=foreground.std or 1.0,
     )
 
 
@@ -152,6 +182,7 @@ def case_key(plan: Plan) -> str:
     """Return a hash of all that cases on disk depend on: the plan without its patch size and its list of cases."""
     content = record_to_json(dataclasses.replace(plan, cases=()))  # thousands of cases take time
     del content["patch_size"], content["cases"]
-    if not plan.target_labels:  # cases made before this field existed stay valid
-        del content["target_labels"]
+    for name in ("target_labels", "further_channels"):
+        if not content[name]:  # cases made before this field existed stay valid
+            del content[name]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

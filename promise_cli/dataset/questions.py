@@ -5,7 +5,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from promise_cli.dataset.fingerprint import check_intensities, is_ct
-from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.plan import Channel, Plan
 from promise_cli.volume import Volume, size_question
 
 NORMALISED_HU = 5.0
@@ -26,15 +26,34 @@ def question_scan(scan: Volume, plan: Plan) -> tuple[str, ...]:
     return (
         *scan.notes,
         *size_question(scan.stored_grid),
-        *question_intensities(scan.array, plan),
+        *question_channels(scan, plan),
     )
 
 
-def question_intensities(array: NDArray[Any], plan: Plan) -> list[str]:
-    """Return questions about a scan whose intensities are not those that the plan was made for.
+def question_channels(scan: Volume, plan: Plan) -> list[str]:
+    """Return questions about the intensities of each channel, which name the channel if there are several.
+
+    A scan with another number of channels than the plan is not questioned, because it is refused later.
+    """
+    if len(scan.channels) != len(plan.channels):
+        return []
+    notes = []
+    for number, (array, channel) in enumerate(zip(scan.channels, plan.channels, strict=True), 1):
+        name = channel.modality or "without a name"
+        which = f"channel {number} ({name}): " if plan.further_channels else ""
+        notes += [f"{which}{note}" for note in question_intensities(array, channel)]
+    return notes
+
+
+def question_intensities(array: NDArray[Any], plan: Plan | Channel) -> list[str]:
+    """Return questions about a channel whose intensities are not those that the plan was made for.
 
     A scan for a network that was trained on CT should be in HU. If the plan shows that the training scans were not in
     HU either, a scan that is like them is not questioned.
+
+    Args:
+        array: Intensities of the channel, (I, J, K).
+        plan: The channel in the plan, or a plan whose first channel it is.
     """
     numbers = plan.normalisation
     found = check_intensities(array, is_ct(plan.modality) and numbers.scheme == "dataset")

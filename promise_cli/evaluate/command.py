@@ -75,6 +75,7 @@ def evaluate(
     compare_with: Path | None = None,
     nnunet: bool = False,
     page: bool = True,
+    picture_channel: int = 1,
     workers: int | None = None,
 ) -> Report:
     """Score predictions against labels; write metrics.json, metrics.csv, metrics.md and report.html.
@@ -92,6 +93,7 @@ def evaluate(
         compare_with: Other predictions of the same cases, or the metrics.json of their evaluation.
         nnunet: Whether to write nnU-Net's summary.json too.
         page: Whether to write report.html. The scans of the cases that it shows are read for it.
+        picture_channel: Channel of the scans that its pictures show, counted from 1.
         workers: Number of processes. 0 works in this process. None starts one for each core if much is left to do.
 
     Returns:
@@ -164,7 +166,8 @@ def evaluate(
         cases=tuple(cases),
     )
     with telling(lambda: f"{folder}: the results are not complete; run the same command again"):
-        _write(report, pairing, record, folder, nnunet=nnunet, page=page)
+        channel = picture_channel if page else None
+        _write(report, pairing, record, folder, nnunet=nnunet, channel=channel)
     return report
 
 
@@ -190,9 +193,12 @@ def _write(
     folder: Path,
     *,
     nnunet: bool,
-    page: bool,
+    channel: int | None,
 ) -> None:
-    """Write all files, after removing those of an earlier evaluation that would not match the new numbers."""
+    """Write all files, after removing those of an earlier evaluation that would not match the new numbers.
+
+    `channel` is the channel that the page shows, counted from 1. None means that no page is wanted.
+    """
     if is_marked(folder / METRICS_FILE, MARKS[METRICS_FILE]):
         say(f"{folder}: replaced the earlier evaluation in {METRICS_FILE}; -o keeps both")
     remove_leftovers(folder)
@@ -201,5 +207,6 @@ def _write(
         remove_marked(folder, MARKS, [NNUNET_FILE])
     files = {pair.case_id: (pair.prediction, pair.label) for pair in pairing.pairs}
     write_report(report, folder, files if nnunet else None)
-    if page:
-        write_evaluation(report, picture_cases(pairing, report.cases, record), folder, record)
+    if channel is not None:
+        pictures = picture_cases(pairing, report.cases, record, channel)
+        write_evaluation(report, pictures, folder, record)

@@ -12,7 +12,7 @@ from promise_cli.evaluate.score_case import ScoredCase
 from promise_cli.predictions.pairs import Pairing, scan_beside
 from promise_cli.predictions.record import Predictions, is_as_written, read_record
 from promise_cli.prompts import FOREGROUND
-from promise_cli.volume import read_volume, volume_files
+from promise_cli.volume import read_channel, volume_files
 
 SHOWN = 3
 """Number of cases that a warning names, and of scans that are compared voxel by voxel."""
@@ -150,7 +150,7 @@ def _has_same_bytes(scan: Path, other: Path) -> bool:
 def _has_same_voxels(scan: Path, other: Path) -> bool:
     """Whether two scans hold the same numbers. Scans that cannot be read count as the same."""
     try:
-        one, two = (read_volume(path).array for path in (scan, other))
+        one, two = (read_channel(path).array for path in (scan, other))
     except (PromiseError, OSError, MemoryError):
         return True
     return one.shape == two.shape and bool(np.allclose(one, two, rtol=1e-4, atol=1e-3))

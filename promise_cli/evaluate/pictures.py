@@ -23,7 +23,7 @@ from promise_cli.report import (
     mark_cases,
 )
 from promise_cli.scores import CaseScore
-from promise_cli.volume import Volume, read_label, read_volume
+from promise_cli.volume import Volume, read_channel, read_label
 
 MOST_PICTURED = 100
 """Largest number of scores (one for each case and label) with slices.
@@ -33,7 +33,7 @@ Each costs the reading of a scan, and about 50 kB of the page.
 
 
 def picture_cases(
-    pairing: Pairing, cases: Sequence[CaseScore], record: Predictions | None
+    pairing: Pairing, cases: Sequence[CaseScore], record: Predictions | None, channel: int = 1
 ) -> tuple[PicturedCase, ...]:
     """Draw slices of every case and label, the lowest Dice first.
 
@@ -45,6 +45,7 @@ def picture_cases(
         pairing: The cases and their files.
         cases: The scores.
         record: Content of the predictions.json that lists the clicks; None if no clicks are known.
+        channel: Channel of the scans that is shown, counted from 1.
     """
     pairs = {pair.case_id: pair for pair in pairing.pairs}
     targets = {target.label: target for target in pairing.targets or ()}
@@ -63,6 +64,7 @@ def picture_cases(
                 pairs[case_id],
                 [targets[label] for label in by_case[case_id]],
                 clicks.get(case_id, ()),
+                channel,
             ),
             by_case,
         )
@@ -95,24 +97,24 @@ def _choose(cases: Sequence[CaseScore]) -> list[tuple[str, int | str]]:
 
 
 def _draw(
-    pair: Pair, targets: Sequence[Target], clicks: Sequence[ClickRecord]
+    pair: Pair, targets: Sequence[Target], clicks: Sequence[ClickRecord], channel: int
 ) -> list[tuple[SlicePicture, ...]]:
     """Draw the slices of each label of a case.
 
     Return an empty list if a file can no longer be read, or if memory runs out. The scores do not need the slices.
     """
     try:
-        return _draw_labels(pair, targets, clicks)
+        return _draw_labels(pair, targets, clicks, channel)
     except (PromiseError, OSError, MemoryError) as error:
         warn(f"case {pair.case_id}: no slices in the page ({error})")
         return []
 
 
 def _draw_labels(
-    pair: Pair, targets: Sequence[Target], clicks: Sequence[ClickRecord]
+    pair: Pair, targets: Sequence[Target], clicks: Sequence[ClickRecord], channel: int
 ) -> list[tuple[SlicePicture, ...]]:
     """Read the files of a case, and draw the slices of each label."""
-    scan = _read_scan(pair.scan)
+    scan = _read_scan(pair.scan, channel)
     label = read_label(pair.label, like=scan)
     if scan is not None and scan.array.shape != label.array.shape:
         scan, label = None, read_label(pair.label)
@@ -131,8 +133,11 @@ def _draw_labels(
     return drawn
 
 
-def _read_scan(path: Path | None) -> Volume | None:
+def _read_scan(path: Path | None, channel: int) -> Volume | None:
+    """Read a channel of a scan. Return None if it cannot be read, unless the user chose the channel."""
     try:
-        return None if path is None else read_volume(path)
+        return None if path is None else read_channel(path, channel - 1)
     except (PromiseError, MemoryError):
+        if channel > 1:
+            raise
         return None

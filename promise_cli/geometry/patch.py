@@ -42,10 +42,21 @@ class Patch:
         return Patch((i, j, k), self.shape)
 
     def crop(self, array: NDArray[Any], fill: float = 0.0) -> NDArray[Any]:
-        """Copy the block out of `array` (I, J, K). Voxels beyond the edge of `array` get the value `fill`."""
-        block = np.full(self.shape, fill, dtype=array.dtype)
-        inside, there = self._overlap(array.shape)
-        block[there] = array[inside]
+        """Copy the block out of `array`. Voxels beyond the edge of `array` get the value `fill`.
+
+        Args:
+            array: `(I, J, K)`, or several channels `(C, I, J, K)`.
+            fill: Value of voxels beyond the edge.
+
+        Returns:
+            Block of `shape`, after the same first axis if there are several channels.
+        """
+        *channels, i, j, k = array.shape
+        block = np.full((*channels, *self.shape), fill, dtype=array.dtype)
+        inside, there = self._overlap((i, j, k))
+        source: Any = (..., *inside)
+        target: Any = (..., *there)
+        block[target] = array[source]
         return block
 
     def paste(self, block: NDArray[Any], array: NDArray[Any]) -> None:

@@ -24,6 +24,8 @@ class Setting:
     """Voxel spacing of the plan along i, j and k, in mm."""
     small: bool
     """Whether a small network for a laptop is wanted (preset `tiny`)."""
+    channels: int = 1
+    """Channels of the image."""
     clicks_as_channel: bool = False
     """Whether foreground and background clicks enter as two further channels of the image."""
 
@@ -35,7 +37,11 @@ class Setting:
             least: Smallest edge of the patch, in voxels. None means one multiple.
         """
         edge = math.ceil(max(self.patch_size, least or multiple) / multiple) * multiple
-        return {"patch_size": edge, "clicks_as_channel": self.clicks_as_channel}
+        return {
+            "patch_size": edge,
+            "channels": self.channels,
+            "clicks_as_channel": self.clicks_as_channel,
+        }
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from promise_cli import __version__
+from promise_cli.console import counted
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split
 from promise_cli.disk.atomic import whole_file
@@ -252,6 +253,12 @@ def build_model(checkpoint: Checkpoint, path: Path) -> Network:
         raise CheckpointError(
             f"{path}: the plan has patches of {planned} voxels, but the network of {ours}; train again or copy the"
             " file again"
+        )
+    images, planned = checkpoint.model_config.channels, len(checkpoint.plan.channels)
+    if images != planned:
+        raise CheckpointError(
+            f"{path}: the plan has scans of {counted(planned, 'channel')}, but the network takes {images}; train again"
+            " or copy the file again"
         )
     try:
         model = build_network(checkpoint.network, checkpoint.model_config)

@@ -5,6 +5,8 @@ from typing import ClassVar
 
 MOST_CHANNELS, MOST_SIGMA = 2048, 512
 """Largest number of channels, and largest standard deviation of the Gaussian around a click, in voxels."""
+MOST_IMAGE_CHANNELS = 64
+"""Largest number of channels of the image."""
 SIGMA = 2.0
 """Default standard deviation of the Gaussian around a click, in voxels, as in MONAI's `AddGuidanceSignal`."""
 
@@ -25,6 +27,8 @@ class PlainConfig:
 
     patch_size: int
     """Edge of the cubic patch in voxels."""
+    channels: int = 1
+    """Channels of the image, without the maps of the clicks."""
     clicks_as_channel: bool = False
     """Whether foreground and background clicks enter as two further channels of the image."""
     click_sigma: float = SIGMA
@@ -34,6 +38,10 @@ class PlainConfig:
         if self.patch_size < self.least or self.patch_size % self.multiple:
             raise ValueError(
                 f"patch_size {self.patch_size}: this network takes multiples of {self.multiple}, at least {self.least}"
+            )
+        if not 1 <= self.channels <= MOST_IMAGE_CHANNELS:
+            raise ValueError(
+                f"channels must be from 1 to {MOST_IMAGE_CHANNELS}, found {self.channels}"
             )
         if not 0 < self.click_sigma <= MOST_SIGMA:
             raise ValueError(
@@ -67,5 +75,5 @@ class PlainConfig:
 
     @property
     def in_channels(self) -> int:
-        """Input channels: the image, plus one map of foreground and one of background clicks if clicks enter."""
-        return 3 if self.clicks_as_channel else 1
+        """Input channels: those of the image, and one map each of foreground and background clicks if clicks enter."""
+        return self.channels + (2 if self.clicks_as_channel else 0)

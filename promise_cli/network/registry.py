@@ -115,9 +115,11 @@ def encoder_of(config: NetworkConfig) -> EncoderName | None:
 
 def describe_network(name: str, config: NetworkConfig) -> str:
     """Return a short description for messages, such as `promise, encoder sam_vit_b`."""
+    several = f", {config.channels} channels" if config.channels > 1 else ""
     if isinstance(config, ModelConfig):
-        return f"{name}, encoder {config.encoder}"
-    return f"{name}, {'clicks as a channel' if config.clicks_as_channel else 'without clicks'}"
+        return f"{name}, encoder {config.encoder}{several}"
+    clicks = "clicks as a channel" if config.clicks_as_channel else "without clicks"
+    return f"{name}, {clicks}{several}"
 
 
 def count_operations(name: str, config: NetworkConfig) -> int:
@@ -130,7 +132,7 @@ def count_operations(name: str, config: NetworkConfig) -> int:
     edge = config.patch_size
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(
-            torch.empty(1, 1, edge, edge, edge),
+            torch.empty(1, config.channels, edge, edge, edge),
             torch.empty(1, 1, 3),
             torch.ones(1, 1, dtype=torch.long),
         )

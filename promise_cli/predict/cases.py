@@ -31,7 +31,7 @@ from promise_cli.session.prediction import Prediction
 from promise_cli.volume import (
     Volume,
     read_label,
-    read_volume,
+    read_scan,
     write_mask,
     write_probabilities,
 )
@@ -84,8 +84,9 @@ class CaseWork:
 
     def has_room(self, case: str) -> bool:
         """Whether there is enough free memory to read a case while another one is predicted."""
-        grid, spacing = self.inputs.grids[case], self.predictor.plan.spacing
-        voxels = np.prod(grid.shape, dtype=float)
+        grid, plan = self.inputs.grids[case], self.predictor.plan
+        spacing = plan.spacing
+        voxels = np.prod(grid.shape, dtype=float) * len(plan.channels)
         on_plan = voxels * np.prod(grid.spacing) / np.prod(spacing)
         return bool(4 * (voxels + on_plan) * MEMORY_MARGIN < free_memory())
 
@@ -94,10 +95,12 @@ class CaseWork:
         from promise_cli.session.predictor import Seconds  # noqa: PLC0415  torch is slow to import
 
         began = time.monotonic()
-        path = self.inputs.scans[case]
-        scan = read_volume(path, self.predictor.plan.orientation, keep_integers=True)
+        plan = self.predictor.plan
+        names = [channel.modality for channel in plan.channels]
+        files = self.inputs.files(case)
+        scan = read_scan(files, names, plan.orientation, keep_integers=True)
         seconds = Seconds(read=time.monotonic() - began)
-        if notes := question_scan(scan, self.predictor.plan):
+        if notes := question_scan(scan, plan):
             self.notes[case] = notes
         return self.predictor.open(
             scan,
@@ -132,7 +135,8 @@ class CaseWork:
         if self.request.report and self.predictor.plan.orientation == "RAS":
             from promise_cli.report import draw_prediction  # noqa: PLC0415  only needed for a page
 
-            pictures = draw_prediction(scan, mask, records)
+            channel = scan.channels[self.request.picture_channel - 1]
+            pictures = draw_prediction(channel, scan.grid, mask, records)
         spent = session.seconds
         return Found(
             like=scan.without_array(),
@@ -226,7 +230,7 @@ class CaseWork:
 def _merge(predictions: dict[Lesion, Prediction], scan: Volume) -> NDArray[np.uint8]:
     """Merge the lesions into one mask. A voxel that several lesions claim goes to the most probable one."""
     mask = np.zeros_like(
-        scan.array, dtype=np.uint8
+        scan.channels[0], dtype=np.uint8
     )  # in the scan's memory order, in which the mask is written
     surest = np.zeros_like(mask, dtype=np.float32) if len(predictions) > 1 else None
     for lesion, prediction in predictions.items():

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promise_cli.console import say, track
+from promise_cli.console import counted, say, track
 from promise_cli.disk.workspace import Workspace, open_workspace
 from promise_cli.errors import PromptError, WorkspaceError
 from promise_cli.geometry.grid import format_spacing
@@ -22,7 +22,7 @@ from promise_cli.predict.earlier import (
     warn_of_unlisted,
 )
 from promise_cli.predict.failed import all_failed, reason_of, without_click
-from promise_cli.predict.inputs import Inputs, gather_inputs
+from promise_cli.predict.inputs import Inputs, gather_inputs, leave_out_channels
 from promise_cli.predict.output import check_output, outputs, refuse_foreign_outputs, write_clicks
 from promise_cli.predict.predict_request import PredictRequest, find_networks
 from promise_cli.predict.predictions_file import (
@@ -106,6 +106,11 @@ def run(request: PredictRequest) -> bool:
 def _predict(
     request: PredictRequest, workspace: Workspace, inputs: Inputs, folder: Path, maker: Maker
 ) -> bool:
+    if inputs.further:
+        from promise_cli.network.checkpoint import load_checkpoint  # noqa: PLC0415  torch is slow to import
+
+        if len(load_checkpoint(maker.checkpoints[0]).plan.channels) == 1:
+            leave_out_channels(inputs, quiet=(request.images or Path()).is_file())
     there = load_or_ignore(folder) if request.overwrite else load_earlier(folder)
     keys = prediction_keys(request, maker.checkpoints, inputs)
     earlier = earlier_cases(folder, there, maker)
@@ -142,7 +147,7 @@ def _predict(
     if request.report:
         from promise_cli.report import write_report  # noqa: PLC0415
 
-        say(f"report: {write_report(folder, pictures)}")
+        say(f"report: {write_report(folder, pictures, request.picture_channel)}")
     show_rest(folder, done, len(kept), len(finished), left_out)
     show_failures(inputs.failures)
     return not inputs.failures
@@ -166,6 +171,12 @@ def _work(
     predictor = Predictor.load(checkpoints, request.device, request.precision, tta=request.tta)
     if not predictor.takes_clicks:
         _refuse_clicks(request, predictor)
+    if request.picture_channel > len(predictor.plan.channels):
+        names = [channel.modality or "without a name" for channel in predictor.plan.channels]
+        raise PromptError(
+            f"--picture-channel {request.picture_channel}: the network takes {counted(len(names), 'channel')}"
+            f" ({', '.join(names)}); give a number up to {len(names)}"
+        )
     warn_of_unfinished(checkpoints)
     known = {*inputs.clicks, *(case.case_id for case in listed)}
     without = tuple(case for case in inputs.without_click if case not in known)

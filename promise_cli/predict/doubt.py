@@ -13,10 +13,11 @@ from promise_cli.volume import Volume
 def tissue_limits(scan: Volume, plan: Plan) -> tuple[float, float]:
     """Return the lowest and the highest intensity of tissue in a scan.
 
-    They are those of the plan. Where intensities have no unit (MR), whatever is not background is tissue.
+    They are those of the plan. Where intensities have no unit (MR), whatever is not background is tissue. The first
+    channel is judged.
     """
     if plan.normalisation.scheme == "case":
-        return air_below(scan.array, is_ct=False), math.inf
+        return air_below(scan.channels[0], is_ct=False), math.inf
     return tissue_range(plan.normalisation)
 
 
@@ -44,7 +45,7 @@ def doubt_click(
     for space, voxel in other_readings(click, scan.stored_grid).items():
         if voxel is not None:
             there = tuple(locate_clicks([Click(voxel)], scan.stored_grid, scan.grid, "")[0])
-            value = float(scan.array[there])
+            value = float(scan.channels[0][there])
             fits = "tissue" if low <= value <= high else "no tissue"
             others.append(
                 f"as {space} it would be voxel {format_point(voxel)} with intensity {value:g}, {fits}"

@@ -190,17 +190,21 @@ def prediction_keys(
     """Return the keys of all cases that can be predicted, by case id."""
     failed = {failure.case_id for failure in inputs.failures}
     return {
-        case: _key(request, checkpoints, inputs.scans[case], clicks)
+        case: _key(request, checkpoints, inputs.files(case), clicks)
         for case, clicks in inputs.clicks.items()
         if case not in failed
     }
 
 
 def _key(
-    request: PredictRequest, checkpoints: Sequence[Path], scan: Path, clicks: Sequence[Click]
+    request: PredictRequest,
+    checkpoints: Sequence[Path],
+    scan: Sequence[Path],
+    clicks: Sequence[Click],
 ) -> str:
     """Hash everything that a case's mask depends on: the scan's files, its clicks, the networks and the settings."""
-    stats = file_stamps([*volume_files(scan), *checkpoints])
+    files = [file for channel in scan for file in volume_files(channel)]
+    stats = file_stamps([*files, *checkpoints])
     settings = [request.max_windows, request.tta, request.precision]
     content = json.dumps([stats, settings, [_as_keyed(click) for click in clicks]])
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -23,6 +23,8 @@ from promise_cli.volume import (
     FORMATS,
     SUFFIXES,
     case_id,
+    channel_files,
+    channel_number,
     find_volumes,
     further_channels,
     nested_slices,
@@ -39,6 +41,7 @@ class Inputs:
     where: str
     """Name of the clicks in messages: the click file or folder, `--point` or `--auto`."""
     scans: dict[str, Path]
+    """File or DICOM folder of each scan. It holds the first channel, or all channels."""
     clicks: dict[str, tuple[Click, ...]]
     """Clicks of each case to predict; empty for a case that is segmented as a whole."""
     attempted: set[str]
@@ -50,6 +53,14 @@ class Inputs:
     failures: list[Failure] = field(default_factory=list)
     grids: dict[str, Grid] = field(default_factory=dict)
     """Grids of the scans' files that could be read."""
+    further: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    """Files of the channels after the first, by case id, where there are some."""
+
+    def files(self, case: str) -> tuple[Path, ...]:
+        """Return the files of a scan, in the order of its channels, up to the first that is missing."""
+        further = self.further.get(case, ())
+        there = (path for n, path in enumerate(further, 1) if channel_number(path) in (n, 0))
+        return (self.scans[case], *there)
 
 
 def gather_inputs(request: PredictRequest, tests: FoldInputs | None = None) -> Inputs:
@@ -64,12 +75,14 @@ def gather_inputs(request: PredictRequest, tests: FoldInputs | None = None) -> I
     """
     images = request.images
     assert images is not None
+    further: dict[str, tuple[Path, ...]] = {}
     if tests is not None:
         scans, single, where, gathered = tests.scans, False, tests.clicks.where, tests.clicks
+        further = tests.further
     else:
         scans, single = _find_scans(images)
         if request.prompts is None:
-            scans = _without_channels(scans, ())
+            further = _take_channels(scans, ())
         where, gathered = _gather_clicks(request, scans)
     if single and any(case in scans for case in (*gathered.clicks, *gathered.broken)):
         # A click file for many scans may be used with one of them. Its other cases are then ignored.
@@ -78,7 +91,10 @@ def gather_inputs(request: PredictRequest, tests: FoldInputs | None = None) -> I
                 del found[case]
     clicks = dict(gathered.clicks)
     named = {*clicks, *gathered.broken}
-    scans = _without_channels(scans, named)
+    if tests is None:
+        further |= _take_channels(scans, named)
+    if single:
+        further = {case: channel_files(path)[1:] for case, path in scans.items()}
     unclicked = tuple(case for case in scans if case not in named)
     if request.auto:
         clicks |= dict.fromkeys(unclicked, ())
@@ -95,6 +111,7 @@ def gather_inputs(request: PredictRequest, tests: FoldInputs | None = None) -> I
         set(cases),
         hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest(),
         unclicked,
+        further={case: files for case, files in further.items() if files},
     )
     _check(inputs, request, gathered, cases)
     _say_counts({case: note for case, note in gathered.notes.items() if case in inputs.clicks})
@@ -156,7 +173,7 @@ def _check(
             inputs.failures.append(Failure(case_id=case, reason=reason))
             continue
         try:
-            inputs.grids[case] = grid = read_grid(path)
+            inputs.grids[case] = grid = read_grid(path, several=True)
             if inputs.clicks[case]:
                 locate_clicks(inputs.clicks[case], grid, grid, f"{inputs.where}: case {case}")
         except PromiseError as error:
@@ -179,17 +196,30 @@ def _find_scans(images: Path) -> tuple[dict[str, Path], bool]:
     return scans, list(scans.values()) == [images]
 
 
-def _without_channels(scans: dict[str, Path], named: Collection[str]) -> dict[str, Path]:
-    """Leave out further channels of other scans, unless clicks name them, since networks see only the first channel."""
-    channels = {name: found for name, found in further_channels(scans).items() if name not in named}
-    if channels:
-        name, (case, channel) = next(iter(channels.items()))
+def _take_channels(scans: dict[str, Path], named: Collection[str]) -> dict[str, tuple[Path, ...]]:
+    """Remove further channels of other scans from the scans, unless clicks name them, and return them by case."""
+    found: dict[str, tuple[Path, ...]] = {}
+    for name, (case, _) in further_channels(scans).items():
+        if name not in named:
+            found[case] = (*found.get(case, ()), scans.pop(name))
+    return found
+
+
+def leave_out_channels(inputs: Inputs, *, quiet: bool) -> None:
+    """Leave out the channels after the first, which a network for one channel does not see.
+
+    Args:
+        inputs: The scans, which are changed.
+        quiet: Whether not to warn of it, because the user named a single file.
+    """
+    left_out = [path for files in inputs.further.values() for path in files]
+    case, files = next(iter(inputs.further.items()))
+    if not quiet:
         warn(
-            f"{scans[name]}: channel {channel} of case {case}; a network sees only the first channel, so"
-            f" {counted(len(channels), 'such file', 'are')} left out;"
-            " rename a file that is a scan of its own"
+            f"{files[0]}: channel {channel_number(files[0]) + 1} of case {case}; a network sees only the first channel,"
+            f" so {counted(len(left_out), 'such file', 'are')} left out; rename a file that is a scan of its own"
         )
-    return {name: path for name, path in scans.items() if name not in channels}
+    inputs.further.clear()
 
 
 def _name(images: Path) -> str:

@@ -54,6 +54,8 @@ class PredictRequest:
     """Whether to write masks in the scan's own format instead of .nii.gz."""
     report: bool = False
     """Whether to write report.html."""
+    picture_channel: int = 1
+    """Channel that its pictures show, counted from 1."""
     write_points: Path | None = None
     """File or folder to which the clicks are written as they were understood."""
     overwrite: bool = False

@@ -26,6 +26,8 @@ class FoldInputs:
     name: str
     """Name of the folder under `predictions/` where the masks go by default."""
     scans: dict[str, Path]
+    further: dict[str, tuple[Path, ...]]
+    """Files of the channels after the first, by case id."""
     clicks: Gathered
 
 
@@ -80,7 +82,9 @@ def gather_test_cases(request: PredictRequest, workspace: Workspace) -> FoldInpu
         auto=not clicked,
     )
     scans = {files.case_id: files.image for files in cases}
-    return FoldInputs(found, _name(path.parent, workspace, plan.dataset), scans, clicks)
+    further = {files.case_id: files.further for files in cases}
+    name = _name(path.parent, workspace, plan.dataset)
+    return FoldInputs(found, name, scans, further, clicks)
 
 
 def _draw_click(files: CaseFiles, plan: Plan, seed: int) -> Click | None:
@@ -90,7 +94,7 @@ def _draw_click(files: CaseFiles, plan: Plan, seed: int) -> Click | None:
     if not target.any():
         return None
     ((i, j, k),) = random_voxels(target, trial_rng(seed, files.case_id, "random", 0), 1)
-    if label.stored_grid.is_that_of(read_grid(files.image)):
+    if label.stored_grid.is_that_of(read_grid(files.image, several=True)):
         return Click((i, j, k), space="voxel")
     # The files store their axes in different orders. The place in the world is the same.
     x, y, z = (label.stored_grid.affine @ np.array([i, j, k, 1.0]))[:3].tolist()

@@ -45,7 +45,7 @@ class ClickRecord:
     lps_mm: tuple[float, float, float]
     """Centre of `voxel` in LPS millimetres, as ITK and 3D Slicer's files use them."""
     intensity: float
-    """Intensity of the scan at this voxel; HU for CT."""
+    """Intensity of the scan's first channel at this voxel; HU for CT."""
     in_mask: bool
     """Whether the mask has the lesion's value at this voxel."""
 
@@ -274,7 +274,7 @@ def describe_click(click: Click, scan: Volume, mask: NDArray[np.uint8]) -> Click
         voxel=voxel,
         ras_mm=(x, y, z),
         lps_mm=(left, posterior, superior),
-        intensity=round(float(scan.array[there]), 4),
+        intensity=round(float(scan.channels[0][there]), 4),
         in_mask=bool(mask[there] == click.lesion.value),
     )
 

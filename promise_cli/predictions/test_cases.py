@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from promise_cli.console import warn
 from promise_cli.dataset.folder import CaseFiles, read_dataset
 from promise_cli.dataset.splits import Split, splits_of_dataset
 from promise_cli.disk.workspace import ALL, Fold, Workspace
@@ -36,8 +35,6 @@ def find_test_cases(
         workspace.find_raw_dataset(dataset) if labels is None else (workspace.root / labels).parent
     )
     described = read_dataset(folder, keep_broken=True)
-    if described.channel_note:
-        warn(described.channel_note)
     files = {case.case_id: case for case in described.cases}
     wanted = split.test
     if not wanted and not split.train:

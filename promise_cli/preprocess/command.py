@@ -23,6 +23,7 @@ from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import PlanError, listed
 from promise_cli.geometry.grid import Spacing, format_shape, format_spacing
 from promise_cli.jobs import Shard, claim, read_shard
+from promise_cli.preprocess.channels import check_channel, show_channels
 from promise_cli.preprocess.folds import save_splits
 from promise_cli.preprocess.planning import Wanted, find_place, show_fit
 from promise_cli.preprocess.room import check_room
@@ -107,7 +108,9 @@ def preprocess(
         dataset, target[0], measured, workers=workers, shard=part, skip_bad=skip_bad
     )
     source = _source(dataset, workspace.root)
-    fingerprint = make_fingerprint(dataset, source, target, survey.measured, survey.left_out)
+    fingerprint = make_fingerprint(
+        dataset, source, target, survey.measured, survey.left_out, survey.further
+    )
     ids = [case.case_id for case in fingerprint.cases]
     left_out = [case.case_id for case in survey.left_out]
     folds = splits_of_dataset(dataset.name, ids, place.splits(splits), left_out)
@@ -161,8 +164,9 @@ def _announce(dataset: Dataset, target: tuple[Labels, str]) -> None:
         f" {label_text(chosen)} ({target[1]})"
         + (f"; background: {listed(others)}; --target-label chooses another" if others else "")
     )
-    if dataset.channel_note:
-        warn(dataset.channel_note)
+    if dataset.further_channels:
+        names = listed(name or "without a name" for name in dataset.channels)
+        say(f"channels: {len(dataset.channels)} ({names})")
 
 
 def _kept_plan(folder: Path, wanted: Wanted) -> Plan | None:
@@ -194,24 +198,20 @@ def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
     """Return the existing plan if its target still has the same name, and warn about other changes of the dataset.
 
     Raises:
-        PlanError: dataset.json now gives the plan's target another name.
+        PlanError: dataset.json now gives the plan's target another name, or declares another number of channels.
     """
+    if len(kept.channels) != len(fresh.channels):
+        raise PlanError(
+            f"{path}: planned for {counted(len(kept.channels), 'channel')}, but dataset.json now declares"
+            f" {len(fresh.channels)}; correct dataset.json, or add --overwrite to plan anew"
+        )
     if kept.target_name != fresh.target_name:
         raise PlanError(
             f"{path}: planned for target {kept.label} named {kept.target_name}, which dataset.json now names"
             f" {fresh.target_name}; correct one of them, or add --overwrite to plan anew"
         )
-    theirs, ours = kept.normalisation, fresh.normalisation
-    if kept.modality != fresh.modality:
-        warn(
-            f"{path}: planned for {kept.modality or 'no modality'}, but dataset.json now says"
-            f" {fresh.modality or 'none'}; the plan is kept, --overwrite plans anew"
-        )
-    elif theirs.scheme == "dataset" and not (theirs.low < ours.high and ours.low < theirs.high):
-        warn(
-            f"{path}: clips intensities to {theirs.low:g} to {theirs.high:g}, but those of the target are now"
-            f" {ours.low:g} to {ours.high:g}; the plan is kept, --overwrite plans anew"
-        )
+    for theirs, ours in zip(kept.channels, fresh.channels, strict=True):
+        check_channel(theirs, ours, path)
     return kept
 
 
@@ -224,7 +224,6 @@ def _source(dataset: Dataset, root: Path) -> str:
 
 
 def _show_plan(plan: Plan, fingerprint: Fingerprint, *, kept: bool) -> None:
-    numbers = plan.normalisation
     changed = set(plan.cases) ^ {case.case_id for case in fingerprint.cases}
     if kept and plan.cases and changed:
         warn(
@@ -241,11 +240,4 @@ def _show_plan(plan: Plan, fingerprint: Fingerprint, *, kept: bool) -> None:
     say(
         f"plan: {what}; {format_spacing(plan.spacing)}, patch {plan.patch_size}^3 (a preset may have its own)"
     )
-    if numbers.scheme == "dataset":
-        say(
-            f"clip {numbers.low:g} to {numbers.high:g}, mean {numbers.mean:.2f}, SD {numbers.std:.2f}"
-        )
-    else:
-        say(
-            f"{plan.modality or 'intensities without units'}: each scan is normalised by its own numbers"
-        )
+    show_channels(plan)

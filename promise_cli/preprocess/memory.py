@@ -4,6 +4,7 @@ The estimate limits how many processes run at the same time.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,17 +31,33 @@ def estimate_peak(files: CaseFiles, spacing: Spacing | None) -> int:
     try:
         # Reading all headers of a DICOM folder takes nearly as long as reading its slices.
         if files.image.is_dir():
-            return BASE + UNKNOWN_FACTOR * _size(files.image)
-        image, label = open_stored(files.image), open_stored(files.label)
+            return BASE + UNKNOWN_FACTOR * sum(map(_size, files.images))
+        several = not files.further
+        images = [open_stored(image, several=several) for image in files.images]
+        label = open_stored(files.label)
     except (PromiseError, OSError):
-        return BASE + UNKNOWN_FACTOR * max(_size(files.image), _size(files.label))
+        return BASE + UNKNOWN_FACTOR * max(sum(map(_size, files.images)), _size(files.label))
+    image = images[0]
     voxels = math.prod(image.grid.shape)
-    together = _reading(image, np.float32) + _reading(label, np.int32) + 2 * voxels
+    together = _reading_all(images) + _reading(label, np.int32) + 2 * voxels
     if spacing is None:
         return BASE + together
     target = math.prod(target_grid(image.grid, spacing).shape)
-    alone = _reading(image, np.float32) + _scratch(image) + 2 * target
+    channels = sum(one.channels for one in images)
+    written = 2 * target if channels == 1 else 2 * (channels + 1) * target
+    alone = _reading_all(images) + max(map(_scratch, images)) + written
     return BASE + max(alone, 4 * target, _reading(label, np.int32) + 4 * target)
+
+
+def _reading_all(images: Sequence[Stored]) -> int:
+    """Return the peak memory in bytes while all channels of a scan are read."""
+    largest = max(_reading(one, np.float32) for one in images)
+    if len(images) == 1:
+        return largest
+    # The files are read one after another into an array of all channels.
+    item = np.result_type(*[one.dtype for one in images])
+    size = item.itemsize if item.kind in "iu" else np.dtype(np.float32).itemsize
+    return len(images) * math.prod(images[0].grid.shape) * size + largest
 
 
 def _reading(stored: Stored, other: type[np.generic]) -> int:
@@ -48,7 +65,7 @@ def _reading(stored: Stored, other: type[np.generic]) -> int:
 
     The volume is in memory as stored, and once more if a library copies it or its type is changed.
     """
-    voxels, item = math.prod(stored.grid.shape), stored.dtype.itemsize
+    voxels, item = math.prod(stored.grid.shape) * stored.channels, stored.dtype.itemsize
     copies = 1 if stored.path.name.lower().endswith((".nii", ".nii.gz")) else 2
     changed = 0 if stored.dtype.kind in "iu" else np.dtype(other).itemsize + item
     return voxels * (copies * item + changed)

@@ -42,6 +42,11 @@ class Survey:
         found = [(one.measurement.case, one.measurement.target) for one in self.usable]
         return [(case, target) for case, target in found if case is not None and target is not None]
 
+    @property
+    def further(self) -> list[tuple[Histogram, ...]]:
+        """Intensities of the target in the channels after the first, of the same cases."""
+        return [one.measurement.further for one in self.usable if one.measurement.case is not None]
+
 
 def survey_dataset(
     dataset: Dataset,

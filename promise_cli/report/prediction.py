@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ from promise_cli.report.page import (
     render,
 )
 from promise_cli.report.slices import BACKGROUND_CLICK, Outline, SlicePicture, draw_slices
-from promise_cli.volume import Volume, read_label, read_volume
+from promise_cli.volume import read_channel, read_label
 
 MOST_NAMES = 3
 """Largest number of lesions that the key of the gallery names for one colour."""
@@ -59,16 +60,17 @@ class _Case:
 
 
 def draw_prediction(
-    scan: Volume, mask: NDArray[np.uint8], clicks: Sequence[ClickRecord]
+    array: NDArray[Any], grid: Grid, mask: NDArray[np.uint8], clicks: Sequence[ClickRecord]
 ) -> tuple[SlicePicture, ...]:
     """Three slices through the first foreground click, or where the mask is largest where there is none.
 
     Args:
-        scan: The scan with its voxels, axes RAS.
-        mask: (I, J, K) on `scan.grid`; each value is outlined by itself.
+        array: Intensities of the channel to draw, (I, J, K), axes RAS.
+        grid: Grid of the scan.
+        mask: (I, J, K) on this grid; each value is outlined by itself.
         clicks: Clicks as predictions.json lists them.
     """
-    crosses = crosses_of(clicks, scan.grid)
+    crosses = crosses_of(clicks, grid)
     at = next((voxel for kind, voxel in crosses if kind == "click"), None)
     if at is None and not mask.any():
         i, j, k = (n // 2 for n in mask.shape)
@@ -79,7 +81,7 @@ def draw_prediction(
     if at is None and len(outlines) > 1:
         # Without a place, `draw_slices` would choose slices in which the first two lesions differ most.
         at = _middle(mask)
-    return draw_slices(scan.array, outlines, scan.grid.spacing, at, crosses)
+    return draw_slices(array, outlines, grid.spacing, at, crosses)
 
 
 def crosses_of(clicks: Sequence[ClickRecord], grid: Grid) -> list[tuple[str, Index]]:
@@ -104,12 +106,15 @@ def page_of(folder: Path) -> Path:
     return page
 
 
-def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) -> Path:
+def write_report(
+    folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]], channel: int = 1
+) -> Path:
     """Write the page of promise-predict next to the masks of a folder, under the name that `page_of` returns.
 
     Args:
         folder: Holds predictions.json.
         drawn: Pictures by case id, as far as there are any; the others are drawn from scan and mask.
+        channel: Channel of the scans that pictures show, counted from 1.
 
     Returns:
         Path of the page.
@@ -118,7 +123,7 @@ def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) ->
     failures = folder / FAILURES
     failed = load_record(Failures, failures).failures if failures.exists() else ()
     cases = [
-        _case(case, f"case-{number}", drawn.get(case.case_id), folder)
+        _case(case, f"case-{number}", drawn.get(case.case_id), folder, channel)
         for number, case in enumerate(record.cases, 1)
     ]
     page = render(
@@ -141,20 +146,24 @@ def write_report(folder: Path, drawn: Mapping[str, tuple[SlicePicture, ...]]) ->
 
 
 def _case(
-    case: PredictedCase, anchor: str, pictures: tuple[SlicePicture, ...] | None, folder: Path
+    case: PredictedCase,
+    anchor: str,
+    pictures: tuple[SlicePicture, ...] | None,
+    folder: Path,
+    channel: int,
 ) -> _Case:
     key = _key(case.lesions, case.clicks)
     try:
-        return _Case(case, anchor, pictures or _draw_again(case, folder), key)
+        return _Case(case, anchor, pictures or _draw_again(case, folder, channel), key)
     except PromiseError as error:
         return _Case(case, anchor, (), (), str(error))
 
 
-def _draw_again(case: PredictedCase, folder: Path) -> tuple[SlicePicture, ...]:
+def _draw_again(case: PredictedCase, folder: Path, channel: int) -> tuple[SlicePicture, ...]:
     """Draw a case of an earlier call from its files."""
-    scan = read_volume(Path(case.scan), keep_integers=True)
+    scan = read_channel(Path(case.scan), channel - 1, keep_integers=True)
     mask = read_label(folder / case.mask, like=scan).array.astype(np.uint8)
-    return draw_prediction(scan, mask, case.clicks)
+    return draw_prediction(scan.array, scan.grid, mask, case.clicks)
 
 
 def _key(

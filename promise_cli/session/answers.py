@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.dataset.case import preprocess_image
 from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.prepare import preprocess_image
 from promise_cli.geometry.patch import Patch
 from promise_cli.predictions.record import Seconds
 from promise_cli.session.networks import MAX_STATES, EncodedWindow, Networks, Volume32
@@ -68,12 +68,16 @@ class Answers:
         return found
 
     def is_tissue(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which voxels `(N, 3)` of the plan's grid are tissue, judged by the scan's own intensities there."""
+        """Return which voxels `(N, 3)` of the plan's grid are tissue, judged by all channels of the scan there."""
         ratio = np.array(self.scan.grid.shape) / np.array(self.grid.shape)
         nearest = np.minimum(
             ((places + 0.5) * ratio).astype(np.int64), np.array(self.scan.grid.shape) - 1
         )
-        return is_tissue(self.scan.array[tuple(nearest.T)], self.plan.normalisation)
+        found = [
+            is_tissue(channel[tuple(nearest.T)], planned.normalisation)
+            for channel, planned in zip(self.scan.channels, self.plan.channels, strict=True)
+        ]
+        return np.logical_and.reduce(found)
 
     def holds_tissue(self, window: Patch) -> bool:
         """Return whether a window holds enough tissue to be segmented without clicks.

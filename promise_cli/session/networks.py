@@ -36,9 +36,14 @@ class EncodedWindow:
     """Image of a window, and the encoder output that the networks computed for it before any click."""
 
     image: Volume32
-    """Normalised intensities, `(I, J, K)`."""
+    """Normalised intensities, `(I, J, K)`, or `(C, I, J, K)` for several channels."""
     states: dict[tuple[int, tuple[int, ...]], ImageState | PlainState] = field(default_factory=dict)
     """Encoder output for each pair of a network's number and mirrored axes. Missing ones are computed when needed."""
+
+    @property
+    def channels(self) -> Volume32:
+        """Normalised intensities of all channels, `(C, I, J, K)`."""
+        return self.image if self.image.ndim == 4 else self.image[None]
 
 
 @dataclass(eq=False)
@@ -83,7 +88,7 @@ class Networks:
         """
         if not len(signs):
             clicks, signs = np.zeros((1, 3), np.int64), np.array([PADDING])
-        check_clicks(torch.from_numpy(clicks), torch.from_numpy(signs), window.image.shape[0])
+        check_clicks(torch.from_numpy(clicks), torch.from_numpy(signs), window.image.shape[-1])
         try:
             return self._average(window, clicks, signs)
         except RuntimeError as error:
@@ -96,7 +101,7 @@ class Networks:
     def _average(
         self, window: EncodedWindow, clicks: NDArray[np.int64], signs: NDArray[np.int64]
     ) -> Volume32:
-        total = torch.zeros(window.image.shape, device=self.device)
+        total = torch.zeros(window.image.shape[-3:], device=self.device)
         for number in range(len(self.models)):
             for flip in ALL_FLIPS if self.tta else (NO_FLIP,):
                 total += self._foreground(number, flip, window, clicks, signs)
@@ -124,11 +129,11 @@ class Networks:
         model = self.models[number]
         points = clicks.astype(np.float32)
         for axis in flip:
-            points[:, axis - 2] = window.image.shape[axis - 2] - 1 - points[:, axis - 2]
+            points[:, axis - 2] = window.image.shape[axis - 5] - 1 - points[:, axis - 2]
         with autocast(self.device, self.precision):
             state = window.states.get((number, flip))
             if state is None or state[0].device != self.device:
-                image = torch.from_numpy(window.image)[None, None].to(self.device)
+                image = torch.from_numpy(window.channels)[None].to(self.device)
                 state = model.encode(image.flip(flip) if flip else image)
             if self.states_per_window <= MAX_STATES:
                 window.states[number, flip] = state

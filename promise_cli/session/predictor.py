@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
@@ -22,7 +21,7 @@ from promise_cli.console import warn
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.questions import question_scan
 from promise_cli.disk.workspace import Workspace, checkpoint_of
-from promise_cli.errors import CheckpointError, VolumeError, WorkspaceError, listed
+from promise_cli.errors import CheckpointError, WorkspaceError, listed
 from promise_cli.network.checkpoint import build_model, load_checkpoint
 from promise_cli.network.device import (
     Precision,
@@ -42,9 +41,10 @@ from promise_cli.predictions.record import Seconds
 from promise_cli.prompts import Click
 from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
+from promise_cli.session.opening import Scan, read_given
 from promise_cli.session.prediction import Prediction
 from promise_cli.session.session import Session
-from promise_cli.volume import Volume, is_oriented, read_volume, volume_of_image
+from promise_cli.volume import Volume, is_oriented
 
 __all__ = ["MAX_WINDOWS", "Prediction", "Predictor", "Seconds", "Session"]
 
@@ -161,7 +161,7 @@ class Predictor:
 
     def open(
         self,
-        scan: Any,
+        scan: Scan,
         *,
         affine: ArrayLike | None = None,
         max_windows: int = MAX_WINDOWS,
@@ -172,42 +172,34 @@ class Predictor:
         """Read a scan and prepare it for clicks. A warning is printed if its size or intensities are unlikely.
 
         Args:
-            scan: Path of a scan, a nibabel image, a SimpleITK image, an array (I, J, K) together with `affine`, or a
-                `Volume` that was read with the plan's orientation. Voxels in memory are not copied.
-            affine: Matrix (4, 4) from voxels to RAS millimetres, which an array needs.
+            scan: Path of a scan; one path for each channel; a nibabel or SimpleITK image; an array (I, J, K) or
+                (C, I, J, K); or a scan that was read with the plan's orientation. For a network of several channels,
+                one path means a file with all channels, or the first of the files `_0000`, `_0001` and so on.
+            affine: Matrix (4, 4) from a voxel (i, j, k) of an array to RAS millimetres. None for any other scan.
             max_windows: Largest number of windows for one lesion. 1 gives the paper's single window.
             keep_windows: Number of encoded windows that are kept for further clicks, if memory allows.
             where: Name of the scan in messages. None means its path, or `scan` if it was already read.
             seconds: Time already spent on the scan. None means none.
 
         Raises:
-            VolumeError: The scan cannot be read or used.
-            ValueError: The scan was read with another orientation than the plan's.
+            VolumeError: The scan cannot be read, or has other channels than the network.
+            ValueError: An array comes without an affine, or the scan was read with another orientation than the plan's.
         """
         seconds = seconds or Seconds()
-        if not isinstance(scan, Volume):
-            began = time.monotonic()
-            where = where or (str(scan) if isinstance(scan, Path | str) else "scan")
-            scan = self._read(scan, affine, where)
+        began = time.monotonic()
+        volume, name = read_given(scan, self.plan, affine)
+        where = where or name
+        if volume is not scan:
             seconds.read = time.monotonic() - began
-            for note in question_scan(scan, self.plan):
+            for note in question_scan(volume, self.plan):
                 warn(f"{where}: {note}")
-        if not is_oriented(scan, self.plan.orientation):
+        if not is_oriented(volume, self.plan.orientation):
             raise ValueError(
                 f"the scan has another orientation than the plan; read it with {self.plan.orientation!r}"
             )
-        name = where or "scan"
         return Session(
-            self.networks, self.plan, scan, name, max_windows, seconds, keep_windows=keep_windows
+            self.networks, self.plan, volume, where, max_windows, seconds, keep_windows=keep_windows
         )
-
-    def _read(self, scan: Any, affine: ArrayLike | None, where: str) -> Volume:
-        """Read a scan, or take one that is in memory, with the plan's orientation."""
-        if not isinstance(scan, Path | str):
-            return volume_of_image(scan, self.plan.orientation, where, affine)
-        if affine is not None:
-            raise VolumeError(f"{where}: the file has an affine of its own; leave affine out")
-        return read_volume(Path(scan), self.plan.orientation, keep_integers=True)
 
     def predict(
         self, scan: Volume, clicks: Sequence[Click], where: str, *, max_windows: int = 1

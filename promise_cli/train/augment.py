@@ -10,6 +10,7 @@ the intensities in place of the shift.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,9 @@ class Augmentation:
     turn_axes: tuple[int, int] = (0, 1)
     """Plane of the quarter turns, as two axes."""
     shift: float = 0.0
-    """Number to add to the normalised intensities."""
+    """Number to add to the normalised intensities of the first channel."""
+    further_shifts: tuple[float, ...] = ()
+    """Numbers to add to the normalised intensities of the channels after the first."""
     intensity_seed: int | None = None
     """Seed of nnU-Net's changes of intensities. None means that they are not applied."""
 
@@ -55,14 +58,22 @@ class Augmentation:
 
 
 def draw_augmentation(
-    rng: np.random.Generator, config: AugmentConfig, shift_scale: float, scheme: Scheme = "paper"
+    rng: np.random.Generator,
+    config: AugmentConfig,
+    shift_scale: float,
+    further_scales: Sequence[float] = (),
+    scheme: Scheme = "paper",
 ) -> Augmentation:
     """Draw the changes to one patch. The number of random draws is always the same.
+
+    Whether intensities are shifted is drawn once for all channels, and then a shift for each of them, because the
+    channels were measured one after another.
 
     Args:
         rng: The patch's own generator.
         config: Chances and ranges of the changes.
         shift_scale: Hounsfield units (HU) per unit of normalised intensity.
+        further_scales: The same for each channel after the first.
         scheme: How intensities change: by the paper's shift, or by nnU-Net's transforms. Everything else is the same
             with both, since the seed of the transforms comes from a generator that `rng` spawns.
     """
@@ -70,6 +81,7 @@ def draw_augmentation(
     angle = rng.uniform(-config.max_degrees, config.max_degrees)
     zoom = rng.uniform(*config.zoom_range, size=2)
     turns, shift = rng.integers(1, 4), rng.uniform(-config.max_shift_hu, config.max_shift_hu)
+    further = rng.uniform(-config.max_shift_hu, config.max_shift_hu, size=len(further_scales))
     flip_i, flip_j, flip_k = (chances[4:] < config.flip_chance).tolist()
     shifts = scheme == "paper" and chances[3] < config.shift_chance
     return Augmentation(
@@ -79,6 +91,7 @@ def draw_augmentation(
         quarter_turns=int(turns) if chances[2] < config.quarter_turn_chance else 0,
         turn_axes=_PLANES[config.quarter_turn_plane],
         shift=float(shift) / shift_scale if shifts else 0.0,
+        further_shifts=tuple((further / further_scales * shifts).tolist()),
         intensity_seed=int(rng.spawn(1)[0].integers(2**32)) if scheme == "nnunet" else None,
     )
 
@@ -92,21 +105,26 @@ def apply_augmentation(
     """Apply to a patch the augmentation that was drawn for it.
 
     Args:
-        image: Normalised intensities, (I, J, K), wider than the patch by `margin` on each side along i and j.
+        image: Normalised intensities, (I, J, K) or (C, I, J, K), wider than the patch by `margin` on each side along i
+            and j.
         target: Target in the same voxels, (I, J, K), 0 or 1.
         augmentation: The changes.
         patch_size: Edge of the returned patch in voxels.
 
     Returns:
-        Image and target, each (patch_size, patch_size, patch_size).
+        Image and target, whose spatial axes have `patch_size` voxels each.
     """
     if augmentation.resamples:
         image, target = _rotate_and_zoom(image, target, augmentation, patch_size)
-    axes = tuple(axis for axis, flip in enumerate(augmentation.flips) if flip)
-    turns, plane = augmentation.quarter_turns, augmentation.turn_axes
+    axes = tuple(axis - 3 for axis, flip in enumerate(augmentation.flips) if flip)
+    turns = augmentation.quarter_turns
+    plane = (augmentation.turn_axes[0] - 3, augmentation.turn_axes[1] - 3)
     image = np.rot90(np.flip(image, axes), turns, plane)
     target = np.rot90(np.flip(target, axes), turns, plane)
-    image = np.ascontiguousarray(image) + np.float32(augmentation.shift)
+    shifts = np.array([augmentation.shift, *augmentation.further_shifts], dtype=np.float32)
+    image = np.ascontiguousarray(image) + (
+        shifts[:, None, None, None] if image.ndim == 4 else shifts[0]
+    )
     if augmentation.intensity_seed is not None:
         image = change_intensities(image, augmentation.intensity_seed)
     return image, np.ascontiguousarray(target)
@@ -125,7 +143,9 @@ def _rotate_and_zoom(
     """
     from monai.transforms import Affine  # noqa: PLC0415  takes seconds, and most patches do not need it
 
-    both = np.concatenate([image.transpose(2, 0, 1), target.transpose(2, 0, 1).astype(np.float32)])
+    *channels, _, _, depth = image.shape
+    slices = np.moveaxis(image, -1, -3).reshape(-1, *image.shape[-3:-1])
+    both = np.concatenate([slices, target.transpose(2, 0, 1).astype(np.float32)])
     affine = Affine(
         rotate_params=augmentation.angle,
         scale_params=[1 / augmentation.zoom[0], 1 / augmentation.zoom[1]],
@@ -134,6 +154,7 @@ def _rotate_and_zoom(
         padding_mode="border",
         image_only=True,
     )
-    resampled = torch.as_tensor(affine(torch.from_numpy(both))).numpy().transpose(1, 2, 0)
-    depth = image.shape[2]
-    return resampled[..., :depth], (resampled[..., depth:] > 0.5).astype(np.uint8)
+    resampled = torch.as_tensor(affine(torch.from_numpy(both))).numpy()
+    found = resampled[:-depth].reshape(*channels, depth, patch_size, patch_size)
+    inside = (resampled[-depth:] > 0.5).astype(np.uint8)
+    return np.moveaxis(found, -3, -1), inside.transpose(1, 2, 0)

@@ -214,13 +214,9 @@ def _work(
     request: TrainRequest, group: Group, run: Run, cases_dir: Path, stop: StopRequest
 ) -> None:
     """Train the epochs that are left, if any, and record the call in run.json."""
-    numbers, size, split, config = (
-        run.plan.normalisation,
-        run.plan.patch_size,
-        run.split,
-        run.config,
-    )
-    shift_scale = numbers.std if numbers.scheme == "dataset" else SHIFT_SCALE
+    size, split, config = run.plan.patch_size, run.split, run.config
+    numbers = [channel.normalisation for channel in run.plan.channels]
+    scale, *further = (one.std if one.scheme == "dataset" else SHIFT_SCALE for one in numbers)
     network = Answering(run.model, learns_from_first=config.first_answer_weight > 0)
     if config.compile and not run.is_finished:
         compile_network(network, run, warn)
@@ -228,7 +224,9 @@ def _work(
     training = Training(
         run=run,
         network=group.share_gradients(network, run.device),
-        samples=TrainingSamples(cases_dir, split.train, size, config, run.seed, shift_scale),
+        samples=TrainingSamples(
+            cases_dir, split.train, size, config, run.seed, scale, tuple(further)
+        ),
         fixed=ValidationSamples(
             cases_dir,
             split.val,

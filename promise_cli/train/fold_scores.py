@@ -165,7 +165,7 @@ def _ask(
     Raises:
         DatasetError: The network's output is not finite.
     """
-    image = torch.from_numpy(window.crop(case.image).astype(np.float32))[None, None]
+    image = torch.from_numpy(window.crop(case.channels).astype(np.float32))[None]
     with autocast(device, precision):
         logits = model(
             image.to(device),

@@ -30,7 +30,7 @@ class Sample:
     """A patch with its clicks. After `collate`, a batch of patches, with B as the first axis of each tensor."""
 
     image: Tensor
-    """Normalised intensities, (1, I, J, K) float32."""
+    """Normalised intensities, (C, I, J, K) float32."""
     target: Tensor
     """Target, (1, I, J, K) float32, 0 or 1."""
     clicks: Tensor
@@ -85,10 +85,11 @@ class TrainingSamples(Dataset[Sample]):
         config: TrainConfig,
         seed: int,
         shift_scale: float,
+        further_scales: tuple[float, ...] = (),
     ) -> None:
         self.cases_dir, self.case_ids = cases_dir, case_ids
         self.patch_size, self.config, self.seed = patch_size, config, seed
-        self.shift_scale = shift_scale
+        self.shift_scale, self.further_scales = shift_scale, further_scales
 
     def __len__(self) -> int:
         """Return the number of samples in one epoch."""
@@ -106,13 +107,18 @@ class TrainingSamples(Dataset[Sample]):
         rng = sample_rng(self.seed, epoch, case_id, position // len(self.case_ids))
         case = load_case(self.cases_dir, case_id)
         recipe = self.config
-        augmentation = draw_augmentation(rng, recipe.augment, self.shift_scale, recipe.augmentation)
+        augmentation = draw_augmentation(
+            rng, recipe.augment, self.shift_scale, self.further_scales, recipe.augmentation
+        )
         margin = augmentation.margin(self.patch_size)
         size = self.patch_size
         centre = _draw_centre(case, rng, self.config, size)
         patch = Patch.centred(centre, (size, size, size)).widened((margin, margin, 0))
         image, target = apply_augmentation(
-            patch.crop(case.image).astype(np.float32), patch.crop(case.target), augmentation, size
+            patch.crop(case.channels).astype(np.float32),
+            patch.crop(case.target),
+            augmentation,
+            size,
         )
         num_foreground = self.config.num_foreground_clicks
         num_background = self.config.num_background_clicks
@@ -172,7 +178,7 @@ class ValidationSamples(Dataset[Sample]):
         first = (np.array([centre]) - np.array(patch.origin)).astype(np.float32)
         further, _ = draw_clicks(target, rng, self.num_clicks - 1, 0, repeat=True)
         return _sample(
-            patch.crop(case.image).astype(np.float32),
+            patch.crop(case.channels).astype(np.float32),
             target,
             np.concatenate([first, further]),
             np.full(self.num_clicks, FOREGROUND, dtype=np.int64),
@@ -192,7 +198,7 @@ def _sample(
     """Make a sample from arrays, and pad its clicks to the number `num_clicks`."""
     padding = num_clicks - len(signs)
     return Sample(
-        torch.from_numpy(image)[None],
+        torch.from_numpy(image),
         torch.from_numpy(target.astype(np.float32))[None],
         torch.from_numpy(np.pad(clicks, ((0, padding), (0, 0)))),
         torch.from_numpy(np.pad(signs, (0, padding), constant_values=-1)),

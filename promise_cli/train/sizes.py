@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_cli.console import counted
 from promise_cli.dataset.fingerprint import Fingerprint
 from promise_cli.dataset.plan import LARGEST_PATCH, LEAST_PATCH, Plan
 from promise_cli.disk.records import load_record
@@ -59,7 +60,11 @@ def choose_network(
         CheckpointError: The encoder is unknown, or the network cannot use an option.
     """
     check_names(request)
-    network = request.network or PROMISE
+    network, channels = request.network or PROMISE, len(plan.channels)
+    if last_value(request.fields, "channels") not in (None, channels):
+        raise PlanError(
+            f"--set channels: the scans of {plan.dataset} have {counted(channels, 'channel')}; leave it out"
+        )
     name = request.preset or (RECOMMENDED if network == PROMISE else "paper")
     model_config: NetworkConfig
     if network == PROMISE:
@@ -71,6 +76,7 @@ def choose_network(
         first = origin if isinstance(origin, ModelConfig) else first
         sizes, config = set_fields(first, recipe, request.fields)
         own = last_value(request.fields, "patch_size") is not None or name == "tiny"
+        sizes = dataclasses.replace(sizes, channels=channels)
         model_config = _fit(sizes, sizes.patch_size if own else plan.patch_size, request.encoder)
     else:
         clicks = bool(request.clicks_as_channel)
@@ -81,6 +87,7 @@ def choose_network(
             patch_size=_wanted_patch(request, small, plan, fingerprint),
             spacing=plan.spacing,
             small=small,
+            channels=channels,
             clicks_as_channel=clicks,
         )
         planned = _size(network, setting, plan)

@@ -9,14 +9,13 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
-from promise_cli.console import counted
 from promise_cli.errors import VolumeError
-from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, format_shape, format_spacing
+from promise_cli.geometry.grid import LPS_FROM_RAS, Grid, Shape, format_shape, format_spacing
 from promise_cli.volume.limits import check_memory, truncated
 from promise_cli.volume.metaimage import add_meta_field, check_meta_data, read_meta_header
 from promise_cli.volume.nrrd import NrrdHeader, add_field, read_nrrd_header
 from promise_cli.volume.packed import check_data_files, check_nrrd_data, check_nrrd_size
-from promise_cli.volume.stored import Stored, header_for, shear_note, spatial_shape, stored_grid
+from promise_cli.volume.stored import Stored, header_for, shear_note, split_channels, stored_grid
 from promise_cli.volume.units import (
     MILLIMETRE,
     Unit,
@@ -30,8 +29,12 @@ from promise_cli.volume.units import (
 sitk.ProcessObject.GlobalWarningDisplayOff()  # our own messages say all that matters
 
 
-def open_itk(path: Path) -> Stored:
+def open_itk(path: Path, *, several: bool = False) -> Stored:
     """Read the header of a NRRD or MetaImage file.
+
+    Args:
+        path: The file.
+        several: Whether the file may hold several channels, as components of each voxel or along a fourth axis.
 
     Raises:
         VolumeError: The file is unreadable or not 3D, or its geometry is impossible.
@@ -55,13 +58,14 @@ def open_itk(path: Path) -> Stored:
         raise VolumeError(
             f"{path}: not readable as {kind}{in_brackets(itk_reason(error))}; copy or export it again"
         ) from None
-    channels = reader.GetNumberOfComponents()
+    parts = reader.GetNumberOfComponents()
     size = reader.GetSize()
     if len(size) < 3:
         raise VolumeError(
             f"{path}: a 2D image of {format_shape(size)} pixels; give a 3D scan with one channel"
         )
-    shape = spatial_shape((*size, *([channels] if channels > 1 else [])), path)
+    axes = (*size, *([parts] if parts > 1 else []))
+    shape, channels = split_channels(axes, path, several=several)
     spacing = np.array(reader.GetSpacing()[:3])
     if not (np.isfinite(spacing).all() and (spacing > 0).all()):
         raise VolumeError(
@@ -74,7 +78,7 @@ def open_itk(path: Path) -> Stored:
     grid = stored_grid(shape, affine_in_mm(affine, unit), path)
     notes = (*shear_note(grid), *unit_note(grid, unit), *header.notes)
     dtype = _stored_type(path, reader)
-    num_bytes = math.prod(shape) * dtype.itemsize
+    num_bytes = math.prod(shape) * channels * dtype.itemsize
     if isinstance(header, NrrdHeader):
         check_nrrd_size(path, header, num_bytes)
 
@@ -83,13 +87,28 @@ def open_itk(path: Path) -> Stored:
             check_nrrd_data(path, header, num_bytes)
         else:
             check_meta_data(path, header, num_bytes)
-        check_memory(path, shape, dtype)
-        return _load(path, reader, wanted)
+        check_memory(path, axes, dtype)
+        array = _load(path, reader, wanted)
+        if channels == 1:
+            return array.reshape(shape)
+        return array.reshape((channels, *shape)) if parts > 1 else _last_axis_first(array, shape)
 
     i, j, k = (spacing * unit.mm).tolist()
     return Stored(
-        path, grid, header_for(grid), dtype, load, notes, header_spacing=(i, j, k), unit=unit
+        path,
+        grid,
+        header_for(grid),
+        dtype,
+        load,
+        notes,
+        header_spacing=(i, j, k),
+        unit=unit,
+        channels=channels,
     )
+
+
+def _last_axis_first(array: NDArray[Any], shape: Shape) -> NDArray[Any]:
+    return np.moveaxis(array.reshape((*shape, -1)), -1, 0)
 
 
 def _stored_type(path: Path, reader: Any) -> np.dtype[Any]:
@@ -131,18 +150,19 @@ def refuse_memory(error: Exception) -> None:
 
 
 def voxels_of(image: Any, where: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Return the voxels (I, J, K) of a SimpleITK image in memory, and their affine to RAS millimetres.
+    """Return the voxels of a SimpleITK image in memory, and their affine to RAS millimetres.
+
+    The voxels are (I, J, K), or (C, I, J, K) if each has several components.
 
     Raises:
-        VolumeError: The image is not 3D, or has several values per voxel.
+        VolumeError: The image is not 3D.
     """
-    if image.GetDimension() < 3 or image.GetNumberOfComponentsPerPixel() > 1:
-        raise VolumeError(
-            f"{where}: an image of {format_shape(image.GetSize())} with"
-            f" {counted(image.GetNumberOfComponentsPerPixel(), 'value')} per voxel; give a 3D scan with one channel"
-        )
-    affine = ras_affine(image, np.array(image.GetSpacing()[:3]))
-    return sitk.GetArrayFromImage(image).T, affine
+    if image.GetDimension() != 3:
+        raise VolumeError(f"{where}: {format_shape(image.GetSize())} voxels; give a 3D scan")
+    array = sitk.GetArrayFromImage(image)  # (K, J, I) or (K, J, I, C)
+    channels = np.moveaxis(array, -1, 0) if array.ndim == 4 else array
+    affine = ras_affine(image, np.array(image.GetSpacing()))
+    return np.moveaxis(channels, (-1, -2, -3), (-3, -2, -1)), affine
 
 
 def ras_affine(reader: Any, spacing: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -165,7 +185,6 @@ def _load(path: Path, reader: Any, dtype: type[np.float32] | None) -> NDArray[An
         refuse_memory(error)
         raise truncated(path, itk_reason(error)) from None
     array = sitk.GetArrayFromImage(image).T
-    array = array.reshape(array.shape[:3])
     return array if dtype is None else array.astype(dtype, copy=False)
 
 

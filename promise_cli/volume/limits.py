@@ -2,12 +2,13 @@
 
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from promise_cli.errors import VolumeError, format_bytes
-from promise_cli.geometry.grid import Shape, format_shape
+from promise_cli.geometry.grid import format_shape
 from promise_cli.jobs import free_memory
 
 PADDING = 4096
@@ -59,7 +60,7 @@ def truncated(path: Path, reason: str) -> VolumeError:
     )
 
 
-def check_memory(path: Path, shape: Shape, dtype: np.dtype[np.generic]) -> None:
+def check_memory(path: Path, shape: Sequence[int], dtype: np.dtype[np.generic]) -> None:
     """Check that the voxels of a file fit into the free memory.
 
     Raises:

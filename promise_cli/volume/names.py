@@ -73,6 +73,32 @@ def further_channels(names: Iterable[str]) -> dict[str, tuple[str, int]]:
     }
 
 
+def channel_path(first: Path, number: int) -> Path:
+    """Return the path of a further channel, in nnU-Net's naming, next to the first one.
+
+    Args:
+        first: Path of the first channel, such as `liver_3_0000.nii.gz`.
+        number: Number of the channel, counted from 0. `liver_3_0001.nii.gz` is number 1.
+    """
+    ending = next((end for end in SUFFIXES if first.name.lower().endswith(end)), "")
+    suffix = first.name[len(first.name) - len(ending) :]
+    return first.with_name(f"{case_id(first)}_{number:04d}{suffix}")
+
+
+def channel_number(path: Path) -> int:
+    """Return the number of the channel that nnU-Net's naming gives a file, counted from 0; 0 for any other name."""
+    match = _CHANNEL.fullmatch(case_id(path))
+    return int(match[2]) if match else 0
+
+
+def channel_files(first: Path) -> tuple[Path, ...]:
+    """Return the files of a scan's channels: the first one, and `_0001`, `_0002` and so on next to it."""
+    files = [first]
+    while (path := channel_path(first, len(files))).exists():
+        files.append(path)
+    return tuple(files)
+
+
 def name_hint(case: str, others: Mapping[str, Path]) -> str | None:
     """Ask whether a file belongs to another one whose name has an addition, or lacks one, such as `liver_3_seg`.
 

@@ -18,14 +18,14 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from promise_cli.errors import VolumeError
-from promise_cli.geometry.grid import Grid, format_spacing
+from promise_cli.geometry.grid import Grid, Shape, format_spacing
 from promise_cli.volume.limits import check_file_size, check_memory, truncated
 from promise_cli.volume.packed import unpack
 from promise_cli.volume.stored import (
     SPACING_TOLERANCE,
     Stored,
     shear_note,
-    spatial_shape,
+    split_channels,
     stored_grid,
 )
 from promise_cli.volume.units import Unit, affine_in_mm, check_unit, unit_note, unit_of
@@ -50,8 +50,12 @@ _READ_ERRORS = (
 )
 
 
-def open_nifti(path: Path) -> Stored:
+def open_nifti(path: Path, *, several: bool = False) -> Stored:
     """Read the header of a NIfTI file.
+
+    Args:
+        path: The file.
+        several: Whether the file may hold several channels along a fourth or fifth axis.
 
     Raises:
         VolumeError: The file is unreadable or not 3D, or its geometry is impossible.
@@ -75,7 +79,7 @@ def open_nifti(path: Path) -> Stored:
     if dtype.kind not in "biuf":
         values = f"colours ({', '.join(dtype.names)})" if dtype.names else f"{dtype} values"
         raise VolumeError(f"{path}: holds {values}, not one number per voxel; convert it")
-    shape = spatial_shape(image.shape, path)
+    shape, channels = split_channels(image.shape, path, several=several)
     if not (np.isfinite(pixdim).all() and (pixdim > 0).all()):
         raise VolumeError(
             f"{path}: the header gives a voxel size of {format_spacing(pixdim)}, which is impossible;"
@@ -91,11 +95,19 @@ def open_nifti(path: Path) -> Stored:
         grid,
         image.header,
         dtype if _is_unscaled(image) else np.dtype(np.float64),
-        lambda dtype: _load(image, path, dtype).reshape(shape),
+        lambda dtype: _channels_first(_load(image, path, dtype), shape, channels),
         (*shear_note(grid), *unit_note(grid, unit), *_notes(image.header, grid, pixdim, unit)),
         header_spacing=(i, j, k),
         unit=unit,
+        channels=channels,
     )
+
+
+def _channels_first(array: NDArray[Any], shape: Shape, channels: int) -> NDArray[Any]:
+    """Return the voxels as (I, J, K), or as (C, I, J, K) if there are several channels."""
+    if channels == 1:
+        return array.reshape(shape)
+    return np.moveaxis(array.reshape((*shape, channels)), -1, 0)
 
 
 def _reason(error: Exception) -> str:

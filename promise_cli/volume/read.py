@@ -19,7 +19,7 @@ from promise_cli.volume.mistaken import no_scan, refuse_placeholder
 from promise_cli.volume.names import SUFFIXES, case_id
 from promise_cli.volume.nifti import open_nifti
 from promise_cli.volume.reorder import reorder
-from promise_cli.volume.stored import Stored, header_for, header_spacing
+from promise_cli.volume.stored import Stored, header_spacing
 from promise_cli.volume.units import MILLIMETRE, Unit
 
 Orientation = Literal["RAS", "as_stored"]
@@ -33,7 +33,7 @@ class Volume:
     """An array on a grid, and the geometry of the file that it was read from."""
 
     array: NDArray[Any]
-    """Voxels, (I, J, K)."""
+    """Voxels, (I, J, K), or (C, I, J, K) if the scan has several channels."""
     grid: Grid
     """Grid of `array`, in the requested orientation."""
     stored_grid: Grid
@@ -50,6 +50,11 @@ class Volume:
     """Unit of the lengths in the file. The grids are in mm."""
 
     @property
+    def channels(self) -> NDArray[Any]:
+        """Voxels of all channels, (C, I, J, K)."""
+        return self.array if self.array.ndim == 4 else self.array[None]
+
+    @property
     def exact_spacing(self) -> Spacing:
         """Spacing in mm along the file's axes: the header's numbers, unless the affine contradicts them."""
         return header_spacing(self.header_spacing, self.stored_grid)
@@ -59,8 +64,12 @@ class Volume:
         return replace(self, array=np.empty(0, self.array.dtype))
 
 
-def open_stored(path: Path) -> Stored:
+def open_stored(path: Path, *, several: bool = False) -> Stored:
     """Read the header of a scan or label; its voxels can be loaded later with `load` of the result.
+
+    Args:
+        path: The file, or a folder of DICOM slices.
+        several: Whether the file may hold several channels.
 
     Raises:
         VolumeError: The file is missing, unreadable or not 3D, or its geometry is impossible. `load` raises it where
@@ -71,7 +80,7 @@ def open_stored(path: Path) -> Stored:
     with _told(path):
         check_regular(path)
         refuse_placeholder(path)
-        stored = _open(path)
+        stored = _open(path, several=several)
 
     def load(dtype: type[np.float32] | None) -> NDArray[Any]:
         with _told(path):
@@ -80,18 +89,18 @@ def open_stored(path: Path) -> Stored:
     return replace(stored, load=load)
 
 
-def _open(path: Path) -> Stored:
+def _open(path: Path, *, several: bool) -> Stored:
     name = path.name.lower()
     if path.is_dir():
         from promise_cli.volume.dicom import open_dicom  # noqa: PLC0415  NIfTI needs no SimpleITK
 
         return open_dicom(path)
     if name.endswith((".nii.gz", ".nii")):
-        return open_nifti(path)
+        return open_nifti(path, several=several)
     if name.endswith(SUFFIXES):
         from promise_cli.volume.itk import open_itk  # noqa: PLC0415
 
-        return open_itk(path)
+        return open_itk(path, several=several)
     raise no_scan(path)
 
 
@@ -118,9 +127,9 @@ def _told(path: Path) -> Iterator[None]:
         raise VolumeError(f"{path}: not readable ({reason}); copy or export it again") from error
 
 
-def read_grid(path: Path) -> Grid:
-    """Return the grid of a file as stored, from its header alone."""
-    return open_stored(path).grid
+def read_grid(path: Path, *, several: bool = False) -> Grid:
+    """Return the grid of a file as stored, from its header alone. `several` allows more than one channel."""
+    return open_stored(path, several=several).grid
 
 
 def read_volume(
@@ -138,37 +147,19 @@ def read_volume(
         VolumeError: The file is missing, unreadable, truncated or not 3D, or holds NaN or infinity.
     """
     stored = open_stored(path)
+    return oriented(load_finite(stored, keep_integers=keep_integers), stored, orientation)
+
+
+def load_finite(stored: Stored, *, keep_integers: bool) -> NDArray[Any]:
+    """Load a scan's intensities, in the order of the file. Arguments and errors are those of `read_volume`."""
     whole = keep_integers and stored.dtype.kind in "iu"
     array = stored.load(None if whole else np.float32)
     bad = 0 if whole else count_odd(array)
     if bad:
         raise VolumeError(
-            f"{path}: {counted(bad, 'voxel', 'are')} NaN or infinite; repair or leave out this scan"
+            f"{stored.path}: {counted(bad, 'voxel', 'are')} NaN or infinite; repair or leave out this scan"
         )
-    return _oriented(array, stored, orientation)
-
-
-def volume_from(array: NDArray[Any], grid: Grid, orientation: Orientation, where: str) -> Volume:
-    """Return voxels that are in memory already as a volume, as if they were read from a file with this grid.
-
-    Args:
-        array: Voxels (I, J, K) in the order of `grid`.
-        grid: Grid of the voxels, in the order that counts as stored.
-        orientation: Axis order of the result.
-        where: Name of the scan in messages.
-
-    Raises:
-        VolumeError: The voxels hold NaN or infinity.
-    """
-    if bad := count_odd(array):
-        raise VolumeError(f"{where}: {counted(bad, 'voxel', 'are')} NaN or infinite; repair it")
-    stored = Stored(Path(where), grid, header_for(grid), array.dtype, lambda _: array)
-    return _oriented(array, stored, orientation)
-
-
-def ras_axes(grid: Grid) -> NDArray[np.float64]:
-    """Return nibabel's orientation transform (3, 2) that brings a grid's axes closest to RAS."""
-    return orientations.io_orientation(grid.affine)
+    return array
 
 
 def is_oriented(volume: Volume, orientation: Orientation) -> bool:
@@ -209,7 +200,7 @@ def read_label(path: Path, orientation: Orientation = "RAS", like: Volume | None
     if like is not None:
         array, stored = reorder(array, stored, like.stored_grid)
     axes = None if like is None or orientation == "as_stored" else like.axes
-    return _oriented(array, stored, orientation, axes)
+    return oriented(array, stored, orientation, axes)
 
 
 def whole_numbers(array: NDArray[Any], path: Path) -> NDArray[Any]:
@@ -234,19 +225,31 @@ def whole_numbers(array: NDArray[Any], path: Path) -> NDArray[Any]:
     return whole.astype(np.int32)
 
 
-def _oriented(
+def oriented(
     array: NDArray[Any],
     stored: Stored,
     orientation: Orientation,
     axes: NDArray[np.float64] | None = None,
 ) -> Volume:
+    """Bring voxels (I, J, K) or (C, I, J, K) from the order of their file to an orientation.
+
+    Args:
+        array: The voxels.
+        stored: Description of their file.
+        orientation: Wanted axis order.
+        axes: Change of axes to apply; None for the one that the file's affine and `orientation` give.
+    """
     if axes is None:
         axes = orientations.io_orientation(
             stored.grid.affine if orientation == "RAS" else np.eye(4)
         )
     affine = stored.grid.affine @ orientations.inv_ornt_aff(axes, stored.grid.shape)
-    array = orientations.apply_orientation(array, axes)
-    shape = (array.shape[0], array.shape[1], array.shape[2])
+    if array.ndim == 4:
+        array = np.moveaxis(orientations.apply_orientation(np.moveaxis(array, 0, -1), axes), -1, 0)
+    else:
+        array = orientations.apply_orientation(array, axes)
+    i, j, k = array.shape[-3:]
+    shape = (i, j, k)
     return Volume(
         array,
         Grid(shape, affine),

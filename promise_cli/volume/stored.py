@@ -39,13 +39,18 @@ class Stored:
     dtype: np.dtype[Any]
     """Type of the voxels, after scaling if the header asks for it."""
     load: Load
-    """Function that reads the voxels (I, J, K) as float32, or as `dtype` if called with None."""
+    """Function that reads the voxels as float32, or as `dtype` if called with None.
+
+    They are (I, J, K), or (C, I, J, K) if there are several channels.
+    """
     notes: tuple[str, ...] = ()
     """Oddities that a user should know about but need not fix."""
     header_spacing: Spacing | None = None
     """Spacing in mm exactly as the header gives it; None stands for the grid's spacing."""
     unit: Unit = MILLIMETRE
     """Unit of the lengths in the file. `grid` and `header_spacing` are in mm."""
+    channels: int = 1
+    """Number of channels in the file."""
 
 
 def spatial_shape(shape: Sequence[int], path: Path) -> Shape:
@@ -61,6 +66,23 @@ def spatial_shape(shape: Sequence[int], path: Path) -> Shape:
             f"{path}: expected a 3D scan with one channel, found {format_shape(shape)}; extract one volume"
         )
     return (int(shape[0]), int(shape[1]), int(shape[2]))
+
+
+def split_channels(shape: Sequence[int], path: Path, *, several: bool) -> tuple[Shape, int]:
+    """Return the three spatial axes of a shape, and the number of channels along its further axis.
+
+    Args:
+        shape: Number of voxels along each axis. The spatial axes come first.
+        path: The file, for messages.
+        several: Whether the file may hold more than one channel.
+
+    Raises:
+        VolumeError: The shape has fewer than three axes, more channels than allowed, or two further axes.
+    """
+    further = [int(n) for n in shape[3:] if n != 1]
+    if not several or len(further) != 1:
+        return spatial_shape(shape, path), 1
+    return spatial_shape(shape[:3], path), further[0]
 
 
 def stored_grid(shape: Shape, affine: ArrayLike, path: Path) -> Grid:

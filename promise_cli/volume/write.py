@@ -14,6 +14,9 @@ from promise_cli.volume.nifti import nifti_unit
 from promise_cli.volume.read import Volume
 from promise_cli.volume.units import affine_in_unit
 
+_VECTOR = 1007
+"""Code of NIfTI's intent for several numbers per voxel."""
+
 
 def as_stored(array: NDArray[Any], like: Volume) -> NDArray[Any]:
     """Return an array (I, J, K) on `like.grid` with its axes in the order of the file that `like` was read from.
@@ -62,6 +65,10 @@ def _write(stored: NDArray[Any], like: Volume, path: Path) -> None:
     header.set_data_dtype(stored.dtype)
     header.set_slope_inter(1, 0)
     affine = affine_in_unit(like.stored_grid.affine, nifti_unit(header, path))
+    if int(header["intent_code"]) == _VECTOR:
+        header.set_intent(
+            "none"
+        )  # a scan of several channels may have it, but a mask has one number per voxel
     header["cal_min"] = header["cal_max"] = 0
     with whole_file(path) as temporary:
         nib.save(

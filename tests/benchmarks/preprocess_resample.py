@@ -20,8 +20,8 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
-from promise_cli.dataset.case import preprocess_image
 from promise_cli.dataset.plan import Normalisation, Plan
+from promise_cli.dataset.prepare import preprocess_image
 from promise_cli.geometry.grid import Grid
 from promise_cli.geometry.resample import target_grid
 from promise_cli.volume import Volume

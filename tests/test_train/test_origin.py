@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.plan import Channel, Plan
 from promise_cli.dataset.splits import Split
 from promise_cli.disk.records import load_record
 from promise_cli.errors import CheckpointError, PlanError
@@ -31,12 +31,12 @@ from tests.test_train.runs import copy_workspace
 FIRST, LAST = "checkpoint_best.pt", "checkpoint_last.pt"
 
 
-def _start(root: Path, folder: Path, **options):
+def _start(root: Path, folder: Path, plan: Plan | None = None, **options):
     """Make a run in the state before its first epoch, which takes no training."""
     request = like_origin(
         TrainRequest(start_from=str(root / RUN), device="cpu", root=root, **options)
     )
-    plan = load_record(Plan, root / DATASET / "plans.json")
+    plan = plan or load_record(Plan, root / DATASET / "plans.json")
     split = Split(("ball_001",), ("ball_002",), ())
     return start_run(
         folder, request, plan, split, device="cpu", processes=1, weights_dir=folder / "weights"
@@ -72,6 +72,22 @@ def test_tensors_of_another_shape_or_name_start_anew_and_are_named(
     assert f"{run.started_from.taken} tensors taken (image_encoder.pos_embed 1," in said
     assert "start anew: image_encoder.depth_embed 1, mask_decoder.branches" in said
     assert "mask_decoder.click_head 1" in said
+
+
+def test_a_network_of_one_channel_starts_one_of_two_channels(trained: Path, tmp_path: Path) -> None:
+    one = load_record(Plan, trained / DATASET / "plans.json")
+    second = Channel(modality="PET", normalisation=one.normalisation)
+    plan = dataclasses.replace(one, further_channels=(second,))
+    run = _start(trained, tmp_path / "run", plan=plan)
+    assert run.model.config.channels == 2
+    assert run.started_from is not None
+    assert set(run.started_from.anew) == {
+        "image_encoder.channel_mix",
+        "mask_decoder.cnn.0.conv.weight",
+        "mask_decoder.head1.weight",
+    }
+    with pytest.raises(CheckpointError, match=r"does not have image_encoder\.channel_mix as this"):
+        _start(trained, tmp_path / "run", plan=plan, freeze="encoder")
 
 
 @pytest.mark.slow

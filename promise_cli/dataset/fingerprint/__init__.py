@@ -5,7 +5,12 @@ of the target's intensities. `source` hashes the files of a case, so that only c
 `measurements` keeps the results on disk, and `fingerprint` gathers them in one record.
 """
 
-from promise_cli.dataset.fingerprint.fingerprint import Fingerprint, LeftOut, make_fingerprint
+from promise_cli.dataset.fingerprint.fingerprint import (
+    ChannelFingerprint,
+    Fingerprint,
+    LeftOut,
+    make_fingerprint,
+)
 from promise_cli.dataset.fingerprint.intensities import Histogram, Intensities
 from promise_cli.dataset.fingerprint.measurement import (
     CaseFingerprint,
@@ -28,6 +33,7 @@ from promise_cli.dataset.fingerprint.verification import (
 __all__ = [
     "IN_AIR",
     "CaseFingerprint",
+    "ChannelFingerprint",
     "Fingerprint",
     "Histogram",
     "Intensities",

@@ -27,6 +27,16 @@ class LeftOut:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChannelFingerprint:
+    """Measurements of one channel over all cases."""
+
+    modality: str
+    """Name of the channel, such as `T2`."""
+    foreground: Intensities
+    """Intensities of the target in this channel over all cases."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fingerprint:
     """Content of `fingerprint.json`."""
 
@@ -35,6 +45,7 @@ class Fingerprint:
     source: str
     """Path of the dataset's folder, relative to the root if it lies below the root."""
     modality: str
+    """Name of the first channel, or of the only one."""
     labels: dict[str, str]
     """Label value -> name."""
     target_label: int
@@ -46,7 +57,9 @@ class Fingerprint:
     median_spacing: Spacing
     """Median over the cases of the spacing in mm along each of the file's axes."""
     foreground: Intensities
-    """Intensities of the target over all cases."""
+    """Intensities of the target over all cases, in the first channel."""
+    further_channels: tuple[ChannelFingerprint, ...] = ()
+    """Measurements of the channels after the first; empty for scans of one channel."""
     cases: tuple[CaseFingerprint, ...]
     left_out: tuple[LeftOut, ...] = ()
 
@@ -57,6 +70,7 @@ def make_fingerprint(
     target: tuple[Labels, str],
     measured: Sequence[tuple[CaseFingerprint, Histogram]],
     left_out: Sequence[LeftOut] = (),
+    further: Sequence[tuple[Histogram, ...]] = (),
 ) -> Fingerprint:
     """Gather the measurements of all cases in one record.
 
@@ -66,6 +80,7 @@ def make_fingerprint(
         target: Label value or values of the target, and its name.
         measured: Fingerprint and target intensities of each usable case; at least one.
         left_out: Cases that are left out because they are bad.
+        further: Target intensities of the same cases in the channels after the first; empty for scans of one channel.
     """
     cases = tuple(case for case, _ in measured)
     values = as_tuple(target[0])
@@ -82,6 +97,14 @@ def make_fingerprint(
         median_shape=(int(i), int(j), int(k)),
         median_spacing=(di, dj, dk),
         foreground=describe_intensities(join_histograms([target for _, target in measured])),
+        further_channels=tuple(
+            ChannelFingerprint(
+                modality=name, foreground=describe_intensities(join_histograms(histograms))
+            )
+            for name, histograms in zip(
+                dataset.further_channels, zip(*further, strict=True), strict=True
+            )
+        ),
         cases=cases,
         left_out=tuple(left_out),
     )

@@ -24,7 +24,7 @@ from promise_cli.dataset.fingerprint.verification import (
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels, as_tuple, is_target
 from promise_cli.errors import DatasetError, VolumeError
 from promise_cli.geometry.grid import Shape, Spacing
-from promise_cli.volume import Orientation, Volume, read_label, read_volume, size_question
+from promise_cli.volume import Orientation, Volume, read_label, read_scan, size_question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,8 @@ class CaseFingerprint:
     case_id: str
     image: str
     """Path of the image, relative to the dataset's folder."""
+    further_images: tuple[str, ...] = ()
+    """Paths of the channels after the first; empty if `image` holds all channels."""
     label: str
     """Path of the label file, relative to the dataset's folder."""
     shape: Shape
@@ -63,7 +65,9 @@ class Measurement:
     case: CaseFingerprint | None
     """Measurements of the case; None if a problem is an error."""
     target: Histogram | None
-    """Intensities of the target; None if a problem is an error."""
+    """Intensities of the target in the first channel; None if a problem is an error."""
+    further: tuple[Histogram, ...] = ()
+    """Intensities of the target in the channels after the first."""
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -94,9 +98,10 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
     Nothing is raised for a bad case: what is wrong is in the result.
     """
     errors: list[object] = []
-    if files.image.resolve() == files.label.resolve():
+    if files.label.resolve() in [image.resolve() for image in files.images]:
         errors.append(f"{files.label}: image and label are the same file; correct dataset.json")
-    image = _read(_read_image, files.image, errors)
+    read_image = functools.partial(read_scan, files.images, dataset.channels, keep_integers=True)
+    image = _read(lambda _, orientation: read_image(orientation), files.image, errors)
     label = _read(functools.partial(read_label, like=image), files.label, errors)
     found: dict[int, int] = {}
     if label is not None:
@@ -109,7 +114,7 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
         notes = [
             *image.notes,
             *size_question(image.stored_grid),
-            *check_intensities(image.array, is_ct(dataset.modality)),
+            *_question_channels(image, dataset),
         ]
         problems += [warning_of(dataset, files.image, note) for note in notes]
     if label is not None:
@@ -119,13 +124,14 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
         return Measurement(tuple(problems), None, None)
     values = as_tuple(target_label)
     inside = is_target(label.array, values)
-    target = image.array[inside]
-    in_air = check_target(image.array, target, is_ct(dataset.modality))
+    target, *further = (channel[inside] for channel in image.channels)
+    in_air = check_target(image.channels[0], target, is_ct(dataset.modality))
     problems += [warning_of(dataset, files.label, note) for note in in_air]
     target_mm, lesion_mm = target_extents(inside, _rounded(image.grid.spacing))
     case = CaseFingerprint(
         case_id=files.case_id,
         image=below(files.image, dataset),
+        further_images=tuple(below(path, dataset) for path in files.further),
         label=below(files.label, dataset),
         shape=image.grid.shape,
         spacing=_rounded(image.grid.spacing),
@@ -137,7 +143,20 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
         shear_degrees=round(image.grid.shear_degrees, 2),
         warnings=tuple(problem.text for problem in problems),
     )
-    return Measurement(tuple(problems), case, Histogram.of(target))
+    return Measurement(
+        tuple(problems), case, Histogram.of(target), tuple(Histogram.of(one) for one in further)
+    )
+
+
+def _question_channels(image: Volume, dataset: Dataset) -> list[str]:
+    """Return warnings about the intensities of each channel, which name the channel if there are several."""
+    notes = []
+    for number, (channel, name) in enumerate(zip(image.channels, dataset.channels, strict=True), 1):
+        which = (
+            f"channel {number} ({name or 'without a name'}): " if dataset.further_channels else ""
+        )
+        notes += [f"{which}{note}" for note in check_intensities(channel, is_ct(name))]
+    return notes
 
 
 def is_ct(modality: str) -> bool:
@@ -148,11 +167,6 @@ def is_ct(modality: str) -> bool:
 def full_text(text: str, folder: Path) -> str:
     """Return a problem's text with the full path of its file."""
     return text if Path(text).is_absolute() else f"{folder}/{text}"
-
-
-def _read_image(path: Path, orientation: Orientation) -> Volume:
-    """Read a scan in as little memory as possible."""
-    return read_volume(path, orientation, keep_integers=True)
 
 
 def _read(

@@ -45,6 +45,8 @@ class _Record:
     case: CaseFingerprint
     mean: float
     variance: float
+    further: tuple[tuple[float, float], ...] = ()
+    """Mean and variance of the target in each channel after the first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +110,12 @@ class Measurements:
         """Return a hash of everything that a measurement depends on besides the content of the files."""
         labels = {str(value): name for value, name in self.dataset.labels.items()}
         names = [
-            str(path).removeprefix(f"{self.dataset.folder}/") for path in (files.image, files.label)
+            str(path).removeprefix(f"{self.dataset.folder}/")
+            for path in (*files.images, files.label)
         ]
-        content = [VERSION, self.target_label, labels, self.dataset.modality, names]
+        content: list[Any] = [VERSION, self.target_label, labels, self.dataset.modality, names]
+        if self.dataset.further_channels:
+            content.append(self.dataset.further_channels)
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def _load(self, files: CaseFiles) -> Measured | None:
@@ -119,13 +124,21 @@ class Measurements:
             check_stored(self._path(files))
             with np.load(self._path(files), allow_pickle=False) as content:
                 record: _Record = record_from_json(_Record, json.loads(str(content["record"])), "")
-                values, counts = content["values"], content["counts"]
+                moments = [(record.mean, record.variance), *record.further]
+                targets = [
+                    Histogram(content[f"values{end}"], content[f"counts{end}"], *numbers)
+                    for end, numbers in zip(_ends(len(moments)), moments, strict=True)
+                ]
         except Exception:  # a damaged file leads to errors of many kinds, and can be made again
             return None
-        if record.key != self._key(files) or not _is_histogram(values, counts):
+        sound = all(_is_histogram(target.values, target.counts) for target in targets)
+        if record.key != self._key(files) or not sound:
             return None
-        target = Histogram(values, counts, record.mean, record.variance)
-        return Measured(files, record.source, Measurement(record.problems, record.case, target))
+        if len(targets) != len(self.dataset.channels):
+            return None
+        first, *further = targets
+        measurement = Measurement(record.problems, record.case, first, tuple(further))
+        return Measured(files, record.source, measurement)
 
     def _save(self, measured: Measured) -> None:
         case, target = measured.measurement.case, measured.measurement.target
@@ -138,12 +151,22 @@ class Measurements:
             case=case,
             mean=target.mean,
             variance=target.variance,
+            further=tuple((one.mean, one.variance) for one in measured.measurement.further),
         )
         text = json.dumps(record_to_json(record))
         path = self._path(measured.files)
+        targets = (target, *measured.measurement.further)
+        arrays: dict[str, NDArray[Any]] = {}
+        for end, one in zip(_ends(len(targets)), targets, strict=True):
+            arrays |= {f"values{end}": one.values, f"counts{end}": one.counts}
         # zipfile prints errors if a signal interrupts it while it writes
         with signals_held(signal.SIGINT, signal.SIGTERM), whole_file(path) as temporary:
-            np.savez(temporary, record=np.array(text), values=target.values, counts=target.counts)
+            np.savez(temporary, allow_pickle=False, record=np.array(text), **arrays)
+
+
+def _ends(number: int) -> list[str]:
+    """Return the ends of the names under which the channels' histograms are kept. The first channel's is empty."""
+    return ["", *(str(channel) for channel in range(1, number))]
 
 
 def _is_histogram(values: NDArray[Any], counts: NDArray[Any]) -> bool:

@@ -42,7 +42,7 @@ def hash_source(files: CaseFiles) -> Source:
     """Read and hash the image and label of a case."""
     state, settled = state_of(files), _is_settled(files)
     return Source(
-        image_sha256=hash_files(volume_files(files.image)),
+        image_sha256=hash_files(_image_files(files)),
         label_sha256=hash_files(volume_files(files.label)),
         state=state,
         settled=settled,
@@ -84,7 +84,11 @@ def hash_files(paths: Sequence[Path]) -> str:
 
 
 def _all_files(files: CaseFiles) -> list[Path]:
-    return [*volume_files(files.image), *volume_files(files.label)]
+    return [*_image_files(files), *volume_files(files.label)]
+
+
+def _image_files(files: CaseFiles) -> list[Path]:
+    return [path for image in files.images for path in volume_files(image)]
 
 
 def _is_settled(files: CaseFiles) -> bool:

@@ -121,7 +121,8 @@ class KeptCases:
         return self.folder / f"{files.case_id}.json"
 
     def _key(self, files: CaseFiles) -> str:
-        stamps = file_stamps([*volume_files(files.image), *volume_files(files.label)])
+        images = [path for image in files.images for path in volume_files(image)]
+        stamps = file_stamps([*images, *volume_files(files.label)])
         return _hash(json.dumps([self._study, stamps]))
 
 

@@ -18,7 +18,7 @@ from promise_cli.geometry.grid import Spacing, format_shape
 from promise_cli.prompts import BACKGROUND, FOREGROUND, Click, trial_rng
 from promise_cli.scores.metrics import Scores, score_masks
 from promise_cli.session.predictor import Prediction, Predictor, Session
-from promise_cli.volume import as_stored, read_label, read_volume
+from promise_cli.volume import as_stored, read_label, read_scan
 
 Mask = NDArray[np.bool_]
 
@@ -45,7 +45,7 @@ def open_case(files: CaseFiles, predictor: Predictor, max_windows: int) -> Opene
         EvaluationError: The label's grid is not that of the scan.
     """
     plan = predictor.plan
-    scan = read_volume(files.image, plan.orientation)
+    scan = read_scan(files.images, [one.modality for one in plan.channels], plan.orientation)
     label = read_label(files.label, "as_stored", like=scan)
     if not label.stored_grid.is_that_of(scan.stored_grid):
         a, b = label.stored_grid, scan.stored_grid

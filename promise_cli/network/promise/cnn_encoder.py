@@ -21,8 +21,8 @@ class ConvBlock(nn.Module):
 class CNNEncoder(nn.Sequential):
     """Two convolution blocks for the image at half resolution, with stride 1 and without a pyramid.
 
-    It converts `(B, 1, H, W, D)` to `(B, width, H, W, D)`.
+    It converts `(B, channels, H, W, D)` to `(B, width, H, W, D)`.
     """
 
-    def __init__(self, width: int) -> None:
-        super().__init__(ConvBlock(1, width), ConvBlock(width, width))
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__(ConvBlock(channels, width), ConvBlock(width, width))

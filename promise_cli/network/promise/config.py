@@ -11,6 +11,8 @@ EncoderName = Literal["sam_vit_b", "sam_vit_l", "sam_vit_h", "dinov2_s", "tiny"]
 
 MOST_CHANNELS, MOST_WINDOW = 8192, 64
 """Largest sizes of a network: channels, and tokens along a window."""
+MOST_IMAGE_CHANNELS = 64
+"""Largest number of channels of the image."""
 TOKEN_SIZE = 4
 """Edge of one token in voxels. The paper scales a patch up by 4 and embeds squares of 16 pixels."""
 
@@ -77,6 +79,9 @@ class ModelConfig:
     """Family and size of the pretrained image transformer."""
     patch_size: int = 128
     """Edge of the cubic patch in voxels (section 3)."""
+    channels: int = 1
+    """Channels of the image. The paper has one. Several are mixed into the three inputs of the pretrained patch
+    embedding, with weights that are learnt."""
     window_size: int = 8
     """Edge of an attention window in tokens, an even number. Every other block shifts its windows by half
     this edge."""
@@ -133,6 +138,10 @@ class ModelConfig:
         if not 2 <= self.window_size <= MOST_WINDOW or self.window_size % 2:
             raise ValueError(
                 f"window_size {self.window_size} is not an even number from 2 to {MOST_WINDOW}"
+            )
+        if not 1 <= self.channels <= MOST_IMAGE_CHANNELS:
+            raise ValueError(
+                f"channels must be from 1 to {MOST_IMAGE_CHANNELS}, found {self.channels}"
             )
         for name in ("prompt_heads", "feature_width", "prompt_mlp_width", "adapter_width",
                      "decoder_width", "num_global_queries"):  # fmt: skip

@@ -36,10 +36,12 @@ def fold_patch_embedding(
     slice_weight: Tensor,
     slice_bias: Tensor,
     token_size: int,
+    mix: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Fold trilinear upsampling, 2D patch embedding and depth embedding into one 3D convolution.
 
-    The three channels of the 2D image are copies of each other, so their weights are added up.
+    For an image of one channel, the three inputs of the 2D embedding are copies of it, so their weights are added up.
+    Several channels are first mixed into the three inputs. This map is linear, too, so it is folded as well.
 
     Args:
         patch_weight: Weight of the 2D patch embedding, `(C, 3, p, p)`, with stride p.
@@ -47,16 +49,21 @@ def fold_patch_embedding(
         slice_weight: Weight of the depth embedding, `(C, 1, 1, 1, p)`, depth-wise, with stride p.
         slice_bias: Bias of the depth embedding, `(C,)`.
         token_size: Edge of a token in voxels, which is the stride of the result.
+        mix: Weight of each channel of the image in each input, `(3, channels)`. None if the image has one channel.
 
     Returns:
-        Kernel `(C, 1, t, t, t)` with t = `token_size + 2`, and bias `(C,)`. The volume must be padded by one voxel
-        with copies of its border, because interpolation extends the border in the same way.
+        Kernel `(C, channels, t, t, t)` with t = `token_size + 2`, and bias `(C,)`. The volume must be padded by one
+        voxel with copies of its border, because interpolation extends the border in the same way.
     """
     edge = patch_weight.shape[-1]
     up = upsampling_matrix(edge, token_size, patch_weight.device).to(patch_weight.dtype)
-    plane = torch.einsum("pi,cpq,qj->cij", up, patch_weight.sum(dim=1), up)
     depth = slice_weight.reshape(-1, edge)
-    kernel = plane[:, None, :, :, None] * (depth @ up)[:, None, None, None, :]
+    if mix is None:
+        plane = torch.einsum("pi,cpq,qj->cij", up, patch_weight.sum(dim=1), up)[:, None]
+    else:
+        mixed = torch.einsum("cspq,sn->cnpq", patch_weight, mix)
+        plane = torch.einsum("pi,cnpq,qj->cnij", up, mixed, up)
+    kernel = plane[..., None] * (depth @ up)[:, None, None, None, :]
     return kernel, patch_bias * depth.sum(dim=1) + slice_bias
 
 

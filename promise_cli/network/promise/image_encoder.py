@@ -20,6 +20,8 @@ from promise_cli.network.promise.sam import mlp_block
 from promise_cli.network.promise.windows import Windows
 
 NUM_LEVELS = 4
+SAM_INPUTS = 3
+"""Channels of the image for which the pretrained patch embedding was made: red, green and blue."""
 
 
 class Block(nn.Module):
@@ -93,7 +95,7 @@ class PatchEmbed(nn.Module):
 
     def __init__(self, width: int, vit_patch: int) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(3, width, vit_patch, stride=vit_patch)
+        self.proj = nn.Conv2d(SAM_INPUTS, width, vit_patch, stride=vit_patch)
 
 
 class ImageEncoder(nn.Module):
@@ -125,6 +127,12 @@ class ImageEncoder(nn.Module):
         self.necks = nn.ModuleList(
             Neck(shape.width, config.feature_width, config.neck_norm) for _ in range(NUM_LEVELS)
         )
+        # Created last and without random numbers, so that all other weights are those of a network with one channel.
+        self.channel_mix = (
+            nn.Parameter(torch.full((SAM_INPUTS, config.channels), 1 / config.channels))
+            if config.channels > 1
+            else None
+        )
         self._plane_positions = FrozenResult()
 
     def pretrained_parameters(self) -> dict[str, nn.Parameter]:
@@ -145,7 +153,7 @@ class ImageEncoder(nn.Module):
         """Compute four feature levels, from shallow to deep.
 
         Args:
-            image: `(B, 1, H, W, D)`, normalised intensities, with H, W and D in voxels.
+            image: `(B, channels, H, W, D)`, normalised intensities, with H, W and D in voxels.
 
         Returns:
             Four tensors `(B, feature_width, H/4, W/4, D/4)`.
@@ -169,7 +177,7 @@ class ImageEncoder(nn.Module):
         return levels
 
     def embed(self, image: Tensor) -> Tensor:
-        """Convert voxels `(B, 1, H, W, D)` to tokens plus their positions, `(B, H/4, W/4, D/4, C)`."""
+        """Convert voxels `(B, channels, H, W, D)` to tokens plus their positions, `(B, H/4, W/4, D/4, C)`."""
         patch_layer, slice_layer = self.patch_embed.proj, self.slice_embed
         with full_precision(image):
             kernel, bias = fold_patch_embedding(
@@ -178,6 +186,7 @@ class ImageEncoder(nn.Module):
                 slice_layer.weight,
                 cast(Tensor, slice_layer.bias),
                 TOKEN_SIZE,
+                self.channel_mix,
             )
             padded = F.pad(image, (1,) * 6, mode="replicate")
             tokens = F.conv3d(padded, kernel, bias, stride=TOKEN_SIZE).permute(0, 2, 3, 4, 1)

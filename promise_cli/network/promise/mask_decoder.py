@@ -58,8 +58,8 @@ class MaskDecoder(nn.Module):
         width = config.decoder_width
         self.fusion = config.fusion
         self.branches = nn.ModuleList(Branch(config) for _ in range(4))
-        self.cnn = None if config.fusion == "none" else CNNEncoder(width)
-        self.widths = [width] * (5 if config.fusion == "concat" else 4) + [1]
+        self.cnn = None if config.fusion == "none" else CNNEncoder(config.channels, width)
+        self.widths = [width] * (5 if config.fusion == "concat" else 4) + [config.channels]
         self.head1 = nn.Conv3d(sum(self.widths), width, 3, padding=1, bias=False)
         head2 = nn.Conv3d(width, 2, 3, padding=1, bias=False)
         self.click_head = None
@@ -75,7 +75,7 @@ class MaskDecoder(nn.Module):
 
         Args:
             levels: The three shallow feature levels, each `(B, feature_width, H, W, D)`.
-            image: `(B, 1, 4H, 4W, 4D)`.
+            image: `(B, channels, 4H, 4W, 4D)`.
 
         Returns:
             `(B, width, 2H, 2W, 2D)`.

@@ -40,7 +40,7 @@ class ProMISe(nn.Module):
         """Compute the logits of background and foreground. This is `decode(encode(patch), clicks, signs)`.
 
         Args:
-            patch: `(B, 1, I, J, K)`, normalised intensities.
+            patch: `(B, channels, I, J, K)`, normalised intensities.
             clicks: `(B, N, 3)`, ijk in voxels of the patch. Fractions are allowed.
             signs: `(B, N)` integers: 1 foreground, 0 background, -1 padding. Padding clicks are ignored.
 
@@ -54,16 +54,16 @@ class ProMISe(nn.Module):
         return self.decode(self.encode(patch), clicks, signs)
 
     def encode(self, patch: Tensor) -> ImageState:
-        """Compute what all clicks on a patch `(B, 1, I, J, K)` share.
+        """Compute what all clicks on a patch `(B, channels, I, J, K)` share.
 
         Raises:
-            ValueError: The patch does not have the configured size.
+            ValueError: The patch does not have the configured size or number of channels.
         """
-        edge = self.config.patch_size
-        if patch.ndim != 5 or tuple(patch.shape[1:]) != (1, edge, edge, edge):
+        edge, channels = self.config.patch_size, self.config.channels
+        if patch.ndim != 5 or tuple(patch.shape[1:]) != (channels, edge, edge, edge):
             raise ValueError(
                 f"the patch has shape {tuple(patch.shape)},"
-                f" but this network takes (B, 1, {edge}, {edge}, {edge})"
+                f" but this network takes (B, {channels}, {edge}, {edge}, {edge})"
             )
         image = _to_hwd(patch)
         *levels, deepest = self.image_encoder(image)

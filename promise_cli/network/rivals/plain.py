@@ -17,7 +17,7 @@ class PlainState(NamedTuple):
     """
 
     image: Tensor
-    """Normalised image, `(B, 1, I, J, K)`."""
+    """Normalised image, `(B, channels, I, J, K)`."""
     logits: Tensor | None
     """Logits, `(B, 2, I, J, K)`. None if the network must see the clicks first."""
 
@@ -43,7 +43,7 @@ class PlainNetwork(nn.Module):
         """Compute the logits of background and foreground, `(B, 2, I, J, K)`.
 
         Args:
-            patch: `(B, 1, I, J, K)`, normalised intensities.
+            patch: `(B, channels, I, J, K)`, normalised intensities.
             clicks: `(B, N, 3)`, ijk in voxels of the patch. They are ignored if the network takes no clicks.
             signs: `(B, N)` integers: 1 foreground, 0 background, -1 padding.
 
@@ -54,16 +54,16 @@ class PlainNetwork(nn.Module):
         return self.decode(self.encode(patch), clicks, signs)
 
     def encode(self, patch: Tensor) -> PlainState:
-        """Compute what all clicks on a patch `(B, 1, I, J, K)` share.
+        """Compute what all clicks on a patch `(B, channels, I, J, K)` share.
 
         Raises:
-            ValueError: The patch does not have the configured size.
+            ValueError: The patch does not have the configured size or number of channels.
         """
-        edge = self.config.patch_size
-        if patch.ndim != 5 or tuple(patch.shape[1:]) != (1, edge, edge, edge):
+        edge, channels = self.config.patch_size, self.config.channels
+        if patch.ndim != 5 or tuple(patch.shape[1:]) != (channels, edge, edge, edge):
             raise ValueError(
                 f"the patch has shape {tuple(patch.shape)},"
-                f" but this network takes (B, 1, {edge}, {edge}, {edge})"
+                f" but this network takes (B, {channels}, {edge}, {edge}, {edge})"
             )
         return PlainState(patch, None if self.takes_clicks else self.body(patch))
 
