@@ -89,6 +89,28 @@ def test_files_4d_images_and_arrays_of_a_scan_give_the_same_mask(
         predictor.open(np.stack(arrays))
 
 
+@pytest.mark.parametrize("layout", ["files", "listed", "one_file", "dicom"])
+def test_the_test_cases_of_a_fold_have_their_channels_in_every_layout(
+    root: Path, tmp_path: Path, layout: str
+) -> None:
+    write_channels(tmp_path / "Task98_Balls", layout, 5)
+    if layout == "listed":  # names from which the channel cannot be read
+        for path in (tmp_path / "Task98_Balls" / "imagesTr").iterdir():
+            path.rename(path.with_name(path.name.replace("_000", "_channel_")))
+        listing = tmp_path / "Task98_Balls" / "dataset.json"
+        listing.write_text(listing.read_text().replace("_000", "_channel_"))
+    words = ("--test-cases", "--root", tmp_path, "--device", "cpu", "-o", tmp_path / "out")
+    done = run(predict_app, "-m", root / RUN, *words)
+    assert done.exit_code == 0, done.output
+    (case,) = load_checkpoint(root / RUN / "checkpoint_best.pt").split.test
+    (click,) = json.loads((tmp_path / "out" / "predictions.json").read_text())["cases"][0]["clicks"]
+    scan = Predictor.load(root / RUN, device="cpu").open(
+        sorted((root / "Task98_Balls" / "imagesTr").glob(f"{case}_*"))
+    )
+    mask = np.asanyarray(nib.load(tmp_path / "out" / f"{case}.nii.gz").dataobj) > 0
+    np.testing.assert_array_equal(scan.click(tuple(click["voxel"])), mask)
+
+
 def test_a_folder_of_channels_is_predicted_case_by_case_and_kept_by_a_second_call(
     root: Path, tmp_path: Path
 ) -> None:

@@ -1,6 +1,5 @@
 """All ten tasks of the Medical Segmentation Decathlon go through the four commands, from their own layout."""
 
-import json
 import re
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from promise_cli.cli import evaluate_app, predict_app, preprocess_app, train_app
 from promise_cli.dataset.folder import choose_target, read_dataset
 from promise_cli.dataset.plan import Plan
-from promise_cli.disk.records import load_record
+from promise_cli.disk.records import load_json, load_record
 from promise_cli.network.checkpoint import load_checkpoint
 from tests.decathlon import TASKS, Task, write_task
 from tests.test_cli import run
@@ -42,16 +41,17 @@ def test_a_task_is_preprocessed_trained_predicted_and_evaluated(
     case = checkpoint.split.test[0]
     label = nib.load(folder / "labelsTr" / f"{case}.nii.gz")
     target = np.asanyarray(label.dataobj) == task.target
-    points = {case: np.argwhere(target).mean(axis=0).round().astype(int).tolist()}
-    Path("points.json").write_text(json.dumps(points))
-    done = run(predict_app, "-i", folder / "imagesTr", "-p", "points.json", "--device", "cpu")
+    done = run(predict_app, "--test-cases", "--fold", "0", "--device", "cpu")
     assert done.exit_code == 0, done.output
-    mask = nib.load(f"predictions/imagesTr/{case}.nii.gz")
+    masks = Path("predictions") / f"{task.name}_fold_0"
+    (clicked,) = load_json(masks / "predictions.json")["cases"]
+    assert target[tuple(map(round, clicked["clicks"][0]["voxel"]))]
+    mask = nib.load(masks / f"{case}.nii.gz")
     assert mask.shape == label.shape
     np.testing.assert_allclose(mask.affine, label.affine, atol=1e-5)
     done = run(evaluate_app, "--workers", "0")
     assert done.exit_code == 0, done.output
-    (score,) = json.loads(Path("predictions/imagesTr/metrics.json").read_text())["cases"]
+    (score,) = load_json(masks / "metrics.json")["cases"]
     assert (score["case_id"], score["label"]) == (case, task.target)
     assert score["name"] == name
 
