@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from promise_cli.network.recipe import AugmentConfig
+from promise_cli.network.augmentation import AugmentConfig
 from promise_cli.train.augment import Augmentation, apply_augmentation, draw_augmentation
 
 SIZE = 16

@@ -15,9 +15,19 @@ from tests.conftest import write_dataset
 
 COMMANDS = ("preprocess", "train", "predict", "evaluate", "serve")
 HEAVY = {
-    "torch", "monai", "numpy", "scipy", "nibabel", "SimpleITK", "matplotlib", "torchvision", "starlette", "uvicorn",
+    "batchgenerators",
+    "torch",
+    "starlette",
+    "uvicorn",
     "blosc2",
-}  # fmt: skip
+    "monai",
+    "numpy",
+    "scipy",
+    "nibabel",
+    "SimpleITK",
+    "matplotlib",
+    "torchvision",
+}
 
 
 def run(app, *arguments: object):

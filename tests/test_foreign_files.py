@@ -185,7 +185,7 @@ def test_the_phantom_replaces_no_dataset_of_others(tmp_path: Path, name: str) ->
 REMOVES = {"unlink", "rmtree", "rmdir", "replace", "rename"}
 PLACES = {
     "demo/command.py": 1, "demo/phantom.py": 2, "disk/atomic.py": 9, "disk/lock.py": 2, "disk/ours.py": 1,
-    "evaluate/clicks/kept.py": 1, "predict/predictions_file.py": 3, "preprocess/command.py": 1,
+    "evaluate/clicks/kept.py": 1, "predict/predictions_file.py": 3, "preprocess/folds.py": 1,
     "report/evaluation.py": 1,
     "scores/folder.py": 3, "scores/study_files.py": 3, "train/replacing.py": 2,
     "train/run.py": 1,

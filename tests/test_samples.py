@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from promise_cli.dataset.case import load_case
-from promise_cli.network.recipe import AugmentConfig, TrainConfig
+from promise_cli.network.augmentation import AugmentConfig
+from promise_cli.network.recipe import TrainConfig
 from promise_cli.train.samples import Sample, TrainingSamples, ValidationSamples, collate
 
 IDS = tuple(f"ball_{number:03d}" for number in range(1, 7))

@@ -88,21 +88,22 @@ class SeveralLabels(PlainCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Write the option's name before each further label."""
         taking = {
-            name
+            name: option.nargs
             for option in self.params
             for name in option.opts
             if not getattr(option, "is_flag", True)
         }
         spread: list[str] = []
         further: list[int] = []
-        elsewhere, current, first = False, None, False
+        elsewhere, current, own = False, None, 0
         for argument in args:
             if argument.startswith("-") and not is_number(argument):
                 name, joined, _ = argument.partition("=")
                 elsewhere |= name in self.DATASET
-                current, first = (name if name in taking else None), not joined
-            elif current is not None and first:
-                first = False  # the option's own value
+                current = name if name in taking else None
+                own = taking.get(name, 0) - bool(joined)
+            elif current is not None and own > 0:
+                own -= 1  # one of the option's own values
             elif current == self.OPTION:
                 further.append(len(spread))
             else:

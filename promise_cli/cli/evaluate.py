@@ -16,6 +16,7 @@ from promise_cli.cli.options import (
     Format,
     MissingPolicy,
     PictureChannel,
+    PlanName,
     Protocol,
     Quiet,
     Root,
@@ -176,6 +177,7 @@ def evaluate(
     ] = None,
     name: RunName = None,
     dataset: Dataset = None,
+    plan: PlanName = None,
     device: Device = "auto",
     overwrite: Annotated[
         bool,
@@ -199,8 +201,11 @@ def evaluate(
     With --clicks, the command needs no predictions: it clicks on the test cases of a fold like a simulated user,
     predicts masks from the clicks, and scores these masks.
     """
+    from promise_cli.disk.plan_names import with_plan
+
     folds = read_folds(fold)
     mode = choose_mode(ctx, clicks=bool(clicks), fold=bool(folds), runs=runs)
+    dataset = with_plan(dataset, plan)
     if mode == "runs":
         from promise_cli.evaluate.runs import list_runs, show_runs
 

@@ -36,7 +36,7 @@ _RUN = {"model": "--model", "name": "--name"}
 _FURTHER = {"fold": "--fold", "clicks": "--clicks"}
 _OUTPUT = {"output": "--output"}
 _NSD = {"tolerance": "--tolerance", "protocol": "--protocol"}
-_DATASET = {"dataset": "--dataset"}
+_DATASET = {"dataset": "--dataset", "plan": "--plan"}
 
 
 def choose_mode(ctx: typer.Context, *, clicks: bool, fold: bool, runs: bool) -> Mode:

@@ -76,6 +76,12 @@ Dataset = Annotated[
         "-d", "--dataset", help="Dataset by name or number, such as Task07_Pancreas, Task07 or 7."
     ),
 ]
+PlanName = Annotated[
+    str | None,
+    typer.Option(
+        "--plan", metavar="NAME", help="Plan of the dataset, as given to promise-preprocess --plan."
+    ),
+]
 RunName = Annotated[
     str | None,
     typer.Option(

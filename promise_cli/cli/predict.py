@@ -13,6 +13,7 @@ from promise_cli.cli.options import (
     Device,
     Overwrite,
     PictureChannel,
+    PlanName,
     Precision,
     Quiet,
     Root,
@@ -103,6 +104,7 @@ def predict(
     ] = None,
     name: RunName = None,
     dataset: Dataset = None,
+    plan: PlanName = None,
     max_windows: Annotated[
         int | None,
         typer.Option(
@@ -196,6 +198,7 @@ def predict(
             "contradicts --max-windows; leave out one of them", param_hint="'--single-window'"
         )
     share_cores()
+    from promise_cli.disk.plan_names import with_plan
     from promise_cli.jobs import read_shard
     from promise_cli.predict import needs_clicks, run
     from promise_cli.predict.predict_request import PredictRequest, parse_space
@@ -212,7 +215,7 @@ def predict(
         run_dir=model,
         folds=read_folds(fold),
         name=name,
-        dataset=dataset,
+        dataset=with_plan(dataset, plan),
         device=device,
         precision=precision or "auto",
         max_windows=1 if single_window else max_windows or MAX_WINDOWS,

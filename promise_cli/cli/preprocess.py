@@ -41,6 +41,28 @@ def preprocess(
             show_default="the label named cancer or tumour, otherwise the one with the largest value",
         ),
     ] = None,
+    spacing: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(
+            metavar="I J K",
+            help="Spacing in mm to which scans are resampled.",
+            show_default="that of an existing plan, otherwise 1 1 1",
+        ),
+    ] = None,
+    patch_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Edge of the network's window in voxels, a multiple of 4.",
+            show_default="that of an existing plan, otherwise 128",
+        ),
+    ] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Make a further plan with this name, next to the dataset's other plans.",
+        ),
+    ] = None,
     splits: Annotated[
         Path | None,
         typer.Option(
@@ -80,6 +102,9 @@ def preprocess(
         skip_bad=skip_bad,
         shard=shard,
         overwrite=overwrite,
+        spacing=spacing,
+        patch_size=patch_size,
+        plan=plan,
     )
     total = len(done.fingerprint.cases)
     say(f"{done.folder}: {counted(total, 'case')}, {done.num_new} written now")

@@ -10,6 +10,7 @@ from promise_cli.cli.options import (
     Dataset,
     Device,
     Overwrite,
+    PlanName,
     Precision,
     Quiet,
     ReadingWorkers,
@@ -56,6 +57,7 @@ def train(
             show_default="none",
         ),
     ] = None,
+    plan: PlanName = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -116,6 +118,28 @@ def train(
             min=1, help="Patches from each case in one epoch.", show_default="the preset's"
         ),
     ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Run's folder or checkpoint whose weights to start with; epochs begin anew.",
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            help="Part that keeps the weights of --from: encoder, or all-but-head.",
+            show_default="nothing",
+        ),
+    ] = None,
+    augmentation: Annotated[
+        str | None,
+        typer.Option(
+            help="Changes of intensities: paper (a shift) or nnunet (noise, blur, contrast, gamma ...).",
+            show_default="paper",
+        ),
+    ] = None,
     fields: Annotated[
         list[str] | None,
         typer.Option(
@@ -171,18 +195,21 @@ def train(
     named = dataset_of(task, dataset)
     share_cores()
     from promise_cli.console import say
+    from promise_cli.disk.plan_names import with_plan
     from promise_cli.train import TrainRequest
     from promise_cli.train.folds import train_folds
 
     folders = train_folds(
         TrainRequest(
-            task=named,
+            task=with_plan(named, plan),
             name=name,
             preset=preset,
             network=network,
             clicks_as_channel=clicks_as_channel or None,
             encoder=encoder,
             weights=weights,
+            start_from=start_from,
+            freeze=freeze,
             fields=tuple(fields or ()),
             seed=seed,
             epochs=epochs,
@@ -190,6 +217,7 @@ def train(
             batch_size=batch_size,
             accumulate=accumulate,
             patches_per_case=patches_per_case,
+            augmentation=augmentation,
             precision=precision,
             checkpoint_activations=checkpoint_activations or None,
             compile=compile_network or None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from promise_cli.disk.plan_names import default_runs, plan_folder, prefer_unnamed, split_plan
 from promise_cli.disk.run_names import choose_named
 from promise_cli.errors import WorkspaceError, did_you_mean, listed
 
@@ -77,7 +78,7 @@ class Workspace:
 
         Args:
             task: A name as for `find_raw_dataset`, or the path of the preprocessed or of the raw dataset; None for the
-                only preprocessed dataset.
+                only preprocessed dataset. `@` and a name after it mean a named plan, as in `7@fine`.
 
         Raises:
             WorkspaceError: No dataset fits, or more than one.
@@ -85,10 +86,8 @@ class Workspace:
         there = [path.parent for path in sorted(self.preprocessed.glob("*/plans.json"))]
         if task is not None and (Path(task) / "plans.json").exists():
             return Path(task)
-        if task is not None and (Path(task) / "dataset.json").exists():
-            task = (
-                Path(task).resolve().name
-            )  # the raw dataset's folder stands for its preprocessed cases
+        if task is not None:  # the raw dataset's folder stands for its preprocessed cases
+            task = _name_of(task, ["dataset.json"])
         if not there:
             raise WorkspaceError(
                 f"{self.preprocessed}: no preprocessed dataset; run promise-preprocess {task or 'TASK'} first"
@@ -99,7 +98,8 @@ class Workspace:
                 f"'{task}': not preprocessed yet in {self.preprocessed.absolute()}, which holds {listed(names)};"
                 f" run promise-preprocess {task} first{_near_tasks(task, names)}"
             )
-        return self._one(task, there, str(self.preprocessed))
+        fits = [path for path in there if task is None or _means(task, path.name)]
+        return self._one(task, prefer_unnamed(fits), str(self.preprocessed))
 
     def find_runs(
         self,
@@ -141,6 +141,8 @@ class Workspace:
             raise WorkspaceError(
                 f"{place}: no checkpoint in it; run promise-train --fold 0 first, or give -m FILE"
             )
+        if place == self.results:
+            found = default_runs(found, place)
         if folds:
             found = self._of_folds(found, folds, place)
         elif len(found) > 1:
@@ -167,9 +169,9 @@ class Workspace:
         if dataset is None:
             return self.results
         there = [path for path in sorted(self.results.glob("*")) if path.is_dir()]
-        if any((Path(dataset) / name).exists() for name in ("dataset.json", "plans.json")):
-            dataset = Path(dataset).resolve().name
-        return self._one(dataset, there, str(self.results.absolute()))
+        dataset = _name_of(dataset, ["dataset.json", "plans.json"])
+        fits = [path for path in there if _means(dataset, path.name)]
+        return self._one(dataset, prefer_unnamed(fits) or there, str(self.results.absolute()))
 
     def _instead_of(self, run: Path | None) -> str:
         """Return the advice for a run that is missing: the checkpoints or runs that exist, or how to train one."""
@@ -242,6 +244,15 @@ def open_workspace(root: Path | None) -> Workspace:
     return Workspace(root)
 
 
+def _name_of(task: str, files: Sequence[str]) -> str:
+    """Return the name of a dataset, and of its plan, if `task` is a folder with one of these files; else `task`."""
+    base, plan = split_plan(task)
+    for given, rest in ((task, None), (base, plan)):
+        if any((Path(given) / file).exists() for file in files):
+            return plan_folder(Path(given).resolve().name, rest)
+    return task
+
+
 def _folder_of(variable: str) -> Path | None:
     """Return the folder that an environment variable names; None if it is not set or names no folder."""
     value = os.environ.get(variable, "").strip("\"'")  # cmd on Windows keeps the quotes
@@ -278,6 +289,10 @@ def _means(task: str, name: str) -> bool:
     """Whether the user's `task` names the dataset folder `name`."""
     if task.rstrip("/").lower() == name.lower():
         return True
+    dataset, plan = split_plan(name)
+    asked_dataset, asked_plan = split_plan(task.rstrip("/"))
+    if plan is not None and asked_plan in (None, plan):
+        return not asked_dataset or _means(asked_dataset, dataset)
     asked = re.fullmatch(r"(?:Task|Dataset)?0*(\d+)(_.*)?", task.rstrip("/"), re.IGNORECASE)
     if asked is None or int(asked.group(1)) != _number(name):
         return False

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from promise_cli.errors import PlanError, did_you_mean
+from promise_cli.network.augmentation import AugmentConfig, Scheme
+from promise_cli.network.parts import Freezing
 from promise_cli.network.promise.config import (
     ALIASES,
     PRESETS,
@@ -67,42 +69,6 @@ class LossConfig:
             boundary_border="counted",
             boundary_channels="both",
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
-    """Chances and ranges of the augmentations: flip, rotation, zoom and intensity shift (paper, section 3)."""
-
-    flip_chance: float = 0.5
-    """Chance of a flip, drawn for each axis separately."""
-    rotate_chance: float = 0.3
-    """Chance of a rotation by a random angle in the axial plane (i, j)."""
-    max_degrees: float = 30.0
-    """Largest angle of that rotation in either direction, in degrees."""
-    quarter_turn_chance: float = 0.5
-    """Chance of a rotation by 90, 180 or 270 degrees."""
-    quarter_turn_plane: Literal["ij", "jk", "ik"] = "ij"
-    """Plane of the rotations by multiples of 90 degrees: the axial plane ij (the authors' code: jk)."""
-    zoom_chance: float = 0.3
-    """Chance of a zoom in the axial plane (i, j)."""
-    zoom_range: tuple[float, float] = (0.9, 1.1)
-    """Smallest and largest magnification, drawn for i and j separately."""
-    shift_chance: float = 0.5
-    """Chance of an intensity shift."""
-    max_shift_hu: float = 20.0
-    """Largest intensity shift in either direction, in HU. In a scan without HU, 64 HU stand for one standard deviation
-    of its intensities."""
-
-    def __post_init__(self) -> None:
-        for name in ("flip", "rotate", "quarter_turn", "zoom", "shift"):
-            check_range(f"{name}_chance", getattr(self, f"{name}_chance"), 0, 1)
-        check_range("max_degrees", self.max_degrees, 0, 180)
-        check_range("max_shift_hu", self.max_shift_hu, 0, 1e4)
-        least, most = self.zoom_range
-        if not 0.25 <= least <= most <= 4:
-            raise ValueError(
-                f"zoom_range must be two rising numbers from 0.25 to 4, found {self.zoom_range}"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,8 +144,14 @@ class TrainConfig:
     """Whether `torch.compile` fuses the network's operations."""
     loss: LossConfig = field(default_factory=LossConfig)
     """Weights and options of the loss."""
+    freeze: Freezing = "nothing"
+    """Part of the network that is not trained: `encoder`, or `all-but-head` for everything besides the last layers.
+    Such a run starts from another network (`--from`)."""
+    augmentation: Scheme = "paper"
+    """How intensities are augmented: `paper` shifts them, `nnunet` changes them with nnU-Net's six transforms instead.
+    Flips, rotations and zooms are the same. Runs of earlier versions mean `paper`."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """Chances and ranges of the augmentations."""
+    """Chances and ranges of the paper's augmentations."""
 
     def __post_init__(self) -> None:
         for name, (least, most) in RANGES.items():

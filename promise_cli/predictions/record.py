@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from promise_cli import __version__
 from promise_cli.dataset.fingerprint import Fingerprint, hash_files
+from promise_cli.disk.plan_names import plans_of
 from promise_cli.disk.records import load_json, load_record, record_from_json
 from promise_cli.disk.workspace import Workspace
 from promise_cli.errors import EvaluationError, PlanError
@@ -280,8 +281,9 @@ def describe_click(click: Click, scan: Volume, mask: NDArray[np.uint8]) -> Click
 
 def labels_dir(workspace: Workspace, dataset: str) -> str | None:
     """Find the folder of a dataset's labels, relative to the root if it lies below it; None if it is unknown."""
-    path = workspace.preprocessed / dataset / "fingerprint.json"
-    if not path.exists():
+    found = [path / "fingerprint.json" for path in plans_of(workspace.preprocessed, dataset)]
+    path = next((path for path in found if path.exists()), None)
+    if path is None:
         return None
     source = Path(load_record(Fingerprint, path).source) / "labelsTr"
     return str(source) if (workspace.root / source).is_dir() else None

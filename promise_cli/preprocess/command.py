@@ -15,16 +15,17 @@ from promise_cli.dataset.folder import (
     label_text,
     read_dataset,
 )
-from promise_cli.dataset.plan import Plan, make_plan
-from promise_cli.dataset.splits import Splits, splits_of_dataset, without_cases
-from promise_cli.disk.atomic import first_free
+from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.splits import splits_of_dataset
 from promise_cli.disk.ours import json_mark, refuse_foreign
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import PlanError, listed
-from promise_cli.geometry.grid import format_shape, format_spacing
+from promise_cli.geometry.grid import Spacing, format_shape, format_spacing
 from promise_cli.jobs import Shard, claim, read_shard
 from promise_cli.preprocess.channels import check_channel, show_channels
+from promise_cli.preprocess.folds import save_splits
+from promise_cli.preprocess.planning import Wanted, find_place, show_fit
 from promise_cli.preprocess.room import check_room
 from promise_cli.preprocess.verify import Survey, survey_dataset
 from promise_cli.preprocess.write import make_cases, refuse_foreign_cases, sweep
@@ -64,6 +65,9 @@ def preprocess(
     skip_bad: bool = False,
     shard: str | None = None,
     overwrite: bool = False,
+    spacing: Spacing | None = None,
+    patch_size: int | None = None,
+    plan: str | None = None,
 ) -> Preprocessed:
     """Verify a dataset, make its plan and folds, and write its cases.
 
@@ -79,23 +83,29 @@ def preprocess(
         skip_bad: Whether to leave out cases that cannot be used, instead of stopping.
         shard: Part of the cases to write, such as `3/16`; None writes all.
         overwrite: Whether to make plan, folds and cases anew although they exist.
+        spacing: Spacing of the plan in mm along i, j, k; None: that of an existing plan, otherwise 1 mm.
+        patch_size: Edge of the plan's patch in voxels; None: that of an existing plan, otherwise 128.
+        plan: Name of a further plan, which lies next to the plan without a name.
 
     Raises:
         PromiseError: The folder, dataset.json, a case, an existing plan or the folds cannot be used.
     """
     part = read_shard(shard)
     workspace = open_workspace(root)
-    dataset = read_dataset(workspace.find_raw_dataset(task), keep_broken=True)
-    folder, scratch = workspace.preprocessed / dataset.name, workspace.root / SCRATCH / dataset.name
+    place, wanted = find_place(workspace, task, plan), Wanted(spacing, patch_size)
+    dataset = read_dataset(place.raw, keep_broken=True)
+    # Measurements do not depend on the plan, so all plans of a dataset share them.
+    folder, measured = place.folder, workspace.root / SCRATCH / dataset.name
+    scratch = measured.with_name(folder.name)
     refuse_foreign(folder, MARKS, MARKS, "promise-preprocess", "move it away")
     if overwrite:
         refuse_foreign_cases(folder / "cases", [case.case_id for case in dataset.cases])
-    kept = None if overwrite else _kept_plan(folder)
+    kept = None if overwrite else _kept_plan(folder, wanted)
     asked = (target_label,) if isinstance(target_label, str) else tuple(target_label or ())
     target = _target(dataset, asked, kept, folder)
     _announce(dataset, target)
     survey = survey_dataset(
-        dataset, target[0], scratch, workers=workers, shard=part, skip_bad=skip_bad
+        dataset, target[0], measured, workers=workers, shard=part, skip_bad=skip_bad
     )
     source = _source(dataset, workspace.root)
     fingerprint = make_fingerprint(
@@ -103,23 +113,24 @@ def preprocess(
     )
     ids = [case.case_id for case in fingerprint.cases]
     left_out = [case.case_id for case in survey.left_out]
-    folds = splits_of_dataset(dataset.name, ids, splits, left_out)
+    folds = splits_of_dataset(dataset.name, ids, place.splits(splits), left_out)
     with claim(scratch / "locks" / "plan"):
-        sweep(folder, scratch)
+        sweep(folder, measured)
         if not overwrite:  # another command may have made a plan in the meantime
-            kept = _kept_plan(folder)
+            kept = _kept_plan(folder, wanted)
             _target(dataset, [str(value) for value in as_tuple(target[0])], kept, folder)
-        plan = make_plan(fingerprint)
+        made = wanted.plan(fingerprint)
         if kept is not None:
-            plan = _check_kept(kept, plan, folder / "plans.json")
-        check_room(part.share(survey.usable), plan, folder, overwrite=overwrite)
+            made = _check_kept(kept, made, folder / "plans.json")
+        check_room(part.share(survey.usable), made, folder, overwrite=overwrite)
         replace = overwrite or splits is not None
-        folds = _save_splits(folds, folder / "splits.json", ids, left_out, replace=replace)
+        folds = save_splits(folds, folder / "splits.json", ids, left_out, replace=replace)
         save_record(fingerprint, folder / "fingerprint.json")
-        save_record(plan, folder / "plans.json")
-    _show_plan(plan, fingerprint, kept=kept is not None)
+        save_record(made, folder / "plans.json")
+    _show_plan(made, fingerprint, kept=kept is not None)
+    show_fit(made, fingerprint)
     say(f"folds: {folds.source}")
-    return _write(survey, fingerprint, plan, folder, scratch, part, workers, overwrite=overwrite)
+    return _write(survey, fingerprint, made, folder, scratch, part, workers, overwrite=overwrite)
 
 
 def _write(
@@ -158,9 +169,9 @@ def _announce(dataset: Dataset, target: tuple[Labels, str]) -> None:
         say(f"channels: {len(dataset.channels)} ({names})")
 
 
-def _kept_plan(folder: Path) -> Plan | None:
+def _kept_plan(folder: Path, wanted: Wanted) -> Plan | None:
     path = folder / "plans.json"
-    return load_record(Plan, path) if path.exists() else None
+    return wanted.applied(load_record(Plan, path) if path.exists() else None, path)
 
 
 def _target(
@@ -202,56 +213,6 @@ def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
     for theirs, ours in zip(kept.channels, fresh.channels, strict=True):
         check_channel(theirs, ours, path)
     return kept
-
-
-def _save_splits(
-    folds: Splits, path: Path, usable: Sequence[str], left_out: Sequence[str], *, replace: bool
-) -> Splits:
-    """Write the folds, or keep existing ones, and return those that are now in the file.
-
-    Existing folds are kept because they may be the user's own, or networks may have been trained on them. Cases that
-    are left out because they cannot be used are removed from the kept folds as well.
-
-    Raises:
-        PlanError: The kept folds name a case that is no longer in the dataset.
-    """
-    if path.exists() and not replace:
-        found = load_record(Splits, path)
-        kept = without_cases(found, left_out)
-        usable_ids = set(usable)
-        gone = sorted(kept.case_ids - usable_ids)
-        if gone:
-            raise PlanError(
-                f"{path}: names {counted(len(gone), 'case')} that the dataset no longer has, such as {gone[0]}; give"
-                " --splits FILE, or --overwrite to make plan, folds and cases anew"
-            )
-        new = sorted(usable_ids - kept.case_ids)
-        if new:
-            warn(
-                f"{path}: kept; none of its folds has {counted(len(new), 'new case')}, such as {new[0]}"
-            )
-        if kept is not found:
-            named = sorted(found.case_ids - kept.case_ids)
-            warn(f"{path}: bad cases are removed from its folds: {listed(named)}")
-            _keep_copy(path, kept)
-            save_record(kept, path)
-        return kept
-    if path.exists():
-        _keep_copy(path, folds)
-    save_record(folds, path)
-    return folds
-
-
-def _keep_copy(path: Path, folds: Splits) -> None:
-    """Keep folds that are about to be replaced by others, since a person may have written them."""
-    try:
-        if load_record(Splits, path).folds == folds.folds:
-            return
-    except PlanError:
-        pass  # a damaged file may hold the user's own folds, too
-    copy = first_free(path.parent, path.stem, path.suffix)
-    path.replace(copy)
-    warn(f"{path}: the earlier folds are kept as {copy.name}; --splits {copy} uses them again")
 
 
 def _source(dataset: Dataset, root: Path) -> str:

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from promise_cli.errors import PromptError
+from promise_cli.console import counted
+from promise_cli.errors import PromptError, shown
 
 Space = Literal["voxel", "voxel_zyx", "LPS", "RAS"]
 """Coordinate system: `voxel` (i, j, k), `voxel_zyx` (k, j, i) as in SimpleITK's arrays, `LPS` or `RAS` in mm."""
@@ -52,13 +53,16 @@ class Click:
     lesion: Lesion = ONE_LESION
 
     def __post_init__(self) -> None:
+        found = ""
         try:
             sound = len(self.point) == 3 and all(math.isfinite(value) for value in self.point)
+            if len(self.point) != 3:
+                found = f"has {counted(len(self.point), 'number')}, but "
         except TypeError:
             sound = False
         if not sound:
             raise PromptError(
-                f"click {self.point!r}: a click is three finite numbers, such as the voxel (256, 301, 42)"
+                f"click {shown(self.point)}: {found}a click is three finite numbers, such as the voxel (256, 301, 42)"
             )
 
 

@@ -1,4 +1,4 @@
-"""Read what `Predictor.open` is given: files, arrays, or a scan that was already read."""
+"""Read what `Predictor.open` is given: files, images, arrays, or a scan that was already read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from promise_cli.dataset.plan import Plan
-from promise_cli.volume import Volume, channel_files, read_scan, scan_of_array
+from promise_cli.volume import (
+    Volume,
+    channel_files,
+    is_image,
+    read_scan,
+    scan_of_array,
+    scan_of_image,
+)
 
-Scan = Path | str | Sequence[Path | str] | NDArray[Any] | Volume
-"""What can be opened: a path, one path for each channel, an array, or a scan that was already read."""
+Scan = Path | str | Sequence[Path | str] | NDArray[Any] | Volume | Any
+"""What can be opened: a path, one path for each channel, an image of nibabel or SimpleITK, an array, or a scan that was
+already read."""
 
 
 def read_given(scan: Scan, plan: Plan, affine: ArrayLike | None) -> tuple[Volume, str]:
@@ -39,6 +47,8 @@ def read_given(scan: Scan, plan: Plan, affine: ArrayLike | None) -> tuple[Volume
     if isinstance(scan, np.ndarray):
         assert affine is not None
         return scan_of_array(scan, affine, plan.orientation), "array"
+    if is_image(scan):
+        return scan_of_image(scan, plan.orientation), "image"
     names = [channel.modality for channel in plan.channels]
     if isinstance(scan, Path | str):
         path = Path(scan)

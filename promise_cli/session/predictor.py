@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike
 from promise_cli.console import warn
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.questions import question_scan
-from promise_cli.disk.workspace import checkpoint_of
-from promise_cli.errors import CheckpointError
+from promise_cli.disk.workspace import Workspace, checkpoint_of
+from promise_cli.errors import CheckpointError, WorkspaceError, listed
 from promise_cli.network.checkpoint import build_model, load_checkpoint
 from promise_cli.network.device import (
     Precision,
@@ -50,7 +50,7 @@ from promise_cli.volume import Volume, is_oriented
 __all__ = ["MAX_WINDOWS", "Prediction", "Predictor", "Seconds", "Session"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictor:
     """Networks of one or more folds that share a plan. Their probabilities are averaged."""
 
@@ -73,6 +73,14 @@ class Predictor:
     knows_background: bool = True
     """Whether all networks were trained with background clicks. If not, background clicks are left out."""
 
+    def __repr__(self) -> str:
+        runs = listed(path.parent if path.parent.name else path for path in self.checkpoints)
+        plan = self.plan
+        return (
+            f"<Predictor of {runs}: {listed(dict.fromkeys(self.described))}; {plan.dataset}, target {plan.label}"
+            f" ({plan.target_name}); on {self.device} in {self.precision}>"
+        )
+
     @classmethod
     def load(
         cls,
@@ -86,7 +94,8 @@ class Predictor:
 
         Args:
             checkpoints: Folders of training runs, checkpoints of promise-train, or checkpoints that the paper's
-                authors published. Of a folder, the final checkpoint is taken, else the best, else the last.
+                authors published. Of a run, the final checkpoint is taken, else the best, else the last. As with `-m`
+                of promise-predict, a folder may also be one that holds a single run, such as a dataset's results.
             device: auto, cpu, cuda or mps.
             precision: fp32, bf16, fp16 or auto. If a checkpoint has preset `reference`, as the authors' checkpoints
                 do, auto means fp32.
@@ -165,9 +174,9 @@ class Predictor:
         """Read a scan and prepare it for clicks. A warning is printed if its size or intensities are unlikely.
 
         Args:
-            scan: Path of a scan; one path for each channel; an array (I, J, K) or (C, I, J, K); or a scan that was
-                read with the plan's orientation. For a network of several channels, one path means a file with all
-                channels, or the first of the files `_0000`, `_0001` and so on.
+            scan: Path of a scan; one path for each channel; a nibabel or SimpleITK image; an array (I, J, K) or
+                (C, I, J, K); or a scan that was read with the plan's orientation. For a network of several channels,
+                one path means a file with all channels, or the first of the files `_0000`, `_0001` and so on.
             affine: Matrix (4, 4) from a voxel (i, j, k) of an array to RAS millimetres. None for any other scan.
             max_windows: Largest number of windows for one lesion. 1 gives the paper's single window.
             keep_windows: Number of encoded windows that are kept for further clicks, if memory allows.
@@ -221,18 +230,19 @@ class Predictor:
 
 
 def _checkpoint_file(given: Path) -> Path:
-    """Return a file as it is, and for a run's folder the checkpoint that `promise-predict` would take from it.
+    """Return a file as it is, and for a folder the checkpoint that `promise-predict -m` would take from it.
 
     Raises:
-        CheckpointError: The folder holds no checkpoint.
+        CheckpointError: The folder holds no checkpoint, or several runs.
     """
     if not given.is_dir():
         return given
-    found = checkpoint_of(given)
-    if found is None:
+    try:
+        return Workspace(given).find_runs(given, ())[0]
+    except WorkspaceError:
         runs = sorted(path for path in given.rglob("fold_*") if checkpoint_of(path) is not None)
-        instead = (
-            f"give one run, such as {runs[0]}" if runs else "train one with promise-train --fold 0"
-        )
-        raise CheckpointError(f"{given}: no checkpoint in this folder; {instead}")
-    return found
+        raise CheckpointError(
+            f"{given}: holds several runs; give one of them, such as {runs[0]}, or a list of folds to average"
+            if runs
+            else f"{given}: no checkpoint in this folder; train one with promise-train --fold 0"
+        ) from None

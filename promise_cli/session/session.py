@@ -3,13 +3,15 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.console import warn
+from promise_cli.console import counted, warn
 from promise_cli.dataset.plan import Plan
 from promise_cli.errors import PromptError
+from promise_cli.geometry.grid import format_shape
 from promise_cli.geometry.patch import Patch
 from promise_cli.geometry.resample import resample_window
 from promise_cli.predictions.record import Seconds
@@ -28,6 +30,7 @@ from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
 from promise_cli.session.placement import windows_for, windows_over
 from promise_cli.session.prediction import Prediction
+from promise_cli.session.save import save_mask
 from promise_cli.volume import Volume, as_stored
 
 
@@ -41,7 +44,7 @@ class _Step:
     prediction: Prediction
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Session:
     """A scan, the clicks on it so far, and the prediction from these clicks.
 
@@ -76,6 +79,13 @@ class Session:
             self.where,
             self.seconds,
             self.kept,
+        )
+
+    def __repr__(self) -> str:
+        ml = np.count_nonzero(self.mask) * self.scan.grid.voxel_ml
+        return (
+            f"<Session on {self.where}: {format_shape(self.scan.stored_grid.shape)} voxels,"
+            f" {counted(len(self.clicks), 'click')}, mask of {ml:.1f} ml>"
         )
 
     @property
@@ -138,6 +148,25 @@ class Session:
             raise PromptError(f"{self.where}: there is no click to undo")
         self._steps.pop()
         return self.mask
+
+    def save(
+        self, path: Path | str, *, prediction: Prediction | None = None, overwrite: bool = False
+    ) -> None:
+        """Write the mask as uint8 on the grid of the scan's file, as `promise-predict` does.
+
+        Args:
+            path: The file, whose name ends in `.nii.gz`, `.nii`, `.nrrd` or `.mha`.
+            prediction: Another prediction on this scan, such as that of `slide`. None means that of the clicks so far.
+            overwrite: Whether to replace an existing file. The scan itself is never replaced.
+
+        Raises:
+            PromptError: There is no click, and no prediction was given.
+            VolumeError: The file exists already, has another ending, or cannot be written.
+        """
+        chosen = prediction or self.prediction
+        if chosen is None:
+            raise PromptError(f"{self.where}: there is no mask to save yet; add a click first")
+        save_mask(chosen.mask, self.scan, Path(path), self.where, overwrite=overwrite)
 
     def reset(self) -> None:
         """Remove all clicks. Encoded windows are kept for further clicks."""

@@ -5,11 +5,12 @@ promise, with its checkpoints, log.csv and progress.png.
 
 `folds` trains several folds one after another, and `cases` reads and checks the cases of a fold. `command` carries out
 a call, whose arguments are a `train_request`. `sizes` chooses network and recipe, and `fields` applies `--set`.
-`start` and `resume` make the run, and `run` keeps its state on disk. `loop` goes through the epochs of a `training`.
-`step` takes one optimizer step and validates. `corrections` clicks on errors of the network. `samples`, `augment` and
-`schedule` provide the patches, and `losses` computes the loss. `group` connects the processes that share a step.
-`compiled` uses torch.compile. `stopping` ends a training early. `introduction`, `watch`, `curves`, `provenance` and
-`outcome` report about it. `fold_scores` scores the fold's test cases at the end.
+`start` and `resume` make the run, `origin` gives it the weights of another one, and `run` keeps its state on disk.
+`loop` goes through the epochs of a `training`. `step` takes one optimizer step and validates. `corrections` clicks on
+errors of the network. `samples`, `augment`, `intensities` and `schedule` provide the patches, and `losses` computes the
+loss. `group` connects the processes that share a step. `compiled` uses torch.compile. `stopping` ends a training early.
+`introduction`, `watch`, `curves`, `provenance` and `outcome` report about it. `fold_scores` scores the fold's test
+cases at the end.
 
 Modules that need torch are imported only when they are used. `python -m promise_cli.train` imports this file first, and
 must set how torch's threads wait before torch is loaded.

@@ -2,8 +2,11 @@
 
 The augmentation of a patch is drawn before the patch is cut. The patch is then cut just wide enough that rotation and
 zoom add no padding. Both stay in the plane of the slices (i, j), in which an anisotropic scan has its finest
-spacing. MONAI does the resampling. Here it is 30 times faster than batchgenerators, whose random numbers moreover come
-from numpy's global state.
+spacing.
+
+MONAI does the resampling, which is 30 times faster here than with batchgenerators. numpy flips, which is 8 times
+faster, and adds the shift, which takes as long (docs/benchmarks.md). With the scheme `nnunet`, batchgenerators changes
+the intensities in place of the shift.
 """
 
 import math
@@ -14,7 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from promise_cli.network.recipe import AugmentConfig
+from promise_cli.network.augmentation import AugmentConfig, Scheme
+from promise_cli.train.intensities import change_intensities
 
 _PLANES = {"ij": (0, 1), "jk": (1, 2), "ik": (0, 2)}
 
@@ -37,6 +41,8 @@ class Augmentation:
     """Number to add to the normalised intensities of the first channel."""
     further_shifts: tuple[float, ...] = ()
     """Numbers to add to the normalised intensities of the channels after the first."""
+    intensity_seed: int | None = None
+    """Seed of nnU-Net's changes of intensities. None means that they are not applied."""
 
     @property
     def resamples(self) -> bool:
@@ -56,6 +62,7 @@ def draw_augmentation(
     config: AugmentConfig,
     shift_scale: float,
     further_scales: Sequence[float] = (),
+    scheme: Scheme = "paper",
 ) -> Augmentation:
     """Draw the changes to one patch. The number of random draws is always the same.
 
@@ -67,14 +74,16 @@ def draw_augmentation(
         config: Chances and ranges of the changes.
         shift_scale: Hounsfield units (HU) per unit of normalised intensity.
         further_scales: The same for each channel after the first.
+        scheme: How intensities change: by the paper's shift, or by nnU-Net's transforms. Everything else is the same
+            with both, since the seed of the transforms comes from a generator that `rng` spawns.
     """
     chances = rng.random(7)
     angle = rng.uniform(-config.max_degrees, config.max_degrees)
     zoom = rng.uniform(*config.zoom_range, size=2)
     turns, shift = rng.integers(1, 4), rng.uniform(-config.max_shift_hu, config.max_shift_hu)
     further = rng.uniform(-config.max_shift_hu, config.max_shift_hu, size=len(further_scales))
-    shifts = chances[3] < config.shift_chance
     flip_i, flip_j, flip_k = (chances[4:] < config.flip_chance).tolist()
+    shifts = scheme == "paper" and chances[3] < config.shift_chance
     return Augmentation(
         angle=math.radians(angle) if chances[0] < config.rotate_chance else 0.0,
         zoom=(float(zoom[0]), float(zoom[1])) if chances[1] < config.zoom_chance else (1.0, 1.0),
@@ -83,6 +92,7 @@ def draw_augmentation(
         turn_axes=_PLANES[config.quarter_turn_plane],
         shift=float(shift) / shift_scale if shifts else 0.0,
         further_shifts=tuple((further / further_scales * shifts).tolist()),
+        intensity_seed=int(rng.spawn(1)[0].integers(2**32)) if scheme == "nnunet" else None,
     )
 
 
@@ -115,6 +125,8 @@ def apply_augmentation(
     image = np.ascontiguousarray(image) + (
         shifts[:, None, None, None] if image.ndim == 4 else shifts[0]
     )
+    if augmentation.intensity_seed is not None:
+        image = change_intensities(image, augmentation.intensity_seed)
     return image, np.ascontiguousarray(target)
 
 

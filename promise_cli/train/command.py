@@ -29,6 +29,7 @@ from promise_cli.train.introduction import (
     warn_of_large_targets,
 )
 from promise_cli.train.loop import train_epochs
+from promise_cli.train.origin import like_origin
 from promise_cli.train.outcome import explained, recorded, saved_so_far, warn_of_unused_clicks
 from promise_cli.train.provenance import is_recorded, tool_and_command
 from promise_cli.train.replacing import NOTE
@@ -86,6 +87,7 @@ def _check_devices(request: TrainRequest) -> None:
 
 def _train(request: TrainRequest, group: Group, device: str, log: Log) -> Path:
     check_names(request)
+    request = like_origin(request)
     stop = StopRequest(request.max_hours)
     workspace = open_workspace(request.root)
     preprocessed = workspace.find_preprocessed(request.task)

@@ -23,6 +23,7 @@ from promise_cli.network.checkpoint import Checkpoint, load_checkpoint
 from promise_cli.network.settings import COMPUTING, first_difference, settings_of
 from promise_cli.train.cases import read_split
 from promise_cli.train.command import train
+from promise_cli.train.origin import like_origin, load_origin
 from promise_cli.train.provenance import is_recorded
 from promise_cli.train.replacing import NOTE
 from promise_cli.train.resume import check_unchanged
@@ -62,6 +63,8 @@ def train_folds(request: TrainRequest, folds: Sequence[Fold]) -> Iterator[Path]:
             "--fold: torchrun trains one fold in a call; give one fold, or use --devices without torchrun"
         )
     began = time.monotonic()
+    like = like_origin(dataclasses.replace(request, resume=False))
+    request = dataclasses.replace(like, resume=request.resume)
     earlier = _look(request, folds)
     for number, fold in enumerate(folds, start=1):
         there = earlier.get(fold)
@@ -83,6 +86,7 @@ def train_folds(request: TrainRequest, folds: Sequence[Fold]) -> Iterator[Path]:
             fold=fold,
             resume=there is not None,
             fields=request.fields if there is None else (),
+            start_from=request.start_from if there is None else None,
             max_hours=None if left is None else max(left, 0),
         )
         yield train(one)
@@ -105,7 +109,9 @@ def _look(request: TrainRequest, folds: Sequence[Fold]) -> Mapping[Fold, _Earlie
     workspace = open_workspace(request.root)
     preprocessed = workspace.find_preprocessed(request.task)
     plan = load_record(Plan, preprocessed / "plans.json")
-    choice = choose_network(request, plan, preprocessed / "fingerprint.json")
+    origin = load_origin(request)
+    sizes = None if origin is None else origin.checkpoint.model_config
+    choice = choose_network(request, plan, preprocessed / "fingerprint.json", sizes)
     new = settings_of(choice.network, choice.preset, choice.model_config, choice.config)
     new["seed"] = 42 if request.seed is None else request.seed
     results = workspace.results / preprocessed.name

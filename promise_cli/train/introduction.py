@@ -25,7 +25,7 @@ def introduce(run: Run, dataset: str) -> None:
     )
     say(
         f"network: {describe_network(run.network, run.model.config)}, preset {run.preset}, weights"
-        f" {run.encoder_weights};"
+        f" {run.encoder_weights if run.started_from is None else f'from {run.started_from.path}'};"
         f" {trained:,} of {total:,} parameters are trained"
     )
     at_step = f" from step {run.step + 1}" if run.step else ""

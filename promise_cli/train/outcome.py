@@ -51,6 +51,7 @@ def recorded(training: Training) -> Iterator[None]:
         if group.is_first
         else None,
         first_epoch=run.epoch + 1,
+        started_from=run.started_from,
     )
 
     def record(outcome: str = "running") -> None:

@@ -16,10 +16,32 @@ import torch
 
 from promise_cli import __version__
 from promise_cli.disk.records import load_record, save_record
+from promise_cli.disk.workspace import Fold
 from promise_cli.errors import PlanError
 
 FILE = "run.json"
 SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartedFrom:
+    """The network that a run started from (`--from`), and which of its tensors were used."""
+
+    path: str
+    """Path of the checkpoint, as the call reached it."""
+    sha256: str
+    """SHA-256 of the file, in hexadecimal."""
+    dataset: str
+    """Dataset with which the network was trained."""
+    fold: Fold
+    epoch: int
+    """Number of epochs for which it was trained."""
+    taken: int
+    """Number of tensors that were taken."""
+    anew: tuple[str, ...]
+    """Names of the tensors of the new network that started anew."""
+    unused: tuple[str, ...]
+    """Names of the tensors of the checkpoint that the new network does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +72,8 @@ class TrainCall:
     """Name of the preset; None in files of older versions."""
     operations_per_patch: int | None = None
     """Floating-point operations of one forward pass; a multiply-add counts as two. None in files of older versions."""
+    started_from: StartedFrom | None = None
+    """Network that the run started from; None without `--from`."""
     first_epoch: int
     """First epoch of the call, counted from 1."""
     last_epoch: int = 0
@@ -83,6 +107,7 @@ def begin_session(
     preset: str,
     operations_per_patch: int | None,
     first_epoch: int,
+    started_from: StartedFrom | None = None,
 ) -> TrainCall:
     """Make the entry of a call from what is known before its first step."""
     parameters = list(model.parameters())
@@ -104,6 +129,7 @@ def begin_session(
         network=network,
         preset=preset,
         operations_per_patch=operations_per_patch,
+        started_from=started_from,
         first_epoch=first_epoch,
     )
 
@@ -119,6 +145,12 @@ def load_calls(folder: Path) -> tuple[TrainCall, ...]:
         return load_record(RunRecord, folder / FILE).sessions
     except PlanError:
         return ()
+
+
+def origin_of(folder: Path) -> StartedFrom | None:
+    """Return the network that the run in a folder started from, as its earlier calls noted it."""
+    calls = load_calls(folder)
+    return calls[-1].started_from if calls else None
 
 
 def is_recorded(folder: Path) -> bool:

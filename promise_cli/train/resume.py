@@ -19,10 +19,12 @@ from promise_cli.network.device import (
     move_to_device,
     set_up_device,
 )
+from promise_cli.network.parts import freeze
 from promise_cli.network.plain_config import PlainConfig
 from promise_cli.network.promise import NEVER_CALLED, ProMISe
 from promise_cli.network.registry import Network, encoder_of
 from promise_cli.train.curves import EpochLog, load_log
+from promise_cli.train.provenance import origin_of
 from promise_cli.train.run import Run, restore_random_states
 from promise_cli.train.start import is_fused, make_optimizer, make_scaler
 from promise_cli.train.train_request import MAY_CHANGE, OPTIONS, TrainRequest
@@ -73,6 +75,7 @@ def resume_run(
     model = build_model(checkpoint, path)
     if isinstance(model, ProMISe) and checkpoint.encoder_weights != "none":
         model.freeze_encoder()
+    freeze(model, checkpoint.network, config.freeze)
     set_up_device(chosen, precision)
     move_to_device(model, chosen)
     optimizer = make_optimizer(model, config)
@@ -102,6 +105,7 @@ def resume_run(
         device=chosen,
         encoder_weights=checkpoint.encoder_weights,
         network=checkpoint.network,
+        started_from=origin_of(folder),
         epoch=checkpoint.epoch,
         step=checkpoint.step,
         sums=dict(checkpoint.sums),

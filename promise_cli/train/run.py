@@ -22,6 +22,7 @@ from promise_cli.network.device import Precision
 from promise_cli.network.recipe import TrainConfig
 from promise_cli.network.registry import PROMISE, Network
 from promise_cli.train.curves import EpochLog, draw_progress, log_text, save_log
+from promise_cli.train.provenance import StartedFrom
 from promise_cli.train.replacing import finish_replacing, note_replacing
 from promise_cli.train.run_files import CONFIG, LOG, MARKS, METRICS, PROGRESS
 
@@ -46,6 +47,8 @@ class Run:
     device: torch.device
     encoder_weights: str
     """Name and sha256 of the pretrained weights, or `none`."""
+    started_from: StartedFrom | None = None
+    """Network whose weights the run started with; None without `--from`."""
     network: str = PROMISE
     """Name of the network in `network.registry`."""
     replaces: bool = False

@@ -106,8 +106,9 @@ class TrainingSamples(Dataset[Sample]):
         case_id = self.case_ids[position % len(self.case_ids)]
         rng = sample_rng(self.seed, epoch, case_id, position // len(self.case_ids))
         case = load_case(self.cases_dir, case_id)
+        recipe = self.config
         augmentation = draw_augmentation(
-            rng, self.config.augment, self.shift_scale, self.further_scales
+            rng, recipe.augment, self.shift_scale, self.further_scales, recipe.augmentation
         )
         margin = augmentation.margin(self.patch_size)
         size = self.patch_size

@@ -11,6 +11,8 @@ from promise_cli.dataset.plan import LARGEST_PATCH, LEAST_PATCH, Plan
 from promise_cli.disk.records import load_record
 from promise_cli.errors import CheckpointError, PlanError, did_you_mean
 from promise_cli.network.architecture import Setting
+from promise_cli.network.augmentation import check_scheme
+from promise_cli.network.parts import check_freezing
 from promise_cli.network.plain_config import PlainConfig
 from promise_cli.network.promise import ModelConfig
 from promise_cli.network.promise.config import ENCODER_NAMES, RECOMMENDED, EncoderName
@@ -37,7 +39,12 @@ class Choice:
     """Recipe, with the options of the call."""
 
 
-def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) -> Choice:
+def choose_network(
+    request: TrainRequest,
+    plan: Plan,
+    fingerprint: Path | None,
+    origin: NetworkConfig | None = None,
+) -> Choice:
     """Choose network and recipe for a call.
 
     Args:
@@ -45,6 +52,8 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
         plan: Plan of the dataset.
         fingerprint: Path of the dataset's `fingerprint.json`, or None. Networks other than ProMISe need no wider patch
             than the median scan in it.
+        origin: Sizes of the network that the run starts from, of the same kind, which replace those of the preset. The
+            dataset still decides the patch. None without such a network.
 
     Raises:
         PlanError: The network, the preset or a field is unknown, or they do not fit together.
@@ -63,7 +72,9 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
             raise CheckpointError(
                 "--clicks-as-channel: promise has its own encoder for clicks; leave it out, or name another --network"
             )
-        sizes, config = set_fields(*preset(name), request.fields)
+        first, recipe = preset(name)
+        first = origin if isinstance(origin, ModelConfig) else first
+        sizes, config = set_fields(first, recipe, request.fields)
         own = last_value(request.fields, "patch_size") is not None or name == "tiny"
         sizes = dataclasses.replace(sizes, channels=channels)
         model_config = _fit(sizes, sizes.patch_size if own else plan.patch_size, request.encoder)
@@ -80,6 +91,8 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
             clicks_as_channel=clicks,
         )
         planned = _size(network, setting, plan)
+        if isinstance(origin, PlainConfig):
+            planned = dataclasses.replace(origin, **setting.shared(origin.multiple, origin.least))
         planned, config = set_fields(planned, config, request.fields)
         if planned.clicks_as_channel != clicks:
             raise PlanError(
@@ -101,10 +114,10 @@ def choose_network(request: TrainRequest, plan: Plan, fingerprint: Path | None) 
 
 
 def check_names(request: TrainRequest) -> None:
-    """Refuse an unknown network, preset or encoder, before anything else is said about the call.
+    """Refuse an unknown name of a network, preset, encoder and so on, before anything else is said about the call.
 
     Raises:
-        PlanError: The network or the preset is unknown.
+        PlanError: The network, the preset, the augmentation or the part to freeze is unknown.
         CheckpointError: The encoder is unknown.
     """
     if request.network is not None:
@@ -113,6 +126,10 @@ def check_names(request: TrainRequest) -> None:
         preset(request.preset)
     if request.encoder is not None:
         _encoder_named(request.encoder)
+    if request.augmentation is not None:
+        check_scheme(request.augmentation)
+    if request.freeze is not None:
+        check_freezing(request.freeze)
 
 
 def _encoder_named(name: str) -> EncoderName:

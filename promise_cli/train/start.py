@@ -19,10 +19,12 @@ from promise_cli.network.device import (
     move_to_device,
     set_up_device,
 )
+from promise_cli.network.parts import freeze
 from promise_cli.network.pretrained import load_pretrained
 from promise_cli.network.promise import ProMISe
 from promise_cli.network.recipe import TrainConfig
 from promise_cli.network.registry import PROMISE, Network, build_network, check_name, encoder_of
+from promise_cli.train.origin import load_origin, start_with
 from promise_cli.train.run import Run
 from promise_cli.train.run_files import curves_in
 from promise_cli.train.sizes import choose_network
@@ -56,7 +58,8 @@ def start_run(
     Raises:
         WorkspaceError: The folder holds a run already, and the request does not say to overwrite it.
         PlanError: Unknown network, preset or encoder.
-        CheckpointError: The pretrained weights, the device or the precision are not available.
+        CheckpointError: The pretrained weights, the network to start from, the device or the precision are not
+            available.
     """
     there = [path for path in sorted(folder.glob("checkpoint_*.pt")) if path.is_file()]
     if there and not request.overwrite:
@@ -66,15 +69,28 @@ def start_run(
         raise WorkspaceError(
             f"{there[-1]}: a run exists already; add {ways} to start anew, or --name NAME to keep both"
         )
-    choice = choose_network(request, plan, fingerprint)
+    origin = load_origin(request)
+    sizes = None if origin is None else origin.checkpoint.model_config
+    choice = choose_network(request, plan, fingerprint, sizes)
+    if choice.config.freeze != "nothing" and origin is None:
+        raise CheckpointError(
+            f"--freeze {choice.config.freeze}: without --from, random weights would stay as they are; add --from RUN,"
+            " or leave --freeze out"
+        )
     chosen = choose_device(device)
     precision = choose_precision(choice.config.precision, chosen, encoder_of(choice.model_config))
     config = dataclasses.replace(choice.config, precision=precision)
     seed = 42 if request.seed is None else request.seed
     torch.manual_seed(seed)
     model = build_network(choice.network, choice.model_config)
-    encoder_weights = "none"
-    if isinstance(model, ProMISe):
+    encoder_weights, started_from = "none", None
+    if origin is not None:
+        encoder_weights = origin.checkpoint.encoder_weights
+        started_from = start_with(model, origin, config.freeze)
+        if isinstance(model, ProMISe) and encoder_weights != "none":
+            model.freeze_encoder()
+        freeze(model, choice.network, config.freeze)
+    elif isinstance(model, ProMISe):
         encoder_weights = load_pretrained(model, request.weights, weights_dir)
     set_up_device(chosen, precision)
     move_to_device(model, chosen)
@@ -93,6 +109,7 @@ def start_run(
         device=chosen,
         encoder_weights=encoder_weights,
         network=choice.network,
+        started_from=started_from,
         replaces=bool(there),
         replaced_curves=curves_in(folder) if there else (),
     )

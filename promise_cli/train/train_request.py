@@ -14,6 +14,8 @@ OPTIONS = {
     "batch_size": "--batch-size",
     "accumulate": "--accumulate",
     "patches_per_case": "--patches-per-case",
+    "augmentation": "--augmentation",
+    "freeze": "--freeze",
     "precision": "--precision",
     "checkpoint_activations": "--checkpoint-activations",
     "compile": "--compile",
@@ -49,6 +51,10 @@ class TrainRequest:
     """Name of the image encoder; None for that of the preset."""
     weights: str | None = None
     """File of pretrained weights, or `none`; None for the official file."""
+    start_from: str | None = None
+    """Folder of a run, or checkpoint, whose weights the run starts with; None to start as the preset says."""
+    freeze: str | None = None
+    """Part of the network that is not trained: nothing, encoder or all-but-head."""
     seed: int | None = None
     """Seed of all random numbers; None means 42."""
     epochs: int | None = None
@@ -58,6 +64,8 @@ class TrainRequest:
     accumulate: int | None = None
     """Number of batches whose gradients make one step of the optimizer."""
     patches_per_case: int | None = None
+    augmentation: str | None = None
+    """How intensities are augmented: paper or nnunet."""
     precision: str | None = None
     """Precision of the network: auto, fp32, bf16 or fp16."""
     checkpoint_activations: bool | None = None

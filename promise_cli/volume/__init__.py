@@ -7,6 +7,7 @@ The same scan gives the same array and affine as NIfTI (`nifti`), NRRD or MetaIm
 
 from promise_cli.volume.arrays import scan_of_array
 from promise_cli.volume.channels import read_channel, read_scan
+from promise_cli.volume.image import is_image, scan_of_image
 from promise_cli.volume.mistaken import nested_slices
 from promise_cli.volume.names import (
     FORMATS,
@@ -56,6 +57,7 @@ __all__ = [
     "find_volumes",
     "further_channels",
     "is_dicom_folder",
+    "is_image",
     "is_oriented",
     "is_volume_file",
     "name_hint",
@@ -68,6 +70,7 @@ __all__ = [
     "read_scan",
     "read_volume",
     "scan_of_array",
+    "scan_of_image",
     "size_question",
     "volume_files",
     "write_mask",

@@ -14,7 +14,10 @@ from promise_cli.volume.stored import Stored, header_for, shear_note, stored_gri
 
 
 def scan_of_array(
-    array: NDArray[Any], affine: ArrayLike, orientation: Orientation = "RAS"
+    array: NDArray[Any],
+    affine: ArrayLike,
+    orientation: Orientation = "RAS",
+    where: str = "array",
 ) -> Volume:
     """Return a scan whose voxels a program already holds.
 
@@ -22,6 +25,7 @@ def scan_of_array(
         array: Intensities, (I, J, K), or (C, I, J, K) for several channels.
         affine: Matrix (4, 4) from a voxel (i, j, k) of the array to RAS millimetres.
         orientation: Wanted axis order.
+        where: Name of the scan in messages.
 
     Raises:
         VolumeError: The array has other axes or holds no real numbers, NaN or infinity, or the affine is impossible.
@@ -29,22 +33,22 @@ def scan_of_array(
     found = np.asarray(array)
     if found.ndim not in (3, 4) or 0 in found.shape:
         raise VolumeError(
-            f"array: {format_shape(found.shape)} voxels; give (I, J, K), or (C, I, J, K) for several channels"
+            f"{where}: {format_shape(found.shape)} voxels; give (I, J, K), or (C, I, J, K) for several channels"
         )
     if found.dtype.kind not in "biuf":
-        raise VolumeError(f"array: holds {found.dtype} values; give one number per voxel")
+        raise VolumeError(f"{where}: holds {found.dtype} values; give one number per voxel")
     matrix = np.asarray(affine, dtype=np.float64)
     if matrix.shape != (4, 4):
-        raise VolumeError(f"array: its affine has shape {matrix.shape}; give a matrix (4, 4)")
+        raise VolumeError(f"{where}: its affine has shape {matrix.shape}; give a matrix (4, 4)")
     if found.dtype.kind == "f":
         found = found.astype(np.float32, copy=False)
     elif found.dtype.kind == "b":
         found = found.astype(np.uint8)
     if bad := count_odd(found):
-        raise VolumeError(f"array: {counted(bad, 'voxel', 'are')} NaN or infinite; repair it")
+        raise VolumeError(f"{where}: {counted(bad, 'voxel', 'are')} NaN or infinite; repair it")
     i, j, k = found.shape[-3:]
-    grid = stored_grid((i, j, k), matrix, Path("array"))
+    grid = stored_grid((i, j, k), matrix, Path(where))
     stored = Stored(
-        Path("array"), grid, header_for(grid), found.dtype, lambda _: found, shear_note(grid)
+        Path(where), grid, header_for(grid), found.dtype, lambda _: found, shear_note(grid)
     )
     return oriented(found[0] if found.ndim == 4 and len(found) == 1 else found, stored, orientation)

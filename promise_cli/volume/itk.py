@@ -149,6 +149,22 @@ def refuse_memory(error: Exception) -> None:
         raise MemoryError(itk_reason(error)) from None
 
 
+def voxels_of(image: Any, where: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return the voxels of a SimpleITK image in memory, and their affine to RAS millimetres.
+
+    The voxels are (I, J, K), or (C, I, J, K) if each has several components.
+
+    Raises:
+        VolumeError: The image is not 3D.
+    """
+    if image.GetDimension() != 3:
+        raise VolumeError(f"{where}: {format_shape(image.GetSize())} voxels; give a 3D scan")
+    array = sitk.GetArrayFromImage(image)  # (K, J, I) or (K, J, I, C)
+    channels = np.moveaxis(array, -1, 0) if array.ndim == 4 else array
+    affine = ras_affine(image, np.array(image.GetSpacing()))
+    return np.moveaxis(channels, (-1, -2, -3), (-3, -2, -1)), affine
+
+
 def ras_affine(reader: Any, spacing: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the affine (4, 4) from voxels to RAS millimetres of an image that ITK has read.
 

@@ -1,6 +1,6 @@
 """Measure how many training samples per second one core delivers: patches of 128^3 voxels, augmented and with clicks.
 
-    python -m tests.benchmarks.samples [--patch 128] [--samples 60] [--profile]
+    python -m tests.benchmarks.samples [--augmentation nnunet] [--patch 128] [--samples 60] [--profile]
 
 Cases of 320^3 voxels are written into a temporary folder, and one process with one thread cuts samples from them.
 Prints JSON with samples per second of wall and of processor time. With --profile, the functions that take most of the
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from promise_cli.network.augmentation import SCHEMES
 from promise_cli.network.recipe import TrainConfig
 from promise_cli.train.samples import TrainingSamples
 
@@ -28,6 +29,7 @@ CASES, EDGE = 3, 320
 def main() -> None:
     """Measure, and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--augmentation", choices=SCHEMES, default="paper")
     parser.add_argument("--patch", type=int, default=128)
     parser.add_argument("--samples", type=int, default=60)
     parser.add_argument("--profile", action="store_true")
@@ -37,7 +39,8 @@ def main() -> None:
         ids = tuple(f"case_{number}" for number in range(CASES))
         for number, case in enumerate(ids):
             _write(Path(folder) / case, np.random.default_rng(number))
-        samples = TrainingSamples(Path(folder), ids, options.patch, TrainConfig(), 0, 60.0)
+        recipe = TrainConfig(augmentation=options.augmentation)
+        samples = TrainingSamples(Path(folder), ids, options.patch, recipe, 0, 60.0)
         samples[0]  # a warm-up, which imports what samples need
         with cProfile.Profile() as profile:
             wall, processor = time.perf_counter(), time.process_time()
@@ -48,6 +51,7 @@ def main() -> None:
         pstats.Stats(profile, stream=sys.stderr).sort_stats("cumtime").print_stats(30)
     json.dump(
         {
+            "augmentation": options.augmentation,
             "patch": options.patch,
             "samples": options.samples,
             "patches_per_second": options.samples / wall,

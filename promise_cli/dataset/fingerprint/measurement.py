@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nibabel.orientations import aff2axcodes
 
+from promise_cli.dataset.fingerprint.extents import target_extents
 from promise_cli.dataset.fingerprint.intensities import Histogram
 from promise_cli.dataset.fingerprint.verification import (
     Problem,
@@ -47,6 +48,10 @@ class CaseFingerprint:
     """Label value -> number of voxels, without the background."""
     target_ml: float
     """Volume of the target in millilitres."""
+    target_mm: Spacing | None = None
+    """Edges in mm of the box around the target, along each of the file's axes; None in files of older versions."""
+    lesion_mm: Spacing | None = None
+    """Longest edges in mm of the boxes around single lesions, along each of the file's axes; None in older files."""
     shear_degrees: float = 0.0
     """Largest deviation of two axes from a right angle, in degrees."""
     warnings: tuple[str, ...] = ()
@@ -122,6 +127,7 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
     target, *further = (channel[inside] for channel in image.channels)
     in_air = check_target(image.channels[0], target, is_ct(dataset.modality))
     problems += [warning_of(dataset, files.label, note) for note in in_air]
+    target_mm, lesion_mm = target_extents(inside, _rounded(image.grid.spacing))
     case = CaseFingerprint(
         case_id=files.case_id,
         image=below(files.image, dataset),
@@ -132,6 +138,8 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
         axes="".join(aff2axcodes(image.grid.affine)),
         label_voxels={str(value): count for value, count in found.items()},
         target_ml=round(sum(found.get(value, 0) for value in values) * image.grid.voxel_ml, 4),
+        target_mm=target_mm,
+        lesion_mm=lesion_mm,
         shear_degrees=round(image.grid.shear_degrees, 2),
         warnings=tuple(problem.text for problem in problems),
     )

@@ -24,7 +24,7 @@ from promise_cli.disk.records import record_from_json, record_to_json
 from promise_cli.disk.regular import check_regular, check_stored
 from promise_cli.jobs import claim, signals_held
 
-VERSION = 3
+VERSION = 4
 """Version of the measurements. Increase it when cases are measured or verified in another way."""
 
 

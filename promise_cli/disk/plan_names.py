@@ -1,0 +1,74 @@
+"""Several plans of one dataset, which lie next to each other in folders named `<dataset>@<plan>`.
+
+The plan without a name lies in `<dataset>`. Runs lie in folders of the same names in the results.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from promise_cli.errors import WorkspaceError, shorten
+
+_SEPARATOR = "@"
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]|_(?!_)){0,39}")
+"""Pattern of a plan's name, the same as of a run's name. It is safe in a path of every system."""
+
+
+def check_plan_name(plan: str) -> None:
+    """Refuse a name that cannot be a part of a folder's name.
+
+    Raises:
+        WorkspaceError: It has characters other than letters, digits, `.`, `-` and single `_`, or is too long.
+    """
+    if not _NAME.fullmatch(plan) or plan.endswith((".", "_")):
+        raise WorkspaceError(
+            f"--plan {shorten(plan)!r}: use 1 to 40 letters, digits, '.', '-' or single '_', with a letter or digit"
+            " first and no '.' or '_' last"
+        )
+
+
+def plan_folder(dataset: str, plan: str | None) -> str:
+    """Return the folder name of a dataset's plan; None means the plan without a name."""
+    return dataset if plan is None else f"{dataset}{_SEPARATOR}{plan}"
+
+
+def split_plan(folder: str) -> tuple[str, str | None]:
+    """Return the dataset and the plan of a folder name; the plan is None if the name does not end with one."""
+    dataset, separator, plan = folder.rpartition(_SEPARATOR)
+    return (dataset, plan) if separator and _NAME.fullmatch(plan) else (folder, None)
+
+
+def with_plan(task: str | None, plan: str | None) -> str | None:
+    """Return the name of a dataset and a plan, as the commands take them for a task.
+
+    Args:
+        task: Name, number or folder of a dataset; None for any.
+        plan: Name of a plan; None for the one without a name.
+
+    Raises:
+        WorkspaceError: The plan's name is impossible.
+    """
+    if plan is None:
+        return task
+    check_plan_name(plan)
+    return plan_folder((task or "").rstrip("/"), plan)
+
+
+def plans_of(preprocessed: Path, dataset: str) -> list[Path]:
+    """Return the folders of all plans of a dataset, beginning with the plan without a name."""
+    named = [path for path in sorted(preprocessed.glob("*")) if split_plan(path.name)[0] == dataset]
+    return [preprocessed / dataset, *(path for path in named if path.name != dataset)]
+
+
+def prefer_unnamed(folders: Sequence[Path]) -> list[Path]:
+    """Return the folders without those of named plans whose dataset has a folder of its own among them."""
+    there = {path.name for path in folders}
+    parts = {path: split_plan(path.name) for path in folders}
+    return [path for path, (dataset, plan) in parts.items() if plan is None or dataset not in there]
+
+
+def default_runs(runs: Sequence[Path], results: Path) -> list[Path]:
+    """Return the runs without those of named plans whose dataset also has runs of the plan without a name."""
+    datasets = {run: results / run.relative_to(results).parts[0] for run in runs}
+    kept = prefer_unnamed(sorted(set(datasets.values())))
+    return [run for run in runs if datasets[run] in kept]
