@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from promise_cli.serve.exchange import Handler, answering
-from promise_cli.serve.guard import Guard
+from promise_cli.serve.guard import SCRIPTS, Guard
 from promise_cli.serve.itksnap import ItkSnap
 from promise_cli.serve.nninteractive import LEASE, NnInteractive
 from promise_cli.serve.page_api import PageApi
@@ -20,8 +20,8 @@ from promise_cli.serve.slicer import Slicer
 
 PAGE = {
     "/": ("index.html", "text/html"),
-    "/script.js": ("script.js", "text/javascript"),
     "/style.css": ("style.css", "text/css"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in SCRIPTS},
 }
 """Files of the page, which lie in the folder `page` of this package."""
 

@@ -16,7 +16,11 @@ from promise_cli.serve.bounded import upload_limit
 from promise_cli.serve.refusal import RefusalError
 from promise_cli.serve.serve_request import ServeRequest, is_loopback
 
-OPEN_PATHS = frozenset({"/", "/script.js", "/style.css", "/healthz", "/favicon.ico"})
+SCRIPTS = ("script", "server", "session", "views")
+"""Names of the page's scripts."""
+OPEN_PATHS = frozenset(
+    {"/", *(f"/{name}.js" for name in SCRIPTS), "/style.css", "/healthz", "/favicon.ico"}
+)
 """Paths that hold no data of patients and need no key."""
 _FROM_HERE = ("same-origin", "none")
 _HEADERS = (

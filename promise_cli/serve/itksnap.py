@@ -151,7 +151,9 @@ class ItkSnap:
             mask = session.axes.array_of(marking.region.whole(shape))
             return base64_gzip(mask.astype(np.int8))
 
-        result = await self.service.click(request, added)
+        result = await self.service.click(
+            request, added, lambda: not marking.lesion(_LESION).clicks
+        )
         return JSONResponse({"status": "success", "result": result})
 
 

@@ -182,7 +182,7 @@ class NnInteractive:
             meta, body = _changes(session)
             return meta | {"undone": True}, body
 
-        return _packed(await self.service.click(request, undone))
+        return _packed(await self.service.compute(request, undone))
 
     async def predict(self, request: Request) -> Response:
         """Compute the mask of interactions that were added without it."""
@@ -193,7 +193,7 @@ class NnInteractive:
             marking.update()
             return _changes(session)
 
-        return _packed(await self.service.click(request, predicted))
+        return _packed(await self.service.compute(request, predicted))
 
     async def reset(self, request: Request) -> Response:
         """Remove all clicks. The client empties its mask itself."""
@@ -264,7 +264,9 @@ class NnInteractive:
             session.steps.append(len(found))
             return _changes(session) if ready else ({"ran_prediction": False, "bbox": None}, b"")
 
-        return _packed(await self.service.click(request, added))
+        return _packed(
+            await self.service.click(request, added, lambda: not marking.lesion(_LESION).clicks)
+        )
 
     def _stored(self, session: ClientSession, point: Sequence[float]) -> Sequence[float]:
         """Convert an index into the client's array to a voxel of the scan's file."""

@@ -5,7 +5,8 @@ Errors are answered with a status from 400 to 503 and `{"detail": reason}`. With
 
 `GET /api/server`
     `version`, `network`, `dataset`, `target`, `kind` (CT or MR), `output` (folder of saved masks), `spaces`,
-    `expected_seconds` (null before the first click), `waiting` (jobs before a new one), `knows_background` (whether
+    `expected_first_seconds` (of the first click on a lesion) and `expected_seconds` (of a further click), both null
+    until such a click was made, `waiting` (jobs before a new one), `knows_background` (whether
     background clicks have an effect), `open` (names of scans in memory).
 `GET /api/scans`
     `{"scans": [{"index": 0, "name": ..., "saved": false}, ...]}`. A scan is named by its name or index in addresses.
@@ -37,9 +38,9 @@ Errors are answered with a status from 400 to 503 and `{"detail": reason}`. With
 `POST /api/sessions/{session}/save` `{"overwrite": false}`
     Write the mask and the clicks as promise-predict does. The answer has `files`, `ml` and `lesions` with their `ml`.
 
-A state is `{"session", "scan", "order", "shape", "lesions", "questions", "expected_seconds"}`. Each of its lesions is
-`{"lesion", "name", "colour", "clicks": [{"point", "sign"}], "ml", "longest_mm"}`. Points are indices in the axes of
-`order`.
+A state is `{"session", "scan", "order", "shape", "lesions", "questions", "expected_first_seconds",
+"expected_seconds"}`. Each of its lesions is `{"lesion", "name", "colour", "clicks": [{"point", "sign"}], "ml",
+"longest_mm"}`. Points are indices in the axes of `order`.
 
 A change is a state with `changed`: null, or `{"box": [[low, high] x 3], "values": base64(gzip(bytes))}`. The bytes are
 the values of the lesions in the box, C order; 0 is background. `high` is the first index after the box.
@@ -173,7 +174,7 @@ class PageApi:
         def added(marking: Marking, value: int) -> Box | None:
             return marking.add_clicks(value, [point_of(session, marking, fields)], sign)
 
-        return await self._change(request, added)
+        return await self._change(request, added, is_click=True)
 
     async def undo(self, request: Request) -> Response:
         """Remove the last click."""
@@ -208,7 +209,11 @@ class PageApi:
         )
 
     async def _change(
-        self, request: Request, change: Callable[[Marking, int], Box | None]
+        self,
+        request: Request,
+        change: Callable[[Marking, int], Box | None],
+        *,
+        is_click: bool = False,
     ) -> Response:
         """Change a lesion, and answer with the state and what has changed in the mask."""
         session = self._session(request)
@@ -218,10 +223,18 @@ class PageApi:
             box = change(marking, value)
             return self._state(session) | describe_change(session, box)
 
-        return JSONResponse(await self.service.click(request, changed))
+        if not is_click:
+            return JSONResponse(await self.service.compute(request, changed))
+        return JSONResponse(
+            await self.service.click(request, changed, lambda: not marking.lesion(value).clicks)
+        )
 
     def _state(self, session: ClientSession) -> dict[str, Any]:
-        return describe(session, self.service.expected_seconds)
+        expected = {
+            "expected_first_seconds": self.service.expected_seconds(first=True),
+            "expected_seconds": self.service.expected_seconds(first=False),
+        }
+        return describe(session, expected)
 
     def _session(self, request: Request) -> ClientSession:
         return self.service.sessions.find(request.path_params["session"], "page")

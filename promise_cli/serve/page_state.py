@@ -19,8 +19,8 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _LONGEST_NAME = 64
 
 
-def describe(session: ClientSession, expected_seconds: float | None) -> dict[str, Any]:
-    """Return the state of a session."""
+def describe(session: ClientSession, expected: dict[str, float | None]) -> dict[str, Any]:
+    """Return the state of a session, with the seconds that are expected."""
     marking = session.marked()
     shape = marking.scan.grid.shape
     return {
@@ -43,7 +43,7 @@ def describe(session: ClientSession, expected_seconds: float | None) -> dict[str
             for value, marked in marking.lesions.items()
         ],
         "questions": list(marking.questions),
-        "expected_seconds": expected_seconds,
+        **expected,
     }
 
 

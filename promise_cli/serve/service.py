@@ -55,26 +55,43 @@ class Service:
         )
         self.sessions = Sessions(request.minutes)
         self.worker = Worker(self.sessions.drop_unused)
-        self._seconds: deque[float] = deque(maxlen=9)
+        self._first: deque[float] = deque(maxlen=9)
+        """Seconds of latest clicks that were the first of their lesion, which encode a window."""
+        self._further: deque[float] = deque(maxlen=9)
+        """Seconds of the latest other clicks, which mostly find their window encoded."""
 
-    @property
-    def expected_seconds(self) -> float | None:
-        """Seconds that a click will probably take, with those that wait before it. None before the first click."""
-        if not self._seconds:
-            return None
-        return round(statistics.median(self._seconds) * (1 + self.worker.waiting), 2)
+    def expected_seconds(self, *, first: bool) -> float | None:
+        """Return how many seconds a click will probably take, with those that wait before it.
+
+        Args:
+            first: Whether it is the first click of its lesion.
+
+        Returns:
+            None if no click of this kind was made yet.
+        """
+        known = self._first if first else self._further
+        return round(statistics.median(known) * (1 + self.worker.waiting), 2) if known else None
 
     async def compute(self, request: Request, job: Callable[[], Result]) -> Result:
         """Compute a job in the thread of the networks, unless the client goes away before its turn."""
         return await self.worker.run(job, request.is_disconnected)
 
-    async def click(self, request: Request, job: Callable[[], Result]) -> Result:
-        """Compute a job that a click needs, and note how long it takes."""
+    async def click(
+        self, request: Request, job: Callable[[], Result], is_first: Callable[[], bool]
+    ) -> Result:
+        """Compute a job that a click needs, and note how long it takes.
+
+        Args:
+            request: Request of the client.
+            job: Function without arguments.
+            is_first: Function that says, right before the job, whether the click is the first of its lesion.
+        """
 
         def timed() -> Result:
+            known = self._first if is_first() else self._further
             began = time.monotonic()
             result = job()
-            self._seconds.append(time.monotonic() - began)
+            known.append(time.monotonic() - began)
             return result
 
         return await self.compute(request, timed)

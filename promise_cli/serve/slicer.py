@@ -85,7 +85,7 @@ class Slicer:
             marking.set_clicks(_LESION, known[-1] if known else ())
             return bool(known) or changed_box(region, NOTHING) is None
 
-        if not await self.service.click(request, take):
+        if not await self.service.compute(request, take):
             warn("a segment was sent that this server has not made; the next click replaces it")
         return JSONResponse({"status": "ok"})
 
@@ -142,7 +142,7 @@ class Slicer:
             self._steps.append((marking.lesion(_LESION).clicks, marking.region))
             return bits(session.axes.array_of(marking.region.whole(shape)) != 0)
 
-        body = await self.service.click(request, added)
+        body = await self.service.click(request, added, lambda: not marking.lesion(_LESION).clicks)
         return Response(
             body, media_type="application/octet-stream", headers={"Content-Encoding": "gzip"}
         )

@@ -1,0 +1,389 @@
+// The scan that is open, its lesions and their clicks. All arrays are in RAS order.
+
+import { $, ask, enqueue, fetchVoxels, say, unpack } from "./server.js";
+import { COLOURS, VIEWS, colourOf, draw } from "./views.js";
+
+const CT = { abdomen: [40, 400], liver: [60, 160], lung: [-600, 1500], bone: [400, 1800], brain: [40, 80] };
+const PERCENTILES = { "0.5-99.5 %": ["0.5", "99.5"], "1-99 %": ["1", "99"], "5-95 %": ["5", "95"], "25-99.5 %": ["25", "99.5"] };
+
+export const state = {
+  server: {}, scans: [], head: null, voxels: null, mask: null, session: null, lesions: [], chosen: 1, pending: [],
+  at: [0, 0, 0], view: VIEWS[0], window: [40, 400], slab: { mm: 0, kind: "mean" }, opacity: 35, isShown: true,
+  isSaved: true, opening: 0, expected: {},
+};
+
+// ---------------------------------------------------------------- clicks that outlive a reload
+
+// The clicks on each scan are kept until the window is closed, so that a reload or another scan does not lose them.
+export function remember() {
+  if (!state.head || !state.session) return;
+  const lesions = state.lesions.map(({ lesion, name, colour, clicks }) => ({
+    lesion, name, colour,
+    clicks: [...clicks, ...state.pending.filter((one) => one.lesion === lesion).map(({ point, sign }) => ({ point, sign }))],
+  }));
+  const { shape, affine } = state.head;
+  const kept = { shape, affine, lesions, chosen: state.chosen, at: state.at, isSaved: state.isSaved && !state.pending.length };
+  try {
+    sessionStorage.setItem(`clicks:${state.head.name}`, JSON.stringify(kept));
+    sessionStorage.setItem("scan", state.head.name);
+  } catch { /* the browser keeps nothing; clicks are then lost with the page */ }
+}
+
+function remembered(name) {
+  return JSON.parse(sessionStorage.getItem(`clicks:${name}`) ?? "null");
+}
+
+const isUnsaved = (kept) => Boolean(kept && !kept.isSaved && kept.lesions.some((one) => one.clicks.length));
+
+// ---------------------------------------------------------------- list of scans
+
+export async function begin() {
+  state.server = await ask("GET", "api/server");
+  const { network, target, dataset } = state.server;
+  $("network").textContent = `${dataset}, target: ${target}. Network: ${network}`;
+  await listScans();
+  const last = sessionStorage.getItem("scan");
+  if (state.scans.some((scan) => scan.name === last)) await openScan(last);
+}
+
+async function listScans() {
+  state.scans = (await ask("GET", "api/scans")).scans;
+  showScans();
+}
+
+export const hasUnsaved = () => state.scans.some((scan) => isUnsaved(remembered(scan.name)));
+
+export function showScans() {
+  const part = $("filter").value.toLowerCase();
+  const found = state.scans.filter((scan) => scan.name.toLowerCase().includes(part));
+  $("scans").replaceChildren(...found.slice(0, 500).map((scan) => {
+    const row = document.createElement("li");
+    const button = Object.assign(document.createElement("button"), { textContent: scan.name });
+    const kept = scan.name === state.head?.name ? { ...state, isSaved: state.isSaved } : remembered(scan.name);
+    const unsaved = isUnsaved(kept);
+    row.className = unsaved ? "unsaved" : scan.saved ? "saved" : "";
+    row.classList.toggle("chosen", state.head?.name === scan.name);
+    row.append(button);
+    row.addEventListener("click", () => openScan(scan.name));
+    return row;
+  }));
+  const more = found.length - 500;
+  $("count").textContent = more > 0 ? `${more} more; type a part of the name` : found.length ? "" : "no scan has this name";
+}
+
+// Leave the open scan. Its memory is given back before the next one is read.
+function leave() {
+  if (state.session) ask("DELETE", `api/sessions/${state.session}`).catch(() => {});
+  Object.assign(state, { session: null, lesions: [], pending: [], voxels: null, mask: null, head: null, isSaved: true });
+  $("tools").hidden = true;
+  for (const { id } of VIEWS) {
+    $(id).width = $(id).width; // clears the canvas
+    $(id).nextElementSibling.textContent = "";
+  }
+  $("header").replaceChildren();
+  $("questions").replaceChildren();
+}
+
+function openScan(name) {
+  const opening = ++state.opening;
+  return enqueue("reading", async () => {
+    if (opening !== state.opening) return;
+    leave();
+    const place = `api/scans/${encodeURIComponent(name)}`;
+    const head = await ask("GET", `${place}?order=ras`);
+    const voxels = await fetchVoxels(`${place}/voxels?order=ras`, head.shape);
+    if (opening !== state.opening) return;
+    Object.assign(state, { head, voxels, mask: new Uint8Array(voxels.length) });
+    state.at = head.shape.map((n) => Math.floor(n / 2));
+    for (const view of VIEWS) Object.assign(view, { zoom: 1, shift: [0, 0] });
+    choosePresets();
+    showChannels(1);
+    showHeader();
+    $("saved").textContent = "";
+    $("tools").hidden = false;
+    await continueOn(name);
+    showScans();
+    $(state.view.id).focus();
+  });
+}
+
+// Begin a session with the clicks that were made on this scan in this window, if it is still the same scan.
+async function continueOn(name) {
+  const kept = remembered(name);
+  const isSame = kept && JSON.stringify([kept.shape, kept.affine]) === JSON.stringify([state.head.shape, state.head.affine]);
+  const fresh = [{ colour: COLOURS[0] }];
+  if (!isSame || !kept.lesions.length) return startSession(fresh);
+  Object.assign(state, { chosen: kept.chosen, at: kept.at, isSaved: kept.isSaved });
+  return startSession(kept.lesions).catch((error) => {
+    if (error.status !== 422) throw error;
+    say(`the earlier clicks on this scan cannot be used: ${error.message}`);
+    state.isSaved = true;
+    return startSession(fresh);
+  });
+}
+
+// A scan of several channels is shown one channel at a time; the network sees all of them.
+function showChannels(chosen) {
+  const names = state.head.channels;
+  $("channels").replaceChildren(...(names.length < 2 ? [] : names.map((name, number) => {
+    const button = document.createElement("button");
+    button.textContent = name || `channel ${number + 1}`;
+    button.classList.toggle("chosen", number + 1 === chosen);
+    button.addEventListener("click", () => showChannel(number + 1));
+    return button;
+  })));
+}
+
+function showChannel(channel) {
+  const opening = state.opening;
+  return enqueue("reading", async () => {
+    if (opening !== state.opening) return;
+    const place = `api/scans/${encodeURIComponent(state.head.name)}`;
+    const head = await ask("GET", `${place}?order=ras&channel=${channel}`);
+    state.voxels = await fetchVoxels(`${place}/voxels?order=ras&channel=${channel}`, head.shape);
+    state.head = head;
+    choosePresets();
+    showChannels(channel);
+    showHeader();
+    drawAll();
+  });
+}
+
+function showHeader() {
+  const { head } = state;
+  const edges = head.spacing.map((edge) => edge.toFixed(2)).join(" x ");
+  const rows = {
+    scan: head.name,
+    voxels: `${head.shape.join(" x ")} (right, front, up)`,
+    spacing: `${edges} mm`,
+    "in the file": head.stored.shape.join(" x "),
+    intensities: `${head.range.join(" to ")}${head.kind === "CT" ? " HU" : ""}`,
+    kind: head.kind,
+    "saved in": state.server.output,
+  };
+  $("header").replaceChildren(...Object.entries(rows).flatMap(([name, text]) => [
+    Object.assign(document.createElement("dt"), { textContent: name }),
+    Object.assign(document.createElement("dd"), { textContent: text }),
+  ]));
+  showQuestions(head.notes);
+}
+
+function showQuestions(questions) {
+  $("questions").replaceChildren(...questions.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+}
+
+// ---------------------------------------------------------------- sessions and lesions
+
+async function startSession(lesions) {
+  await take(await ask("POST", "api/sessions", { scan: state.head.name, order: "ras", lesions }));
+}
+
+// A session that ended is begun again with the clicks that the page knows.
+async function inSession(method, path, fields) {
+  try {
+    return await ask(method, `api/sessions/${state.session}${path}`, fields);
+  } catch (error) {
+    if (error.status !== 410) throw error;
+    state.mask.fill(0);
+    await startSession(state.lesions.map(({ lesion, name, colour, clicks }) => ({ lesion, name, colour, clicks })));
+    return ask(method, `api/sessions/${state.session}${path}`, fields);
+  }
+}
+
+async function take(found) {
+  if (found.changed) paste(found.changed.box, await unpack(found.changed.values));
+  state.session = found.session;
+  state.lesions = found.lesions;
+  state.expected = { first: found.expected_first_seconds, next: found.expected_seconds };
+  if (!found.lesions.some((one) => one.lesion === state.chosen)) state.chosen = found.lesions[0]?.lesion ?? 1;
+  showQuestions([...state.head.notes, ...found.questions]);
+  showLesions();
+  drawAll();
+}
+
+function paste(box, part) {
+  const [I, J] = state.head.shape;
+  let place = 0;
+  for (let i = box[0][0]; i < box[0][1]; i++) {
+    for (let j = box[1][0]; j < box[1][1]; j++) {
+      for (let k = box[2][0]; k < box[2][1]; k++) state.mask[i + I * (j + J * k)] = part[place++];
+    }
+  }
+}
+
+// Change the session of the scan that is open now. Nothing happens if another scan was opened before the job's turn.
+function change(method, path, fields, { doing = "computing", expected } = {}) {
+  const opening = state.opening;
+  if (!state.session) return Promise.resolve(false);
+  return enqueue(doing, async () => {
+    if (opening !== state.opening || !state.session) return;
+    await take(await inSession(method, path, fields));
+    state.isSaved = false;
+  }, expected).finally(() => {
+    remember();
+    showScans();
+  });
+}
+
+const clicksOf = (number) => state.lesions.find((one) => one.lesion === number)?.clicks ?? [];
+const lesionPath = () => `/lesions/${state.chosen}`;
+
+export function addClick(point, sign) {
+  if (!state.session) return;
+  const lesion = state.chosen;
+  if (!sign && !state.server.knows_background) {
+    say("this network was trained without background clicks, so they have no effect");
+  }
+  const click = { lesion, point, sign };
+  state.pending.push(click);
+  remember();
+  showLesions();
+  drawAll();
+  const expected = () => (clicksOf(lesion).length ? state.expected.next : state.expected.first);
+  change("POST", `${lesionPath()}/clicks`, { point, sign, space: "voxel" }, { expected }).then(() => {
+    state.pending = state.pending.filter((one) => one !== click);
+    remember();
+    if (state.head) showLesions();
+    drawAll();
+  });
+}
+
+export function undo() {
+  if (!$("undo").disabled) change("POST", `${lesionPath()}/undo`, {});
+}
+
+export function clear() {
+  const count = clicksOf(state.chosen).length;
+  if (count > 1 && !confirm(`Remove all ${count} clicks of this lesion?`)) return;
+  if (count) change("POST", `${lesionPath()}/clear`, {});
+}
+
+export function newLesion() {
+  const opening = state.opening;
+  if (!state.session) return Promise.resolve(false);
+  return enqueue("adding", async () => {
+    if (opening !== state.opening) return;
+    const colour = COLOURS.find((one) => !state.lesions.some((lesion) => colourOf(lesion) === one)) ?? COLOURS[0];
+    const found = await inSession("POST", "/lesions", { colour });
+    state.chosen = found.lesion;
+    await take(found);
+    remember();
+  });
+}
+
+async function removeLesion(one) {
+  if (one.clicks.length && !confirm(`Remove ${one.name || `lesion ${one.lesion}`} with its clicks?`)) return;
+  await change("DELETE", `/lesions/${one.lesion}`);
+  if (state.session && !state.lesions.length) await newLesion();
+}
+
+// Choose a lesion, and show the place of its last click.
+function chooseLesion(one) {
+  if (!one) return;
+  const point = one.clicks.at(-1)?.point;
+  if (point && one.lesion !== state.chosen) state.at = point.map(Math.round);
+  state.chosen = one.lesion;
+  for (const row of $("lesions").children) row.classList.toggle("chosen", Number(row.dataset.lesion) === one.lesion);
+  showButtons();
+  drawAll();
+}
+
+export function nextLesion() {
+  const now = state.lesions.findIndex((one) => one.lesion === state.chosen);
+  chooseLesion(state.lesions[(now + 1) % state.lesions.length]);
+}
+
+function showLesions() {
+  if ($("lesions").contains(document.activeElement) && document.activeElement.type === "text") document.activeElement.blur();
+  $("lesions").replaceChildren(...state.lesions.map((one) => {
+    const row = document.createElement("li");
+    row.dataset.lesion = one.lesion;
+    row.classList.toggle("chosen", one.lesion === state.chosen);
+    row.addEventListener("click", () => chooseLesion(state.lesions.find((each) => each.lesion === one.lesion)));
+    const label = one.name || `lesion ${one.lesion}`;
+    const colour = Object.assign(document.createElement("input"), { type: "color", value: colourOf(one), title: `Colour of ${label}` });
+    colour.addEventListener("change", () => change("PATCH", `/lesions/${one.lesion}`, { colour: colour.value }, { doing: "changing" }));
+    const name = Object.assign(document.createElement("input"), {
+      type: "text", value: one.name, placeholder: `lesion ${one.lesion}`, maxLength: 64, title: "Name of the lesion",
+    });
+    name.addEventListener("change", () => change("PATCH", `/lesions/${one.lesion}`, { name: name.value }, { doing: "changing" }));
+    const remove = Object.assign(document.createElement("button"), { textContent: "\u00d7", title: `Remove ${label}` });
+    remove.addEventListener("click", (event) => {
+      event.stopPropagation();
+      removeLesion(one);
+    });
+    const waiting = state.pending.filter((click) => click.lesion === one.lesion).length;
+    const count = `${one.clicks.length} click${one.clicks.length === 1 ? "" : "s"}${waiting ? `, ${waiting} waiting` : ""}`;
+    const size = Object.assign(document.createElement("span"), {
+      className: "size", textContent: `${one.ml.toFixed(2)} ml, ${one.longest_mm.toFixed(1)} mm, ${count}`,
+      title: "Volume, longest diameter in an axial slice, number of clicks",
+    });
+    row.append(colour, name, remove, size);
+    return row;
+  }));
+  showButtons();
+}
+
+function showButtons() {
+  const isMarked = clicksOf(state.chosen).length || state.pending.some((one) => one.lesion === state.chosen);
+  $("undo").disabled = $("clear").disabled = !isMarked;
+  $("save").disabled = !state.lesions.some((one) => one.clicks.length);
+}
+
+export async function save(overwrite = false) {
+  if ($("save").disabled || !state.session) return;
+  const opening = state.opening;
+  await enqueue("saving", async () => {
+    if (opening !== state.opening) return;
+    try {
+      const found = await inSession("POST", "/save", { overwrite });
+      state.isSaved = true;
+      remember();
+      $("saved").textContent = `saved: ${found.files.join(", ")}`;
+      say("saved", "good");
+      await listScans();
+    } catch (error) {
+      if (overwrite || error.status !== 422 || !confirm(`${error.message}\n\nReplace it?`)) throw error;
+      setTimeout(() => save(true));
+    }
+  });
+}
+
+// ---------------------------------------------------------------- window and drawing
+
+function choosePresets() {
+  const { percentiles, kind } = state.head;
+  const between = ([low, high]) => {
+    const [a, b] = [percentiles[low], percentiles[high]];
+    return [(a + b) / 2, Math.max(b - a, 1e-6)];
+  };
+  const shares = Object.fromEntries(Object.entries(PERCENTILES).map(([name, ends]) => [name, between(ends)]));
+  const all = kind === "CT" ? { ...CT, auto: shares["0.5-99.5 %"] } : shares;
+  state.window = [...Object.values(all)[0]];
+  $("presets").replaceChildren(...Object.entries(all).map(([name, window], number) => {
+    const button = Object.assign(document.createElement("button"), { textContent: name, title: `${name} (${number + 1})` });
+    button.dataset.window = window.join();
+    button.addEventListener("click", () => { state.window = [...window]; drawAll(); });
+    return button;
+  }));
+}
+
+let drawing = false;
+export function drawAll() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    if (!state.voxels) return;
+    for (const view of VIEWS) {
+      $(view.id).parentElement.classList.toggle("active", view === state.view);
+      draw(state, view);
+    }
+    const [level, width] = state.window;
+    for (const [id, value] of [["level", level], ["width", width]]) {
+      if (document.activeElement !== $(id)) $(id).value = Number(value.toPrecision(4));
+    }
+    for (const button of $("presets").children) button.classList.toggle("chosen", button.dataset.window === state.window.join());
+    performance.mark("drawn"); // the benchmark reads this
+  });
+}
