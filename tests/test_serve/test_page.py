@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
@@ -13,12 +12,20 @@ from promise_cli.serve.app import PAGE
 from promise_cli.serve.service import Service
 from tests.balls import mask_of
 from tests.chromium import needs_chromium, opened
+from tests.test_serve.page_actions import (
+    READY,
+    captions,
+    in_ras,
+    open_scan,
+    save,
+    screen,
+    shows_outline,
+    sizes,
+    until,
+)
 from tests.test_serve.predicted import CLICKS, predicted
 
 FILES = Path(__file__).resolve().parents[2] / "promise_cli" / "serve" / "page"
-READY = "return document.querySelectorAll('#scans li').length"
-SIZES = "return [...document.querySelectorAll('#lesions .size')].map((one) => one.textContent)"
-IDLE = "return document.getElementById('busy').hidden"
 
 
 def test_the_page_is_sent_with_headers_that_keep_other_pages_out(client: TestClient) -> None:
@@ -29,68 +36,52 @@ def test_the_page_is_sent_with_headers_that_keep_other_pages_out(client: TestCli
         assert done.headers["content-type"].startswith(kind)
         assert done.headers["x-frame-options"] == "DENY"
         assert "default-src 'self'" in done.headers["content-security-policy"]
-    assert len((FILES / "script.js").read_text().splitlines()) <= 600
+    scripts = {path.name: path.read_text().splitlines() for path in FILES.glob("*.js")}
+    assert set(scripts) == {name for name, _ in PAGE.values() if name.endswith(".js")}
+    assert max(map(len, scripts.values())) <= 400
 
 
 @needs_chromium
 @pytest.mark.slow
 def test_a_person_clicks_undoes_and_saves_in_the_page(address: str, tmp_path: Path) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
-    from selenium.webdriver.common.keys import Keys
-    from selenium.webdriver.support.ui import WebDriverWait
+    from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 
     with opened(address, tmp_path / "profile") as driver:
-        wait = WebDriverWait(driver, 20)
-        wait.until(lambda one: one.execute_script(READY) == 3)
-        driver.execute_script("document.querySelectorAll('#scans li')[2].click()")
-        wait.until(lambda one: one.execute_script(SIZES) and one.execute_script(IDLE))
+        open_scan(driver, 2)
         assert "20 x 28 x 26" in driver.find_element("id", "header").text
         canvas = driver.find_element("id", "axial")
+        ActionChains(driver).drag_and_drop_by_offset(canvas, 60, 30).perform()
+        level, width = (
+            float(driver.find_element("id", name).get_property("value"))
+            for name in ("level", "width")
+        )
+        assert (level, width) == (80, 480)
+        driver.find_element("css selector", "#presets button[title^=lung]").click()
+        assert driver.find_element("id", "level").get_property("value") == "-600"
+        assert not shows_outline(driver, predicted(CLICKS[:1]))
+        origin = ScrollOrigin.from_element(canvas)
         for number, (voxel, sign) in enumerate(CLICKS, 1):
             point = in_ras(voxel)
             slice_now = int(re.search(r"axial (\d+)/", captions(driver))[1]) - 1
             for _ in range(abs(point[2] - slice_now)):
-                canvas.send_keys(Keys.ARROW_UP if point[2] > slice_now else Keys.ARROW_DOWN)
+                up = -120 if point[2] > slice_now else 120
+                ActionChains(driver).scroll_from_origin(origin, 0, up).perform()
             chain = ActionChains(driver).move_to_element_with_offset(canvas, *screen(driver, point))
             (chain.click() if sign else chain.context_click()).perform()
-            wait.until(lambda one, n=number: f"{n} click" in one.execute_script(SIZES)[0])
+            until(driver, lambda one, n=number: re.search(rf"{n} clicks?$", sizes(one)[0]))
             assert f"voxel {', '.join(map(str, point))}:" in captions(driver)
-        wait.until(lambda one: one.execute_script(IDLE))
+            voxels = predicted(CLICKS[:number]).sum()
+            assert float(sizes(driver)[0].split()[0]) == pytest.approx(voxels * 1.35e-3, abs=0.006)
+            assert shows_outline(driver, predicted(CLICKS[:number]))
         driver.find_element("id", "undo").click()
-        wait.until(lambda one: "2 click" in one.execute_script(SIZES)[0])
-        wait.until(lambda one: one.execute_script(IDLE))
-        driver.find_element("id", "save").click()
-        wait.until(lambda one: "saved:" in one.find_element("id", "saved").text)
+        until(driver, lambda one: "2 clicks" in sizes(one)[0])
+        save(driver)
         saved = mask_of("predictions/imgs/ball_007.nii.gz")
         assert np.array_equal(saved, predicted(CLICKS[:2]))
+        assert Path("predictions/imgs/clicks/ball_007.json").exists()
         errors = [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
         assert errors == []
-
-
-def captions(driver) -> str:
-    return driver.find_element("css selector", "figcaption").text
-
-
-def in_ras(point: tuple[int, int, int]) -> list[int]:
-    image = nib.load("imgs/ball_007.nii.gz")
-    closest = nib.as_closest_canonical(image).affine
-    return np.rint(np.linalg.inv(closest) @ image.affine @ [*point, 1])[:3].astype(int).tolist()
-
-
-def screen(driver, point: list[int]) -> tuple[float, float]:
-    """Return where a voxel lies in the axial view, in pixels from the middle of the canvas."""
-    image = nib.as_closest_canonical(nib.load("imgs/ball_007.nii.gz"))
-    wide, high = (
-        n * edge for n, edge in zip(image.shape[:2], image.header.get_zooms()[:2], strict=True)
-    )
-    size = driver.execute_script(
-        "const c = document.getElementById('axial'); return [c.clientWidth, c.clientHeight]"
-    )
-    scale = min(size[0] / wide, size[1] / high)
-    edges = image.header.get_zooms()
-    x = ((image.shape[0] - 1) / 2 - point[0]) * edges[0] * scale
-    y = ((image.shape[1] - 1) / 2 - point[1]) * edges[1] * scale
-    return float(x), float(y)
 
 
 @needs_chromium

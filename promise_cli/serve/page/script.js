@@ -91,7 +91,7 @@ const KEYS = [
   ["I, K", "window wider, narrower", { i: () => changeWindow(0, 1.1), k: () => changeWindow(0, 1 / 1.1) }],
   ["[, ]", "slab thinner, thicker", { "[": () => changeSlab(-1), "]": () => changeSlab(1) }],
   ["M", "slab: mean or maximum", { m: () => { $("slab-kind").selectedIndex = 1 - $("slab-kind").selectedIndex; press("slab-kind"); } }],
-  ["F", "find a scan; then arrows and Enter", { f: () => { $("filter").focus(); $("filter").select(); } }],
+  ["F", "find a scan; then arrows and Enter", {}],
   ["Ctrl + S", "save", { "ctrl+s": () => save() }],
   ["Esc", "leave a field, close a message", {}],
   ["?", "this help", {}],
@@ -105,6 +105,7 @@ const MOUSE = [
   ["Drag", "window: width sideways, level up and down"],
   ["Middle button, Shift + drag", "move the picture"],
 ];
+const ALWAYS = { "?": showHelp, f: () => $("filter").select() }; // these need no scan
 const ACTIONS = Object.assign({}, ...KEYS.map(([, , actions]) => actions));
 
 function showHelp() {
@@ -152,10 +153,10 @@ function onKey(event) {
     event.preventDefault();
     save();
   } else if (!isTaken(event)) {
-    if (event.key === "?") showHelp();
-    const act = state.session && ACTIONS[key];
-    if (act) event.preventDefault();
-    if (act) act(event);
+    const act = ALWAYS[key] ?? (state.session && ACTIONS[key]);
+    if (!act) return;
+    event.preventDefault();
+    act(event);
   }
 }
 
@@ -238,6 +239,7 @@ control("width", "input", (field) => { if (Number(field.value) > 0) state.window
 new ResizeObserver(drawAll).observe($("views"));
 window.addEventListener("pagehide", () => {
   remember();
+  state.isLeaving = true; // the requests that now fail must not change what was kept
   if (state.session) fetch(`api/sessions/${state.session}`, { method: "DELETE", headers: authorised(), keepalive: true });
 });
 window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

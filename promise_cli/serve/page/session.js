@@ -9,14 +9,14 @@ const PERCENTILES = { "0.5-99.5 %": ["0.5", "99.5"], "1-99 %": ["1", "99"], "5-9
 export const state = {
   server: {}, scans: [], head: null, voxels: null, mask: null, session: null, lesions: [], chosen: 1, pending: [],
   at: [0, 0, 0], view: VIEWS[0], window: [40, 400], slab: { mm: 0, kind: "mean" }, opacity: 35, isShown: true,
-  isSaved: true, opening: 0, expected: {},
+  isSaved: true, isLeaving: false, opening: 0, expected: {},
 };
 
 // ---------------------------------------------------------------- clicks that outlive a reload
 
 // The clicks on each scan are kept until the window is closed, so that a reload or another scan does not lose them.
 export function remember() {
-  if (!state.head || !state.session) return;
+  if (!state.head || !state.session || state.isLeaving) return;
   const lesions = state.lesions.map(({ lesion, name, colour, clicks }) => ({
     lesion, name, colour,
     clicks: [...clicks, ...state.pending.filter((one) => one.lesion === lesion).map(({ point, sign }) => ({ point, sign }))],
