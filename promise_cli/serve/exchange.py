@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,6 +19,9 @@ from promise_cli.errors import PromiseError, memory_reason
 from promise_cli.predict.failed import reason_of
 from promise_cli.serve.bounded import MOST_JSON, parse_fields
 from promise_cli.serve.refusal import ClientGoneError, RefusalError
+
+# A damaged form is answered with a refusal. The parser would also print a line about each.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 Handler = Callable[[Request], Awaitable[Response]]
 

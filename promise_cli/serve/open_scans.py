@@ -97,6 +97,11 @@ class OpenScan:
         resampled = 4 * voxels * np.prod(grid.spacing) / np.prod(plan.spacing)
         return int(self.volume.array.nbytes + resampled) + self._kept_bytes
 
+    def prepare(self) -> None:
+        """Make now what the first click needs, so that it takes less time."""
+        assert self.session is not None
+        assert self.tissue
+
     def predict(self, clicks: tuple[Click, ...]) -> "Prediction":
         """Return the prediction from the clicks of one lesion, exactly as promise-predict makes it.
 

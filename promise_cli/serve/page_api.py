@@ -48,13 +48,16 @@ the values of the lesions in the box, C order; 0 is background. `high` is the fi
 
 import gzip
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from promise_cli.errors import PromiseError
 from promise_cli.serve.exchange import Handler, answering, bits, read_fields
 from promise_cli.serve.marking import MOST_LESIONS, Marking
 from promise_cli.serve.page_state import (
@@ -118,10 +121,21 @@ class PageApi:
             return self._state(session) | change
 
         try:
-            return JSONResponse(await self.service.compute(request, opened))
+            state = await self.service.compute(request, opened)
+            return JSONResponse(state, background=BackgroundTask(self._prepare, session))
         except BaseException:
             self.service.sessions.end(session.token)
             raise
+
+    async def _prepare(self, session: ClientSession) -> None:
+        """Prepare the scan of a session for its first click. A click tells what is wrong if that fails."""
+
+        def prepared() -> None:
+            scan = session.marked().scan  # which may have to be read again
+            scan.prepare()
+
+        with suppress(PromiseError, MemoryError):
+            await self.service.worker.run(prepared)
 
     def _restore(self, session: ClientSession, marking: Marking, given: Any) -> None:
         """Add a lesion of an earlier session, with its clicks."""

@@ -85,20 +85,32 @@ def longest_axial_mm(mask: NDArray[np.bool_], grid: Grid) -> float:
     axes = ras_array_axes(grid)
     turned = mask.transpose(axes.order)
     right, front = (grid.affine[:3, axes.order[axis]] for axis in (0, 1))
-    longest = 0.0
+    found = []
     for number in range(turned.shape[2]):
-        plane = turned[:, :, number]
-        if not plane.any():
-            continue
-        parts, count = ndimage.label(plane, structure=np.ones((3, 3)))
-        for part in range(1, count + 1):
-            longest = max(longest, _diameter(np.argwhere(parts == part), right, front))
+        parts, count = ndimage.label(turned[:, :, number], structure=np.ones((3, 3)))
+        for part, box in enumerate(ndimage.find_objects(parts, count), 1):
+            sides = [(span.stop - span.start) for span in box]
+            most = max(
+                np.linalg.norm(sides[0] * right + sign * sides[1] * front) for sign in (1, -1)
+            )
+            found.append((float(most), part, parts[box]))
+    longest = 0.0
+    for most, part, parts in sorted(found, key=lambda one: -one[0]):
+        if (
+            most <= longest
+        ):  # scattered masks have hundreds of parts, of which few can be the longest
+            break
+        longest = max(longest, _diameter(parts == part, right, front))
     return longest
 
 
-def _diameter(pixels: NDArray[Any], right: NDArray[Any], front: NDArray[Any]) -> float:
-    """Return the largest distance between corners of pixels (N, 2), whose edges are these two vectors in mm."""
-    shifts = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-    corners = np.unique((pixels[:, None] + shifts).reshape(-1, 2), axis=0)
+def _diameter(plane: NDArray[np.bool_], right: NDArray[Any], front: NDArray[Any]) -> float:
+    """Return the largest distance between corners of the pixels of a plane, whose edges are these two vectors in mm."""
+    rows = np.flatnonzero(plane.any(axis=1))
+    first = plane[rows].argmax(axis=1)
+    stop = plane.shape[1] - plane[rows, ::-1].argmax(axis=1)
+    corners = np.concatenate(
+        [np.stack([rows + step, ends], axis=1) for step in (0, 1) for ends in (first, stop)]
+    )
     corners = corners[ConvexHull(corners).vertices]
     return float(pdist(corners[:, :1] * right + corners[:, 1:] * front).max())

@@ -42,7 +42,7 @@ def main() -> None:
     labels = sorted((options.dataset / "labelsTr").glob("[!.]*.nii.gz"))[: options.cases]
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        checkpoint = _checkpoint(root, options.preset)
+        checkpoint = random_checkpoint(root, options.preset)
         (root / "imgs").mkdir()
         clicks = {}
         for label in labels:
@@ -98,7 +98,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _checkpoint(root: Path, name: str) -> Path:
+def random_checkpoint(root: Path, name: str) -> Path:
     """Write a checkpoint of random weights with the paper's plan for CT, and return its path."""
     torch.manual_seed(0)
     model_config, train_config = preset(name)
