@@ -9,7 +9,20 @@ import typer
 from promise_cli.cli.command import SeveralValues
 from promise_cli.cli.conduct import explains_errors, share_cores
 from promise_cli.cli.fold import read_folds
-from promise_cli.cli.options import Dataset, Device, Precision, Root, RunName, Version, make_app
+from promise_cli.cli.options import (
+    AveragedFolds,
+    Dataset,
+    Device,
+    MaxWindows,
+    Mirrored,
+    Model,
+    PlanName,
+    Precision,
+    Root,
+    RunName,
+    Version,
+    make_app,
+)
 from promise_cli.errors import PromptError
 
 serve_app = make_app()
@@ -35,27 +48,11 @@ def serve(
             help="A scan (NIfTI, NRRD, MetaImage, or a folder of DICOM slices), or a folder of scans.",
         ),
     ],
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            "-m",
-            "--model",
-            help="Trained network, given as the folder of a training run or as a checkpoint file (.pt).",
-            show_default="the only run",
-        ),
-    ] = None,
-    fold: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-f",
-            "--fold",
-            metavar="N ...",
-            help="Fold of the cross-validation whose network is used, or all. The networks of several folds (-f 0 1 2)"
-            " are averaged.",
-        ),
-    ] = None,
+    model: Model = None,
+    fold: AveragedFolds = None,
     name: RunName = None,
     dataset: Dataset = None,
+    plan: PlanName = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -103,22 +100,8 @@ def serve(
     minutes: Annotated[
         float, typer.Option(help="Minutes after which a session that nobody uses ends.")
     ] = 60.0,
-    max_windows: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Largest number of windows for one lesion. The network sees one window (a cube) at a time. A lesion"
-            " that reaches the window's border is followed into further windows.",
-            show_default="20",
-        ),
-    ] = None,
-    tta: Annotated[
-        bool,
-        typer.Option(
-            "--tta",
-            help="Average over all eight mirrorings of the image (test-time augmentation). Takes eight times as long.",
-        ),
-    ] = False,
+    max_windows: MaxWindows = None,
+    tta: Mirrored = False,
     precision: Precision = None,
     device: Device = "auto",
     root: Root = None,
@@ -135,6 +118,7 @@ def serve(
             f"promise-serve needs {', '.join(missing)}; install them with pip install 'promise_cli[serve]'"
         )
     share_cores()
+    from promise_cli.disk.plan_names import with_plan
     from promise_cli.serve.command import serve as run
     from promise_cli.serve.serve_request import ServeRequest
     from promise_cli.session.neighbours import MAX_WINDOWS
@@ -146,7 +130,7 @@ def serve(
             run_dir=model,
             folds=read_folds(fold),
             name=name,
-            dataset=dataset,
+            dataset=with_plan(dataset, plan),
             host=host,
             port=port,
             api_key=api_key,
