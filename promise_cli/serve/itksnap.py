@@ -147,13 +147,12 @@ class ItkSnap:
         def added() -> str:
             shape = marking.scan.grid.shape
             found = [session.axes.stored_index(point, shape) for point in points(session)]
-            marking.add_or_keep(_LESION, found, sign)
+            with self.service.timing(first=not marking.lesion(_LESION).clicks):
+                marking.add_or_keep(_LESION, found, sign)
             mask = session.axes.array_of(marking.region.whole(shape))
             return base64_gzip(mask.astype(np.int8))
 
-        result = await self.service.click(
-            request, added, lambda: not marking.lesion(_LESION).clicks
-        )
+        result = await self.service.compute(request, added)
         return JSONResponse({"status": "success", "result": result})
 
 

@@ -260,13 +260,12 @@ class NnInteractive:
 
         def added() -> Answer:
             found = points(session)
-            ready = marking.add_or_keep(_LESION, found, sign, predict=predict)
+            with self.service.timing(first=not marking.lesion(_LESION).clicks):
+                ready = marking.add_or_keep(_LESION, found, sign, predict=predict)
             session.steps.append(len(found))
             return _changes(session) if ready else ({"ran_prediction": False, "bbox": None}, b"")
 
-        return _packed(
-            await self.service.click(request, added, lambda: not marking.lesion(_LESION).clicks)
-        )
+        return _packed(await self.service.compute(request, added))
 
     def _stored(self, session: ClientSession, point: Sequence[float]) -> Sequence[float]:
         """Convert an index into the client's array to a voxel of the scan's file."""

@@ -48,7 +48,7 @@ the values of the lesions in the box, C order; 0 is background. `high` is the fi
 
 import gzip
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -234,14 +234,12 @@ class PageApi:
         marking, value = session.marked(), lesion_number(request.path_params["lesion"])
 
         def changed() -> dict[str, Any]:
-            box = change(marking, value)
+            is_first = not marking.lesion(value).clicks
+            with self.service.timing(first=is_first) if is_click else nullcontext():
+                box = change(marking, value)
             return self._state(session) | describe_change(session, box)
 
-        if not is_click:
-            return JSONResponse(await self.service.compute(request, changed))
-        return JSONResponse(
-            await self.service.click(request, changed, lambda: not marking.lesion(value).clicks)
-        )
+        return JSONResponse(await self.service.compute(request, changed))
 
     def _state(self, session: ClientSession) -> dict[str, Any]:
         expected = {

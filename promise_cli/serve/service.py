@@ -3,7 +3,8 @@
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -70,31 +71,23 @@ class Service:
             None if no click of this kind was made yet.
         """
         known = self._first if first else self._further
-        return round(statistics.median(known) * (1 + self.worker.waiting), 2) if known else None
+        others = max(0, self.worker.waiting - 1)  # the job that is being computed is nearly over
+        return round(statistics.median(known) * (1 + others), 3) if known else None
 
     async def compute(self, request: Request, job: Callable[[], Result]) -> Result:
         """Compute a job in the thread of the networks, unless the client goes away before its turn."""
         return await self.worker.run(job, request.is_disconnected)
 
-    async def click(
-        self, request: Request, job: Callable[[], Result], is_first: Callable[[], bool]
-    ) -> Result:
-        """Compute a job that a click needs, and note how long it takes.
+    @contextmanager
+    def timing(self, *, first: bool) -> Iterator[None]:
+        """Note how long a click takes. It is left out if it fails.
 
         Args:
-            request: Request of the client.
-            job: Function without arguments.
-            is_first: Function that says, right before the job, whether the click is the first of its lesion.
+            first: Whether the click is the first of its lesion.
         """
-
-        def timed() -> Result:
-            known = self._first if is_first() else self._further
-            began = time.monotonic()
-            result = job()
-            known.append(time.monotonic() - began)
-            return result
-
-        return await self.compute(request, timed)
+        began = time.monotonic()
+        yield
+        (self._first if first else self._further).append(time.monotonic() - began)
 
     def mark(self, name: str) -> Marking:
         """Return a new marking of a scan of the list."""

@@ -138,11 +138,12 @@ class Slicer:
         def added() -> bytes:
             shape = marking.scan.grid.shape
             found = [session.axes.stored_index(point, shape) for point in points(session)]
-            marking.add_or_keep(_LESION, found, sign)
+            with self.service.timing(first=not marking.lesion(_LESION).clicks):
+                marking.add_or_keep(_LESION, found, sign)
             self._steps.append((marking.lesion(_LESION).clicks, marking.region))
             return bits(session.axes.array_of(marking.region.whole(shape)) != 0)
 
-        body = await self.service.click(request, added, lambda: not marking.lesion(_LESION).clicks)
+        body = await self.service.compute(request, added)
         return Response(
             body, media_type="application/octet-stream", headers={"Content-Encoding": "gzip"}
         )

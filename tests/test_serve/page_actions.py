@@ -27,6 +27,11 @@ for (let at = 0; at < pixels.length; at += 4) {
 return found;
 """
 """Counts pixels in the colour of the first lesion."""
+_LETTERS = """
+const [affine, done] = arguments;
+import('/views.js').then(({ endsOf }) => done([0, 1, 2].map((axis) => endsOf(affine, axis))));
+"""
+"""Names both ends of each axis."""
 _RING = 90
 """More pixels than the ring of a click has."""
 
@@ -69,6 +74,11 @@ def shows_outline(driver, mask: np.ndarray) -> bool:
     fullest = int(np.bincount(voxels[:, 2]).argmax())
     go_to(driver, voxels[voxels[:, 2] == fullest][0].tolist())
     return driver.execute_script(_ORANGE) > _RING
+
+
+def letters(driver, affine: list[list[float]]) -> list[list[str]]:
+    """Return the letters that the page shows at the low and the high end of each axis of an affine."""
+    return driver.execute_async_script(_LETTERS, affine)
 
 
 def captions(driver) -> str:

@@ -16,6 +16,7 @@ from tests.test_serve.page_actions import (
     READY,
     captions,
     in_ras,
+    letters,
     open_scan,
     save,
     screen,
@@ -74,6 +75,10 @@ def test_a_person_clicks_undoes_and_saves_in_the_page(address: str, tmp_path: Pa
             voxels = predicted(CLICKS[:number]).sum()
             assert float(sizes(driver)[0].split()[0]) == pytest.approx(voxels * 1.35e-3, abs=0.006)
             assert shows_outline(driver, predicted(CLICKS[:number]))
+        half = np.sqrt(0.5)
+        turned = [[half, -half, 0, 0], [half, half, 0, 0], [0, 0, 3, 0], [0, 0, 0, 1]]
+        assert letters(driver, np.eye(4).tolist()) == [["L", "R"], ["P", "A"], ["I", "S"]]
+        assert {*map(frozenset, letters(driver, turned)[0])} == {frozenset("LP"), frozenset("RA")}
         driver.find_element("id", "undo").click()
         until(driver, lambda one: "2 clicks" in sizes(one)[0])
         save(driver)

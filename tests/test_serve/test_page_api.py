@@ -250,3 +250,17 @@ def test_a_session_that_ended_is_continued_with_its_lesions(
     for lesions in ([{"lesion": 2}, {"lesion": 2}], [{"lesion": 0}], [{"lesion": True}], ["x"]):
         done = client.post("/api/sessions", json={"scan": "ball_007", "lesions": lesions})
         assert done.status_code == 422
+
+
+def test_expected_seconds_tell_first_clicks_from_further_ones(client: TestClient) -> None:
+    state = begin(client, order="stored")
+    assert (state["expected_first_seconds"], state["expected_seconds"]) == (None, None)
+    session = state["session"]
+    client.patch(f"/api/sessions/{session}/lesions/1", json={"name": "left"})
+    state = click(client, session, list(CLICKS[0][0]))
+    assert state["expected_first_seconds"] > 0
+    assert state["expected_seconds"] is None
+    state = client.post(f"/api/sessions/{session}/lesions/1/undo").json()
+    assert state["expected_seconds"] is None
+    click(client, session, list(CLICKS[0][0]))
+    assert click(client, session, list(CLICKS[1][0]))["expected_seconds"] > 0
