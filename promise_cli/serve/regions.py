@@ -89,16 +89,13 @@ def longest_axial_mm(mask: NDArray[np.bool_], grid: Grid) -> float:
     for number in range(turned.shape[2]):
         parts, count = ndimage.label(turned[:, :, number], structure=np.ones((3, 3)))
         for part, box in enumerate(ndimage.find_objects(parts, count), 1):
-            sides = [(span.stop - span.start) for span in box]
-            most = max(
-                np.linalg.norm(sides[0] * right + sign * sides[1] * front) for sign in (1, -1)
-            )
-            found.append((float(most), part, parts[box]))
+            sides = [span.stop - span.start for span in box]
+            ends = (sides[0] * right + sign * sides[1] * front for sign in (1, -1))
+            found.append((max(float(np.linalg.norm(end)) for end in ends), part, parts[box]))
     longest = 0.0
     for most, part, parts in sorted(found, key=lambda one: -one[0]):
-        if (
-            most <= longest
-        ):  # scattered masks have hundreds of parts, of which few can be the longest
+        # A scattered mask has hundreds of parts, of which only few can be the longest.
+        if most <= longest:
             break
         longest = max(longest, _diameter(parts == part, right, front))
     return longest

@@ -27,6 +27,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import psutil
 import uvicorn
 from scipy import ndimage
 
@@ -155,13 +156,13 @@ def scans(number: int) -> dict[str, Any]:
                 service.scans.most_bytes = 3 * service.scans.open("scan_000").bytes + 1
             click(driver, [96, 90, 40])
             if one % 10 == 9:
-                page = driver.execute_script("return performance.memory.usedJSHeapSize") / 1e6
+                heap = driver.execute_script("return performance.memory.usedJSHeapSize") / 1e6
                 rows.append(
                     {
                         "scans": one + 1,
-                        "server_mb": resident_mb(os.getpid()),
-                        "page_mb": max(map(resident_mb, renderers())),
-                        "page_heap_mb": round(page),
+                        "server_mb": resident_mb(psutil.Process()),
+                        "page_mb": page_mb(),
+                        "page_heap_mb": round(heap),
                         "open": len(service.scans.open_names),
                         "sessions": len(service.sessions),
                     }
@@ -212,26 +213,16 @@ def write_scan(path: Path, shape: tuple[int, int, int], seed: int) -> None:
     nib.save(nib.Nifti1Image(array, np.diag([0.8, 0.8, 1.5, 1])), path)
 
 
-def resident_mb(process: int) -> int:
-    """Return the resident memory of a process in MB, 0 if it has ended."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1000
+def resident_mb(process: psutil.Process) -> int:
+    """Return the resident memory of a process in MB."""
+    return process.memory_info().rss // 1_000_000
 
 
-def renderers() -> list[int]:
-    """Return the processes of Chromium that show pages."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"--type=renderer" in words and b"chromium" in words[0]:
-            found.append(int(path.parent.name))
-    return found or [0]
+def page_mb() -> int:
+    """Return the resident memory of the largest process of Chromium that shows a page, in MB."""
+    children = psutil.Process().children(recursive=True)
+    pages = [one for one in children if "--type=renderer" in " ".join(one.cmdline())]
+    return max((resident_mb(one) for one in pages), default=0)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from starlette.testclient import TestClient
 
 from promise_cli.geometry.grid import Grid
@@ -215,3 +216,20 @@ def test_the_longest_axial_diameter_is_that_of_a_drawn_shape() -> None:
         np.hypot(5, 2), rel=0.1
     )
     assert longest_axial_mm(mask & False, straight) == 0
+
+
+def test_the_longest_diameter_of_scattered_masks_is_that_of_all_parts() -> None:
+    rng = np.random.default_rng(0)
+    affine = np.array([[0.8, 0.2, 0, 0], [-0.1, 0.7, 0, 0], [0, 0.1, 3, 0], [0, 0, 0, 1.0]])
+    for _ in range(20):
+        mask = rng.random((12, 13, 3)) < rng.uniform(0.1, 0.6)
+        longest = 0.0
+        for plane in np.moveaxis(mask, 2, 0):
+            parts, count = ndimage.label(plane, np.ones((3, 3)))
+            for part in range(1, count + 1):
+                pixels = np.argwhere(parts == part)
+                corners = (pixels[:, None] + [[0, 0], [0, 1], [1, 0], [1, 1]]).reshape(-1, 2)
+                places = corners @ affine[:3, :2].T
+                steps = places[:, None] - places
+                longest = max(longest, np.linalg.norm(steps, axis=2).max())
+        assert longest_axial_mm(mask, Grid(mask.shape, affine)) == pytest.approx(longest)
