@@ -44,14 +44,17 @@ def meta_of(request: Request) -> dict[str, Any]:
 
 
 def spacing_of(properties: Any) -> tuple[float, float, float] | None:
-    """Return the spacing in mm along the axes of the client's array, if it is sent and possible."""
+    """Return the spacing in mm along the axes of the client's array, if it is sent and possible.
+
+    1 x 1 x 1 mm counts as not sent, because napari sends it for every image without a voxel size.
+    """
     found = properties.get("spacing") if isinstance(properties, dict) else None
     if found is None:
         return None
     a, b, c = number_triple(found, "spacing")
     if not all(0.001 <= edge <= 100 for edge in (a, b, c)):
         raise RefusalError(422, f"spacing: {shown(found)} mm is impossible")
-    return a, b, c
+    return None if (a, b, c) == (1, 1, 1) else (a, b, c)
 
 
 def stroke_box(given: Any, shape: Sequence[int]) -> list[tuple[int, int]]:

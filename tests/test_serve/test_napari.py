@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from promise_cli.serve.service import Service
+from tests.conftest import OBLIQUE
 from tests.test_serve.predicted import CLICKS, predicted
 from tests.test_serve.test_viewers import voxels
 
@@ -113,7 +115,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, screen: str) -> Iter
 
 def test_clicks_in_napari_give_the_mask_of_promise_predict(address: str, plugin: Plugin) -> None:
     plugin.connect(address)
-    plugin.viewer.add_image(voxels(), name="scan", scale=(1, 0.9, 1.5))
+    plugin.viewer.add_image(voxels(), name="scan", affine=OBLIQUE)
     plugin.initialize()
     for number, (point, sign) in enumerate(CLICKS, 1):
         plugin.choose(POINT, sign).add(np.array(point, float))
@@ -126,4 +128,59 @@ def test_clicks_in_napari_give_the_mask_of_promise_predict(address: str, plugin:
     assert np.array_equal(plugin.mask, predicted(CLICKS[:1]))
     plugin.widget.reset_button.click()  # the next object begins without clicks
     assert not plugin.mask.any()
+    assert all("non-orthogonal" in message for message in plugin.said())
+
+
+def test_strokes_and_boxes_in_napari_lead_to_clicks(address: str, plugin: Plugin) -> None:
+    plugin.connect(address)
+    plugin.viewer.add_image(voxels(), name="scan", scale=(1, 0.9, 1.5))
+    plugin.initialize()
+    plugin.viewer.dims.set_current_step(0, 13)
+    box = [(13, 11, 7), (13, 11, 12), (13, 14, 12), (13, 14, 7)]
+    plugin.choose(BOX).add(np.array(box, float), shape_type="rectangle")
+    assert np.array_equal(plugin.mask, predicted(CLICKS[:1]))
+    scribble = plugin.choose(SCRIBBLE)
+    scribble.brush_size = 1
+    scribble.on_draw()
+    with scribble.block_history():
+        for j in range(10, 16):
+            scribble.paint((13, j, 9), 1)
+    along = [((13, 11, 9), 1), ((13, 14, 9), 1)]
+    assert np.array_equal(plugin.mask, predicted([*CLICKS[:1], *along]))
+    plugin.widget.undo_button.click()
+    plugin.viewer.dims.set_current_step(0, 16)
+    lasso = [(16, 12, 9), (16, 12, 13), (16, 16, 13), (16, 16, 9)]
+    plugin.choose(LASSO).add(np.array(lasso, float), shape_type="polygon")
+    assert np.array_equal(plugin.mask, predicted(CLICKS[:2]))
     assert plugin.said() == []
+
+
+def test_napari_shows_refusals_and_continues_after_its_session_has_ended(
+    address: str, service: Service, plugin: Plugin
+) -> None:
+    plugin.viewer.add_image(voxels() + 1, name="filtered")
+    plugin.widget.server_url_edit.setText(address)
+    plugin.widget.init_button.click()
+    plugin.wait(lambda: "none of the scans of this server" in " ".join(plugin.said()))
+    plugin.viewer.layers.remove("filtered")
+    plugin.viewer.add_image(voxels(), name="scan", scale=(1, 0.9, 1.5))
+    plugin.initialize()
+    for point, sign in CLICKS[:2]:
+        plugin.choose(POINT, sign).add(np.array(point, float))
+    for token in service.sessions.tokens():
+        service.sessions.end(token)
+    plugin.choose(POINT, 0).add(np.array(CLICKS[2][0], float))
+    assert "session lost" in plugin.said()[-1]
+    plugin.initialize()
+    assert np.array_equal(plugin.mask, predicted(CLICKS[:2]))
+    plugin.choose(POINT, 0).add(np.array(CLICKS[2][0], float))
+    assert np.array_equal(plugin.mask, predicted(CLICKS))
+    plugin.widget.undo_button.click()
+    plugin.widget.undo_button.click()
+    assert np.array_equal(plugin.mask, predicted(CLICKS[:1]))
+    plugin.viewer.add_labels(np.ones(voxels().shape, np.uint8), name="drawn")
+    plugin.widget.label_for_init.setCurrentText("drawn")
+    plugin.widget.load_mask_btn.click()
+    assert "a segmentation that this server has not made" in plugin.said()[-1]
+    plugin.choose(POINT).add(np.array(CLICKS[1][0], float))
+    assert np.array_equal(plugin.mask, predicted(CLICKS[:2]))

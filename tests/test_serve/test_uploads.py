@@ -68,7 +68,7 @@ def test_an_unknown_scan_is_refused_with_advice_that_the_viewer_shows(client: Te
     done = client.post("/upload_image", files={"file": ("f", npy(other.T))}).json()
     reason = (
         "the uploaded scan of 20 x 26 x 28 voxels is none of the scans of this server, and its voxel size is not"
-        " sent; start promise-serve with -i FOLDER that holds it, or with --spacing I J K"
+        " known; start promise-serve with -i FOLDER that holds it, or with --spacing I J K"
     )
     assert done == {"status": "error", "message": reason, "detail": reason}
     click = client.post("/add_point_interaction", json={"voxel_coord": [1, 1, 1]}).json()
