@@ -80,7 +80,13 @@ def base64_gzip(values: NDArray[Any]) -> str:
     return base64.b64encode(gzip.compress(np.ascontiguousarray(values).tobytes(), 1)).decode()
 
 
-def answering(handler: Handler, *, as_status: bool = False, refused: int | None = None) -> Handler:
+def answering(
+    handler: Handler,
+    *,
+    as_status: bool = False,
+    refused: int | None = None,
+    also: str | None = None,
+) -> Handler:
     """Let a handler answer errors with a JSON object that gives the reason in `detail`.
 
     Args:
@@ -88,6 +94,7 @@ def answering(handler: Handler, *, as_status: bool = False, refused: int | None 
         as_status: Whether errors also have the fields `status: error` and `message`, and the HTTP status 200 where the
             client has to act. 3D Slicer's extension looks for these.
         refused: HTTP status of all requests that are refused for what they ask. None leaves each its own.
+        also: Another name under which the client looks for the reason.
     """
 
     async def answered(request: Request) -> Response:
@@ -104,7 +111,7 @@ def answering(handler: Handler, *, as_status: bool = False, refused: int | None 
         except Exception as error:
             status, reason = 500, reason_of(error)
             warn(f"{request.method} {request.url.path}: {reason}")
-        content = {"detail": reason}
+        content = {"detail": reason} | ({also: reason} if also else {})
         if as_status:
             content |= {"status": "error", "message": reason}
             status = 200 if status in (409, 422) else status

@@ -116,7 +116,7 @@ def test_a_scribble_is_points_along_it_and_a_lasso_its_deepest_point() -> None:
     assert deepest_in(ring) == [(8, 10, 2)]
     for stroke in (points_along, deepest_in):
         with pytest.raises(PromiseError, match="the stroke is empty"):
-            stroke(np.zeros((3, 3, 3), np.uint8))
+            stroke(np.zeros((3, 3, 3), np.float32))
 
 
 def test_boxes_and_strokes_of_3d_slicer_are_clicks(client: TestClient) -> None:
