@@ -35,18 +35,18 @@ class NiiVue:
         self.other_nv, self.sync_opts = [other], options
 
 
-class HBox:
+class GridBox:
     """A stand-in for the box of ipywidgets."""
 
-    def __init__(self, children: Sequence[NiiVue]) -> None:
-        self.children = tuple(children)
+    def __init__(self, children: Sequence[NiiVue], layout: object) -> None:
+        self.children, self.layout = tuple(children), layout
 
 
 @pytest.fixture
 def widgets(monkeypatch: pytest.MonkeyPatch) -> None:
     if find_spec("ipyniivue") is None:
         viewer = types.SimpleNamespace(NiiVue=NiiVue)
-        box = types.SimpleNamespace(HBox=HBox, Layout=types.SimpleNamespace)
+        box = types.SimpleNamespace(GridBox=GridBox, Layout=types.SimpleNamespace)
         monkeypatch.setitem(sys.modules, "ipyniivue", viewer)
         monkeypatch.setitem(sys.modules, "ipywidgets", box)
 

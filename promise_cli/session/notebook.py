@@ -39,7 +39,7 @@ def show_scan(
     """
     try:
         from ipyniivue import NiiVue  # noqa: PLC0415  an optional dependency
-        from ipywidgets import HBox, Layout  # noqa: PLC0415
+        from ipywidgets import GridBox, Layout  # noqa: PLC0415
     except ImportError:
         raise VolumeError(
             "show() needs the package ipyniivue; install it with pip install 'promise_cli[notebook]'"
@@ -61,10 +61,9 @@ def show_scan(
     sides[1].load_volumes([shown, over])
     cross = _cross(at, scan.grid)
     for side, other in (sides, sides[::-1]):
-        side.layout = Layout(width="50%")
         side.scene.crosshair_pos = cross
         side.broadcast_to(other, {"2d": True, "3d": True})
-    return HBox(sides)
+    return GridBox(sides, layout=Layout(grid_template_columns="50% 50%"))
 
 
 def _cross(at: NDArray[np.float64], grid: Grid) -> list[float]:
