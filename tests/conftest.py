@@ -196,8 +196,38 @@ def balls(bright: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests that take long first, so that no process waits for one of them at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Let each process of the tests begin with its share of the slow ones, so that none waits for another at the end.
+
+    pytest-xdist gives each process one slice of the list, and later moves tests from the end of one slice to another.
+    """
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    fast = [item for item in items if item.get_closest_marker("slow") is None]
+    shares = _deal([item for item in items if item.get_closest_marker("slow")], count)
+    ends = [len(items) * number // count for number in range(1, count + 1)]
+    items[:] = []
+    for share, end in zip(shares, ends, strict=True):
+        items += share
+        take = max(0, end - len(items))
+        items += fast[:take]
+        del fast[:take]
+    items += fast
+
+
+def _deal(slow: list[pytest.Item], count: int) -> list[list[pytest.Item]]:
+    """Deal tests to processes, file by file, the longest first and each to the process that has the least so far."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in slow:
+        files.setdefault(item.path, []).append(item)
+    shares: list[list[pytest.Item]] = [[] for _ in range(count)]
+    for tests in sorted(files.values(), key=_seconds, reverse=True):
+        min(shares, key=_seconds).extend(tests)
+    return shares
+
+
+def _seconds(tests: list[pytest.Item]) -> float:
+    """Return about how long tests take. `@pytest.mark.slow(seconds=60)` marks a test that takes longer than others."""
+    marks = (test.get_closest_marker("slow") for test in tests)
+    return sum(mark.kwargs.get("seconds", 4) for mark in marks if mark)
 
 
 def pytest_xdist_auto_num_workers() -> int:

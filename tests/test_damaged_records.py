@@ -165,7 +165,7 @@ def test_a_checkpoint_with_any_damaged_record_is_read_or_refused(
     assert max(map(len, messages)) < 700
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=15)
 def test_a_run_with_any_damaged_record_continues_or_is_refused(
     trained: Path, tmp_path: Path
 ) -> None:

@@ -56,7 +56,7 @@ def probe(guard: Path, what: str) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=30)
 @pytest.mark.parametrize(("group", "count"), [("promise", 15), ("rivals", 10)])
 def test_every_network_runs_on_one_device_and_waits_once_per_step(
     guard: Path, group: str, count: int

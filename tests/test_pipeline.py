@@ -20,7 +20,7 @@ def _type(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=17)
 def test_the_four_commands_leave_a_network_masks_and_scores(tmp_path: Path) -> None:
     write_dataset(tmp_path / "Task98_Balls")
     clicks = {}

@@ -87,7 +87,7 @@ def test_a_stopped_preprocessing_says_how_far_it_is_and_continues(
     assert not list(many_balls.rglob(".tmp-*"))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=13)
 def test_a_stopped_prediction_keeps_its_masks_and_continues(balls: Path) -> None:
     for number in range(7, 20):
         shutil.copy("imgs/ball_001.nii.gz", f"imgs/ball_{number:03d}.nii.gz")

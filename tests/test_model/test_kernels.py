@@ -54,7 +54,7 @@ def test_the_width_of_attention_is_a_multiple_of_eight_and_there_is_no_mask(
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.parametrize("design", DESIGNS)
-@pytest.mark.slow
+@pytest.mark.slow(seconds=12)
 def test_both_halves_of_the_network_train_as_one_graph_each(design: str) -> None:
     torch._dynamo.reset()
     model = network(**DESIGNS[design]).train()

@@ -40,7 +40,7 @@ def imported(tmp_path_factory):
     return model
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=115)
 def test_the_logits_equal_those_of_the_authors_code(imported):
     expected = np.load(PARITY / "one_click.npz")
     patch = image().permute(2, 1, 0)[None, None]  # their (d, h, w) is our (k, j, i)

@@ -92,7 +92,7 @@ def _train_again(root: Path, start: dict, **options) -> None:
 
 @pytest.mark.parametrize("over", [False, True], ids=["new", "over an earlier run"])
 @pytest.mark.usefixtures("quick")
-@pytest.mark.slow
+@pytest.mark.slow(seconds=14)
 def test_a_training_killed_at_any_write_has_all_its_files_after_the_next_call(
     preprocessed: Path, tmp_path: Path, over: bool
 ) -> None:
