@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from promise_cli.serve.exchange import Handler, answering
 from promise_cli.serve.guard import SCRIPTS, Guard
 from promise_cli.serve.itksnap import ItkSnap
-from promise_cli.serve.nninteractive import LEASE, NnInteractive
+from promise_cli.serve.nninteractive import LEASE, NnInteractive, leased
 from promise_cli.serve.page_api import PageApi
 from promise_cli.serve.scan_api import ScanApi
 from promise_cli.serve.service import Service
@@ -38,10 +38,10 @@ def make_app(service: Service) -> ASGIApp:
         *ItkSnap(service).routes(),
     ]
     shared = {
-        "point": (nninteractive.add_point, slicer.add_point),
-        "bbox": (nninteractive.add_box, slicer.add_box),
-        "scribble": (nninteractive.add_scribble, slicer.add_scribble),
-        "lasso": (nninteractive.add_lasso, slicer.add_lasso),
+        "point": (leased(nninteractive.add_point), slicer.add_point),
+        "bbox": (leased(nninteractive.add_box), slicer.add_box),
+        "scribble": (leased(nninteractive.add_scribble), slicer.add_scribble),
+        "lasso": (leased(nninteractive.add_lasso), slicer.add_lasso),
     }
     routes += [
         Route(f"/add_{name}_interaction", _either(*handlers), methods=["POST"])
@@ -60,9 +60,9 @@ def _file(name: str, kind: str) -> Handler:
     return send
 
 
-def _either(leased: Handler, single: Handler) -> Handler:
+def _either(with_lease: Handler, single: Handler) -> Handler:
     """Return the handler of an address that two protocols use. nnInteractive's clients send a lease."""
-    with_lease, without = answering(leased), answering(single, as_status=True)
+    without = answering(single, as_status=True)
 
     async def handle(request: Request) -> Response:
         return await (with_lease if LEASE in request.headers else without)(request)

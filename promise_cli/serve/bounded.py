@@ -25,6 +25,8 @@ LONGEST = 32767
 """Largest number of voxels along an axis."""
 _KINDS = "biuf"
 _NPY_HEADER = 4096
+_TRUTHS = dict.fromkeys(("true", "1", "yes", "on"), True)
+_TRUTHS |= dict.fromkeys(("false", "0", "no", "off"), False)
 
 Fields = Mapping[str, Any]
 
@@ -71,12 +73,12 @@ def _is_number(value: Any) -> bool:
 
 
 def truth(value: Any, name: str) -> bool:
-    """Check that a field is true or false. Words and 0 or 1 count, as forms and addresses send them.
+    """Check that a field is true or false. Words and 0 or 1 count too, because forms and addresses hold text.
 
     Raises:
         RefusalError: It is none of these.
     """
-    found = {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
+    found = _TRUTHS.get(str(value).strip().lower())
     if found is None:
         raise RefusalError(422, f"{name}: true or false is needed, found {shown(value)}")
     return found

@@ -84,13 +84,21 @@ def base64_gzip(values: NDArray[Any]) -> str:
     return base64.b64encode(gzip.compress(np.ascontiguousarray(values).tobytes(), 1)).decode()
 
 
-def answering(handler: Handler, *, as_status: bool = False) -> Handler:
+def answering(
+    handler: Handler,
+    *,
+    as_status: bool = False,
+    refused: int | None = None,
+    also: str | None = None,
+) -> Handler:
     """Let a handler answer errors with a JSON object that gives the reason in `detail`.
 
     Args:
         handler: Handler of a request.
         as_status: Whether errors also have the fields `status: error` and `message`, and the HTTP status 200 where the
             client has to act. 3D Slicer's extension looks for these.
+        refused: HTTP status of all requests that are refused for what they ask. None leaves each its own.
+        also: Another name under which the client looks for the reason.
     """
 
     async def answered(request: Request) -> Response:
@@ -107,10 +115,12 @@ def answering(handler: Handler, *, as_status: bool = False) -> Handler:
         except Exception as error:
             status, reason = 500, reason_of(error)
             warn(f"{request.method} {request.url.path}: {reason}")
-        content = {"detail": reason}
+        content = {"detail": reason} | ({also: reason} if also else {})
         if as_status:
             content |= {"status": "error", "message": reason}
             status = 200 if status in (409, 422) else status
+        if refused is not None and status in (400, 409, 413, 422):
+            status = refused
         return JSONResponse(content, status)
 
     return answered

@@ -4,7 +4,7 @@ Voxels are sent in the order of the file, with i running fastest. Clicks are vox
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,12 @@ from promise_cli.serve.strokes import Point, deepest_in, points_along
 
 _LESION = 1
 MODEL = "promise"
+_DESCRIPTION = {
+    "id": MODEL,
+    "dimensions": 3,
+    "channels": [1],
+    "interactions": ["point", "scribble", "lasso"],
+}
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
 _MOST_POINTS = 100
 
@@ -37,6 +43,12 @@ class ItkSnap:
 
     def routes(self) -> list[Route]:
         """Return all routes of the protocol."""
+        general: dict[str, Handler] = {
+            "/status": self.status,
+            "/v2/models": self.models,
+            "/start_session": self.start,
+            "/v2/start_session/{model}": self.start,
+        }
         of_session: dict[str, tuple[str, Handler]] = {
             "upload_raw": ("POST", self.upload),
             "process_point_interaction": ("GET", self.add_point),
@@ -46,12 +58,9 @@ class ItkSnap:
             "end_session": ("GET", self.end),
         }
         return [
-            Route("/status", answering(self.status), methods=["GET"]),
-            Route("/v2/models", answering(self.models), methods=["GET"]),
-            Route("/start_session", answering(self.start), methods=["GET"]),
-            Route("/v2/start_session/{model}", answering(self.start), methods=["GET"]),
+            *(Route(path, _answering(run), methods=["GET"]) for path, run in general.items()),
             *(
-                Route(f"{version}/{path}/{{session}}", answering(run), methods=[method])
+                Route(f"{version}/{path}/{{session}}", _answering(run), methods=[method])
                 for version in ("", "/v2")
                 for path, (method, run) in of_session.items()
             ),
@@ -70,8 +79,8 @@ class ItkSnap:
         return JSONResponse({"status": "ok", "version": __version__})
 
     async def models(self, _: Request) -> Response:
-        """List the only model."""
-        return JSONResponse({"models": [MODEL]})
+        """Describe the only model, so that the viewer offers the tools that it takes."""
+        return JSONResponse({"models": [_DESCRIPTION]})
 
     async def start(self, request: Request) -> Response:
         """Begin a session."""
@@ -83,23 +92,17 @@ class ItkSnap:
         """Take the voxels of the scan. Their affine is looked up among the scans of the server."""
         session = self.session(request)
         content, form = await read_form(request)
-        meta = parse_fields(form.get("metadata", "").encode())
-        x, y, z = (int(n) for n in number_triple(meta.get("dimensions"), "dimensions"))
-        if meta.get("components_per_pixel", 1) != 1:
-            raise RefusalError(422, "the scan has several components per voxel; send one")
-        needed = check_shape((z, y, x), np.dtype(np.float32))
 
         def take() -> None:
-            array = np.frombuffer(gunzip(content, needed), np.float32).reshape(z, y, x)
-            self.service.take_image(session, array, REVERSED)
+            self.service.take_image(session, _read_array(content, form), REVERSED)
 
         await self.service.compute(request, take)
-        return JSONResponse({"status": "success"})
+        return JSONResponse({"status": "success", "message": "the scan has arrived"})
 
     async def add_point(self, request: Request) -> Response:
         """Add one click (x, y, z), or the clicks of the repeated parameter `point`."""
         found = _points(request)
-        return await self._add(request, lambda _: [point[::-1] for point in found], None)
+        return await self._add(request, lambda _: [point[::-1] for point in found])
 
     async def add_scribble(self, request: Request) -> Response:
         """Add clicks along a scribble."""
@@ -118,7 +121,7 @@ class ItkSnap:
     async def end(self, request: Request) -> Response:
         """End the session."""
         self.service.sessions.end(request.path_params["session"])
-        return JSONResponse({"status": "success"})
+        return JSONResponse({"status": "success", "message": "the session has ended"})
 
     async def _add_stroke(
         self, request: Request, places: Callable[[NDArray[Any]], list[Point]]
@@ -126,23 +129,25 @@ class ItkSnap:
         content, form = await read_form(request)
 
         def points(session: ClientSession) -> Sequence[Sequence[float]]:
-            z, y, x = session.axes.shape_of(session.marked().scan.grid.shape)
-            mask = np.frombuffer(gunzip(content, x * y * z), np.int8).reshape(z, y, x)
+            mask = _read_array(content, form)
+            if mask.shape != session.axes.shape_of(session.marked().scan.grid.shape):
+                raise RefusalError(422, "the stroke has another shape than the scan")
             return places(mask)
 
-        return await self._add(request, points, form.get("foreground"))
+        return await self._add(request, points)
 
     async def _add(
         self,
         request: Request,
         points: Callable[[ClientSession], Sequence[Sequence[float]]],
-        foreground: Any,
     ) -> Response:
-        """Add clicks at indices (z, y, x) of the client's array, and answer with the whole mask."""
+        """Add clicks at indices (z, y, x) of the client's array, and answer with the whole mask.
+
+        They are background clicks unless the address says `foreground=true`.
+        """
         session = self.session(request)
         marking = session.marked()
-        given = request.query_params.get("foreground", "true") if foreground is None else foreground
-        sign = int(truth(given, "foreground"))
+        sign = int(truth(request.query_params.get("foreground", "false"), "foreground"))
 
         def added() -> str:
             shape = marking.scan.grid.shape
@@ -156,8 +161,32 @@ class ItkSnap:
         return JSONResponse({"status": "success", "result": result})
 
 
+def _answering(handler: Handler) -> Handler:
+    """Let a handler answer errors in a way that the clients of this protocol understand."""
+    return answering(handler, also="error")
+
+
+def _read_array(content: bytes, form: Mapping[str, str]) -> NDArray[np.float32]:
+    """Read an array (z, y, x) of float32, which is packed with gzip. Its size is in the field `metadata`.
+
+    Scans and strokes are both sent like this.
+
+    Raises:
+        RefusalError: The size is missing or impossible, or the data are damaged.
+    """
+    meta = parse_fields(form.get("metadata", "").encode())
+    x, y, z = (int(n) for n in number_triple(meta.get("dimensions"), "dimensions"))
+    if meta.get("components_per_pixel", 1) != 1:
+        raise RefusalError(422, "the scan has several components per voxel; send one")
+    needed = check_shape((z, y, x), np.dtype(np.float32))
+    return np.frombuffer(gunzip(content, needed), np.float32).reshape(z, y, x)
+
+
 def _points(request: Request) -> list[tuple[float, float, float]]:
-    """Return the points of an address: `x`, `y` and `z`, or numbers in one or several `point`.
+    """Return the points of an address.
+
+    The first version sends `x`, `y` and `z`. The second one sends each number as a `point` of its own. Several numbers
+    in one `point` are read too.
 
     Raises:
         RefusalError: They are not one or several triples of numbers.

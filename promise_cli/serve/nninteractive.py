@@ -1,10 +1,9 @@
 """The remote protocol of nnInteractive, which napari and other viewers speak.
 
 Only points are taken as they are. A box counts as a click in its middle, a lasso as a click deepest inside, and a
-scribble as clicks along it. An initial segmentation is refused, and the capabilities say so.
+scribble as clicks along it. A segmentation to start from is taken if this server has made it.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,25 +13,37 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from promise_cli import __version__
 from promise_cli.errors import shown
 from promise_cli.serve.array_axes import REVERSED
 from promise_cli.serve.bounded import number_triple, truth
-from promise_cli.serve.exchange import answering, read_body, read_fields
-from promise_cli.serve.nninteractive_fields import META, is_pair, meta_of, spacing_of, stroke_box
-from promise_cli.serve.packed import DTYPES, pack, unpack
+from promise_cli.serve.exchange import Handler, answering, read_body, read_fields
+from promise_cli.serve.nninteractive_fields import (
+    CAPABILITIES,
+    NO_ANSWER,
+    Answer,
+    changes,
+    is_pair,
+    meta_of,
+    packed,
+    spacing_of,
+    stroke_box,
+)
+from promise_cli.serve.packed import DTYPES, unpack
 from promise_cli.serve.refusal import RefusalError
-from promise_cli.serve.regions import NOTHING, changed_box
+from promise_cli.serve.regions import NOTHING, Region
 from promise_cli.serve.service import Service
 from promise_cli.serve.sessions import ClientSession
 from promise_cli.serve.strokes import Point, deepest_in, middle_of_box, points_along
 
 LEASE = "X-Lease-Token"
 _LESION = 1
-Answer = tuple[dict[str, Any], bytes]
-"""Meta data and body of an answer."""
-_INTERACTIONS = ("points", "bbox2d", "bbox3d", "bbox", "scribble", "scribbles", "lasso")
-"""Names of interactions that are possible, in the spellings of different versions."""
+_SHOWN = 503
+"""Status of a full server. With any other status, napari shows no reason for a refusal."""
+
+
+def leased(handler: Handler) -> Handler:
+    """Let a handler answer in a way that the clients of this protocol understand."""
+    return answering(handler, refused=_SHOWN)
 
 
 class NnInteractive:
@@ -46,25 +57,26 @@ class NnInteractive:
         """Return the routes that no other protocol uses."""
         posts = {
             "/claim": self.claim, "/set_image": self.set_image, "/set_target_buffer": self.set_buffer,
-            "/add_initial_seg_interaction": self.refuse_initial, "/undo": self.undo, "/predict": self.predict,
+            "/add_initial_seg_interaction": self.add_initial, "/undo": self.undo, "/predict": self.predict,
             "/reset_interactions": self.reset, "/set_do_autozoom": self.keep, "/heartbeat": self.heartbeat,
             "/release": self.release,
         }  # fmt: skip
         gets = {
-            "/healthz": self.health, "/capabilities": self.capabilities, "/lease_status": self.heartbeat,
+            "/healthz": self.health, "/capabilities": self.capabilities, "/lease_status": self.lease_status,
         }  # fmt: skip
         return [
-            *(Route(path, answering(run), methods=["POST"]) for path, run in posts.items()),
-            *(Route(path, answering(run), methods=["GET"]) for path, run in gets.items()),
+            *(Route(path, leased(run), methods=["POST"]) for path, run in posts.items()),
+            *(Route(path, leased(run), methods=["GET"]) for path, run in gets.items()),
         ]
 
-    def session(self, request: Request) -> ClientSession:
+    def session(self, request: Request, *, is_use: bool = True) -> ClientSession:
         """Return the session that a request's lease belongs to.
 
         Raises:
             RefusalError: The lease has ended, or there is none.
         """
-        return self.service.sessions.find(request.headers.get(LEASE, ""), "nninteractive")
+        token = request.headers.get(LEASE, "")
+        return self.service.sessions.find(token, "nninteractive", is_use=is_use)
 
     async def health(self, _: Request) -> Response:
         """Say that the server runs."""
@@ -84,21 +96,7 @@ class NnInteractive:
 
     async def capabilities(self, _: Request) -> Response:
         """Say what the networks can do."""
-        return JSONResponse(
-            {
-                "supported_interactions": dict.fromkeys(_INTERACTIONS, True)
-                | {"initial_seg": False},
-                "channel_mapping": {},
-                "num_interaction_channels": 0,
-                "supports_initial_label": False,
-                "supports_zero_shot_label_refinement": False,
-                "preferred_scribble_thickness": [2, 2, 2],
-                "interaction_decay": 1.0,
-                "inference_session_version": f"promise_cli {__version__}",
-                "supports_undo": True,
-                "do_autozoom": False,
-            }
-        )
+        return JSONResponse(CAPABILITIES)
 
     async def set_image(self, request: Request) -> Response:
         """Take the voxels of the scan. Their affine is looked up among the scans of the server."""
@@ -112,13 +110,7 @@ class NnInteractive:
             session.sent, session.steps = NOTHING, []
             return list(array.shape)
 
-        try:
-            shape = await self.service.compute(request, take)
-        except RefusalError as refusal:
-            # Of all refusals, the client shows the reason of this status alone. It then begins a new session.
-            self.service.sessions.end(session.token)
-            raise RefusalError(410, str(refusal)) from None
-        return JSONResponse({"original_image_shape": shape})
+        return JSONResponse({"original_image_shape": await self.service.compute(request, take)})
 
     async def set_buffer(self, request: Request) -> Response:
         """Note the type of the mask that the client fills. The buffer is empty, so the next answer is whole."""
@@ -162,27 +154,46 @@ class NnInteractive:
         """Add a click deepest inside a lasso."""
         return await self._add_stroke(request, deepest_in)
 
-    async def refuse_initial(self, request: Request) -> Response:
-        """Refuse a segmentation to start from. The client has filled its mask with it, so the next answer is whole."""
-        self.session(request).is_unsure = True
-        raise RefusalError(
-            422, "this network cannot start from a segmentation; click on the target"
-        )
+    async def add_initial(self, request: Request) -> Response:
+        """Continue from a segmentation that this server has made, as a client asks after its session has ended.
+
+        The client has filled its mask with it, so the next answer is whole if it is refused.
+        """
+        session = self.session(request)
+        session.is_unsure = True
+        marking = session.marked()
+        body = await read_body(request)
+
+        def taken() -> Answer:
+            mask = unpack(body, (3,))
+            if mask.shape != session.axes.shape_of(marking.scan.grid.shape):
+                raise RefusalError(422, "the segmentation has another shape than the image")
+            region = Region.of(session.axes.stored_of((mask != 0).view(np.uint8)))
+            clicks = self.service.made_masks.clicks_of(session.scan_key, region)
+            if clicks is None:
+                raise RefusalError(
+                    422, "the network cannot start from a segmentation that this server has not made; remove its"
+                    " layer, and click on the target"
+                )  # fmt: skip
+            marking.set_clicks(_LESION, clicks)
+            session.steps = [1] * len(clicks)
+            session.sent, session.is_unsure = region, False
+            return changes(session)
+
+        return packed(await self.service.click(request, taken))
 
     async def undo(self, request: Request) -> Response:
         """Remove the last interaction."""
         session = self.session(request)
-        marking = session.marked()
 
         def undone() -> Answer:
             if not session.steps:
-                return {"ran_prediction": False, "bbox": None, "undone": False}, b""
-            marking.undo(_LESION, session.steps[-1])
+                return NO_ANSWER
+            session.marked().undo(_LESION, session.steps[-1])
             session.steps.pop()
-            meta, body = _changes(session)
-            return meta | {"undone": True}, body
+            return changes(session)
 
-        return _packed(await self.service.compute(request, undone))
+        return packed(await self.service.compute(request, undone))
 
     async def predict(self, request: Request) -> Response:
         """Compute the mask of interactions that were added without it."""
@@ -191,17 +202,17 @@ class NnInteractive:
 
         def predicted() -> Answer:
             marking.update()
-            return _changes(session)
+            return self._made(session)
 
-        return _packed(await self.service.compute(request, predicted))
+        return packed(await self.service.compute(request, predicted))
 
     async def reset(self, request: Request) -> Response:
-        """Remove all clicks. The client empties its mask itself."""
+        """Remove all clicks. The client empties its mask itself, and may ask for this before it has sent an image."""
         session = self.session(request)
-        marking = session.marked()
 
         def reset() -> None:
-            marking.set_clicks(_LESION, ())
+            if session.marking is not None:
+                session.marking.set_clicks(_LESION, ())
             session.steps, session.sent, session.is_unsure = [], NOTHING, False
 
         await self.service.compute(request, reset)
@@ -213,9 +224,14 @@ class NnInteractive:
         return JSONResponse({})
 
     async def heartbeat(self, request: Request) -> Response:
-        """Say how long the lease lasts."""
+        """Extend the lease, and say how long it lasts. The client asks for this as long as its program is open."""
+        self.session(request)
+        return await self.lease_status(request)
+
+    async def lease_status(self, request: Request) -> Response:
+        """Say how long the lease lasts, without extending it."""
         sessions = self.service.sessions
-        token = self.session(request).token
+        token = self.session(request, is_use=False).token
         return JSONResponse(
             {
                 "remaining_seconds": sessions.remaining(token),
@@ -263,30 +279,17 @@ class NnInteractive:
             with self.service.timing(first=not marking.lesion(_LESION).clicks):
                 ready = marking.add_or_keep(_LESION, found, sign, predict=predict)
             session.steps.append(len(found))
-            return _changes(session) if ready else ({"ran_prediction": False, "bbox": None}, b"")
+            return self._made(session) if ready else NO_ANSWER
 
-        return _packed(await self.service.compute(request, added))
+        return packed(await self.service.compute(request, added))
+
+    def _made(self, session: ClientSession) -> Answer:
+        """Note the mask of all clicks, and return what has changed in it."""
+        marking = session.marked()
+        clicks = marking.lesion(_LESION).clicks
+        self.service.made_masks.note(session.scan_key, clicks, marking.region)
+        return changes(session)
 
     def _stored(self, session: ClientSession, point: Sequence[float]) -> Sequence[float]:
         """Convert an index into the client's array to a voxel of the scan's file."""
         return session.axes.stored_index(point, session.marked().scan.grid.shape)
-
-
-def _changes(session: ClientSession) -> Answer:
-    """Return what the client must know to update its mask."""
-    marking = session.marked()
-    changed = changed_box(session.sent, marking.region)
-    if session.is_unsure:
-        i, j, k = marking.scan.grid.shape
-        changed = ((0, i), (0, j), (0, k))
-    session.sent, session.is_unsure = marking.region, False
-    if changed is None:
-        return {"ran_prediction": True, "bbox": None}, b""
-    part = session.axes.array_of(marking.region.within(changed)).astype(session.dtype)
-    spans = session.axes.spans(changed, marking.scan.grid.shape)
-    return {"ran_prediction": True, "bbox": [list(span) for span in spans]}, pack(part)
-
-
-def _packed(answer: Answer) -> Response:
-    meta, body = answer
-    return Response(body, media_type="application/octet-stream", headers={META: json.dumps(meta)})

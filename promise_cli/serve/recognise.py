@@ -67,7 +67,7 @@ def unknown_scan(array: NDArray[Any]) -> RefusalError:
     """Return the refusal of an upload whose affine is not known."""
     return RefusalError(
         422, f"the uploaded scan of {format_shape(array.shape)} voxels is none of the scans of this server, and its"
-        " voxel size is not sent; start promise-serve with -i FOLDER that holds it, or with --spacing I J K"
+        " voxel size is not known; start promise-serve with -i FOLDER that holds it, or with --spacing I J K"
     )  # fmt: skip
 
 

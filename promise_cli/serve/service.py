@@ -15,6 +15,7 @@ from promise_cli.console import warn
 from promise_cli.disk.workspace import Workspace, open_workspace
 from promise_cli.predict.inputs import find_scans, name_of
 from promise_cli.serve.array_axes import ArrayAxes
+from promise_cli.serve.made_masks import MadeMasks
 from promise_cli.serve.marking import Marking
 from promise_cli.serve.open_scans import OpenScans
 from promise_cli.serve.recognise import recognise, unknown_scan
@@ -55,6 +56,7 @@ class Service:
             request.max_windows,
         )
         self.sessions = Sessions(request.minutes)
+        self.made_masks = MadeMasks()
         self.worker = Worker(self.sessions.drop_unused)
         self._first: deque[float] = deque(maxlen=9)
         """Seconds of latest clicks that were the first of their lesion, which encode a window."""

@@ -43,6 +43,11 @@ class ClientSession:
     steps: list[int] = field(default_factory=list)
     """How many clicks each interaction has added, for undo."""
 
+    @property
+    def scan_key(self) -> str:
+        """Name of the scan. That of a scan that is held only for this session is the session's own."""
+        return self.token if self.is_upload else self.marked().name
+
     def marked(self) -> Marking:
         """Return the clicks on the scan.
 
@@ -81,8 +86,8 @@ class Sessions:
         self._sessions[session.token] = session
         return session
 
-    def find(self, token: str, kind: Kind) -> ClientSession:
-        """Return a session, and note that it is used.
+    def find(self, token: str, kind: Kind, *, is_use: bool = True) -> ClientSession:
+        """Return a session, and note that it is used unless `is_use` is false.
 
         Raises:
             RefusalError: It does not exist, or it has ended.
@@ -94,7 +99,8 @@ class Sessions:
                 410, f"this session has ended, or it was not used for {self.seconds / 60:g} minutes;"
                 " begin a new one (saved masks are kept)"
             )  # fmt: skip
-        session.used = self._clock()
+        if is_use:
+            session.used = self._clock()
         return session
 
     def remaining(self, token: str) -> float:

@@ -3,7 +3,6 @@
 Arrays have the axes (k, j, i). The server answers with the whole mask, packed as bits.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,19 +13,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from promise_cli.console import warn
-from promise_cli.prompts import Click
 from promise_cli.serve.array_axes import REVERSED
 from promise_cli.serve.bounded import number_triple, read_npy, truth
 from promise_cli.serve.exchange import answering, bits, read_fields, read_form
 from promise_cli.serve.refusal import RefusalError
-from promise_cli.serve.regions import NOTHING, Region, changed_box
+from promise_cli.serve.regions import Region
 from promise_cli.serve.service import Service
 from promise_cli.serve.sessions import ClientSession
 from promise_cli.serve.strokes import Point, deepest_in, middle_of_box, points_along
 
 _LESION = 1
-_MOST_STEPS = 50
-"""Largest number of earlier masks to which the user of the viewer may go back."""
 
 
 class Slicer:
@@ -36,8 +32,6 @@ class Slicer:
         """Answer for a service."""
         self.service = service
         self._token = ""
-        self._steps: deque[tuple[tuple[Click, ...], Region]] = deque(maxlen=_MOST_STEPS)
-        """Clicks and masks so far, so that a segment that is sent back is known again."""
 
     def routes(self) -> list[Route]:
         """Return the routes that no other protocol uses."""
@@ -53,7 +47,6 @@ class Slicer:
         sessions = self.service.sessions
         sessions.end(self._token)
         self._token = ""
-        self._steps.clear()
         session = sessions.begin("slicer")
         try:
             await self.service.compute(
@@ -81,9 +74,9 @@ class Slicer:
             if mask.shape != shape:
                 raise RefusalError(422, "the segment has another shape than the image")
             region = Region.of(session.axes.stored_of((mask != 0).view(np.uint8)))
-            known = [clicks for clicks, old in self._steps if changed_box(old, region) is None]
-            marking.set_clicks(_LESION, known[-1] if known else ())
-            return bool(known) or changed_box(region, NOTHING) is None
+            known = self.service.made_masks.clicks_of(session.scan_key, region)
+            marking.set_clicks(_LESION, known or ())
+            return known is not None
 
         if not await self.service.compute(request, take):
             warn("a segment was sent that this server has not made; the next click replaces it")
@@ -93,7 +86,7 @@ class Slicer:
         """Add a click."""
         fields = await read_fields(request)
         point = number_triple(fields.get("voxel_coord"), "voxel_coord")
-        return await self._add(request, fields.get("positive_click", True), lambda _: [point])
+        return await self._add(request, fields.get("positive_click"), lambda _: [point])
 
     async def add_box(self, request: Request) -> Response:
         """Add a click in the middle of a box."""
@@ -101,7 +94,7 @@ class Slicer:
         one = number_triple(fields.get("outer_point_one"), "outer_point_one")
         two = number_triple(fields.get("outer_point_two"), "outer_point_two")
         middle = middle_of_box(one, two)
-        return await self._add(request, fields.get("positive_click", True), lambda _: [middle])
+        return await self._add(request, fields.get("positive_click"), lambda _: [middle])
 
     async def add_scribble(self, request: Request) -> Response:
         """Add clicks along a scribble."""
@@ -122,7 +115,7 @@ class Slicer:
                 raise RefusalError(422, "the stroke has another shape than the image")
             return places(mask)
 
-        return await self._add(request, form.get("positive_click", "true"), points)
+        return await self._add(request, form.get("positive_click"), points)
 
     async def _add(
         self,
@@ -140,7 +133,8 @@ class Slicer:
             found = [session.axes.stored_index(point, shape) for point in points(session)]
             with self.service.timing(first=not marking.lesion(_LESION).clicks):
                 marking.add_or_keep(_LESION, found, sign)
-            self._steps.append((marking.lesion(_LESION).clicks, marking.region))
+            clicks = marking.lesion(_LESION).clicks
+            self.service.made_masks.note(session.scan_key, clicks, marking.region)
             return bits(session.axes.array_of(marking.region.whole(shape)) != 0)
 
         body = await self.service.compute(request, added)

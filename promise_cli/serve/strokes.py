@@ -65,8 +65,9 @@ def deepest_in(lasso: NDArray[Any]) -> list[Point]:
 
 def _places(mask: NDArray[Any]) -> NDArray[np.int64]:
     """Return the nonzero voxels (N, 3), of which there must be some."""
-    spans = bounding_box(mask)
-    places = np.argwhere(mask[spans])
+    marked = mask != 0
+    spans = bounding_box(marked)
+    places = np.argwhere(marked[spans])
     if not len(places):
         raise RefusalError(422, "the stroke is empty; draw it on the target")
     return places + np.array([span.start for span in spans])

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from promise_cli.session.fusion import Canvas, Volume32
 from promise_cli.session.kept import KeptWindows
 from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
+from promise_cli.session.notebook import show_scan
 from promise_cli.session.placement import windows_for, windows_over
 from promise_cli.session.prediction import Prediction
 from promise_cli.session.save import save_mask
@@ -167,6 +169,26 @@ class Session:
         if chosen is None:
             raise PromptError(f"{self.where}: there is no mask to save yet; add a click first")
         save_mask(chosen.mask, self.scan, Path(path), self.where, overwrite=overwrite)
+
+    def show(self, *, channel: int = 1, height: int = 400) -> Any:
+        """Return a widget for notebooks: the scan on the left, and the scan under its mask on the right.
+
+        The slices are those of the last click, or those in the middle of the scan. The widget does not follow later
+        clicks; call this again after them.
+
+        Args:
+            channel: Number of the channel that is shown, counted from 1.
+            height: Height of the widget in pixels.
+
+        Raises:
+            VolumeError: The extra `promise_cli[notebook]` is not installed, or there is no such channel.
+        """
+        grid = self.scan.grid
+        at = (np.array(grid.shape) - 1) / 2
+        if self.clicks:
+            at = locate_clicks(self.clicks[-1:], self.scan.stored_grid, grid, self.where)[0]
+        mask = np.zeros(grid.shape, bool) if self.prediction is None else self.prediction.mask
+        return show_scan(self.scan, mask, at, channel=channel, height=height)
 
     def reset(self) -> None:
         """Remove all clicks. Encoded windows are kept for further clicks."""

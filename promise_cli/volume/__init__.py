@@ -37,7 +37,7 @@ from promise_cli.volume.read import (
 from promise_cli.volume.reorder import REORDERED, describe_turn
 from promise_cli.volume.stored import SPACING_MM, Stored
 from promise_cli.volume.units import size_question
-from promise_cli.volume.write import as_stored, write_mask, write_probabilities
+from promise_cli.volume.write import as_stored, nifti_bytes, write_mask, write_probabilities
 
 __all__ = [
     "FORMATS",
@@ -62,6 +62,7 @@ __all__ = [
     "is_volume_file",
     "name_hint",
     "nested_slices",
+    "nifti_bytes",
     "open_stored",
     "ras_axes",
     "read_channel",

@@ -9,7 +9,7 @@ from nibabel import orientations
 from numpy.typing import NDArray
 
 from promise_cli.disk.atomic import whole_file
-from promise_cli.geometry.grid import format_shape
+from promise_cli.geometry.grid import Grid, format_shape
 from promise_cli.volume.nifti import nifti_unit
 from promise_cli.volume.read import Volume
 from promise_cli.volume.units import affine_in_unit
@@ -51,6 +51,13 @@ def write_mask(mask: NDArray[np.bool_] | NDArray[np.uint8], like: Volume, path: 
 def write_probabilities(probabilities: NDArray[np.float32], like: Volume, path: Path) -> None:
     """Write probabilities (I, J, K) on `like.grid` as float32, in all else like `write_mask`."""
     _write(as_stored(probabilities.astype(np.float32), like), like, path)
+
+
+def nifti_bytes(array: NDArray[Any], grid: Grid) -> bytes:
+    """Return the content of a NIfTI file with an array (I, J, K) on a grid, for programs that take no path."""
+    image = nib.Nifti1Image(np.asfortranarray(array), grid.affine)
+    content: bytes = image.to_bytes()
+    return content
 
 
 def _write(stored: NDArray[Any], like: Volume, path: Path) -> None:

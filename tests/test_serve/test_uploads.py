@@ -68,7 +68,7 @@ def test_an_unknown_scan_is_refused_with_advice_that_the_viewer_shows(client: Te
     done = client.post("/upload_image", files={"file": ("f", npy(other.T))}).json()
     reason = (
         "the uploaded scan of 20 x 26 x 28 voxels is none of the scans of this server, and its voxel size is not"
-        " sent; start promise-serve with -i FOLDER that holds it, or with --spacing I J K"
+        " known; start promise-serve with -i FOLDER that holds it, or with --spacing I J K"
     )
     assert done == {"status": "error", "message": reason, "detail": reason}
     click = client.post("/add_point_interaction", json={"voxel_coord": [1, 1, 1]}).json()
@@ -116,7 +116,7 @@ def test_a_scribble_is_points_along_it_and_a_lasso_its_deepest_point() -> None:
     assert deepest_in(ring) == [(8, 10, 2)]
     for stroke in (points_along, deepest_in):
         with pytest.raises(PromiseError, match="the stroke is empty"):
-            stroke(np.zeros((3, 3, 3), np.uint8))
+            stroke(np.zeros((3, 3, 3), np.float32))
 
 
 def test_boxes_and_strokes_of_3d_slicer_are_clicks(client: TestClient) -> None:
