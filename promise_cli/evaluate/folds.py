@@ -41,6 +41,11 @@ class ScoredFold:
     cases: tuple[CaseScore, ...]
 
     @property
+    def num_cases(self) -> int:
+        """Number of test cases. Each may have several scores, one for each object of the plan."""
+        return len({case.case_id for case in self.cases})
+
+    @property
     def means(self) -> tuple[float, float]:
         """Mean Dice and mean NSD of the test cases."""
         nsd = (case.nsd[f"{TOLERANCE_MM}"] for case in self.cases)
@@ -99,7 +104,7 @@ def score_folds(
         empty_cases=sum(case.status == "both_empty" for case in cases),
         missing_policy="error",
         missing_cases=0,
-        notes=(_note(scored, len(cases)),),
+        notes=(_note(scored, len({case.case_id for case in cases})),),
         summary=summarize(cases),
         cases=tuple(cases),
     )
@@ -113,7 +118,7 @@ def show_folds(report: Report, folds: Sequence[ScoredFold]) -> None:
     rows = []
     for one in folds:
         means = (format_number(mean, 4) for mean in one.means)
-        rows.append((str(one.checkpoint.fold), str(len(one.cases)), *means))
+        rows.append((str(one.checkpoint.fold), str(one.num_cases), *means))
     show_table("Folds", ("fold", "cases", "Dice", f"NSD {TOLERANCE_MM:g} mm"), rows)
     dice = report.summary.overall.dice
     interval = (
