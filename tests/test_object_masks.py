@@ -317,6 +317,6 @@ def test_networks_without_clicks_cannot_tell_objects_apart(root: Path) -> None:
 
 
 def test_a_study_of_clicks_is_refused(root: Path) -> None:
-    request = StudyRequest(run=root / RUN, num_clicks=(1,), device="cpu", root=root)
+    request = StudyRequest(run=root / RUN, clicks=(1,), device="cpu", root=root)
     with pytest.raises(EvaluationError, match="a study of clicks cannot tell apart yet"):
         study_clicks(request)
