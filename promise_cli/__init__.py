@@ -1,6 +1,6 @@
 """ProMISe: outline a tumour in a 3D scan with one click.
 
-The four commands are in `cli`. From Python, `promise_cli.Predictor` segments scans:
+The commands are in `cli`. From Python, `promise_cli.Predictor` segments scans:
 
     from promise_cli import Predictor
 

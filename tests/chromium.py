@@ -22,8 +22,8 @@ needs_chromium = pytest.mark.skipif(
 
 
 @contextmanager
-def opened(page: Path, profile: Path) -> Iterator:
-    """Open a page in Chromium with its own profile folder, and yield the driver."""
+def opened(page: Path | str, profile: Path) -> Iterator:
+    """Open a file or an address in Chromium with its own profile folder, and yield the driver."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -34,7 +34,7 @@ def opened(page: Path, profile: Path) -> Iterator:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, Service(DRIVER))
     try:
-        driver.get(page.absolute().as_uri())
+        driver.get(page if isinstance(page, str) else page.absolute().as_uri())
         yield driver
     finally:
         driver.quit()

@@ -13,10 +13,13 @@ from typer.testing import CliRunner
 from promise_cli.cli import evaluate_app, predict_app, preprocess_app, train_app
 from tests.conftest import write_dataset
 
-COMMANDS = ("preprocess", "train", "predict", "evaluate")
+COMMANDS = ("preprocess", "train", "predict", "evaluate", "serve")
 HEAVY = {
     "batchgenerators",
     "torch",
+    "starlette",
+    "uvicorn",
+    "blosc2",
     "monai",
     "numpy",
     "scipy",

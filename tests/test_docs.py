@@ -13,7 +13,9 @@ from promise_cli.demo.command import LOOKALIKE, MAIN
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINKED = [*PAGES, *sorted((ROOT / "experiments").glob("*.md"))]
-LINE = re.compile(r"^\s*(?:\$ )?(promise-(?:preprocess|train|predict|evaluate) .*)$", re.MULTILINE)
+LINE = re.compile(
+    r"^\s*(?:\$ )?(promise-(?:preprocess|train|predict|evaluate|serve) .*)$", re.MULTILINE
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -310,7 +310,7 @@ def test_a_network_of_one_target_takes_no_object(balls: Path) -> None:
 
 def test_networks_without_clicks_cannot_tell_objects_apart(root: Path) -> None:
     del root
-    line = ["96", "--network", "segresnet", "--preset", "tiny", "--device", "cpu"]
+    line = ["96", "-f", "0", "--network", "segresnet", "--preset", "tiny", "--device", "cpu"]
     done = CliRunner().invoke(train_app, line)
     assert done.exit_code == 1
     assert "--network segresnet: takes no clicks, so nothing tells it which of 2 obj" in done.output

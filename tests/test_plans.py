@@ -13,7 +13,8 @@ from promise_cli.cli import preprocess_app, train_app
 from promise_cli.dataset.fingerprint import Fingerprint
 from promise_cli.dataset.fingerprint.extents import target_extents
 from promise_cli.dataset.plan import Plan
-from promise_cli.disk.plan_names import check_plan_name, with_plan
+from promise_cli.disk.folder_names import check_name
+from promise_cli.disk.plan_names import with_plan
 from promise_cli.disk.records import load_record
 from promise_cli.disk.workspace import Workspace
 from promise_cli.errors import PlanError, WorkspaceError
@@ -113,7 +114,7 @@ def test_impossible_sizes_are_refused_with_their_option(
 @pytest.mark.parametrize("name", ["", "a__b", "_a", "a/b", "a@b", "a.", "x" * 41])
 def test_a_name_that_is_no_part_of_a_folder_name_is_refused(name: str) -> None:
     with pytest.raises(WorkspaceError, match="use 1 to 40 letters, digits"):
-        check_plan_name(name)
+        check_name(name, "--plan")
 
 
 def test_a_plan_is_found_by_name_and_the_default_one_without(tmp_path: Path) -> None:

@@ -136,6 +136,41 @@ ReadingWorkers = Annotated[
         show_default="0 on the CPU, otherwise up to 6",
     ),
 ]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "-m",
+        "--model",
+        help="Trained network, given as the folder of a training run or as a checkpoint file (.pt).",
+        show_default="the only run",
+    ),
+]
+AveragedFolds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-f",
+        "--fold",
+        metavar="N ...",
+        help="Fold of the cross-validation whose network is used, or all. The networks of several folds (-f 0 1 2)"
+        " are averaged.",
+    ),
+]
+MaxWindows = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Largest number of windows for one lesion. The network sees one window (a cube) at a time. A lesion"
+        " that reaches the window's border is followed into further windows.",
+        show_default="20",
+    ),
+]
+Mirrored = Annotated[
+    bool,
+    typer.Option(
+        "--tta",
+        help="Average over all eight mirrorings of the image (test-time augmentation). Takes eight times as long.",
+    ),
+]
 
 
 def dataset_of(task: str | None, dataset: str | None) -> str | None:

@@ -9,8 +9,12 @@ from promise_cli.cli.command import SeveralValues
 from promise_cli.cli.conduct import explains_errors, share_cores
 from promise_cli.cli.fold import read_folds
 from promise_cli.cli.options import (
+    AveragedFolds,
     Dataset,
     Device,
+    MaxWindows,
+    Mirrored,
+    Model,
     Overwrite,
     PictureChannel,
     PlanName,
@@ -92,37 +96,12 @@ def predict(
             show_default="predictions/<images>; with --test-cases: predictions/<dataset>_fold_<n>",
         ),
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            "-m",
-            "--model",
-            help="Trained network, given as the folder of a training run or as a checkpoint file (.pt).",
-            show_default="the only run",
-        ),
-    ] = None,
-    fold: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-f",
-            "--fold",
-            metavar="N ...",
-            help="Fold of the cross-validation whose network is used, or all. The networks of several folds (-f 0 1 2)"
-            " are averaged.",
-        ),
-    ] = None,
+    model: Model = None,
+    fold: AveragedFolds = None,
     name: RunName = None,
     dataset: Dataset = None,
     plan: PlanName = None,
-    max_windows: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Largest number of windows for one lesion. The network sees one window (a cube) at a time. A lesion"
-            " that reaches the window's border is followed into further windows.",
-            show_default="20",
-        ),
-    ] = None,
+    max_windows: MaxWindows = None,
     single_window: Annotated[
         bool,
         typer.Option(
@@ -138,13 +117,7 @@ def predict(
             " this, and the paper does not do it.",
         ),
     ] = False,
-    tta: Annotated[
-        bool,
-        typer.Option(
-            "--tta",
-            help="Average over all eight mirrorings of the image (test-time augmentation). Takes eight times as long.",
-        ),
-    ] = False,
+    tta: Mirrored = False,
     save_prob: Annotated[
         bool,
         typer.Option(

@@ -3,28 +3,12 @@
 The plan without a name lies in `<dataset>`. Runs lie in folders of the same names in the results.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from promise_cli.errors import WorkspaceError, shorten
+from promise_cli.disk.folder_names import check_name, is_name
 
 _SEPARATOR = "@"
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]|_(?!_)){0,39}")
-"""Pattern of a plan's name, the same as of a run's name. It is safe in a path of every system."""
-
-
-def check_plan_name(plan: str) -> None:
-    """Refuse a name that cannot be a part of a folder's name.
-
-    Raises:
-        WorkspaceError: It has characters other than letters, digits, `.`, `-` and single `_`, or is too long.
-    """
-    if not _NAME.fullmatch(plan) or plan.endswith((".", "_")):
-        raise WorkspaceError(
-            f"--plan {shorten(plan)!r}: use 1 to 40 letters, digits, '.', '-' or single '_', with a letter or digit"
-            " first and no '.' or '_' last"
-        )
 
 
 def plan_folder(dataset: str, plan: str | None) -> str:
@@ -35,7 +19,7 @@ def plan_folder(dataset: str, plan: str | None) -> str:
 def split_plan(folder: str) -> tuple[str, str | None]:
     """Return the dataset and the plan of a folder name; the plan is None if the name does not end with one."""
     dataset, separator, plan = folder.rpartition(_SEPARATOR)
-    return (dataset, plan) if separator and _NAME.fullmatch(plan) else (folder, None)
+    return (dataset, plan) if separator and is_name(plan) else (folder, None)
 
 
 def with_plan(task: str | None, plan: str | None) -> str | None:
@@ -50,7 +34,7 @@ def with_plan(task: str | None, plan: str | None) -> str | None:
     """
     if plan is None:
         return task
-    check_plan_name(plan)
+    check_name(plan, "--plan")
     return plan_folder((task or "").rstrip("/"), plan)
 
 

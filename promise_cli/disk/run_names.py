@@ -4,28 +4,13 @@ Runs of ProMISe without a name lie in `fold_<n>`, those of other networks in `<n
 in `<network>__<name>/fold_<n>`.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from promise_cli.disk.folder_names import check_name
 from promise_cli.errors import WorkspaceError, listed, shorten
 
 _SEPARATOR = "__"
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]|_(?!_)){0,39}")
-"""Pattern of a run's name. It holds no separator, and is safe in a path of every system."""
-
-
-def check_run_name(name: str) -> None:
-    """Refuse a name that cannot be a part of a folder's name.
-
-    Raises:
-        WorkspaceError: It has characters other than letters, digits, `.`, `-` and single `_`, or is too long.
-    """
-    if not _NAME.fullmatch(name) or name.endswith((".", "_")):
-        raise WorkspaceError(
-            f"--name {shorten(name)!r}: use 1 to 40 letters, digits, '.', '-' or single '_', with a letter or digit"
-            " first and no '.' or '_' last"
-        )
 
 
 def group_folder(dataset: Path, network: str | None, name: str | None) -> Path:
@@ -37,7 +22,7 @@ def group_folder(dataset: Path, network: str | None, name: str | None) -> Path:
         name: Name of the run; None for a run without a name.
     """
     if name is not None:
-        check_run_name(name)
+        check_name(name, "--name")
         return dataset / f"{network or 'promise'}{_SEPARATOR}{name}"
     return dataset if network is None else dataset / network
 

@@ -1,10 +1,11 @@
 """The encoder and the head of each network, and how one of them is kept from training (`--freeze`)."""
 
-from typing import Literal, get_args
-
-from torch import nn
+from typing import TYPE_CHECKING, Literal, get_args
 
 from promise_cli.errors import PlanError, did_you_mean
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Freezing = Literal["nothing", "encoder", "all-but-head"]
 FREEZINGS: tuple[str, ...] = get_args(Freezing)
@@ -41,7 +42,7 @@ def check_freezing(name: str) -> None:
         raise PlanError(f"--freeze {name}: unknown; use one of {', '.join(FREEZINGS)}{near}")
 
 
-def frozen_names(model: nn.Module, network: str, freezing: Freezing) -> tuple[str, ...]:
+def frozen_names(model: "nn.Module", network: str, freezing: Freezing) -> tuple[str, ...]:
     """Return the names of the parameters that `freezing` excludes from training."""
     if freezing == "nothing":
         return ()
@@ -51,7 +52,7 @@ def frozen_names(model: nn.Module, network: str, freezing: Freezing) -> tuple[st
     return tuple(name for name in names if not name.startswith(_HEADS[network]))
 
 
-def freeze(model: nn.Module, network: str, freezing: Freezing) -> None:
+def freeze(model: "nn.Module", network: str, freezing: Freezing) -> None:
     """Exclude a part of a network from training, in place.
 
     Args:

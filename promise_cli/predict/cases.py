@@ -212,7 +212,7 @@ class CaseWork:
     def _merge(self, predictions: dict[Lesion, Prediction], scan: Volume) -> NDArray[np.uint8]:
         objects = self.predictor.plan.objects
         if not objects or not self.predictor.takes_clicks:
-            return _merge(predictions, scan)
+            return merge(predictions, scan)
         return merge_objects(predictions, objects, scan)
 
     def _values_of(self, lesion: Lesion) -> tuple[int, ...]:
@@ -243,7 +243,7 @@ class CaseWork:
                 self.odd.setdefault(case, doubt_click(click, record, scan, limits))
 
 
-def _merge(predictions: dict[Lesion, Prediction], scan: Volume) -> NDArray[np.uint8]:
+def merge(predictions: dict[Lesion, Prediction], scan: Volume) -> NDArray[np.uint8]:
     """Merge the lesions into one mask. A voxel that several lesions claim goes to the most probable one."""
     mask = np.zeros_like(
         scan.channels[0], dtype=np.uint8

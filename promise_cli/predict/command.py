@@ -24,6 +24,7 @@ from promise_cli.predict.earlier import (
 )
 from promise_cli.predict.failed import all_failed, reason_of, without_click
 from promise_cli.predict.inputs import Inputs, gather_inputs, leave_out_channels
+from promise_cli.predict.new_record import new_record
 from promise_cli.predict.output import check_output, outputs, refuse_foreign_outputs, write_clicks
 from promise_cli.predict.predict_request import PredictRequest, find_networks
 from promise_cli.predict.predictions_file import (
@@ -37,13 +38,9 @@ from promise_cli.predict.relay import relay
 from promise_cli.predict.summary import show_failures, show_new, show_remade, show_rest
 from promise_cli.predict.test_cases import gather_test_cases
 from promise_cli.predictions.record import (
-    NO_CLICKS,
     Failure,
     PredictedCase,
-    Predictions,
     describe_windows,
-    labels_dir,
-    now,
 )
 from promise_cli.session.neighbours import MAX_WINDOWS
 
@@ -190,7 +187,9 @@ def _work(
         return [], {}
     known = {*inputs.clicks, *(case.case_id for case in listed)}
     without = tuple(case for case in inputs.without_click if case not in known)
-    record = RecordFile(folder, _record(request, workspace, inputs, predictor, listed, without))
+    _show_settings(request, predictor)
+    empty = new_record(request, workspace, inputs.where, predictor, listed, without)
+    record = RecordFile(folder, empty)
     names = list(outputs(request, inputs, todo))
     record.begin(inputs.attempted, names, maker, overwrite=request.overwrite)
     work = CaseWork(request, predictor, inputs, keys, record, replaced)
@@ -207,15 +206,8 @@ def _work(
     return done, work.pictures
 
 
-def _record(
-    request: PredictRequest,
-    workspace: Workspace,
-    inputs: Inputs,
-    predictor: "Predictor",
-    listed: tuple[PredictedCase, ...],
-    without_click: tuple[str, ...],
-) -> Predictions:
-    """Make the record without any new case, and show which networks and settings are used."""
+def _show_settings(request: PredictRequest, predictor: "Predictor") -> None:
+    """Show which networks and settings are used."""
     plan, paths = predictor.plan, tuple(str(path) for path in predictor.checkpoints)
     most = describe_windows(request.max_windows)
     size = f"{plan.patch_size} voxels"
@@ -232,26 +224,6 @@ def _record(
     )
     say(
         f"scans: resampled to {format_spacing(plan.spacing)}, orientation {plan.orientation}; {windows}"
-    )
-    values = {lesion.value for case in listed for lesion in case.lesions}
-    values |= {one.mask_value for one in plan.objects}
-    return Predictions(
-        created=now(),
-        dataset=plan.dataset,
-        target_label=plan.target_label,
-        target_labels=plan.target_labels,
-        target_name=plan.target_name,
-        objects=plan.objects,
-        labels=labels_dir(workspace, plan.dataset),
-        checkpoints=paths,
-        prompts=inputs.where if predictor.takes_clicks else NO_CLICKS,
-        device=str(predictor.device),
-        precision=predictor.precision,
-        max_windows=request.max_windows,
-        tta=request.tta,
-        values=tuple(sorted(values)) or (1,),
-        cases=listed,
-        without_click=without_click,
     )
 
 

@@ -104,7 +104,7 @@ def gather_inputs(request: PredictRequest, tests: FoldInputs | None = None) -> I
     if request.shard:
         cases = request.shard.share(cases)
     inputs = Inputs(
-        _name(images) if tests is None else tests.name,
+        name_of(images) if tests is None else tests.name,
         where,
         scans,
         {case: clicks[case] for case in cases if case in clicks},
@@ -180,6 +180,30 @@ def _check(
             inputs.failures.append(Failure(case_id=case, reason=str(error)))
 
 
+def find_scans(images: Path, channels: int) -> dict[str, tuple[Path, ...]]:
+    """Find the scans of a file or folder, each with the files of its channels.
+
+    Args:
+        images: A scan or a folder of scans.
+        channels: Number of channels that the network sees. With one, the files of further channels are left out.
+
+    Returns:
+        Files by case id, in the order of the channels. A single file may hold all channels.
+
+    Raises:
+        PromptError: There is no scan.
+    """
+    scans, single = _find_scans(images)
+    further = _take_channels(scans, ())
+    if single:
+        further = {case: channel_files(path)[1:] for case, path in scans.items()}
+    further = {case: files for case, files in further.items() if files}
+    found = Inputs("", "", scans, {}, set(), "", (), further=further)
+    if channels == 1 and further:
+        leave_out_channels(found, quiet=images.is_file())
+    return {case: found.files(case) for case in scans}
+
+
 def _find_scans(images: Path) -> tuple[dict[str, Path], bool]:
     """Find the scans by case id, and whether the path is that of a single scan."""
     if not images.exists():
@@ -222,6 +246,6 @@ def leave_out_channels(inputs: Inputs, *, quiet: bool) -> None:
     inputs.further.clear()
 
 
-def _name(images: Path) -> str:
+def name_of(images: Path) -> str:
     """Derive the name of the predictions from a folder or scan. A link to a folder gives its own name."""
     return images.absolute().name if images.is_dir() else case_id(images)

@@ -9,7 +9,8 @@ from pathlib import Path
 from promise_cli.console import counted, say, warn
 from promise_cli.dataset.fingerprint import CaseFingerprint, Fingerprint
 from promise_cli.dataset.plan import LARGEST_PATCH, Plan, make_plan
-from promise_cli.disk.plan_names import check_plan_name, plan_folder, split_plan
+from promise_cli.disk.folder_names import check_name
+from promise_cli.disk.plan_names import plan_folder, split_plan
 from promise_cli.disk.workspace import Workspace
 from promise_cli.errors import PlanError, WorkspaceError, listed
 from promise_cli.geometry.grid import Spacing, format_spacing
@@ -98,7 +99,7 @@ def find_place(workspace: Workspace, task: str, plan: str | None) -> Place:
         raw, plan = workspace.find_raw_dataset(base), named
     name = raw.resolve().name
     if plan is not None:
-        check_plan_name(plan)
+        check_name(plan, "--plan")
     default = workspace.preprocessed / name
     return Place(raw, default.with_name(plan_folder(name, plan)), default)
 

@@ -5,8 +5,7 @@ same window takes little time.
 """
 
 import time
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,8 @@ from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.prepare import preprocess_image
 from promise_cli.geometry.patch import Patch
 from promise_cli.predictions.record import Seconds
-from promise_cli.session.networks import MAX_STATES, EncodedWindow, Networks, Volume32
+from promise_cli.session.kept import KeptWindows
+from promise_cli.session.networks import MAX_STATES, Networks, Volume32
 from promise_cli.session.tissue import is_tissue
 from promise_cli.volume import Volume
 
@@ -37,11 +37,14 @@ class Answers:
     """Name of the scan in messages."""
     seconds: Seconds
     """Time spent on the scan. The seconds of resampling and of the networks are added to it."""
-    _encoded: OrderedDict[tuple[int, int, int], EncodedWindow] = field(
-        default_factory=OrderedDict, init=False
-    )
+    kept: KeptWindows | None = None
+    """Encoded windows that several scans share, instead of `keep_windows` of this scan alone."""
 
     def __post_init__(self) -> None:
+        if self.kept is None:
+            most = min(self.keep_windows, MAX_STATES // self.networks.states_per_window)
+            self.kept = KeptWindows(most)
+        self._number = self.kept.new_scan()
         began = time.monotonic()
         self._image, self.grid = preprocess_image(self.scan, self.plan, where=self.where)
         self.seconds.resample += time.monotonic() - began
@@ -54,11 +57,8 @@ class Answers:
             clicks: `(N, 3)`, voxels of the plan's grid. If none lies in the window, the networks run without a click.
             signs: `(N,)`, foreground or background.
         """
-        encoded = self._encoded.pop(window.origin, None) or EncodedWindow(window.crop(self._image))
-        self._encoded[window.origin] = encoded
-        most = max(1, min(self.keep_windows, MAX_STATES // self.networks.states_per_window))
-        while len(self._encoded) > most:
-            self._encoded.popitem(last=False)
+        assert self.kept is not None
+        encoded = self.kept.window(self._number, window, self._image)
         seen = window.inside(clicks)
         began = time.monotonic()
         found = self.networks.probabilities(
@@ -66,6 +66,11 @@ class Answers:
         )
         self.seconds.network += time.monotonic() - began
         return found
+
+    def close(self) -> None:
+        """Drop the scan's encoded windows."""
+        assert self.kept is not None
+        self.kept.forget(self._number)
 
     def is_tissue(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which voxels `(N, 3)` of the plan's grid are tissue, judged by all channels of the scan there."""

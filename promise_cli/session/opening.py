@@ -1,4 +1,4 @@
-"""Read what callers give: scans as files, images or arrays, and points of clicks."""
+"""Read what `Predictor.open` is given: files, images, arrays, or a scan that was already read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,11 +56,3 @@ def read_given(scan: Scan, plan: Plan, affine: ArrayLike | None) -> tuple[Volume
     else:
         files = tuple(Path(path) for path in scan)
     return read_scan(files, names, plan.orientation, keep_integers=True), str(files[0])
-
-
-def as_point(point: Sequence[float]) -> tuple[float, float, float]:
-    """Convert what a caller gives as a point, such as a list or an array. `Click` checks the result."""
-    try:
-        return tuple(float(value) for value in point)  # type: ignore[return-value]
-    except (TypeError, ValueError):
-        return point  # type: ignore[return-value]

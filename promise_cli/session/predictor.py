@@ -39,6 +39,7 @@ from promise_cli.network.registry import (
 )
 from promise_cli.predictions.record import Seconds
 from promise_cli.prompts import Click
+from promise_cli.session.kept import KeptWindows
 from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
 from promise_cli.session.opening import Scan, read_given
@@ -166,6 +167,7 @@ class Predictor:
         affine: ArrayLike | None = None,
         max_windows: int = MAX_WINDOWS,
         keep_windows: int = MAX_STATES,
+        kept: KeptWindows | None = None,
         where: str | None = None,
         seconds: Seconds | None = None,
     ) -> Session:
@@ -178,6 +180,7 @@ class Predictor:
             affine: Matrix (4, 4) from a voxel (i, j, k) of an array to RAS millimetres. None for any other scan.
             max_windows: Largest number of windows for one lesion. 1 gives the paper's single window.
             keep_windows: Number of encoded windows that are kept for further clicks, if memory allows.
+            kept: Encoded windows that several sessions share, instead of `keep_windows` of this session alone.
             where: Name of the scan in messages. None means its path, or `scan` if it was already read.
             seconds: Time already spent on the scan. None means none.
 
@@ -198,7 +201,14 @@ class Predictor:
                 f"the scan has another orientation than the plan; read it with {self.plan.orientation!r}"
             )
         return Session(
-            self.networks, self.plan, volume, where, max_windows, seconds, keep_windows=keep_windows
+            self.networks,
+            self.plan,
+            volume,
+            where,
+            max_windows,
+            seconds,
+            keep_windows=keep_windows,
+            kept=kept,
         )
 
     def predict(

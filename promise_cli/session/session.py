@@ -19,36 +19,22 @@ from promise_cli.predictions.record import Seconds
 from promise_cli.prompts import (
     BACKGROUND,
     FOREGROUND,
-    ONE_LESION,
     Click,
-    Lesion,
     Space,
     locate_clicks,
 )
 from promise_cli.session.answers import Answers
 from promise_cli.session.following import follow
 from promise_cli.session.fusion import Canvas, Volume32
+from promise_cli.session.kept import KeptWindows
 from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
-from promise_cli.session.objects import choose_lesion, merge_objects
-from promise_cli.session.opening import as_point
+from promise_cli.session.objects import choose_lesion
 from promise_cli.session.placement import windows_for, windows_over
 from promise_cli.session.prediction import Prediction
 from promise_cli.session.save import save_mask
+from promise_cli.session.step import Step, as_point, merged_mask
 from promise_cli.volume import Volume, as_stored
-
-
-@dataclass(frozen=True, eq=False)
-class _Step:
-    """Clicks, windows and prediction after one more click."""
-
-    clicks: tuple[Click, ...]
-    clicked_windows: tuple[Patch, ...]
-    """Windows that were placed around the clicks, without those into which a lesion was followed."""
-    prediction: Prediction
-    lesion: Lesion = ONE_LESION
-    """Lesion of the newest click, with the name of its object if the networks segment several. Windows and prediction
-    are those of the clicks on this object."""
 
 
 @dataclass(eq=False, repr=False)
@@ -72,12 +58,20 @@ class Session:
     keep_windows: int = MAX_STATES
     """Number of encoded windows that are kept for further clicks, if memory allows. Later changes of this field have no
     effect."""
-    _steps: list[_Step] = field(default_factory=list, init=False)
+    kept: KeptWindows | None = None
+    """Encoded windows that several sessions share, instead of `keep_windows` of this session alone."""
+    _steps: list[Step] = field(default_factory=list, init=False)
     _told: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._answers = Answers(
-            self.networks, self.plan, self.scan, self.keep_windows, self.where, self.seconds
+            self.networks,
+            self.plan,
+            self.scan,
+            self.keep_windows,
+            self.where,
+            self.seconds,
+            self.kept,
         )
 
     def __repr__(self) -> str:
@@ -114,16 +108,7 @@ class Session:
         Its values are those of the objects, as in the masks of `promise-predict`. For networks of one target they are 0
         and 1.
         """
-        return as_stored(self._merged, self.scan)
-
-    @property
-    def _merged(self) -> NDArray[np.uint8]:
-        if self.prediction is None:
-            return np.zeros(self.scan.grid.shape, dtype=np.uint8)
-        latest = {step.lesion: step.prediction for step in self._steps}
-        if set(latest) == {ONE_LESION}:
-            return self.prediction.mask.view(np.uint8)
-        return merge_objects(latest, self.plan.objects, self.scan)
+        return as_stored(merged_mask(self._steps, self.plan, self.scan), self.scan)
 
     def click(
         self,
@@ -193,12 +178,23 @@ class Session:
         """
         if prediction is None and self.prediction is None:
             raise PromptError(f"{self.where}: there is no mask to save yet; add a click first")
-        mask = self._merged if prediction is None else prediction.mask
-        save_mask(mask, self.scan, Path(path), self.where, overwrite=overwrite)
+        merged = merged_mask(self._steps, self.plan, self.scan)
+        save_mask(
+            merged if prediction is None else prediction.mask,
+            self.scan,
+            Path(path),
+            self.where,
+            overwrite=overwrite,
+        )
 
     def reset(self) -> None:
         """Remove all clicks. Encoded windows are kept for further clicks."""
         self._steps.clear()
+
+    def close(self) -> None:
+        """Remove all clicks and drop the encoded windows."""
+        self.reset()
+        self._answers.close()
 
     def prompt(self, clicks: Sequence[Click]) -> Prediction:
         """Predict from these clicks, all at once, in place of any earlier clicks.
@@ -237,7 +233,7 @@ class Session:
             canvas.add(window, answers.ask(window, nowhere, no_labels))
         return self._back_to_scan(canvas, canvas.fused(), nowhere, closed=True)
 
-    def _predict(self, clicks: tuple[Click, ...], earlier: tuple[Patch, ...]) -> _Step:
+    def _predict(self, clicks: tuple[Click, ...], earlier: tuple[Patch, ...]) -> Step:
         if not self.networks.take_clicks:
             raise PromptError(
                 f"{self.where}: {self.networks.checkpoints[0]} takes no clicks; segment the whole scan with slide(),"
@@ -265,7 +261,7 @@ class Session:
             canvas.add(window, self._answers.ask(window, located, signs))
         fused, closed = follow(canvas, self._answers, located, signs, self.max_windows)
         prediction = self._back_to_scan(canvas, fused, located, closed=closed)
-        return _Step(clicks, windows, prediction)
+        return Step(clicks, windows, prediction)
 
     def _tell_of_background(self) -> None:
         """Warn, once for each scan, that background clicks are left out.

@@ -162,6 +162,11 @@ def load_finite(stored: Stored, *, keep_integers: bool) -> NDArray[Any]:
     return array
 
 
+def ras_axes(grid: Grid) -> NDArray[np.float64]:
+    """Return nibabel's orientation transform (3, 2) that brings a grid's axes closest to RAS."""
+    return orientations.io_orientation(grid.affine)
+
+
 def is_oriented(volume: Volume, orientation: Orientation) -> bool:
     """Whether a volume was read with this orientation."""
     wanted = volume.stored_grid.affine if orientation == "RAS" else np.eye(4)

@@ -1,0 +1,291 @@
+"""The remote protocol of nnInteractive, which napari and other viewers speak.
+
+Only points are taken as they are. A box counts as a click in its middle, a lasso as a click deepest inside, and a
+scribble as clicks along it. An initial segmentation is refused, and the capabilities say so.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from promise_cli import __version__
+from promise_cli.errors import shown
+from promise_cli.serve.array_axes import REVERSED
+from promise_cli.serve.bounded import number_triple, truth
+from promise_cli.serve.exchange import answering, read_body, read_fields
+from promise_cli.serve.nninteractive_fields import META, is_pair, meta_of, spacing_of, stroke_box
+from promise_cli.serve.packed import DTYPES, pack, unpack
+from promise_cli.serve.refusal import RefusalError
+from promise_cli.serve.regions import NOTHING, changed_box
+from promise_cli.serve.service import Service
+from promise_cli.serve.sessions import ClientSession
+from promise_cli.serve.strokes import Point, deepest_in, middle_of_box, points_along
+
+LEASE = "X-Lease-Token"
+_LESION = 1
+Answer = tuple[dict[str, Any], bytes]
+"""Meta data and body of an answer."""
+_INTERACTIONS = ("points", "bbox2d", "bbox3d", "bbox", "scribble", "scribbles", "lasso")
+"""Names of interactions that are possible, in the spellings of different versions."""
+
+
+class NnInteractive:
+    """Handlers of the protocol."""
+
+    def __init__(self, service: Service) -> None:
+        """Answer for a service."""
+        self.service = service
+
+    def routes(self) -> list[Route]:
+        """Return the routes that no other protocol uses."""
+        posts = {
+            "/claim": self.claim, "/set_image": self.set_image, "/set_target_buffer": self.set_buffer,
+            "/add_initial_seg_interaction": self.refuse_initial, "/undo": self.undo, "/predict": self.predict,
+            "/reset_interactions": self.reset, "/set_do_autozoom": self.keep, "/heartbeat": self.heartbeat,
+            "/release": self.release,
+        }  # fmt: skip
+        gets = {
+            "/healthz": self.health, "/capabilities": self.capabilities, "/lease_status": self.heartbeat,
+        }  # fmt: skip
+        return [
+            *(Route(path, answering(run), methods=["POST"]) for path, run in posts.items()),
+            *(Route(path, answering(run), methods=["GET"]) for path, run in gets.items()),
+        ]
+
+    def session(self, request: Request) -> ClientSession:
+        """Return the session that a request's lease belongs to.
+
+        Raises:
+            RefusalError: The lease has ended, or there is none.
+        """
+        return self.service.sessions.find(request.headers.get(LEASE, ""), "nninteractive")
+
+    async def health(self, _: Request) -> Response:
+        """Say that the server runs."""
+        return JSONResponse({"status": "ok"})
+
+    async def claim(self, _: Request) -> Response:
+        """Begin a session."""
+        session = self.service.sessions.begin("nninteractive")
+        seconds = self.service.sessions.seconds
+        return JSONResponse(
+            {
+                "lease_token": session.token,
+                "idle_timeout_seconds": seconds,
+                "liveness_timeout_seconds": seconds,
+            }
+        )
+
+    async def capabilities(self, _: Request) -> Response:
+        """Say what the networks can do."""
+        return JSONResponse(
+            {
+                "supported_interactions": dict.fromkeys(_INTERACTIONS, True)
+                | {"initial_seg": False},
+                "channel_mapping": {},
+                "num_interaction_channels": 0,
+                "supports_initial_label": False,
+                "supports_zero_shot_label_refinement": False,
+                "preferred_scribble_thickness": [2, 2, 2],
+                "interaction_decay": 1.0,
+                "inference_session_version": f"promise_cli {__version__}",
+                "supports_undo": True,
+                "do_autozoom": False,
+            }
+        )
+
+    async def set_image(self, request: Request) -> Response:
+        """Take the voxels of the scan. Their affine is looked up among the scans of the server."""
+        session = self.session(request)
+        spacing = spacing_of(meta_of(request).get("image_properties"))
+        body = await read_body(request)
+
+        def take() -> list[int]:
+            array = unpack(body, (4,))
+            self.service.take_image(session, array[0], REVERSED, spacing)
+            session.sent, session.steps = NOTHING, []
+            return list(array.shape)
+
+        try:
+            shape = await self.service.compute(request, take)
+        except RefusalError as refusal:
+            # Of all refusals, the client shows the reason of this status alone. It then begins a new session.
+            self.service.sessions.end(session.token)
+            raise RefusalError(410, str(refusal)) from None
+        return JSONResponse({"original_image_shape": shape})
+
+    async def set_buffer(self, request: Request) -> Response:
+        """Note the type of the mask that the client fills. The buffer is empty, so the next answer is whole."""
+        session = self.session(request)
+        fields = await read_fields(request)
+        dtype = str(fields.get("dtype", "uint8")).removeprefix("torch.")
+        if dtype not in DTYPES:
+            raise RefusalError(
+                422, f"dtype: {shown(dtype)} is unknown; use one of {', '.join(DTYPES)}"
+            )
+        marking = session.marked()
+        grid = await self.service.compute(request, lambda: marking.scan.grid)
+        shape = fields.get("shape", list(session.axes.shape_of(grid.shape)))
+        if shape != list(session.axes.shape_of(grid.shape)):
+            raise RefusalError(422, f"shape: {shown(shape)} is not that of the image")
+        session.dtype, session.sent, session.is_unsure = np.dtype(dtype), NOTHING, False
+        return JSONResponse({})
+
+    async def add_point(self, request: Request) -> Response:
+        """Add a click."""
+        fields = await read_fields(request)
+        point = number_triple(fields.get("coordinates"), "coordinates")
+        return await self._add(request, fields, lambda session: [self._stored(session, point)])
+
+    async def add_box(self, request: Request) -> Response:
+        """Add a click in the middle of a box."""
+        fields = await read_fields(request)
+        box = fields.get("bbox_coords")
+        if not isinstance(box, list) or len(box) != 3 or not all(is_pair(span) for span in box):
+            raise RefusalError(422, "bbox_coords: three pairs of numbers are needed")
+        lower = [float(span[0]) for span in box]
+        upper = [max(float(span[0]), float(span[1]) - 1) for span in box]
+        middle = middle_of_box(number_triple(lower, "bbox"), number_triple(upper, "bbox"))
+        return await self._add(request, fields, lambda session: [self._stored(session, middle)])
+
+    async def add_scribble(self, request: Request) -> Response:
+        """Add clicks along a scribble."""
+        return await self._add_stroke(request, points_along)
+
+    async def add_lasso(self, request: Request) -> Response:
+        """Add a click deepest inside a lasso."""
+        return await self._add_stroke(request, deepest_in)
+
+    async def refuse_initial(self, request: Request) -> Response:
+        """Refuse a segmentation to start from. The client has filled its mask with it, so the next answer is whole."""
+        self.session(request).is_unsure = True
+        raise RefusalError(
+            422, "this network cannot start from a segmentation; click on the target"
+        )
+
+    async def undo(self, request: Request) -> Response:
+        """Remove the last interaction."""
+        session = self.session(request)
+        marking = session.marked()
+
+        def undone() -> Answer:
+            if not session.steps:
+                return {"ran_prediction": False, "bbox": None, "undone": False}, b""
+            marking.undo(_LESION, session.steps[-1])
+            session.steps.pop()
+            meta, body = _changes(session)
+            return meta | {"undone": True}, body
+
+        return _packed(await self.service.click(request, undone))
+
+    async def predict(self, request: Request) -> Response:
+        """Compute the mask of interactions that were added without it."""
+        session = self.session(request)
+        marking = session.marked()
+
+        def predicted() -> Answer:
+            marking.update()
+            return _changes(session)
+
+        return _packed(await self.service.click(request, predicted))
+
+    async def reset(self, request: Request) -> Response:
+        """Remove all clicks. The client empties its mask itself."""
+        session = self.session(request)
+        marking = session.marked()
+
+        def reset() -> None:
+            marking.set_clicks(_LESION, ())
+            session.steps, session.sent, session.is_unsure = [], NOTHING, False
+
+        await self.service.compute(request, reset)
+        return JSONResponse({})
+
+    async def keep(self, request: Request) -> Response:
+        """Accept a setting that means nothing here: a lesion is followed beyond its window anyway."""
+        self.session(request)
+        return JSONResponse({})
+
+    async def heartbeat(self, request: Request) -> Response:
+        """Say how long the lease lasts."""
+        sessions = self.service.sessions
+        token = self.session(request).token
+        return JSONResponse(
+            {
+                "remaining_seconds": sessions.remaining(token),
+                "idle_timeout_seconds": sessions.seconds,
+            }
+        )
+
+    async def release(self, request: Request) -> Response:
+        """End the session."""
+        self.service.sessions.end(request.headers.get(LEASE, ""))
+        return JSONResponse({})
+
+    async def _add_stroke(
+        self, request: Request, places: Callable[[NDArray[Any]], list[Point]]
+    ) -> Response:
+        meta = meta_of(request)
+        body = await read_body(request)
+
+        def points(session: ClientSession) -> list[Sequence[float]]:
+            array = unpack(body, (3,))
+            shape = session.axes.shape_of(session.marked().scan.grid.shape)
+            box = stroke_box(meta.get("interaction_bbox"), shape)
+            if array.shape not in (shape, tuple(high - low for low, high in box)):
+                raise RefusalError(422, "the stroke has another shape than the image and its box")
+            start = [low for low, _ in box] if array.shape != shape else [0, 0, 0]
+            found = places(array)
+            return [self._stored(session, np.add(start, point).tolist()) for point in found]
+
+        return await self._add(request, meta, points)
+
+    async def _add(
+        self,
+        request: Request,
+        fields: dict[str, Any],
+        points: Callable[[ClientSession], list[Sequence[float]]],
+    ) -> Response:
+        """Add the clicks of one interaction, and answer with the changed part of the mask."""
+        session = self.session(request)
+        marking = session.marked()
+        sign = int(truth(fields.get("include_interaction", True), "include_interaction"))
+        predict = truth(fields.get("run_prediction", True), "run_prediction")
+
+        def added() -> Answer:
+            found = points(session)
+            ready = marking.add_or_keep(_LESION, found, sign, predict=predict)
+            session.steps.append(len(found))
+            return _changes(session) if ready else ({"ran_prediction": False, "bbox": None}, b"")
+
+        return _packed(await self.service.click(request, added))
+
+    def _stored(self, session: ClientSession, point: Sequence[float]) -> Sequence[float]:
+        """Convert an index into the client's array to a voxel of the scan's file."""
+        return session.axes.stored_index(point, session.marked().scan.grid.shape)
+
+
+def _changes(session: ClientSession) -> Answer:
+    """Return what the client must know to update its mask."""
+    marking = session.marked()
+    changed = changed_box(session.sent, marking.region)
+    if session.is_unsure:
+        i, j, k = marking.scan.grid.shape
+        changed = ((0, i), (0, j), (0, k))
+    session.sent, session.is_unsure = marking.region, False
+    if changed is None:
+        return {"ran_prediction": True, "bbox": None}, b""
+    part = session.axes.array_of(marking.region.within(changed)).astype(session.dtype)
+    spans = session.axes.spans(changed, marking.scan.grid.shape)
+    return {"ran_prediction": True, "bbox": [list(span) for span in spans]}, pack(part)
+
+
+def _packed(answer: Answer) -> Response:
+    meta, body = answer
+    return Response(body, media_type="application/octet-stream", headers={META: json.dumps(meta)})
