@@ -19,7 +19,7 @@ from promise_cli.geometry.patch import Patch
 from promise_cli.predictions.objects import clicks_on_objects
 from promise_cli.predictions.record import read_record
 from promise_cli.preprocess.command import preprocess
-from promise_cli.prompts import Click, Lesion
+from promise_cli.prompts import Click, Lesion, read_prompts
 from promise_cli.session.objects import merge_objects
 from promise_cli.session.prediction import Prediction
 from promise_cli.train import TrainRequest, train
@@ -161,6 +161,17 @@ def test_a_click_that_names_no_object_is_refused(lesion: Lesion, message: str) -
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize("names", [["box"], ["Box", "ball"]])
+def test_point_lists_of_slicer_ask_for_objects_by_name(tmp_path: Path, names: list[str]) -> None:
+    point = {"position": [1.0, 2.0, 3.0], "label": "F-1"}
+    lists = [{"type": "Fiducial", "name": name, "controlPoints": [point]} for name in names]
+    path = tmp_path / "c.mrk.json"
+    path.write_text(json.dumps({"@schema": "markups-schema-v1.0.3", "markups": lists}))
+    (clicks,) = read_prompts(path).values()
+    found = clicks_on_objects(clicks, (BALL, BOX), None, "c")
+    assert [click.lesion.name for click in found] == [name.capitalize() for name in names]
+
+
 def test_a_session_keeps_the_clicks_on_each_object_apart() -> None:
     predictor = predictor_of(
         16, PerfectWindow(), target_labels=(1, 2), target_name="Ball, Box", objects=(BALL, BOX)
@@ -279,6 +290,16 @@ def test_click_files_name_objects_and_a_bad_case_does_not_stop_others(root: Path
     (case,) = record.cases
     assert [(lesion.name, lesion.value) for lesion in case.lesions] == [("Box", 2), ("Ball", 1)]
     assert "finished before" in _predict("-i", "imgs", "-p", "points.json").output
+
+
+def test_an_object_that_nobody_clicked_is_named_when_it_is_scored(root: Path) -> None:
+    done = _predict("-i", "imgs/c_1.nii.gz", "--point", 8, 9, 8, "--object", "Ball")
+    assert done.exit_code == 0, done.output
+    report = evaluate(root / "predictions" / "c_1", page=False, workers=0)
+    assert [score.dice > 0 for score in report.cases] == [True, False]
+    (warning,) = report.warnings
+    assert warning.startswith("1 object of the labels got no click")
+    assert warning.endswith("Box of c_1")
 
 
 @pytest.mark.parametrize(
