@@ -198,3 +198,8 @@ def balls(bright: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests that take long first, so that no process waits for one of them at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Use one process more than there are cores, because tests of commands often wait for other processes."""
+    return (os.cpu_count() or 1) + 1

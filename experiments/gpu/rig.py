@@ -18,6 +18,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from experiments.command import run, run_in_a_copy
 from promise_cli.network.device import Precision, set_up_device
 from promise_cli.network.promise import ProMISe, model_config
 from promise_cli.network.promise.config import EncoderName
@@ -55,6 +56,8 @@ TOY_TRAINING = ("--preset", "tiny", "--set", f"patch_size={TOY.edge}")
 IS_TOY = os.environ.get("PROMISE_GPU_TOY") == "1"
 SIZES = TOY if IS_TOY else FULL
 DEVICE = torch.device(SIZES.device)
+run_command = run_in_a_copy if IS_TOY else run
+"""Runs `promise-<name>` in a folder; see `experiments.command.run`."""
 OUT = Path(os.environ.get("PROMISE_GPU_OUT", "."))
 CARRIED = Path(os.environ.get("PROMISE_GPU_CARRIED", Path(__file__).resolve().parents[2] / ".gpu"))
 """Folder of the files that were copied to this machine: `wheels`, `weights`, `data` and `phantom`."""

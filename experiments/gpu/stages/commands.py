@@ -8,8 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from experiments.command import CALL, run
-from experiments.gpu.rig import CARRIED, DEVICE, IS_TOY, TOY_TRAINING, report, reported
+from experiments.command import CALL
+from experiments.gpu.rig import CARRIED, DEVICE, IS_TOY, TOY_TRAINING, report, reported, run_command
 from promise_cli.demo.phantom import write_phantom
 
 CASES = 6 if IS_TOY else 8
@@ -38,7 +38,7 @@ def main() -> None:
 
 def _command(folder: Path, name: str, *arguments: str) -> None:
     with reported(command=name):
-        taken = run(name, *arguments, folder=folder)
+        taken = run_command(name, *arguments, folder=folder)
         report(command=name, seconds=taken.seconds, processor_seconds=taken.processor_seconds)
 
 

@@ -15,8 +15,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from experiments.command import CALL, run
-from experiments.gpu.rig import CARRIED, DEVICE, IS_TOY, OUT, SIZES, TOY_TRAINING, report
+from experiments.command import CALL
+from experiments.gpu.rig import (
+    CARRIED,
+    DEVICE,
+    IS_TOY,
+    OUT,
+    SIZES,
+    TOY_TRAINING,
+    report,
+    run_command,
+)
 from promise_cli.demo.phantom import write_phantom
 from promise_cli.disk.records import load_json
 
@@ -43,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=MEMORY if in_memory else None) as name:
         folder = Path(name)
         dataset = _dataset(folder)
-        run("preprocess", dataset, folder=folder)
+        run_command("preprocess", dataset, folder=folder)
         report(training=row, dataset=dataset, preprocess_seconds=round(time.monotonic() - began, 1))
         arguments = ("--fold", "0", "--device", DEVICE.type, *_options(row), *_weights(row))
         if not in_memory and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free < 2**28:
@@ -65,7 +74,7 @@ def main() -> None:
             hours = max(1.0, seconds - (time.monotonic() - began) - end - 10) / 3600
             again += ("--max-hours", f"{hours:.6f}")
         try:
-            run("train", *arguments, *again, folder=folder)
+            run_command("train", *arguments, *again, folder=folder)
         finally:
             _keep(row, folder)
 
