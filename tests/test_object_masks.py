@@ -15,6 +15,7 @@ from promise_cli.dataset.objects import TargetObject
 from promise_cli.errors import EvaluationError, PromptError
 from promise_cli.evaluate.clicks import StudyRequest, study_clicks
 from promise_cli.evaluate.command import evaluate
+from promise_cli.evaluate.trained import means_of, trained_scores
 from promise_cli.geometry.patch import Patch
 from promise_cli.predictions.objects import clicks_on_objects
 from promise_cli.predictions.record import read_record
@@ -255,6 +256,54 @@ def test_the_test_scores_of_a_run_have_the_names_of_the_objects(root: Path) -> N
     scored = json.loads((root / RUN / "metrics.json").read_text())
     assert {(case["label"], case["name"]) for case in scored["cases"]} == {(1, "Ball"), (2, "Box")}
     assert "validation Dice by object: Ball 0." in (root / RUN / "train.log").read_text()
+
+
+def test_runs_are_listed_with_the_mean_over_cases_and_objects(root: Path) -> None:
+    scored = json.loads((root / RUN / "metrics.json").read_text())
+    number, dice, nsd = means_of(trained_scores(root / RUN))
+    assert number == len({case["case_id"] for case in scored["cases"]})
+    assert dice == pytest.approx(scored["summary"]["overall"]["dice"]["mean"])
+    assert nsd == pytest.approx(scored["summary"]["overall"]["nsd"]["5.0"]["mean"])
+
+
+@pytest.mark.slow
+def test_an_object_that_a_test_case_lacks_has_no_value(root: Path) -> None:
+    path = root / "preprocessed" / SHAPES / "splits.json"
+    splits = json.loads(path.read_text())
+    splits["folds"][0] = {"train": ["c_1", "c_2"], "val": [], "test": ["c_5", "c_6"]}
+    path.write_text(json.dumps(splits))
+    fields = ("patch_size=32",)
+    run = train(
+        TrainRequest(
+            task=SHAPES,
+            preset="tiny",
+            epochs=1,
+            patches_per_case=1,
+            device="cpu",
+            fields=fields,
+            name="few",
+            root=root,
+        )
+    )
+    scores = trained_scores(run)
+    assert [(score.case_id, score.name, score.status) for score in scores] == [
+        ("c_5", "Ball", "ok"),
+        ("c_5", "Box", "ok"),
+        ("c_6", "Ball", "ok"),
+        ("c_6", "Box", "both_empty"),
+    ]
+
+
+def test_a_server_cannot_ask_for_objects(root: Path) -> None:
+    pytest.importorskip("uvicorn")
+    from promise_cli.serve.command import serve
+    from promise_cli.serve.serve_request import ServeRequest
+
+    request = ServeRequest(
+        images=root / "imgs", run_dir=root / RUN, port=0, device="cpu", root=root
+    )
+    with pytest.raises(PromptError, match=r"segments several objects \(Ball \(1\), Box \(2\)\)"):
+        serve(request)
 
 
 def test_a_point_needs_an_object(root: Path) -> None:

@@ -19,6 +19,7 @@ from promise_cli.dataset.object_voxels import (
     is_table_of,
     resample_objects,
 )
+from promise_cli.dataset.objects import LARGEST_VALUE
 from promise_cli.dataset.plan import Plan, case_key
 from promise_cli.dataset.prepare import preprocess_image
 from promise_cli.disk.atomic import whole_folder
@@ -248,10 +249,11 @@ def _open_objects(path: Path) -> NDArray[np.int64] | None:
     """Read the table of a case's objects; None if there is no such file, as for one target."""
     if not path.exists():
         return None
-    table = np.array(_open_array(path, np.dtype(np.int64), 2))
-    if not len(table) or table.shape[1] != 2 or table.min() < 0 or table[:, 0].max() > 255:
+    table = _open_array(path, np.dtype(np.int64), 2)
+    sound = 1 <= len(table) <= LARGEST_VALUE and table.shape[1] == 2
+    if not sound or table.min() < 0 or table[:, 0].max() > LARGEST_VALUE:
         raise ValueError(f"{path.name} holds no mask values with numbers of voxels")
-    return table
+    return np.array(table)
 
 
 def _open_array(path: Path, dtype: np.dtype[Any], *axes: int) -> NDArray[Any]:
