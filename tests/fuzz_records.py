@@ -41,8 +41,9 @@ from promise_cli.network.recipe import TrainConfig
 from promise_cli.network.unfinished import unfinished
 from promise_cli.predict.earlier import load_earlier
 from promise_cli.predict.output import named_files
+from promise_cli.predictions.listing import created_timestamp
 from promise_cli.predictions.manifest import read_manifest
-from promise_cli.predictions.record import Failures, created_timestamp, read_record
+from promise_cli.predictions.record import Failures, read_record
 from promise_cli.predictions.targets import read_ignored, read_targets
 from promise_cli.scores import read_scores
 from promise_cli.train.curves import load_log

@@ -22,8 +22,9 @@ from promise_cli.network.checkpoint import Checkpoint, build_model, load_checkpo
 from promise_cli.network.recipe import TrainConfig
 from promise_cli.network.registry import build_network
 from promise_cli.network.unfinished import warn_of_unfinished
+from promise_cli.predictions.listing import created_timestamp, load_listing
 from promise_cli.predictions.manifest import read_manifest
-from promise_cli.predictions.record import Predictions, created_timestamp, load_listing
+from promise_cli.predictions.record import Predictions
 from promise_cli.train.provenance import RunRecord, load_calls
 from promise_cli.train.resume import resume_run
 from promise_cli.train.train_request import TrainRequest

@@ -194,7 +194,7 @@ def _two_images(dataset: Path) -> None:
         (_labels_with_a_suffix, "imagesTr/ball_001_0000.nii.gz: image without label; is it that of ball_001_seg.nii.gz?"
          " then give both the same name"),
         (_region, "dataset.json: label 'whole' is a region of several values [1, 2]; give each label one whole"
-         " number"),
+         " number, or segment each region with --objects each"),
         (_no_scan_of_that_ending, "imagesTr: no scan ending in .nrrd; scans end in .nii.gz, .nii, .nrrd, .mha or"
          " .mhd, or are a folder of DICOM slices"),
         (lambda dataset: _as_nnunet(dataset, file_ending=".png"), "dataset.json: file_ending '.png' is not supported;"

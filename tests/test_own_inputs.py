@@ -119,7 +119,8 @@ def test_images_of_a_second_channel_alone_lead_to_their_labels(dataset: Path) ->
     [
         (
             {"labels": {"background": 0, "whole": [1, 2], "core": 2}},
-            "label 'whole' is a region of several values [1, 2]; give each label one whole number",
+            "label 'whole' is a region of several values [1, 2]; give each label one whole number,"
+            " or segment each region with --objects each",
         ),
         (
             {"modality": ["CT"]},

@@ -76,12 +76,12 @@ class SeveralValues(PlainCommand):
 
 
 class SeveralLabels(PlainCommand):
-    """Command in which several labels may follow `--target-label`, by name or number, up to the next option.
+    """Command in which several labels may follow `--target-label` or `--objects`, up to the next option.
 
     The command's own argument may come after the labels. If it is given nowhere else, the last word is the argument.
     """
 
-    OPTION = "--target-label"
+    OPTIONS = ("--target-label", "--objects")
     DATASET = ("-d", "--dataset")
     """Options that name the dataset, so that the argument is not needed."""
 
@@ -94,7 +94,7 @@ class SeveralLabels(PlainCommand):
             if not getattr(option, "is_flag", True)
         }
         spread: list[str] = []
-        further: list[int] = []
+        further: list[tuple[int, str]] = []
         elsewhere, current, own = False, None, 0
         for argument in args:
             if argument.startswith("-") and not is_number(argument):
@@ -104,15 +104,15 @@ class SeveralLabels(PlainCommand):
                 own = taking.get(name, 0) - bool(joined)
             elif current is not None and own > 0:
                 own -= 1  # one of the option's own values
-            elif current == self.OPTION:
-                further.append(len(spread))
+            elif current in self.OPTIONS:
+                further.append((len(spread), current))
             else:
                 elsewhere = True
             spread.append(argument)
         if further and not elsewhere:
             further.pop()
-        for place in reversed(further):
-            spread.insert(place, self.OPTION)
+        for place, option in reversed(further):
+            spread.insert(place, option)
         return super().parse_args(ctx, spread)
 
 

@@ -59,12 +59,21 @@ def predict(
             " counted from 0 (see --space). Three more numbers are a second click, and so on.",
         ),
     ] = None,
+    click_object: Annotated[
+        str | None,
+        typer.Option(
+            "--object",
+            metavar="NAME|VALUE",
+            help="For a network of several objects (promise-preprocess --objects): the object of the clicks of --point,"
+            " and of click files that name none.",
+        ),
+    ] = None,
     test_cases: Annotated[
         bool,
         typer.Option(
             "--test-cases",
             help="Instead of -i and -p: predict the test cases of the fold, each with one click that is drawn from its"
-            " label.",
+            " label, or one on each object.",
         ),
     ] = False,
     seed: Annotated[
@@ -181,6 +190,7 @@ def predict(
         images=images,
         prompts=prompts,
         points=tuple(zip(*[iter(point or ())] * 3, strict=True)),
+        object=click_object,
         test_cases=test_cases,
         seed=seed,
         space=parse_space(space) if space is not None else None,

@@ -41,6 +41,15 @@ def preprocess(
             show_default="the label named cancer or tumour, otherwise the one with the largest value",
         ),
     ] = None,
+    objects: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="each|OBJECT ...",
+            help="Plan one network for several labels, of which each click asks for one: each for all labels and"
+            " regions of the dataset, or names of some; whole=1,2,3 makes a region. Not part of the paper.",
+            show_default="one target",
+        ),
+    ] = None,
     spacing: Annotated[
         tuple[float, float, float] | None,
         typer.Option(
@@ -97,6 +106,7 @@ def preprocess(
         named,
         root=root,
         target_label=target_label or (),
+        objects=objects or (),
         splits=splits,
         workers=workers,
         skip_bad=skip_bad,

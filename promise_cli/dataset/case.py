@@ -1,4 +1,7 @@
-"""Write and read preprocessed cases: image and target on the plan's grid, memory-mapped, one folder per case."""
+"""Write and read preprocessed cases: image and target on the plan's grid, memory-mapped, one folder per case.
+
+The case of a plan with objects has one further file, `objects.npy`.
+"""
 
 import dataclasses
 from dataclasses import dataclass
@@ -10,6 +13,13 @@ from numpy.typing import NDArray
 
 from promise_cli.dataset.fingerprint import Source, hash_source
 from promise_cli.dataset.folder import CaseFiles, is_target
+from promise_cli.dataset.object_voxels import (
+    fault_of_objects,
+    group_voxels,
+    is_table_of,
+    resample_objects,
+)
+from promise_cli.dataset.objects import LARGEST_VALUE
 from promise_cli.dataset.plan import Plan, case_key
 from promise_cli.dataset.prepare import preprocess_image
 from promise_cli.disk.atomic import whole_folder
@@ -54,9 +64,11 @@ class Case:
     image: NDArray[np.float16]
     """Normalised intensities, (I, J, K), or (C, I, J, K) if the scan has several channels."""
     target: NDArray[np.uint8]
-    """The target as a mask, (I, J, K): 1 inside, 0 outside."""
+    """The target as a mask, (I, J, K): 1 inside, 0 outside. With objects: 0, or the mask value of an object."""
     foreground: NDArray[np.int64]
-    """Flat indices of the target's voxels in C order, (N,)."""
+    """Flat indices of the target's voxels in C order, (N,). With objects they are grouped by the rows of `objects`."""
+    objects: NDArray[np.int64] | None = None
+    """Mask value of each object and number of voxels with this value, (K, 2); None if the plan has one target."""
 
     @property
     def channels(self) -> NDArray[np.float16]:
@@ -91,6 +103,9 @@ def preprocess_case(
         del image
         target = _target(files, plan, like, grid)
         foreground = np.flatnonzero(target).astype(np.int64)
+        if plan.objects:
+            foreground, counts = group_voxels(target, foreground, plan.objects)
+            np.save(folder / "objects.npy", counts)
         if not foreground.size:
             raise DatasetError(f"{files.label}: the label is empty; run promise-preprocess again")
         np.save(folder / "target.npy", target.view(np.uint8))
@@ -108,11 +123,15 @@ def preprocess_case(
         save_record(record, folder / "case.json")
 
 
-def _target(files: CaseFiles, plan: Plan, like: Volume, grid: Grid) -> NDArray[np.bool_]:
-    """Read the label and return the target as a mask (I, J, K) on the plan's grid."""
+def _target(
+    files: CaseFiles, plan: Plan, like: Volume, grid: Grid
+) -> NDArray[np.bool_] | NDArray[np.uint8]:
+    """Read the label and return the target (I, J, K) on the plan's grid: a mask, or the objects' mask values."""
     label = read_label(files.label, like=like)
     if label.grid.shape != like.grid.shape:
         raise DatasetError(f"{files.label}: not on the grid of {files.image}; preprocess again")
+    if plan.objects:
+        return resample_objects(label.array, plan.objects, grid.shape)
     return np.ascontiguousarray(resample_mask(is_target(label.array, plan.labels), grid.shape))
 
 
@@ -157,17 +176,21 @@ def check_voxels(cases_dir: Path, case_id: str) -> None:
 
     Raises:
         DatasetError: The case is missing or damaged, its image holds NaN or infinity, its target holds values other
-            than 0 and 1, or its list of the target's voxels is wrong.
+            than 0 and 1 or those of its objects, or its list of the target's voxels is wrong.
     """
     case = load_case(cases_dir, case_id)
     bits = case.image.view(np.uint16) & _NOT_FINITE  # three times as fast as np.isfinite
     if (bits == _NOT_FINITE).any():
         reason = "image.npy holds NaN or infinity"
+    elif case.objects is not None:
+        reason = fault_of_objects(case.target, case.foreground, case.objects)
     elif case.target.max() > 1:
         reason = "target.npy holds values other than 0 and 1"
     elif not np.array_equal(np.flatnonzero(case.target), case.foreground):
         reason = "foreground.npy does not list the voxels of target.npy"
     else:
+        reason = ""
+    if not reason:
         return
     raise DatasetError(
         f"{cases_dir}: case {case_id} is damaged ({reason}); run promise-preprocess again"
@@ -190,6 +213,7 @@ def _sound_record(plan: Plan, folder: Path) -> CaseRecord | None:
         and case.foreground.shape == (record.num_foreground,)
         and case.foreground.size > 0
         and 0 <= case.foreground.min() <= case.foreground.max() < case.target.size
+        and is_table_of(case.objects, plan.objects, case.foreground.size)
     )
     return record if sound else None
 
@@ -207,6 +231,7 @@ def load_case(cases_dir: Path, case_id: str) -> Case:
             _open_array(folder / "image.npy", np.dtype(np.float16), 3, 4),
             _open_array(folder / "target.npy", np.dtype(np.uint8), 3),
             _open_array(folder / "foreground.npy", np.dtype(np.int64), 1),
+            _open_objects(folder / "objects.npy"),
         )
     except Exception as error:  # the header of a damaged array leads to errors of many kinds
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -218,6 +243,17 @@ def load_case(cases_dir: Path, case_id: str) -> Case:
             f"{folder}: no usable case (image.npy and target.npy have different shapes); run promise-preprocess again"
         )
     return case
+
+
+def _open_objects(path: Path) -> NDArray[np.int64] | None:
+    """Read the table of a case's objects; None if there is no such file, as for one target."""
+    if not path.exists():
+        return None
+    table = _open_array(path, np.dtype(np.int64), 2)
+    sound = 1 <= len(table) <= LARGEST_VALUE and table.shape[1] == 2
+    if not sound or table.min() < 0 or table[:, 0].max() > LARGEST_VALUE:
+        raise ValueError(f"{path.name} holds no mask values with numbers of voxels")
+    return np.array(table)
 
 
 def _open_array(path: Path, dtype: np.dtype[Any], *axes: int) -> NDArray[Any]:

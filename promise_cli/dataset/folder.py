@@ -1,7 +1,7 @@
 """Read a dataset folder in the layout of MSD or nnU-Net v2: dataset.json, imagesTr, labelsTr."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,15 @@ class Dataset:
     """Case id -> what is wrong with its files."""
     further_channels: tuple[str, ...] = ()
     """Names of the channels after the first; empty for scans of one channel."""
+    regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Name -> rising label values of nnU-Net's regions of several labels."""
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """All values that label files may hold, without the background, rising."""
+        return tuple(
+            sorted({*self.labels, *(value for of in self.regions.values() for value in of)})
+        )
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -60,12 +69,13 @@ class Dataset:
         return (self.modality, *self.further_channels)
 
 
-def read_dataset(folder: Path, *, keep_broken: bool = False) -> Dataset:
+def read_dataset(folder: Path, *, keep_broken: bool = False, with_regions: bool = False) -> Dataset:
     """Read dataset.json as MSD or nnU-Net v2 writes it, and pair images with labels.
 
     Args:
         folder: The folder with dataset.json, imagesTr and labelsTr.
         keep_broken: Whether a case with a missing image or label is listed in `broken` instead of being an error.
+        with_regions: Whether nnU-Net's regions of several labels are listed in `regions` instead of being an error.
 
     Raises:
         DatasetError: The folder or dataset.json is missing or not as expected, or an image or label is missing.
@@ -83,12 +93,13 @@ def read_dataset(folder: Path, *, keep_broken: bool = False) -> Dataset:
             f"{path}: expected an object with labels and training, found {type(content).__name__}"
         )
     first, *further = _channels(path, content)
-    labels = read_labels(path, content)
+    regions = take_regions(path, content) if with_regions else {}
+    labels = read_labels(path, content, regions)
     cases, broken = find_cases(folder, content, num_channels=1 + len(further))
     if broken and not keep_broken:
         raise DatasetError(next(iter(broken.values())))
     name = folder.absolute().name
-    return Dataset(name, folder, first, labels, cases, broken, tuple(further))
+    return Dataset(name, folder, first, labels, cases, broken, tuple(further), regions)
 
 
 def _channels(path: Path, content: dict[str, Any]) -> list[str]:
@@ -190,7 +201,27 @@ def single_value(item: Any) -> Any:
     return item[0] if isinstance(item, list) and len(item) == 1 else item
 
 
-def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
+def take_regions(path: Path, content: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return name -> rising label values of nnU-Net's regions, which are lists of several values in dataset.json.
+
+    Raises:
+        DatasetError: A value of a region is not a whole number of at least 1.
+    """
+    found = content.get("labels")
+    regions: dict[str, tuple[int, ...]] = {}
+    for name, item in found.items() if isinstance(found, dict) else ():
+        if isinstance(item, list) and len(item) > 1:
+            if not all(_NUMBER.fullmatch(str(value)) and int(value) for value in item):
+                raise DatasetError(
+                    f"{path}: region {shown(name)}: {shown(item)} are not whole numbers from 1; correct them"
+                )
+            regions[name] = tuple(sorted({int(value) for value in item}))
+    return regions
+
+
+def read_labels(
+    path: Path, content: dict[str, Any], regions: Collection[str] = ()
+) -> dict[int, str]:
     """Return label value -> name from the content of dataset.json, without the background, by rising value.
 
     MSD writes {"1": "pancreas"}, nnU-Net {"pancreas": 1} or {"pancreas": [1]}; all are understood.
@@ -198,6 +229,7 @@ def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
     Args:
         path: The path of dataset.json, for messages.
         content: Its content.
+        regions: Names of regions of several labels, which are left out.
 
     Raises:
         DatasetError: No label is listed, a label's value is not one whole number, or a value is listed twice.
@@ -209,10 +241,13 @@ def read_labels(path: Path, content: dict[str, Any]) -> dict[int, str]:
         )
     labels: dict[int, str] = {}
     for key, item in found.items():
+        if key in regions:
+            continue
         value, name = (key, item) if _NUMBER.fullmatch(str(key)) else (single_value(item), key)
         if isinstance(value, list):
             raise DatasetError(
-                f"{path}: label {shown(name)} is a region of several values {value}; give each label one whole number"
+                f"{path}: label {shown(name)} is a region of several values {value}; give each label one whole number,"
+                " or segment each region with --objects each"
             )
         if not _NUMBER.fullmatch(str(value)):
             raise DatasetError(

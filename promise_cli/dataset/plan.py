@@ -11,6 +11,7 @@ from typing import Literal
 
 from promise_cli.dataset.fingerprint import Fingerprint, Intensities, is_ct
 from promise_cli.dataset.folder import label_text
+from promise_cli.dataset.objects import TargetObject, all_values, check_objects, list_objects
 from promise_cli.disk.records import record_to_json
 from promise_cli.geometry.grid import Spacing
 from promise_cli.volume import Orientation
@@ -78,6 +79,9 @@ class Plan:
     target_labels: tuple[int, ...] = ()
     """All label values of the target, rising, if it has several; `target_label` is the first. Empty otherwise."""
     target_name: str
+    objects: tuple[TargetObject, ...] = ()
+    """Objects that a click can ask for, by rising label value. Empty for a plan of one target. Otherwise the target
+    above consists of all of them, and only the numbers of the normalisation are measured in it."""
     modality: str
     """Name of the first channel, or of the only one."""
     orientation: Orientation
@@ -116,6 +120,11 @@ class Plan:
                 f"target_labels must be several rising values that begin with target_label {self.target_label}, or"
                 f" none, found {several}"
             )
+        check_objects(self.objects)
+        if self.objects and all_values(self.objects) != self.labels:
+            raise ValueError(
+                f"objects have the values {all_values(self.objects)}, but target_labels are {self.labels}"
+            )
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -134,6 +143,13 @@ class Plan:
         return label_text(self.labels)
 
 
+def describe_target(plan: Plan) -> str:
+    """Return what a plan segments, for messages: `target 2 (tumour)`, or the objects with their label values."""
+    if plan.objects:
+        return f"objects {list_objects(plan.objects)}"
+    return f"target {plan.label} ({plan.target_name})"
+
+
 def make_plan(fingerprint: Fingerprint) -> Plan:
     """Return a plan with the paper's choices.
 
@@ -145,6 +161,7 @@ def make_plan(fingerprint: Fingerprint) -> Plan:
         target_label=fingerprint.target_label,
         target_labels=fingerprint.target_labels,
         target_name=fingerprint.target_name,
+        objects=fingerprint.objects,
         modality=fingerprint.modality,
         orientation="RAS",
         spacing=(1.0, 1.0, 1.0),
@@ -182,7 +199,7 @@ def case_key(plan: Plan) -> str:
     """Return a hash of all that cases on disk depend on: the plan without its patch size and its list of cases."""
     content = record_to_json(dataclasses.replace(plan, cases=()))  # thousands of cases take time
     del content["patch_size"], content["cases"]
-    for name in ("target_labels", "further_channels"):
+    for name in ("target_labels", "further_channels", "objects"):
         if not content[name]:  # cases made before this field existed stay valid
             del content[name]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -54,6 +54,7 @@ def find_doubts(
     return (
         *find_edited(pairing, record),
         *_other_scans(pairing, record),
+        *_not_clicked(record, cases),
         *(_missed_clicks(pairing, cases) or _without_overlap(pairing, cases)),
     )
 
@@ -94,6 +95,27 @@ def _missed_clicks(pairing: Pairing, cases: Sequence[ScoredCase]) -> tuple[str, 
     return (
         f"{pairing.labels}: in {len(missed)} of {counted(len(judged), 'case')} a foreground click lies outside the"
         f" label: {listed(missed, SHOWN)}",
+    )
+
+
+def _not_clicked(record: Predictions | None, cases: Sequence[ScoredCase]) -> tuple[str, ...]:
+    """Return a line that names objects which labels hold and nobody clicked, since their masks are empty."""
+    if record is None or not record.objects:
+        return ()
+    asked = {case.case_id: {lesion.name for lesion in case.lesions} for case in record.cases}
+    missed = [
+        f"{score.name} of {case.pair.case_id}"
+        for case in cases
+        for score in case.scores
+        if score.reference_voxels
+        and case.pair.prediction is not None
+        and score.name not in asked.get(case.pair.case_id, {score.name})
+    ]
+    if not missed:
+        return ()
+    return (
+        f"{counted(len(missed), 'object')} of the labels got no click, so that only objects within"
+        f" {'it' if len(missed) == 1 else 'them'} can fill the mask there: {listed(missed, SHOWN)}",
     )
 
 

@@ -10,7 +10,7 @@ from promise_cli.disk.ours import is_marked
 from promise_cli.disk.records import load_json
 from promise_cli.disk.workspace import ALL, Fold, open_workspace
 from promise_cli.errors import EvaluationError, listed, shown
-from promise_cli.evaluate.trained import TOLERANCE_MM, trained_scores
+from promise_cli.evaluate.trained import TOLERANCE_MM, means_of, trained_scores
 from promise_cli.network.checkpoint import Checkpoint, load_checkpoint
 from promise_cli.network.settings import first_difference, settings_of
 from promise_cli.network.unfinished import unfinished
@@ -26,7 +26,7 @@ from promise_cli.scores import (
     typed_command,
     write_report,
 )
-from promise_cli.scores.statistics import format_number, format_range, mean_of
+from promise_cli.scores.statistics import format_number, format_range
 
 FOLDER = "crossval_results_folds_"
 """Beginning of the name of the folder of the results, as nnU-Net names it. The folds follow."""
@@ -39,12 +39,6 @@ class ScoredFold:
     run: Path
     checkpoint: Checkpoint
     cases: tuple[CaseScore, ...]
-
-    @property
-    def means(self) -> tuple[float, float]:
-        """Mean Dice and mean NSD of the test cases."""
-        nsd = (case.nsd[f"{TOLERANCE_MM}"] for case in self.cases)
-        return mean_of(case.dice for case in self.cases), mean_of(nsd)
 
 
 def score_folds(
@@ -99,7 +93,7 @@ def score_folds(
         empty_cases=sum(case.status == "both_empty" for case in cases),
         missing_policy="error",
         missing_cases=0,
-        notes=(_note(scored, len(cases)),),
+        notes=(_note(scored, len({case.case_id for case in cases})),),
         summary=summarize(cases),
         cases=tuple(cases),
     )
@@ -112,8 +106,9 @@ def show_folds(report: Report, folds: Sequence[ScoredFold]) -> None:
     show_report(report)
     rows = []
     for one in folds:
-        means = (format_number(mean, 4) for mean in one.means)
-        rows.append((str(one.checkpoint.fold), str(len(one.cases)), *means))
+        number, *means = means_of(one.cases)
+        shown = (format_number(mean, 4) for mean in means)
+        rows.append((str(one.checkpoint.fold), str(number), *shown))
     show_table("Folds", ("fold", "cases", "Dice", f"NSD {TOLERANCE_MM:g} mm"), rows)
     dice = report.summary.overall.dice
     interval = (

@@ -11,10 +11,10 @@ from promise_cli.disk.records import load_json
 from promise_cli.disk.run_names import run_name
 from promise_cli.disk.workspace import Workspace, checkpoint_of, open_workspace
 from promise_cli.errors import PromiseError, WorkspaceError
-from promise_cli.evaluate.trained import TOLERANCE_MM, trained_scores
+from promise_cli.evaluate.trained import TOLERANCE_MM, means_of, trained_scores
 from promise_cli.network.unfinished import epochs_done
 from promise_cli.scores import METRICS_FILE, CaseScore
-from promise_cli.scores.statistics import format_number, mean_of
+from promise_cli.scores.statistics import format_number
 
 UNKNOWN = "?"
 """What the table shows for a value that the files of a run do not tell."""
@@ -73,14 +73,12 @@ def show_runs(runs: Sequence[TrainedRun]) -> None:
 def _row(row: tuple[str, ...], runs: Sequence[TrainedRun]) -> list[str]:
     done = " ".join(run.fold for run in runs if run.is_done)
     others = ", ".join(f"{run.fold} (epoch {run.epochs_done})" for run in runs if not run.is_done)
-    cases = {score.case_id: score for run in runs for score in run.scores or ()}.values()
-    nsd = (case.nsd[f"{TOLERANCE_MM}"] for case in cases)
-    means = mean_of(case.dice for case in cases), mean_of(nsd)
+    number, *means = means_of(score for run in runs for score in run.scores or ())
     return [
         *row,
         done or "-",
         others or "-",
-        str(len(cases)),
+        str(number),
         *(format_number(mean, 4) for mean in means),
     ]
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.dataset.fingerprint import hash_files
+from promise_cli.dataset.objects import mask_values_of
 from promise_cli.dataset.questions import question_scan
 from promise_cli.errors import PromptError, VolumeError
 from promise_cli.geometry.box import bounding_box
@@ -27,6 +28,7 @@ from promise_cli.predictions.record import (
     describe_click,
 )
 from promise_cli.prompts import FOREGROUND, ONE_LESION, Click, Lesion, lesions
+from promise_cli.session.objects import merge_objects
 from promise_cli.session.prediction import Prediction
 from promise_cli.volume import (
     Volume,
@@ -128,8 +130,10 @@ class CaseWork:
                 )
         if not clicks:
             predictions[ONE_LESION] = session.slide()
-        mask = merge(predictions, scan)
-        records = tuple(describe_click(click, scan, mask) for click in clicks)
+        mask = self._merge(predictions, scan)
+        records = tuple(
+            describe_click(click, scan, mask, self._values_of(click.lesion)) for click in clicks
+        )
         self._ask(case, clicks, records, scan)
         pictures = None
         if self.request.report and self.predictor.plan.orientation == "RAS":
@@ -181,8 +185,8 @@ class CaseWork:
                 LesionRecord(
                     value=lesion.value,
                     name=lesion.name,
-                    num_voxels=int(counts[lesion.value]),
-                    volume_ml=_millilitres(counts[lesion.value], voxel_ml),
+                    num_voxels=(number := int(counts[list(self._values_of(lesion))].sum())),
+                    volume_ml=_millilitres(number, voxel_ml),
                 )
                 for lesion in found.predictions
             ),
@@ -204,6 +208,18 @@ class CaseWork:
         remove_replaced(self.folder, self.replaced.get(case), case_record)
         self.record.add(case_record, device=str(networks.device), precision=networks.precision)
         return case_record
+
+    def _merge(self, predictions: dict[Lesion, Prediction], scan: Volume) -> NDArray[np.uint8]:
+        objects = self.predictor.plan.objects
+        if not objects or not self.predictor.takes_clicks:
+            return merge(predictions, scan)
+        return merge_objects(predictions, objects, scan)
+
+    def _values_of(self, lesion: Lesion) -> tuple[int, ...]:
+        """Return all values of a lesion's voxels in the mask: several if objects lie within its object."""
+        objects = self.predictor.plan.objects
+        one = next((one for one in objects if one.name == lesion.name), None)
+        return (lesion.value,) if one is None else mask_values_of(one, objects)
 
     def _write_probabilities(self, case: str, found: Found) -> tuple[str, ...]:
         names = []

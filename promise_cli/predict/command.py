@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promise_cli.console import counted, say, track
+from promise_cli.dataset.plan import describe_target
 from promise_cli.disk.workspace import Workspace, open_workspace
 from promise_cli.errors import PromptError, WorkspaceError
 from promise_cli.geometry.grid import format_spacing
@@ -109,7 +110,8 @@ def _predict(
         if len(load_checkpoint(maker.checkpoints[0]).plan.channels) == 1:
             leave_out_channels(inputs, quiet=(request.images or Path()).is_file())
     there = load_or_ignore(folder) if request.overwrite else load_earlier(folder)
-    keys = prediction_keys(request, maker.checkpoints, inputs)
+    for_objects = there is not None and bool(there.objects)
+    keys = prediction_keys(request, maker.checkpoints, inputs, for_objects=for_objects)
     earlier = earlier_cases(folder, there, maker)
     by_case = {case.case_id: case for case in earlier}
     finished = [] if request.overwrite else finished_cases(by_case, keys, inputs, folder, request)
@@ -162,6 +164,7 @@ def _work(
     replaced: dict[str, PredictedCase],
 ) -> tuple[list[PredictedCase], dict[str, "Slices"]]:
     """Predict the cases in order. While one is predicted, all earlier ones but the last are on disk and listed."""
+    from promise_cli.predict.objects import name_objects  # noqa: PLC0415
     from promise_cli.session.predictor import Predictor  # noqa: PLC0415  torch loads slowly, so checks come first
 
     checkpoints = maker.checkpoints
@@ -174,7 +177,14 @@ def _work(
             f"--picture-channel {request.picture_channel}: the network takes {counted(len(names), 'channel')}"
             f" ({', '.join(names)}); give a number up to {len(names)}"
         )
+    if predictor.plan.objects:
+        keys = prediction_keys(request, checkpoints, inputs, for_objects=True)
+    name_objects(request, predictor, inputs)
+    failed = {failure.case_id for failure in inputs.failures}
+    todo = [case for case in todo if case not in failed]
     warn_of_unfinished(checkpoints)
+    if not todo:
+        return [], {}
     known = {*inputs.clicks, *(case.case_id for case in listed)}
     without = tuple(case for case in inputs.without_click if case not in known)
     _show_settings(request, predictor)
@@ -210,7 +220,7 @@ def _show_settings(request: PredictRequest, predictor: "Predictor") -> None:
     described = "; ".join(dict.fromkeys(predictor.described))
     say(
         f"network: {', '.join(paths)} on {predictor.device} in {predictor.precision}; {described},"
-        f" preset {presets}; {plan.dataset}, target {plan.label} ({plan.target_name})"
+        f" preset {presets}; {plan.dataset}, {describe_target(plan)}"
     )
     say(
         f"scans: resampled to {format_spacing(plan.spacing)}, orientation {plan.orientation}; {windows}"

@@ -185,12 +185,23 @@ def warn_of_unlisted(
 
 
 def prediction_keys(
-    request: PredictRequest, checkpoints: Sequence[Path], inputs: Inputs
+    request: PredictRequest,
+    checkpoints: Sequence[Path],
+    inputs: Inputs,
+    *,
+    for_objects: bool = False,
 ) -> dict[str, str]:
-    """Return the keys of all cases that can be predicted, by case id."""
+    """Return the keys of all cases that can be predicted, by case id.
+
+    Args:
+        request: The call.
+        checkpoints: Its networks.
+        inputs: Its scans and clicks, as they were given.
+        for_objects: Whether the networks segment several objects, so that everything that names an object counts.
+    """
     failed = {failure.case_id for failure in inputs.failures}
     return {
-        case: _key(request, checkpoints, inputs.files(case), clicks)
+        case: _key(request, checkpoints, inputs.files(case), clicks, for_objects=for_objects)
         for case, clicks in inputs.clicks.items()
         if case not in failed
     }
@@ -201,18 +212,26 @@ def _key(
     checkpoints: Sequence[Path],
     scan: Sequence[Path],
     clicks: Sequence[Click],
+    *,
+    for_objects: bool,
 ) -> str:
     """Hash everything that a case's mask depends on: the scan's files, its clicks, the networks and the settings."""
     files = [file for channel in scan for file in volume_files(channel)]
     stats = file_stamps([*files, *checkpoints])
-    settings = [request.max_windows, request.tta, request.precision]
-    content = json.dumps([stats, settings, [_as_keyed(click) for click in clicks]])
+    settings: list[Any] = [request.max_windows, request.tta, request.precision]
+    if for_objects:
+        settings.append(request.object)
+    content = json.dumps(
+        [stats, settings, [_as_keyed(click, with_said=for_objects) for click in clicks]]
+    )
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _as_keyed(click: Click) -> dict[str, Any]:
+def _as_keyed(click: Click, *, with_said: bool) -> dict[str, Any]:
     """Convert a click to JSON for its key. The field `sign` keeps its former name `label`, so that old keys match."""
     fields: dict[str, Any] = record_to_json(click)
+    if not with_said:
+        del fields["lesion"]["said"]
     return {"label" if name == "sign" else name: value for name, value in fields.items()}
 
 

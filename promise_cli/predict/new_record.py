@@ -36,12 +36,14 @@ def new_record(
     """
     plan = predictor.plan
     values = {lesion.value for case in listed for lesion in case.lesions}
+    values |= {one.mask_value for one in plan.objects}
     return Predictions(
         created=now(),
         dataset=plan.dataset,
         target_label=plan.target_label,
         target_labels=plan.target_labels,
         target_name=plan.target_name,
+        objects=plan.objects,
         labels=labels_dir(workspace, plan.dataset),
         checkpoints=tuple(str(path) for path in predictor.checkpoints),
         prompts=where if predictor.takes_clicks else NO_CLICKS,

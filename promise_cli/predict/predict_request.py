@@ -24,6 +24,8 @@ class PredictRequest:
     """A file or folder of clicks."""
     points: tuple[tuple[float, float, float], ...] = ()
     """Foreground clicks on a single scan, instead of a click file."""
+    object: str | None = None
+    """Name or value of the object of clicks that name none, for networks of several objects."""
     test_cases: bool = False
     """Whether scans and clicks are those of the test cases of a fold, instead of `images` and a click file."""
     seed: int = 0
@@ -82,6 +84,10 @@ class PredictRequest:
             raise PromptError("no scans; give them with -i, or a fold with --test-cases")
         if self.test_cases and (self.prompts is not None or self.points):
             raise PromptError("--test-cases draws its own clicks; leave out -p and --point")
+        if self.object is not None and (self.test_cases or not self.has_clicks):
+            raise PromptError(
+                "--object says on which object the clicks of --point or -p lie; leave it out"
+            )
         if self.max_windows < 1:
             raise PromptError(f"--max-windows {self.max_windows}: use 1 or more")
 

@@ -1,6 +1,7 @@
 """The option `--test-cases`: scans of a fold's test cases, with clicks that are drawn from their labels."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from promise_cli.dataset.plan import Plan
 from promise_cli.disk.workspace import Workspace
 from promise_cli.errors import PromptError, listed
 from promise_cli.predict.predict_request import PredictRequest, find_networks
+from promise_cli.predictions.objects import lesion_of
 from promise_cli.predictions.test_cases import find_test_cases
 from promise_cli.prompts import Click, Gathered, random_voxels, trial_rng
-from promise_cli.volume import read_grid, read_label
+from promise_cli.volume import Volume, read_grid, read_label
 
 
 @dataclass
@@ -32,10 +34,11 @@ class FoldInputs:
 
 
 def gather_test_cases(request: PredictRequest, workspace: Workspace) -> FoldInputs:
-    """Find the test cases of a run's fold, and draw one click on the target of each.
+    """Find the test cases of a run's fold, and draw one click on the target of each, or on each object of the plan.
 
     The click of a case is the first one of `promise-evaluate --clicks` with the strategy `random` and the same seed. A
-    case without the target gets no click. A network that takes no clicks gets none, and segments each whole scan.
+    case without the target, or an object that a case lacks, gets no click. A network that takes no clicks gets none,
+    and segments each whole scan.
 
     Raises:
         WorkspaceError: No run fits, or several do.
@@ -61,13 +64,14 @@ def gather_test_cases(request: PredictRequest, workspace: Workspace) -> FoldInpu
     empty = []
     for files in track(cases, "drawing clicks", len(cases)) if clicked else ():
         with clicks.case(files.case_id):
-            if (click := _draw_click(files, plan, request.seed)) is None:
-                empty.append(files.case_id)
+            if drawn := _draw_clicks(files, plan, request.seed):
+                clicks.add(files.case_id, drawn)
             else:
-                clicks.add(files.case_id, (click,))
+                empty.append(files.case_id)
     say(f"test cases of fold {fold}: {len(cases)} ({listed(case.case_id for case in cases)})")
     if empty:
-        say(f"without the target {plan.label} ({plan.target_name}): {listed(empty)}")
+        what = "any object" if plan.objects else f"the target {plan.label} ({plan.target_name})"
+        say(f"without {what}: {listed(empty)}")
     if len(empty) == len(cases):
         raise PromptError(
             f"{path}: no test case holds label {plan.label}; choose another run or fold"
@@ -87,13 +91,29 @@ def gather_test_cases(request: PredictRequest, workspace: Workspace) -> FoldInpu
     return FoldInputs(found, name, scans, further, clicks)
 
 
-def _draw_click(files: CaseFiles, plan: Plan, seed: int) -> Click | None:
-    """Draw a click on the target of a case; None if its label does not hold the target."""
+def _draw_clicks(files: CaseFiles, plan: Plan, seed: int) -> tuple[Click, ...]:
+    """Draw a click on the target of a case, or on each object of the plan that its label holds."""
     label = read_label(files.label, "as_stored")
-    target = is_target(label.array, plan.labels)
+    if not plan.objects:
+        rng = trial_rng(seed, files.case_id, "random", 0)
+        click = _draw_click(files, label, plan.labels, rng)
+        return () if click is None else (click,)
+    clicks = []
+    for number, one in enumerate(plan.objects, 1):
+        rng = trial_rng(seed, files.case_id, f"random on {one.name}", 0)
+        if (click := _draw_click(files, label, one.values, rng)) is not None:
+            clicks.append(dataclasses.replace(click, lesion=lesion_of(one, number)))
+    return tuple(clicks)
+
+
+def _draw_click(
+    files: CaseFiles, label: Volume, values: Sequence[int], rng: np.random.Generator
+) -> Click | None:
+    """Draw a click on the voxels of a case's label that have one of the values; None if there are none."""
+    target = is_target(label.array, values)
     if not target.any():
         return None
-    ((i, j, k),) = random_voxels(target, trial_rng(seed, files.case_id, "random", 0), 1)
+    ((i, j, k),) = random_voxels(target, rng, 1)
     if label.stored_grid.is_that_of(read_grid(files.image, several=True)):
         return Click((i, j, k), space="voxel")
     # The files store their axes in different orders. The place in the world is the same.

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promise_cli.console import warn
+from promise_cli.dataset.objects import check_objects, mask_values_of
 from promise_cli.errors import EvaluationError, PromiseError
-from promise_cli.predictions.record import created_timestamp, load_listing
+from promise_cli.predictions.listing import created_timestamp, load_listing
 from promise_cli.predictions.targets import Target, written_label
 
 
@@ -16,7 +17,8 @@ class Manifest:
 
     path: Path
     dataset: str
-    target: Target
+    targets: tuple[Target, ...]
+    """Target of the masks, or each of their objects."""
     labels: str | None
     """Folder of the labels, relative to the root if it lies below it; None if it is unknown."""
     masks: dict[str, str]
@@ -46,9 +48,20 @@ def read_manifest(path: Path) -> Manifest:
             f"{path}: target_label and values hold {found}, expected 1 or more; predict again or fix it"
         )
     several = listed.target_labels or (listed.target_label,)
-    target = Target(written_label(several), listed.target_name, several, values)
+    targets: tuple[Target, ...] = (
+        Target(written_label(several), listed.target_name, several, values),
+    )
+    if listed.objects:
+        try:
+            check_objects(listed.objects)
+        except ValueError as error:
+            raise EvaluationError(f"{path}: {error}; predict again or fix it") from None
+        targets = tuple(
+            Target(one.label, one.name, one.values, mask_values_of(one, listed.objects))
+            for one in listed.objects
+        )
     scans = {case.case_id: Path(case.scan) for case in listed.cases if case.scan}
-    return Manifest(path, listed.dataset, target, listed.labels, masks, scans)
+    return Manifest(path, listed.dataset, targets, listed.labels, masks, scans)
 
 
 def newest_manifest(found: Sequence[Path]) -> Path:

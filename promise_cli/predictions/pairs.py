@@ -140,13 +140,15 @@ def _pair_listed(predictions: Path, labels: Path, manifest: Manifest) -> Pairing
         predictions,
         labels,
         tuple(pairs),
-        (manifest.target,),
+        manifest.targets,
         False,
         manifest.dataset,
         tuple(notes),
         ignored=None if described is None else read_ignored(described),
-        is_named=bool(known & {manifest.target.label})
-        or known.issuperset(manifest.target.reference_values),
+        is_named=all(
+            target.label in known or known.issuperset(target.reference_values)
+            for target in manifest.targets
+        ),
     )
 
 

@@ -1,19 +1,20 @@
 """Files that prediction writes next to its masks: predictions.json, and failures.json if a case failed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli import __version__
 from promise_cli.dataset.fingerprint import Fingerprint, hash_files
+from promise_cli.dataset.objects import TargetObject
 from promise_cli.disk.plan_names import plans_of
-from promise_cli.disk.records import load_json, load_record, record_from_json
+from promise_cli.disk.records import load_record
 from promise_cli.disk.workspace import Workspace
-from promise_cli.errors import EvaluationError, PlanError
+from promise_cli.errors import PlanError
 from promise_cli.geometry.grid import LPS_FROM_RAS
 from promise_cli.prompts import FOREGROUND, Click, Space, locate_clicks, nearest_voxel
 from promise_cli.volume import Volume
@@ -126,6 +127,8 @@ class Predictions:
     target_labels: tuple[int, ...] = ()
     """All label values of a target that consists of several labels. Its mask has a single value nevertheless."""
     target_name: str
+    objects: tuple[TargetObject, ...] = ()
+    """Objects of a network that segments several. Their masks hold the objects' mask values. Empty for one target."""
     labels: str | None
     """Folder of the dataset's labels, relative to the root if it lies below it; None if it is unknown."""
     checkpoints: tuple[str, ...]
@@ -154,48 +157,6 @@ class Failures:
     failures: tuple[Failure, ...]
 
 
-_LISTING = ("dataset", "target_label", "target_name", "target_labels", "labels", "values", "cases")
-_LISTED_CASE = ("case_id", "mask", "scan")
-_UNKNOWN: dict[str, Any] = {
-    "created": "", "labels": None, "checkpoints": [], "prompts": "", "device": "", "precision": "", "max_windows": 1,
-    "tta": False, "values": [1], "without_click": [],
-}  # fmt: skip
-_UNKNOWN_CASE: dict[str, Any] = {
-    "scan": "", "probabilities": [], "key": "", "clicks": [], "lesions": [], "windows": [], "closed": True,
-    "num_voxels": 0, "volume_ml": 0.0, "clicks_outside_window": 0,
-    "seconds": {"read": 0.0, "resample": 0.0, "network": 0.0, "write": 0.0},
-}  # fmt: skip
-
-
-def load_listing(path: Path) -> Predictions:
-    """Read which masks predictions.json lists, and for which target. All its other fields are left blank.
-
-    Masks of another version of this tool, or masks that were listed by hand, can therefore be scored. Only the fields
-    dataset, target_label, target_name and cases, each with case_id and mask, are required.
-
-    Raises:
-        EvaluationError: One of these fields is missing or has a wrong type.
-    """
-    content = load_json(path)
-    needed = {"dataset", "target_label", "target_name", "cases"}
-    if not isinstance(content, dict) or not needed <= content.keys() or not content["cases"]:
-        raise EvaluationError(
-            f"{path}: needs the fields dataset, target_label, target_name, labels, and cases with case_id and"
-            " mask; predict again or fix it"
-        )
-    listing = _UNKNOWN | _only(content, _LISTING)
-    if isinstance(content["cases"], list):
-        listing["cases"] = [
-            _UNKNOWN_CASE | _only(case, _LISTED_CASE) if isinstance(case, dict) else case
-            for case in content["cases"]
-        ]
-    try:
-        found: Predictions = record_from_json(Predictions, listing, str(path))
-    except PlanError as error:
-        raise EvaluationError(f"{error}; predict again or fix it") from None
-    return found
-
-
 def read_record(folder: Path) -> Predictions | None:
     """Read all of a folder's predictions.json. Return None if there is none, or it is damaged or of another version."""
     try:
@@ -217,30 +178,6 @@ def is_as_written(case: PredictedCase, folder: Path) -> bool:
         return False
 
 
-def _only(content: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Keep only the named fields. A field `scan` that is null is dropped."""
-    return {
-        name: value
-        for name, value in content.items()
-        if name in names and not (name == "scan" and value is None)
-    }
-
-
-def created_timestamp(path: Path) -> float:
-    """Read when predictions.json was written, in seconds since 1970. A time without a zone counts as UTC.
-
-    Raises:
-        EvaluationError: The field `created` is missing or is not an ISO time.
-    """
-    try:
-        created = datetime.fromisoformat(load_json(path)["created"])
-        return (created if created.tzinfo else created.replace(tzinfo=UTC)).timestamp()
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise EvaluationError(
-            f"{path}: 'created' is not an ISO time; fix it or name the predictions to score"
-        ) from None
-
-
 def now() -> str:
     """Return the current time in UTC, in ISO format, as records store it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -251,13 +188,16 @@ def describe_windows(most: int) -> str:
     return "one window" if most == 1 else f"up to {most} windows"
 
 
-def describe_click(click: Click, scan: Volume, mask: NDArray[np.uint8]) -> ClickRecord:
+def describe_click(
+    click: Click, scan: Volume, mask: NDArray[np.uint8], values: Sequence[int] = ()
+) -> ClickRecord:
     """Describe how a click was understood: voxel, millimetres, intensity, and whether it lies in the mask.
 
     Args:
         click: Click inside the scan.
         scan: The scan, in any orientation.
         mask: Mask with the lesions' values, (I, J, K), on `scan.grid`.
+        values: All values of the click's lesion in the mask; empty if it has only its own.
     """
     voxel = nearest_voxel(click.point, click.space, scan.stored_grid)
     assert voxel is not None
@@ -275,7 +215,7 @@ def describe_click(click: Click, scan: Volume, mask: NDArray[np.uint8]) -> Click
         ras_mm=(x, y, z),
         lps_mm=(left, posterior, superior),
         intensity=round(float(scan.channels[0][there]), 4),
-        in_mask=bool(mask[there] == click.lesion.value),
+        in_mask=int(mask[there]) in (values or (click.lesion.value,)),
     )
 
 

@@ -34,7 +34,7 @@ def find_test_cases(
     folder = (
         workspace.find_raw_dataset(dataset) if labels is None else (workspace.root / labels).parent
     )
-    described = read_dataset(folder, keep_broken=True)
+    described = read_dataset(folder, keep_broken=True, with_regions=True)
     files = {case.case_id: case for case in described.cases}
     wanted = split.test
     if not wanted and not split.train:

@@ -7,26 +7,21 @@ from pathlib import Path
 from promise_cli.console import counted, say, warn
 from promise_cli.dataset.case import is_current
 from promise_cli.dataset.fingerprint import Fingerprint, make_fingerprint
-from promise_cli.dataset.folder import (
-    Dataset,
-    Labels,
-    as_tuple,
-    choose_targets,
-    label_text,
-    read_dataset,
-)
+from promise_cli.dataset.folder import Dataset, read_dataset
+from promise_cli.dataset.objects import list_objects
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import splits_of_dataset
 from promise_cli.disk.ours import json_mark, refuse_foreign
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.disk.workspace import open_workspace
-from promise_cli.errors import PlanError, listed
+from promise_cli.errors import PlanError
 from promise_cli.geometry.grid import Spacing, format_shape, format_spacing
 from promise_cli.jobs import Shard, claim, read_shard
 from promise_cli.preprocess.channels import check_channel, show_channels
 from promise_cli.preprocess.folds import save_splits
 from promise_cli.preprocess.planning import Wanted, find_place, show_fit
 from promise_cli.preprocess.room import check_room
+from promise_cli.preprocess.targets import Asked, announce, choose_target_of_plan
 from promise_cli.preprocess.verify import Survey, survey_dataset
 from promise_cli.preprocess.write import make_cases, refuse_foreign_cases, sweep
 
@@ -68,6 +63,7 @@ def preprocess(
     spacing: Spacing | None = None,
     patch_size: int | None = None,
     plan: str | None = None,
+    objects: str | Sequence[str] | None = None,
 ) -> Preprocessed:
     """Verify a dataset, make its plan and folds, and write its cases.
 
@@ -86,6 +82,8 @@ def preprocess(
         spacing: Spacing of the plan in mm along i, j, k; None: that of an existing plan, otherwise 1 mm.
         patch_size: Edge of the plan's patch in voxels; None: that of an existing plan, otherwise 128.
         plan: Name of a further plan, which lies next to the plan without a name.
+        objects: `each` for a network that segments any label or region of the dataset, the one that is clicked; or
+            names of some of them. None: one target, or the objects of an existing plan.
 
     Raises:
         PromiseError: The folder, dataset.json, a case, an existing plan or the folds cannot be used.
@@ -93,23 +91,39 @@ def preprocess(
     part = read_shard(shard)
     workspace = open_workspace(root)
     place, wanted = find_place(workspace, task, plan), Wanted(spacing, patch_size)
-    dataset = read_dataset(place.raw, keep_broken=True)
-    # Measurements do not depend on the plan, so all plans of a dataset share them.
-    folder, measured = place.folder, workspace.root / SCRATCH / dataset.name
-    scratch = measured.with_name(folder.name)
+    asked = Asked(_as_tuple(target_label), _as_tuple(objects))
+    folder = place.folder
     refuse_foreign(folder, MARKS, MARKS, "promise-preprocess", "move it away")
+    kept = None if overwrite else _kept_plan(folder, wanted)
+    dataset = read_dataset(
+        place.raw,
+        keep_broken=True,
+        with_regions=bool(asked.objects or (kept is not None and kept.objects)),
+    )
+    # Measurements do not depend on the plan, so all plans of a dataset share them.
+    measured = workspace.root / SCRATCH / dataset.name
+    scratch = measured.with_name(folder.name)
     if overwrite:
         refuse_foreign_cases(folder / "cases", [case.case_id for case in dataset.cases])
-    kept = None if overwrite else _kept_plan(folder, wanted)
-    asked = (target_label,) if isinstance(target_label, str) else tuple(target_label or ())
-    target = _target(dataset, asked, kept, folder)
-    _announce(dataset, target)
+    target = choose_target_of_plan(dataset, asked, kept, folder / "plans.json")
+    announce(dataset, target)
     survey = survey_dataset(
-        dataset, target[0], measured, workers=workers, shard=part, skip_bad=skip_bad
+        dataset,
+        target.labels,
+        measured,
+        workers=workers,
+        shard=part,
+        skip_bad=skip_bad,
+        objects=target.objects,
     )
-    source = _source(dataset, workspace.root)
     fingerprint = make_fingerprint(
-        dataset, source, target, survey.measured, survey.left_out, survey.further
+        dataset,
+        _source(dataset, workspace.root),
+        (target.labels, target.name),
+        survey.measured,
+        survey.left_out,
+        survey.further,
+        target.objects,
     )
     ids = [case.case_id for case in fingerprint.cases]
     left_out = [case.case_id for case in survey.left_out]
@@ -118,7 +132,7 @@ def preprocess(
         sweep(folder, measured)
         if not overwrite:  # another command may have made a plan in the meantime
             kept = _kept_plan(folder, wanted)
-            _target(dataset, [str(value) for value in as_tuple(target[0])], kept, folder)
+            choose_target_of_plan(dataset, target.asked_again, kept, folder / "plans.json")
         made = wanted.plan(fingerprint)
         if kept is not None:
             made = _check_kept(kept, made, folder / "plans.json")
@@ -156,42 +170,13 @@ def _write(
     return Preprocessed(folder, fingerprint, plan, num_new, sum(there), shard)
 
 
-def _announce(dataset: Dataset, target: tuple[Labels, str]) -> None:
-    chosen = as_tuple(target[0])
-    others = [f"{value} ({name})" for value, name in dataset.labels.items() if value not in chosen]
-    say(
-        f"dataset: {dataset.name}, {counted(len(dataset.cases) + len(dataset.broken), 'case')}, target"
-        f" {label_text(chosen)} ({target[1]})"
-        + (f"; background: {listed(others)}; --target-label chooses another" if others else "")
-    )
-    if dataset.further_channels:
-        names = listed(name or "without a name" for name in dataset.channels)
-        say(f"channels: {len(dataset.channels)} ({names})")
+def _as_tuple(asked: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (asked,) if isinstance(asked, str) else tuple(asked or ())
 
 
 def _kept_plan(folder: Path, wanted: Wanted) -> Plan | None:
     path = folder / "plans.json"
     return wanted.applied(load_record(Plan, path) if path.exists() else None, path)
-
-
-def _target(
-    dataset: Dataset, asked: Sequence[str], kept: Plan | None, folder: Path
-) -> tuple[Labels, str]:
-    if kept is None:
-        return choose_targets(dataset, asked)
-    if asked and as_tuple(choose_targets(dataset, asked)[0]) != kept.labels:
-        raise PlanError(
-            f"{folder / 'plans.json'}: planned for target {kept.label} ({kept.target_name}), asked for"
-            f" {' '.join(asked)}; add --overwrite to plan anew"
-        )
-    for value in kept.labels:
-        if value not in dataset.labels:
-            field = "target_labels" if kept.target_labels else "target_label"
-            raise PlanError(
-                f"{folder / 'plans.json'}: {field} {value} is not a label of dataset.json; correct it, or add"
-                " --overwrite to plan anew"
-            )
-    return choose_targets(dataset, [str(value) for value in kept.labels])
 
 
 def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
@@ -204,6 +189,11 @@ def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
         raise PlanError(
             f"{path}: planned for {counted(len(kept.channels), 'channel')}, but dataset.json now declares"
             f" {len(fresh.channels)}; correct dataset.json, or add --overwrite to plan anew"
+        )
+    if kept.objects and kept.objects != fresh.objects:
+        raise PlanError(
+            f"{path}: planned for objects {list_objects(kept.objects)}, which dataset.json now describes as"
+            f" {list_objects(fresh.objects)}; correct one of them, or add --overwrite to plan anew"
         )
     if kept.target_name != fresh.target_name:
         raise PlanError(

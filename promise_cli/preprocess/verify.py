@@ -19,6 +19,7 @@ from promise_cli.dataset.fingerprint import (
     unusable,
 )
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels
+from promise_cli.dataset.objects import TargetObject
 from promise_cli.errors import DatasetError
 from promise_cli.jobs import Death, Job, Shard, run_jobs, telling
 from promise_cli.preprocess.memory import estimate_peak
@@ -56,6 +57,7 @@ def survey_dataset(
     workers: int | None = None,
     shard: Shard | None = None,
     skip_bad: bool = False,
+    objects: tuple[TargetObject, ...] = (),
 ) -> Survey:
     """Measure every case whose measurement is not kept yet, and show what is wrong with the cases.
 
@@ -66,11 +68,12 @@ def survey_dataset(
         workers: Number of processes; 0 works in this process, None uses one per core.
         shard: Part whose cases are measured first. The other cases are measured unless another command has done it.
         skip_bad: Whether to leave out bad cases, instead of stopping.
+        objects: Objects that form the target; empty for one target.
 
     Raises:
         DatasetError: A case cannot be used and `skip_bad` is false, or no case can be used.
     """
-    store = Measurements(folder, dataset, target_label)
+    store = Measurements(folder, dataset, target_label, objects)
     with telling(lambda: _so_far(store)):
         measured = _measure_all(store, dataset.cases, workers, shard or Shard())
     measured = _join_warnings_of_air(_warn_of_likeness(measured), dataset)

@@ -18,8 +18,8 @@ from promise_cli.jobs import Death, Job, claim, run_jobs, telling
 from promise_cli.preprocess.memory import estimate_peak
 from promise_cli.volume import file_stamps
 
-CASE_FILES = ("case.json", "image.npy", "target.npy", "foreground.npy")
-"""Names of the files in the folder of a case."""
+CASE_FILES = ("case.json", "image.npy", "target.npy", "foreground.npy", "objects.npy")
+"""Names of the files in the folder of a case. Only cases of plans with objects have the last one."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,11 @@ def make_cases(
     with telling(so_far):
         for wait in (False, True):
             jobs = [
-                Job(one, one.files.case_id, estimate_peak(one.files, plan.spacing))
+                Job(
+                    one,
+                    one.files.case_id,
+                    estimate_peak(one.files, plan.spacing, has_objects=bool(plan.objects)),
+                )
                 for one in wanted
             ]
             make = functools.partial(maker.make, wait=wait)

@@ -1,7 +1,7 @@
 """A click: a point in one of four coordinate systems, its sign, and the lesion that it belongs to."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from promise_cli.console import counted
@@ -32,6 +32,9 @@ class Lesion:
     name: str = ""
     number: int = 1
     """Position of this lesion among those of its case, counted from 1."""
+    said: str = field(default="", compare=False, repr=False)
+    """What the file says besides: an explicit value, or the name of its only point list. Networks for several objects
+    use it to find the object; nothing else depends on it."""
 
 
 ONE_LESION = Lesion()

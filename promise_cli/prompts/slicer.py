@@ -70,7 +70,8 @@ def parse_markups(content: dict[str, Any], where: str, space: Space | None) -> P
     clicks: list[Click] = []
     for number, (name, points) in enumerate(positive, 1):
         lesion = Lesion(number, name if isinstance(name, str) else "", number)
-        lesion = ONE_LESION if len(positive) == 1 else lesion
+        if len(positive) == 1:
+            lesion = replace(ONE_LESION, said=lesion.name)
         clicks += [replace(point, lesion=lesion) for point in (*points, *background)]
         check_number(len(clicks), where)
     if not clicks:

@@ -240,4 +240,4 @@ def _lesion(cells: dict[str, str], where: str, known: dict[str, Lesion]) -> Lesi
             f"{where}: object {shown(name)} has value {text} here, but {same.value} in an earlier row; give it"
             " one value"
         )
-    return Lesion(int(text), name or value, number)
+    return Lesion(int(text), name or value, number, value)

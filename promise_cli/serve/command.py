@@ -7,6 +7,7 @@ import sys
 import uvicorn
 
 from promise_cli.console import counted, say, warn
+from promise_cli.dataset.objects import list_objects
 from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import PromptError
 from promise_cli.network.unfinished import warn_of_unfinished
@@ -39,6 +40,11 @@ def serve(request: ServeRequest) -> None:
         if not predictor.takes_clicks:
             raise PromptError(
                 f"{checkpoints[0]}: {predictor.described[0]} takes no clicks; use promise-predict"
+            )
+        if predictor.plan.objects:
+            raise PromptError(
+                f"{checkpoints[0]}: segments several objects ({list_objects(predictor.plan.objects)}), which the server"
+                " cannot ask for yet; use promise-predict with --object, or Predictor from Python"
             )
         warn_of_unfinished(checkpoints)
         service = Service(request, predictor)

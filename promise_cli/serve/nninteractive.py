@@ -180,7 +180,7 @@ class NnInteractive:
             session.sent, session.is_unsure = region, False
             return changes(session)
 
-        return packed(await self.service.click(request, taken))
+        return packed(await self.service.compute(request, taken))
 
     async def undo(self, request: Request) -> Response:
         """Remove the last interaction."""

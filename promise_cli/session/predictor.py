@@ -18,7 +18,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from promise_cli.console import warn
-from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.plan import Plan, describe_target
 from promise_cli.dataset.questions import question_scan
 from promise_cli.disk.workspace import Workspace, checkpoint_of
 from promise_cli.errors import CheckpointError, WorkspaceError, listed
@@ -77,8 +77,8 @@ class Predictor:
         runs = listed(path.parent if path.parent.name else path for path in self.checkpoints)
         plan = self.plan
         return (
-            f"<Predictor of {runs}: {listed(dict.fromkeys(self.described))}; {plan.dataset}, target {plan.label}"
-            f" ({plan.target_name}); on {self.device} in {self.precision}>"
+            f"<Predictor of {runs}: {listed(dict.fromkeys(self.described))}; {plan.dataset},"
+            f" {describe_target(plan)}; on {self.device} in {self.precision}>"
         )
 
     @classmethod

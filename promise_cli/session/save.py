@@ -12,7 +12,12 @@ _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 
 def save_mask(
-    mask: NDArray[np.bool_], scan: Volume, path: Path, where: str, *, overwrite: bool
+    mask: NDArray[np.bool_] | NDArray[np.uint8],
+    scan: Volume,
+    path: Path,
+    where: str,
+    *,
+    overwrite: bool,
 ) -> None:
     """Write a mask as uint8 on the grid of the scan's file.
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.console import counted, warn
+from promise_cli.dataset.objects import list_objects
 from promise_cli.dataset.plan import Plan
 from promise_cli.errors import PromptError
 from promise_cli.geometry.grid import format_shape
@@ -30,20 +31,12 @@ from promise_cli.session.kept import KeptWindows
 from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
 from promise_cli.session.notebook import show_scan
+from promise_cli.session.objects import choose_lesion
 from promise_cli.session.placement import windows_for, windows_over
 from promise_cli.session.prediction import Prediction
 from promise_cli.session.save import save_mask
+from promise_cli.session.step import Step, as_point, merged_mask
 from promise_cli.volume import Volume, as_stored
-
-
-@dataclass(frozen=True, eq=False)
-class _Step:
-    """Clicks, windows and prediction after one more click."""
-
-    clicks: tuple[Click, ...]
-    clicked_windows: tuple[Patch, ...]
-    """Windows that were placed around the clicks, without those into which a lesion was followed."""
-    prediction: Prediction
 
 
 @dataclass(eq=False, repr=False)
@@ -69,7 +62,7 @@ class Session:
     effect."""
     kept: KeptWindows | None = None
     """Encoded windows that several sessions share, instead of `keep_windows` of this session alone."""
-    _steps: list[_Step] = field(default_factory=list, init=False)
+    _steps: list[Step] = field(default_factory=list, init=False)
     _told: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -102,10 +95,22 @@ class Session:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """Mask `(I, J, K)` in the axes of the stored file. Without clicks all of it is background."""
+        """Mask `(I, J, K)` in the axes of the stored file. Without clicks all of it is background.
+
+        If the networks segment several objects, it is the mask of the object that was clicked last.
+        """
         if self.prediction is None:
             return np.zeros(self.scan.stored_grid.shape, dtype=bool)
         return as_stored(self.prediction.mask, self.scan)
+
+    @property
+    def label_mask(self) -> NDArray[np.uint8]:
+        """Mask `(I, J, K)` of all objects that were clicked, in the axes of the stored file.
+
+        Its values are those of the objects, as in the masks of `promise-predict`. For networks of one target they are 0
+        and 1.
+        """
+        return as_stored(merged_mask(self._steps, self.plan, self.scan), self.scan)
 
     def click(
         self,
@@ -114,8 +119,9 @@ class Session:
         *,
         space: Space = "voxel",
         label: int | None = None,
+        object: str | int | None = None,  # noqa: A002  the word of promise-predict --object
     ) -> NDArray[np.bool_]:
-        """Add a click and return the mask of all clicks so far.
+        """Add a click and return the mask of all clicks so far, or of all clicks on the same object.
 
         A foreground click inside the window of an earlier click uses that window. Any other foreground click opens a
         window around itself. If `max_windows` is 1, it moves the only window to the middle of all foreground clicks. A
@@ -126,18 +132,23 @@ class Session:
             sign: 1 for a click on the lesion (foreground), 0 for a click outside it (background).
             space: `voxel`, `voxel_zyx`, `LPS` or `RAS`.
             label: Former name of `sign`. If given, it replaces `sign`.
+            object: Name or value of the object on which the click lies, or to which a background click belongs. It is
+                needed if the networks segment several objects, and refused if they segment one target.
 
         Raises:
-            PromptError: The click is not three numbers or lies outside the scan, no click is in the foreground, or the
-                networks take no clicks.
+            PromptError: The click is not three numbers or lies outside the scan, no click is in the foreground, the
+                networks take no clicks, or the object is missing or unknown.
             ValueError: The sign or the space is not one of the values above.
         """
         sign = sign if label is None else label
         if sign not in (FOREGROUND, BACKGROUND):
             raise ValueError(f"sign {sign} is unknown; use 1 for foreground or 0 for background")
-        new = Click(_as_point(point), FOREGROUND if sign else BACKGROUND, space)
-        earlier = self._steps[-1].clicked_windows if self._steps else ()
-        self._predict((*self.clicks, new), earlier)
+        lesion = choose_lesion(self.plan.objects, object, self.where)
+        new = Click(as_point(point), FOREGROUND if sign else BACKGROUND, space, lesion)
+        mine = tuple(click for click in self.clicks if click.lesion == lesion)
+        of_mine = (step.clicked_windows for step in reversed(self._steps) if step.lesion == lesion)
+        step = self._predict((*mine, new), next(of_mine, ()))
+        self._steps.append(replace(step, clicks=(*self.clicks, new), lesion=lesion))
         return self.mask
 
     def undo(self) -> NDArray[np.bool_]:
@@ -156,6 +167,8 @@ class Session:
     ) -> None:
         """Write the mask as uint8 on the grid of the scan's file, as `promise-predict` does.
 
+        If the networks segment several objects, the mask holds all that were clicked (`label_mask`).
+
         Args:
             path: The file, whose name ends in `.nii.gz`, `.nii`, `.nrrd` or `.mha`.
             prediction: Another prediction on this scan, such as that of `slide`. None means that of the clicks so far.
@@ -165,10 +178,16 @@ class Session:
             PromptError: There is no click, and no prediction was given.
             VolumeError: The file exists already, has another ending, or cannot be written.
         """
-        chosen = prediction or self.prediction
-        if chosen is None:
+        if prediction is None and self.prediction is None:
             raise PromptError(f"{self.where}: there is no mask to save yet; add a click first")
-        save_mask(chosen.mask, self.scan, Path(path), self.where, overwrite=overwrite)
+        merged = merged_mask(self._steps, self.plan, self.scan)
+        save_mask(
+            merged if prediction is None else prediction.mask,
+            self.scan,
+            Path(path),
+            self.where,
+            overwrite=overwrite,
+        )
 
     def show(self, *, channel: int = 1, height: int = 400) -> Any:
         """Return a widget for notebooks: the scan on the left, and the scan under its mask on the right.
@@ -187,7 +206,7 @@ class Session:
         at = (np.array(grid.shape) - 1) / 2
         if self.clicks:
             at = locate_clicks(self.clicks[-1:], self.scan.stored_grid, grid, self.where)[0]
-        mask = np.zeros(grid.shape, bool) if self.prediction is None else self.prediction.mask
+        mask = merged_mask(self._steps, self.plan, self.scan) > 0
         return show_scan(self.scan, mask, at, channel=channel, height=height)
 
     def reset(self) -> None:
@@ -209,14 +228,24 @@ class Session:
             PromptError: A click lies outside the scan, no click is in the foreground, or the networks take no clicks.
         """
         self.reset()
-        return self._predict(tuple(clicks), ())
+        step = self._predict(tuple(clicks), ())
+        self._steps.append(step)
+        return step.prediction
 
     def slide(self) -> Prediction:
         """Segment the whole scan without a click, in windows that overlap by at least half.
 
         This is how networks that take no clicks are used. The paper does not do this with ProMISe. Windows with hardly
         any tissue are skipped.
+
+        Raises:
+            PromptError: The networks segment several objects, and need a click to know which one.
         """
+        if len(self.plan.objects) > 1 and self.networks.take_clicks:
+            raise PromptError(
+                f"{self.where}: the networks segment the object that is clicked"
+                f" ({list_objects(self.plan.objects)}); click on each object instead"
+            )
         nowhere, no_labels = np.zeros((0, 3), np.int64), np.zeros(0, np.int64)
         answers = self._answers
         windows = windows_over(answers.grid.shape, self.plan.patch_size)
@@ -226,7 +255,7 @@ class Session:
             canvas.add(window, answers.ask(window, nowhere, no_labels))
         return self._back_to_scan(canvas, canvas.fused(), nowhere, closed=True)
 
-    def _predict(self, clicks: tuple[Click, ...], earlier: tuple[Patch, ...]) -> Prediction:
+    def _predict(self, clicks: tuple[Click, ...], earlier: tuple[Patch, ...]) -> Step:
         if not self.networks.take_clicks:
             raise PromptError(
                 f"{self.where}: {self.networks.checkpoints[0]} takes no clicks; segment the whole scan with slide(),"
@@ -254,8 +283,7 @@ class Session:
             canvas.add(window, self._answers.ask(window, located, signs))
         fused, closed = follow(canvas, self._answers, located, signs, self.max_windows)
         prediction = self._back_to_scan(canvas, fused, located, closed=closed)
-        self._steps.append(_Step(clicks, windows, prediction))
-        return prediction
+        return Step(clicks, windows, prediction)
 
     def _tell_of_background(self) -> None:
         """Warn, once for each scan, that background clicks are left out.
@@ -288,11 +316,3 @@ class Session:
             int((~seen).sum()),
             closed,
         )
-
-
-def _as_point(point: Sequence[float]) -> tuple[float, float, float]:
-    """Convert what a caller gives as a point, such as a list or an array. `Click` checks the result."""
-    try:
-        return tuple(float(value) for value in point)  # type: ignore[return-value]
-    except (TypeError, ValueError):
-        return point  # type: ignore[return-value]

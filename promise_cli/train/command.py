@@ -225,7 +225,14 @@ def _work(
         run=run,
         network=group.share_gradients(network, run.device),
         samples=TrainingSamples(
-            cases_dir, split.train, size, config, run.seed, scale, tuple(further)
+            cases_dir,
+            split.train,
+            size,
+            config,
+            run.seed,
+            scale,
+            tuple(further),
+            run.plan.objects,
         ),
         fixed=ValidationSamples(
             cases_dir,
@@ -234,6 +241,7 @@ def _work(
             config.validation_patches,
             run.seed,
             config.validation_clicks,
+            run.plan.objects,
         ),
         group=group,
         workers=_num_workers(request.workers, run.device),

@@ -1,6 +1,7 @@
 """Score a finished run on its fold's test cases: Dice and NSD on the plan's grid, with one simulated click per case.
 
-A network that takes no clicks looks at the whole of each case, in windows that overlap by half.
+A network that takes no clicks looks at the whole of each case, in windows that overlap by half. If the plan has several
+objects, each object that a case holds gets a click and a score of its own.
 
 The scores need only the preprocessed cases and are written next to the checkpoint. Scores for publication come from
 promise-predict and promise-evaluate, which work on each scan's own grid.
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from promise_cli.console import say, show_table, track
 from promise_cli.dataset.case import Case, check_voxels, load_case
+from promise_cli.dataset.case_objects import CaseTarget, all_targets
 from promise_cli.dataset.plan import Plan
 from promise_cli.disk.workspace import checkpoint_of
 from promise_cli.errors import DatasetError, StoppedError
@@ -22,12 +24,12 @@ from promise_cli.geometry.patch import Patch
 from promise_cli.network.checkpoint import build_model, load_checkpoint
 from promise_cli.network.device import Precision, autocast, move_to_device
 from promise_cli.network.registry import Network, centres_clicks, takes_clicks
-from promise_cli.scores import CaseScore, Report, Summary, summarize, write_report
+from promise_cli.scores import CaseScore, Report, Status, Summary, summarize, write_report
 from promise_cli.scores.metrics import score_masks
 from promise_cli.session.fusion import Canvas
 from promise_cli.session.placement import window_round, windows_over
 from promise_cli.train.run import Run
-from promise_cli.train.samples import foreground_voxel, sample_rng
+from promise_cli.train.samples import sample_rng
 from promise_cli.train.stopping import StopRequest
 
 TOLERANCE_MM = 5.0
@@ -53,8 +55,9 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
     model = build_model(load_checkpoint(path), path)
     move_to_device(model, run.device)
     clicked = takes_clicks(run.model.config)
+    each = "object of a case" if run.plan.objects else "case"
     how = (
-        f"one click per case, drawn from the target with seed {run.seed}"
+        f"one click per {each}, drawn from the target with seed {run.seed}"
         if clicked
         else "without clicks, each whole case in windows that overlap by half"
     )
@@ -67,12 +70,15 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
             )
         check_voxels(cases_dir, case_id)
         case = load_case(cases_dir, case_id)
-        if clicked:
-            click = foreground_voxel(case, sample_rng(run.seed, 0, case_id))
-            found = _find_at_click(model, case, click, run.plan, run.device, run.precision)
-        else:
-            found = _find_everywhere(model, case, run.plan, run.device, run.precision)
-        scores.append(_score_case(found, case, run.plan))
+        for asked in all_targets(case, run.plan.objects):
+            if not asked.num_voxels:
+                found = np.zeros(case.target.shape, dtype=bool)
+            elif clicked:
+                click = asked.draw_voxel(sample_rng(run.seed, 0, case_id))
+                found = _find_at_click(model, case, click, run.plan, run.device, run.precision)
+            else:
+                found = _find_everywhere(model, case, run.plan, run.device, run.precision)
+            scores.append(_score_case(found, asked, run.plan))
     summary = summarize(scores)
     report = Report(
         command="promise-train",
@@ -84,7 +90,7 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
         protocol="promise",
         tolerances_mm=(TOLERANCE_MM,),
         empty_policy="nan",
-        empty_cases=0,
+        empty_cases=sum(score.status == "both_empty" for score in scores),
         missing_policy="error",
         missing_cases=0,
         notes=(f"test cases of fold {run.fold}, {how}, scored on the plan's grid",),
@@ -94,16 +100,25 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
     write_report(report, run.folder)
     shown = "one simulated click each" if clicked else "without clicks"
     say(f"test cases of fold {run.fold}: {path.name}, {shown}, on the plan's grid")
-    rows = []
-    for name, of in (
-        ("Dice", summary.overall.dice),
-        (f"NSD at {TOLERANCE_MM:g} mm", summary.overall.nsd[f"{TOLERANCE_MM}"]),
-    ):
-        spread = (f"{of.sd:.3f}", f"{of.minimum:.3f} to {of.maximum:.3f}") if of.n > 1 else ()
-        rows.append((name, str(of.n), f"{of.mean:.3f}", *spread))
-    columns = ("", "cases", "mean", *(("sd", "range") if len(rows[0]) > 3 else ()))
-    show_table(f"scores in {run.folder}", columns, rows)
+    _show(summary, run)
     return summary
+
+
+def _show(summary: Summary, run: Run) -> None:
+    """Show Dice and NSD over all cases, and of each object if there are several."""
+    labels = summary.labels if len(summary.labels) > 1 else ()
+    groups = [(summary.overall, ""), *((label, f" of {label.name}") for label in labels)]
+    rows = []
+    for group, end in groups:
+        for name, of in (
+            (f"Dice{end}", group.dice),
+            (f"NSD at {TOLERANCE_MM:g} mm{end}", group.nsd[f"{TOLERANCE_MM}"]),
+        ):
+            spread = (f"{of.sd:.3f}", f"{of.minimum:.3f} to {of.maximum:.3f}") if of.n > 1 else ()
+            rows.append((name, str(of.n), f"{of.mean:.3f}", *spread))
+    columns = ("", "cases", "mean", *(("sd", "range") if max(map(len, rows)) > 3 else ()))
+    rows = [(*row, *("",) * (len(columns) - len(row))) for row in rows]
+    show_table(f"scores in {run.folder}", columns, rows)
 
 
 def _find_at_click(
@@ -180,15 +195,16 @@ def _ask(
     return logits.float().softmax(dim=1)[0, 1].cpu().numpy()
 
 
-def _score_case(prediction: NDArray[np.bool_], case: Case, plan: Plan) -> CaseScore:
-    reference = np.asarray(case.target) > 0
+def _score_case(prediction: NDArray[np.bool_], asked: CaseTarget, plan: Plan) -> CaseScore:
+    reference = asked.mask
     measured = score_masks(prediction, reference, plan.spacing, (TOLERANCE_MM,))
     voxel_ml = float(np.prod(plan.spacing)) / 1000
+    found: Status = "ok" if measured.prediction_voxels else "prediction_empty"
     return CaseScore(
-        case_id=case.case_id,
-        label=plan.label,
-        name=plan.target_name,
-        status="ok" if measured.prediction_voxels else "prediction_empty",
+        case_id=asked.case.case_id,
+        label=plan.label if asked.asked is None else asked.asked.label,
+        name=plan.target_name if asked.asked is None else asked.asked.name,
+        status=found if asked.num_voxels else "both_empty",
         dice=measured.dice,
         nsd={f"{TOLERANCE_MM}": measured.nsd[0]},
         reference_voxels=measured.reference_voxels,

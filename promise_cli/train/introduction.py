@@ -5,7 +5,8 @@ from pathlib import Path
 
 from promise_cli.console import counted, log_only, say, track, warn
 from promise_cli.dataset.changed import changed_files
-from promise_cli.dataset.fingerprint import Fingerprint
+from promise_cli.dataset.fingerprint import CaseFingerprint, Fingerprint
+from promise_cli.dataset.plan import Plan, describe_target
 from promise_cli.disk.records import load_record
 from promise_cli.disk.workspace import ALL
 from promise_cli.errors import MOST_LISTED, PlanError, listed
@@ -21,7 +22,7 @@ def introduce(run: Run, dataset: str) -> None:
     total = sum(parameter.numel() for parameter in parameters)
     say(
         f"dataset: {dataset}, fold {run.fold}: {len(run.split.train)} training and"
-        f" {counted(len(run.split.val), 'validation case')}, target {run.plan.label} ({run.plan.target_name})"
+        f" {counted(len(run.split.val), 'validation case')}, {describe_target(run.plan)}"
     )
     say(
         f"network: {describe_network(run.network, run.model.config)}, preset {run.preset}, weights"
@@ -65,12 +66,22 @@ def warn_of_large_targets(run: Run, preprocessed: Path) -> None:
         cases = load_record(Fingerprint, path).cases
     except PlanError:  # the fingerprint is needed only for this warning
         return
-    larger = [case.case_id for case in cases if case.target_ml > window_ml]
+    larger = [case.case_id for case in cases if _largest_ml(case, run.plan) > window_ml]
     if larger:
         warn(
             f"in {len(larger)} of {len(cases)} cases, such as {larger[0]}, the target is larger than the window of"
             f" {edge}^3 voxels ({window_ml:.0f} ml); one window can never hold all of it"
         )
+
+
+def _largest_ml(case: CaseFingerprint, plan: Plan) -> float:
+    """Return the volume of a case's target in ml, or that of its largest object."""
+    if not plan.objects:
+        return case.target_ml
+    counts = {int(value): number for value, number in case.label_voxels.items()}
+    whole = sum(counts.get(value, 0) for value in plan.labels)
+    largest = max(sum(counts.get(value, 0) for value in one.values) for one in plan.objects)
+    return case.target_ml * largest / max(1, whole)
 
 
 def warn_of_changed_files(run: Run, preprocessed: Path, root: Path) -> None:

@@ -1,5 +1,7 @@
 """Samples for training and validation: a patch of a case, its target, and clicks on it.
 
+If the plan has several objects, each sample asks for one of them. Its target is that object, and its clicks lie on it.
+
 Each sample has its own random generator, made from (seed, epoch, case, number). No two samples use the same random
 numbers, and a run is the same with any number of worker processes. (In the authors' code every worker of every epoch
 repeats the same random numbers.)
@@ -15,7 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from promise_cli.dataset.case import Case, load_case
+from promise_cli.dataset.case import load_case
+from promise_cli.dataset.case_objects import CaseTarget, draw_target, held_targets
+from promise_cli.dataset.objects import TargetObject
 from promise_cli.geometry.patch import Patch
 from promise_cli.network.recipe import TrainConfig
 from promise_cli.prompts import FOREGROUND, draw_clicks
@@ -86,8 +90,9 @@ class TrainingSamples(Dataset[Sample]):
         seed: int,
         shift_scale: float,
         further_scales: tuple[float, ...] = (),
+        objects: tuple[TargetObject, ...] = (),
     ) -> None:
-        self.cases_dir, self.case_ids = cases_dir, case_ids
+        self.cases_dir, self.case_ids, self.objects = cases_dir, case_ids, objects
         self.patch_size, self.config, self.seed = patch_size, config, seed
         self.shift_scale, self.further_scales = shift_scale, further_scales
 
@@ -106,17 +111,18 @@ class TrainingSamples(Dataset[Sample]):
         case_id = self.case_ids[position % len(self.case_ids)]
         rng = sample_rng(self.seed, epoch, case_id, position // len(self.case_ids))
         case = load_case(self.cases_dir, case_id)
+        asked = draw_target(case, self.objects, rng)
         recipe = self.config
         augmentation = draw_augmentation(
             rng, recipe.augment, self.shift_scale, self.further_scales, recipe.augmentation
         )
         margin = augmentation.margin(self.patch_size)
         size = self.patch_size
-        centre = _draw_centre(case, rng, self.config, size)
+        centre = _draw_centre(asked, rng, self.config, size)
         patch = Patch.centred(centre, (size, size, size)).widened((margin, margin, 0))
         image, target = apply_augmentation(
             patch.crop(case.channels).astype(np.float32),
-            patch.crop(case.target),
+            asked.crop(patch),
             augmentation,
             size,
         )
@@ -145,7 +151,8 @@ class TrainingSamples(Dataset[Sample]):
 class ValidationSamples(Dataset[Sample]):
     """Fixed validation patches. Each is centred on a click in the target, as in the paper's test.
 
-    The seed decides where the click lies. If `num_clicks` is above 1, further clicks lie on the target in the patch.
+    The seed decides where the click lies. If `num_clicks` is above 1, further clicks lie on the target in the patch. If
+    the plan has several objects, there are patches for each object that a case holds.
     """
 
     def __init__(
@@ -156,25 +163,40 @@ class ValidationSamples(Dataset[Sample]):
         per_case: int,
         seed: int,
         num_clicks: int = 1,
+        objects: tuple[TargetObject, ...] = (),
     ) -> None:
         self.cases_dir, self.case_ids = cases_dir, case_ids
         self.patch_size, self.per_case, self.seed = patch_size, per_case, seed
-        self.num_clicks = num_clicks
+        self.num_clicks, self.objects = num_clicks, objects
+        self.asked = [
+            (case_id, place)
+            for case_id in case_ids
+            for place in range(
+                len(held_targets(load_case(cases_dir, case_id), objects)) if objects else 1
+            )
+        ]
+        """Case of each patch, and place of its object among those that the case holds."""
 
     def __len__(self) -> int:
         """Return the number of patches."""
-        return len(self.case_ids) * self.per_case
+        return len(self.asked) * self.per_case
+
+    def object_of(self, index: int) -> TargetObject | None:
+        """Return the object that a patch asks for; None for a plan of one target."""
+        case_id, place = self.asked[index % len(self.asked)]
+        return held_targets(load_case(self.cases_dir, case_id), self.objects)[place].asked
 
     def __getitem__(self, index: int) -> Sample:
         """Return the patch of an index; it is the same at every call."""
-        number, position = divmod(index, len(self.case_ids))
-        case_id = self.case_ids[position]
+        number, position = divmod(index, len(self.asked))
+        case_id, place = self.asked[position]
         case = load_case(self.cases_dir, case_id)
+        asked = held_targets(case, self.objects)[place]
         rng = sample_rng(self.seed, 0, case_id, number)
         size = self.patch_size
-        centre = foreground_voxel(case, rng)
+        centre = asked.draw_voxel(rng)
         patch = Patch.centred(centre, (size, size, size))
-        target = patch.crop(case.target)
+        target = asked.crop(patch)
         first = (np.array([centre]) - np.array(patch.origin)).astype(np.float32)
         further, _ = draw_clicks(target, rng, self.num_clicks - 1, 0, repeat=True)
         return _sample(
@@ -207,7 +229,7 @@ def _sample(
 
 
 def _draw_centre(
-    case: Case, rng: np.random.Generator, config: TrainConfig, patch_size: int
+    asked: CaseTarget, rng: np.random.Generator, config: TrainConfig, patch_size: int
 ) -> tuple[int, int, int]:
     """Draw the centre of a patch: a voxel of the target or of the background, moved by the recipe's jitter.
 
@@ -216,19 +238,12 @@ def _draw_centre(
     wants_foreground = rng.random() < config.foreground_share
     farthest = min(round(config.centre_jitter * patch_size), (patch_size - 1) // 2)
     jitter = rng.integers(-farthest, farthest + 1, size=3)
-    voxel = foreground_voxel(case, rng)
+    voxel = asked.draw_voxel(rng)
     if not wants_foreground:
         for _ in range(MAX_BACKGROUND_TRIES):
-            i, j, k = rng.integers(0, case.target.shape).tolist()
-            if case.target[i, j, k] == 0:
+            i, j, k = rng.integers(0, asked.case.target.shape).tolist()
+            if not asked.holds(i, j, k):
                 voxel = (i, j, k)
                 break
     i, j, k = (np.array(voxel) + jitter).tolist()
-    return i, j, k
-
-
-def foreground_voxel(case: Case, rng: np.random.Generator) -> tuple[int, int, int]:
-    """Draw a voxel of the target; all are equally likely."""
-    flat = case.foreground[rng.integers(len(case.foreground))]
-    i, j, k = (int(index) for index in np.unravel_index(flat, case.target.shape))
     return i, j, k

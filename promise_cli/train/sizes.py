@@ -7,6 +7,7 @@ from pathlib import Path
 
 from promise_cli.console import counted
 from promise_cli.dataset.fingerprint import Fingerprint
+from promise_cli.dataset.objects import list_objects
 from promise_cli.dataset.plan import LARGEST_PATCH, LEAST_PATCH, Plan
 from promise_cli.disk.records import load_record
 from promise_cli.errors import CheckpointError, PlanError, did_you_mean
@@ -103,6 +104,11 @@ def choose_network(
     if not LEAST_PATCH <= model_config.patch_size <= LARGEST_PATCH:
         raise PlanError(
             f"--set patch_size={model_config.patch_size}: use {LEAST_PATCH} to {LARGEST_PATCH}"
+        )
+    if plan.objects and not takes_clicks(model_config):
+        raise PlanError(
+            f"--network {network}: takes no clicks, so nothing tells it which of {counted(len(plan.objects), 'object')}"
+            f" ({list_objects(plan.objects)}) to segment; add --clicks-as-channel"
         )
     if config.corrections and not takes_clicks(model_config):
         raise PlanError(

@@ -102,6 +102,8 @@ class Validation(NamedTuple):
 def validate(training: Training) -> Validation:
     """Score the network on the fixed validation patches, which the processes share.
 
+    If the plan has several objects, the scores are means over the objects, each of which counts the same.
+
     Raises:
         DatasetError: The network's output is not finite.
         StoppedError: A stop was asked for. The run is saved after the epoch's last step, and resumes with validation.
@@ -109,7 +111,8 @@ def validate(training: Training) -> Validation:
     run, group = training.run, training.group
     run.model.eval()
     fixed = training.fixed
-    total = torch.zeros(4, dtype=torch.float64)
+    objects = run.plan.objects
+    sums = torch.zeros(max(1, len(objects)), 3, dtype=torch.float64)  # Dice, corrected, patches
     odd: list[str] = []
     for first in range(0, len(fixed), group.size):
         stop_if_asked(training)
@@ -120,12 +123,19 @@ def validate(training: Training) -> Validation:
         if not all(torch.isfinite(logits).all() for logits in answers):
             odd.extend(batch.case_ids)
         dice = [_dice(logits, batch.target) for logits in answers]
-        total += torch.tensor([dice[0], dice[-1], 1.0, len(odd)])
-    dice_sum, corrected_sum, count, num_odd = group.sum(total).tolist()
-    if num_odd:
+        asked = fixed.object_of(first + group.rank) if objects else None
+        row = 0 if asked is None else objects.index(asked)
+        sums[row] += torch.tensor([dice[0], dice[-1], 1.0])
+    if group.sum(torch.tensor([float(len(odd))])).item():
         raise not_finite(training, "the network's output is not finite in validation", odd)
-    corrected = corrected_sum / count if run.config.corrections else None
-    return Validation(dice_sum / count, corrected)
+    sums = group.sum(sums)
+    there = sums[:, 2] > 0
+    means = sums[there, :2] / sums[there, 2:]
+    dice_mean, corrected_mean = means.mean(dim=0).tolist()
+    if objects:
+        names = [one.name for one, held in zip(objects, there.tolist(), strict=True) if held]
+        training.watch.end_validation(names, means[:, 0].tolist())
+    return Validation(dice_mean, corrected_mean if run.config.corrections else None)
 
 
 def _ask(training: Training, batch: Sample) -> list[Tensor]:

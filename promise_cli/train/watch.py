@@ -2,7 +2,7 @@
 
 import datetime
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,11 @@ class Watch:
         say(
             f"epoch {row.epoch}/{self.num_epochs}: loss {row.loss:.4f}{shown} ({row.seconds:.1f} s{left})"
         )
+
+    def end_validation(self, names: Sequence[str], dice: Sequence[float]) -> None:
+        """Print the mean validation Dice of each object of the plan."""
+        pairs = zip(names, dice, strict=True)
+        say(f"validation Dice by object: {', '.join(f'{name} {mean:.3f}' for name, mean in pairs)}")
 
     def time_left(self) -> str:
         """Return the time left in the whole run, estimated from the steps and validations of this call."""

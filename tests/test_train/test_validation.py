@@ -30,6 +30,7 @@ def _training(corrections: int, model: torch.nn.Module) -> SimpleNamespace:
         step=1,
         folder="run",
         is_saved=False,
+        plan=SimpleNamespace(objects=()),
     )
     stop = SimpleNamespace(reason=None)
     return SimpleNamespace(run=run, group=Group(), fixed=[one, one], stop=stop)

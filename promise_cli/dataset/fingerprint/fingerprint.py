@@ -13,6 +13,7 @@ from promise_cli.dataset.fingerprint.intensities import (
 )
 from promise_cli.dataset.fingerprint.measurement import CaseFingerprint
 from promise_cli.dataset.folder import Dataset, Labels, as_tuple
+from promise_cli.dataset.objects import TargetObject
 from promise_cli.geometry.grid import Shape, Spacing
 
 FORMAT_VERSION = 1
@@ -52,6 +53,8 @@ class Fingerprint:
     target_labels: tuple[int, ...] = ()
     """Values of all labels that form the target, where there are several; empty for a single one."""
     target_name: str
+    objects: tuple[TargetObject, ...] = ()
+    """Objects that form the target and that a click can ask for; empty for one target."""
     median_shape: Shape
     """Median over the cases of the voxels along each of the file's axes."""
     median_spacing: Spacing
@@ -71,6 +74,7 @@ def make_fingerprint(
     measured: Sequence[tuple[CaseFingerprint, Histogram]],
     left_out: Sequence[LeftOut] = (),
     further: Sequence[tuple[Histogram, ...]] = (),
+    objects: tuple[TargetObject, ...] = (),
 ) -> Fingerprint:
     """Gather the measurements of all cases in one record.
 
@@ -81,6 +85,7 @@ def make_fingerprint(
         measured: Fingerprint and target intensities of each usable case; at least one.
         left_out: Cases that are left out because they are bad.
         further: Target intensities of the same cases in the channels after the first; empty for scans of one channel.
+        objects: Objects that form the target; empty for one target.
     """
     cases = tuple(case for case, _ in measured)
     values = as_tuple(target[0])
@@ -94,6 +99,7 @@ def make_fingerprint(
         target_label=values[0],
         target_labels=values if len(values) > 1 else (),
         target_name=target[1],
+        objects=objects,
         median_shape=(int(i), int(j), int(k)),
         median_spacing=(di, dj, dk),
         foreground=describe_intensities(join_histograms([target for _, target in measured])),

@@ -2,11 +2,14 @@
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from nibabel.orientations import aff2axcodes
+from numpy.typing import NDArray
 
 from promise_cli.dataset.fingerprint.extents import target_extents
 from promise_cli.dataset.fingerprint.intensities import Histogram
@@ -22,6 +25,7 @@ from promise_cli.dataset.fingerprint.verification import (
     warning_of,
 )
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels, as_tuple, is_target
+from promise_cli.dataset.objects import TargetObject
 from promise_cli.errors import DatasetError, VolumeError
 from promise_cli.geometry.grid import Shape, Spacing
 from promise_cli.volume import Orientation, Volume, read_label, read_scan, size_question
@@ -92,10 +96,22 @@ def measure_case(
     return measurement.case, measurement.target
 
 
-def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Measurement:
+def verify_case(
+    files: CaseFiles,
+    dataset: Dataset,
+    target_label: Labels,
+    objects: Sequence[TargetObject] = (),
+) -> Measurement:
     """Read one case, measure it, and gather everything that is wrong with it.
 
     Nothing is raised for a bad case: what is wrong is in the result.
+
+    Args:
+        files: Image and label of the case.
+        dataset: The dataset.
+        target_label: Label value of the target, or several values.
+        objects: Objects that form the target. The extents are then the longest ones over the objects. A case may lack
+            some of them.
     """
     errors: list[object] = []
     if files.label.resolve() in [image.resolve() for image in files.images]:
@@ -127,7 +143,7 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
     target, *further = (channel[inside] for channel in image.channels)
     in_air = check_target(image.channels[0], target, is_ct(dataset.modality))
     problems += [warning_of(dataset, files.label, note) for note in in_air]
-    target_mm, lesion_mm = target_extents(inside, _rounded(image.grid.spacing))
+    target_mm, lesion_mm = _extents(label.array, inside, objects, _rounded(image.grid.spacing))
     case = CaseFingerprint(
         case_id=files.case_id,
         image=below(files.image, dataset),
@@ -146,6 +162,19 @@ def verify_case(files: CaseFiles, dataset: Dataset, target_label: Labels) -> Mea
     return Measurement(
         tuple(problems), case, Histogram.of(target), tuple(Histogram.of(one) for one in further)
     )
+
+
+def _extents(
+    label: NDArray[Any],
+    inside: NDArray[np.bool_],
+    objects: Sequence[TargetObject],
+    spacing: Spacing,
+) -> tuple[Spacing, Spacing]:
+    """Measure the box around the target and its lesions, or the longest ones of each of its objects."""
+    masks = (is_target(label, one.values) for one in objects) if objects else [inside]
+    found = [target_extents(mask, spacing) for mask in masks if mask.any()]
+    whole, lesion = (tuple(np.max(sizes, axis=0).tolist()) for sizes in zip(*found, strict=True))
+    return whole, lesion
 
 
 def _question_channels(image: Volume, dataset: Dataset) -> list[str]:

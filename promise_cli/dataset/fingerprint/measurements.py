@@ -19,6 +19,7 @@ from promise_cli.dataset.fingerprint.measurement import CaseFingerprint, Measure
 from promise_cli.dataset.fingerprint.source import Source, hash_source, is_unchanged
 from promise_cli.dataset.fingerprint.verification import Problem, error_of
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels
+from promise_cli.dataset.objects import TargetObject
 from promise_cli.disk.atomic import whole_file
 from promise_cli.disk.records import record_from_json, record_to_json
 from promise_cli.disk.regular import check_regular, check_stored
@@ -59,6 +60,8 @@ class Measurements:
     folder: Path
     dataset: Dataset
     target_label: Labels
+    objects: tuple[TargetObject, ...] = ()
+    """Objects that form the target; empty for one target."""
 
     def find(self, files: CaseFiles) -> Measured | None:
         """Return the kept measurement of a case; None if there is none or its files may have changed since."""
@@ -95,7 +98,7 @@ class Measurements:
             if kept is not None and kept.source.key == source.key:
                 measured = Measured(files, source, kept.measurement)
             else:
-                case = verify_case(files, self.dataset, self.target_label)
+                case = verify_case(files, self.dataset, self.target_label, self.objects)
                 measured = Measured(files, source, case)
                 if not is_unchanged(files, source):
                     text = f"{files.image}: it or its label changed while it was read; run again"
@@ -116,6 +119,8 @@ class Measurements:
         content: list[Any] = [VERSION, self.target_label, labels, self.dataset.modality, names]
         if self.dataset.further_channels:
             content.append(self.dataset.further_channels)
+        if self.objects or self.dataset.regions:
+            content.append([self.dataset.regions, record_to_json(self.objects)])
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def _load(self, files: CaseFiles) -> Measured | None:

@@ -87,16 +87,16 @@ def check_labels(
 ) -> list[str]:
     """Return error messages about label values that dataset.json does not name, and about an empty target."""
     texts = []
-    odd = [value for value in found if value not in dataset.labels]
+    odd = [value for value in found if value not in dataset.values]
     if odd:
         shown = listed(odd, 5)
         texts.append(
             f"{files.label}: label value{'s' if odd[1:] else ''} {shown} {'are' if odd[1:] else 'is'} not in"
-            f" dataset.json (0 and {listed(dataset.labels)}); correct the label or dataset.json"
+            f" dataset.json (0 and {listed(dataset.values)}); correct the label or dataset.json"
         )
     values = as_tuple(target_label)
     if not any(value in found for value in values):
-        names = "+".join(dataset.labels[value] for value in values)
+        names = "+".join(dataset.labels.get(value, str(value)) for value in values)
         texts.append(
             f"{files.label}: the label is empty: no voxel of {label_text(values)}"
             f" ({names}); correct it, or leave the case out with --skip-bad"

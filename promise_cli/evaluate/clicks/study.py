@@ -48,6 +48,11 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
             f"--clicks: {path} ({checkpoint.network}) takes no clicks; predict with promise-predict and score the"
             " masks, or train with --clicks-as-channel"
         )
+    if checkpoint.plan.objects:
+        raise EvaluationError(
+            f"--clicks: {path} segments several objects, which a study of clicks cannot tell apart yet; predict with"
+            " promise-predict --test-cases and score the masks"
+        )
     dataset = checkpoint.plan.dataset
     choose_tolerances(request.protocol, request.tolerances_mm, dataset)  # refuses wrong options now
     names_fold = bool(checkpoint.split.train)  # a checkpoint of the paper's authors names none
