@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from promise_cli.geometry.grid import Shape
 from promise_cli.geometry.patch import Patch
+from promise_cli.geometry.resample import resample_window
+from promise_cli.session.fusion import Canvas, Volume32
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,3 +40,28 @@ class Prediction:
     def window(self) -> Patch:
         """First window that the networks saw."""
         return self.windows[0]
+
+
+def to_scan(
+    canvas: Canvas,
+    fused: Volume32,
+    located: NDArray[np.int64],
+    plan_shape: Shape,
+    scan_shape: Shape,
+    *,
+    closed: bool,
+) -> Prediction:
+    """Resample fused probabilities from the plan's grid to the scan's grid.
+
+    Args:
+        canvas: The windows, at least one.
+        fused: Their probabilities on the canvas.
+        located: Clicks (N, 3) on the plan's grid.
+        plan_shape: Shape of the plan's grid.
+        scan_shape: Shape of the scan's grid.
+        closed: Whether the mask ends inside the windows.
+    """
+    seen = np.any([window.inside(located) for window in canvas.windows], axis=0)
+    assert canvas.block is not None
+    block, place = resample_window(fused, canvas.block.origin, plan_shape, scan_shape)
+    return Prediction(block, place, scan_shape, tuple(canvas.windows), int((~seen).sum()), closed)

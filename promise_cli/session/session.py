@@ -15,7 +15,6 @@ from promise_cli.dataset.plan import Plan
 from promise_cli.errors import PromptError
 from promise_cli.geometry.grid import format_shape
 from promise_cli.geometry.patch import Patch
-from promise_cli.geometry.resample import resample_window
 from promise_cli.predictions.record import Seconds
 from promise_cli.prompts import (
     BACKGROUND,
@@ -33,7 +32,7 @@ from promise_cli.session.networks import MAX_STATES, Networks
 from promise_cli.session.notebook import show_scan
 from promise_cli.session.objects import choose_lesion
 from promise_cli.session.placement import windows_for, windows_over
-from promise_cli.session.prediction import Prediction
+from promise_cli.session.prediction import Prediction, to_scan
 from promise_cli.session.save import save_mask
 from promise_cli.session.step import Step, as_point, merged_mask
 from promise_cli.volume import Volume, as_stored
@@ -180,14 +179,8 @@ class Session:
         """
         if prediction is None and self.prediction is None:
             raise PromptError(f"{self.where}: there is no mask to save yet; add a click first")
-        merged = merged_mask(self._steps, self.plan, self.scan)
-        save_mask(
-            merged if prediction is None else prediction.mask,
-            self.scan,
-            Path(path),
-            self.where,
-            overwrite=overwrite,
-        )
+        mask = prediction.mask if prediction else merged_mask(self._steps, self.plan, self.scan)
+        save_mask(mask, self.scan, Path(path), self.where, overwrite=overwrite)
 
     def show(self, *, channel: int = 1, height: int = 400) -> Any:
         """Return a widget for notebooks: the scan on the left, and the scan under its mask on the right.
@@ -282,8 +275,7 @@ class Session:
         for window in windows:
             canvas.add(window, self._answers.ask(window, located, signs))
         fused, closed = follow(canvas, self._answers, located, signs, self.max_windows)
-        prediction = self._back_to_scan(canvas, fused, located, closed=closed)
-        return Step(clicks, windows, prediction)
+        return Step(clicks, windows, self._back_to_scan(canvas, fused, located, closed=closed))
 
     def _tell_of_background(self) -> None:
         """Warn, once for each scan, that background clicks are left out.
@@ -301,18 +293,8 @@ class Session:
         self, canvas: Canvas, fused: Volume32, located: NDArray[np.int64], *, closed: bool
     ) -> Prediction:
         """Resample fused probabilities from the plan's grid to the scan's grid."""
-        seen = np.any([window.inside(located) for window in canvas.windows], axis=0)
         began = time.monotonic()
-        assert canvas.block is not None
-        block, place = resample_window(
-            fused, canvas.block.origin, self._answers.grid.shape, self.scan.grid.shape
-        )
+        shapes = self._answers.grid.shape, self.scan.grid.shape
+        prediction = to_scan(canvas, fused, located, *shapes, closed=closed)
         self.seconds.resample += time.monotonic() - began
-        return Prediction(
-            block,
-            place,
-            self.scan.grid.shape,
-            tuple(canvas.windows),
-            int((~seen).sum()),
-            closed,
-        )
+        return prediction
