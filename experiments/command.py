@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from promise_cli.console import say
@@ -93,9 +94,8 @@ def _call(name: str, arguments: tuple[str, ...], folder: Path) -> int:
     sys.argv = [f"promise-{name}", *arguments]
     status = 1
     try:
-        from promise_cli import cli  # noqa: PLC0415  each of its modules is one command
-
-        getattr(cli, f"{name}_app")()
+        (command,) = entry_points(group="console_scripts", name=f"promise-{name}")
+        command.load()()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:

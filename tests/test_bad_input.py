@@ -127,7 +127,7 @@ DESCRIPTIONS = [
      " target"),
     (d.description(labels={"tumour": "one"}), "dataset.json: label 'tumour': 'one' is not a whole number; correct it"),
     (d.description(labels={"whole": [1, 2]}), "dataset.json: label 'whole' is a region of several values [1, 2]; give"
-     " each label one whole number"),
+     " each label one whole number, or segment each region with --objects each"),
     (d.description(labels={"1": "tumour", "01": "cyst"}), "dataset.json: label value 1 is named twice (tumour, cyst);"
      " name it once"),
     (d.description(training=None, dataset={"../out": {"images": [IMAGE], "label": LABEL}}), f"{IMAGE}: '../out'"
