@@ -259,6 +259,7 @@ def test_a_command_runs_in_a_process_of_its_own_that_is_measured(tmp_path: Path)
     taken = run("evaluate", "--version", folder=tmp_path)
     assert (taken.command, taken.status) == ("promise-evaluate --version", 0)
     assert 0 < taken.processor_seconds < taken.seconds + 1
-    assert 0.005 < taken.peak_memory_gib < 2
+    # A process also counts the memory of the one that started it, here of all tests before.
+    assert 0.005 < taken.peak_memory_gib < 16
     with pytest.raises(CommandError, match=r"^promise-evaluate in .*: exit status 1$"):
         run("evaluate", "--root", "nowhere", folder=tmp_path)

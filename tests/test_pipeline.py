@@ -53,6 +53,7 @@ def test_the_four_commands_leave_a_network_masks_and_scores(tmp_path: Path) -> N
             "metrics.md",
             "progress.png",
             "run.json",
+            "train.log",
         )
     }
     predictions = tmp_path / "predictions" / "imgs"

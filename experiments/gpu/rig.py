@@ -175,6 +175,7 @@ def training_of(model: Any, recipe: TrainConfig, device: torch.device = DEVICE) 
         can_lower_scale=recipe.precision == "fp16",
         device=device,
         config=recipe,
+        plan=SimpleNamespace(objects=()),
         precision=recipe.precision,
         seed=5,
         epoch=1,

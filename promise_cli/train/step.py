@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -128,12 +129,12 @@ def validate(training: Training) -> Validation:
         sums[row] += torch.tensor([dice[0], dice[-1], 1.0])
     if group.sum(torch.tensor([float(len(odd))])).item():
         raise not_finite(training, "the network's output is not finite in validation", odd)
-    sums = group.sum(sums)
-    there = sums[:, 2] > 0
-    means = sums[there, :2] / sums[there, 2:]
-    dice_mean, corrected_mean = means.mean(dim=0).tolist()
+    found = np.array(group.sum(sums).tolist())
+    there = found[:, 2] > 0
+    means = found[there, :2] / found[there, 2:]
+    dice_mean, corrected_mean = means.mean(axis=0).tolist()
     if objects:
-        names = [one.name for one, held in zip(objects, there.tolist(), strict=True) if held]
+        names = [one.name for one, held in zip(objects, there, strict=True) if held]
         training.watch.end_validation(names, means[:, 0].tolist())
     return Validation(dice_mean, corrected_mean if run.config.corrections else None)
 

@@ -32,8 +32,8 @@ FULL = (RECOMMENDED, "tiny")
 """Presets that are tried at their full size; the others are rows of ablations."""
 MAY_UPLOAD = ("train/samples.py", "session/networks.py")
 """Files that move samples and windows to the device."""
-SUMS = SimpleNamespace(item=lambda: 0.0, tolist=lambda: [0.0, 0.0, 1.0, 0.0])
-"""What the processes add up in a validation: no stop is asked for, two Dice, one patch, none that is not finite."""
+SUMS = SimpleNamespace(item=lambda: 0.0, tolist=lambda: [[0.0, 0.0, 1.0]])
+"""What the processes add up in a validation: no stop is asked for, nothing is odd, two Dice and one patch."""
 FAULTS = ("zeros", "item", "numpy", "mixed")
 """Mistakes that can be planted."""
 ON_CPU = ("train/step.py", "train/training.py", "session/networks.py")
