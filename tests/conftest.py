@@ -228,8 +228,3 @@ def _seconds(tests: list[pytest.Item]) -> float:
     """Return about how long tests take. `@pytest.mark.slow(seconds=60)` marks a test that takes longer than others."""
     marks = (test.get_closest_marker("slow") for test in tests)
     return sum(mark.kwargs.get("seconds", 4) for mark in marks if mark)
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Use one process more than there are cores, because tests of commands often wait for other processes."""
-    return (os.cpu_count() or 1) + 1

@@ -211,3 +211,21 @@ print("still here")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the blocked signals of a process are read from /proc"
+)
+def test_the_first_process_of_a_command_starts_with_ctrl_c_blocked() -> None:
+    code = """
+from pathlib import Path
+from promise_cli.jobs.pool import _Worker
+
+worker = _Worker(abs)
+status = Path(f"/proc/{worker.process.pid}/status").read_text()
+blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
+worker.end()
+print(blocked >> 1 & 1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"

@@ -109,6 +109,10 @@ class _Worker:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
+        if sys.platform != "win32":
+            from multiprocessing.resource_tracker import ensure_running  # noqa: PLC0415  missing on Windows
+
+            ensure_running()  # its own start, which comes with that of the first process, ends the block of signals
         # A terminal sends Ctrl-C to all processes, but only the command itself decides what to do. A SIGTERM in the
         # middle of the start would leave a process without its instructions.
         with signals_held(signal.SIGINT, signal.SIGTERM):
