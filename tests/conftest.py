@@ -195,11 +195,17 @@ def balls(bright: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return root
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let each process of the tests begin with its share of the slow ones, so that none waits for another at the end.
 
     pytest-xdist gives each process one slice of the list, and later moves tests from the end of one slice to another.
     """
+    if "rehearsal" not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("rehearsal"):
+                item.add_marker(
+                    pytest.mark.skip(reason="two minutes; before a lease: pytest -m rehearsal")
+                )
     count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     fast = [item for item in items if item.get_closest_marker("slow") is None]
     shares = _deal([item for item in items if item.get_closest_marker("slow")], count)

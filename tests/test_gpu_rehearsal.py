@@ -39,6 +39,7 @@ def _rehearse(call: str, out: Path, carried: Path) -> list[dict]:
     return found
 
 
+@pytest.mark.rehearsal
 @pytest.mark.slow(seconds=50)
 def test_the_first_call_of_a_lease_measures_steps_agreement_and_commands(
     tmp_path: Path, carried: Path
@@ -59,6 +60,7 @@ def test_the_first_call_of_a_lease_measures_steps_agreement_and_commands(
     assert len([line for line in found if "convolution" in line]) == 36
 
 
+@pytest.mark.rehearsal
 @pytest.mark.slow(seconds=35)
 def test_the_second_call_of_a_lease_trains_and_predicts(tmp_path: Path, carried: Path) -> None:
     found = _rehearse("second", tmp_path, carried)

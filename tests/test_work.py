@@ -229,3 +229,19 @@ print(blocked >> 1 & 1)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
+
+
+def test_a_second_sigterm_does_not_interrupt_what_a_process_removes_at_its_end() -> None:
+    code = """
+import os, signal
+from promise_cli.jobs.pool import leave_on_sigterm
+
+leave_on_sigterm()
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+finally:
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("removed")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "removed\n", "")

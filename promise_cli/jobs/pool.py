@@ -261,6 +261,8 @@ def leave_on_sigterm() -> None:
 
 
 def _leave(*_: object) -> None:
+    # The whole group may get one SIGTERM and then each process another. That must not end the removal of files.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(143)
 
 
