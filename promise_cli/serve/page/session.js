@@ -9,7 +9,7 @@ const PERCENTILES = { "0.5-99.5 %": ["0.5", "99.5"], "1-99 %": ["1", "99"], "5-9
 export const state = {
   server: {}, scans: [], head: null, voxels: null, mask: null, session: null, lesions: [], chosen: 1, pending: [],
   at: [0, 0, 0], view: VIEWS[0], window: [40, 400], slab: { mm: 0, kind: "mean" }, opacity: 35, isShown: true,
-  isSaved: true, isLeaving: false, opening: 0, expected: {},
+  isSaved: true, isLeaving: false, opening: 0, opened: 0, expected: {},
 };
 
 // ---------------------------------------------------------------- clicks that outlive a reload
@@ -32,6 +32,9 @@ export function remember() {
 function remembered(name) {
   return JSON.parse(sessionStorage.getItem(`clicks:${name}`) ?? "null");
 }
+
+// Whether a scan is open and no other one was asked for. A click on a scan that is about to close must not reach the next.
+const isReady = () => Boolean(state.session) && state.opened === state.opening;
 
 const isUnsaved = (kept) => Boolean(kept && !kept.isSaved && kept.lesions.some((one) => one.clicks.length));
 
@@ -93,7 +96,7 @@ function openScan(name) {
     const head = await ask("GET", `${place}?order=ras`);
     const voxels = await fetchVoxels(`${place}/voxels?order=ras`, head.shape);
     if (opening !== state.opening) return;
-    Object.assign(state, { head, voxels, mask: new Uint8Array(voxels.length) });
+    Object.assign(state, { head, voxels, mask: new Uint8Array(voxels.length), opened: opening });
     state.at = head.shape.map((n) => Math.floor(n / 2));
     for (const view of VIEWS) Object.assign(view, { zoom: 1, shift: [0, 0] });
     choosePresets();
@@ -135,9 +138,10 @@ function showChannels(chosen) {
 }
 
 function showChannel(channel) {
-  const opening = state.opening;
+  if (!isReady()) return Promise.resolve(false);
+  const { opened } = state;
   return enqueue("reading", async () => {
-    if (opening !== state.opening) return;
+    if (opened !== state.opened) return;
     const place = `api/scans/${encodeURIComponent(state.head.name)}`;
     const head = await ask("GET", `${place}?order=ras&channel=${channel}`);
     state.voxels = await fetchVoxels(`${place}/voxels?order=ras&channel=${channel}`, head.shape);
@@ -213,10 +217,10 @@ function paste(box, part) {
 
 // Change the session of the scan that is open now. Nothing happens if another scan was opened before the job's turn.
 function change(method, path, fields, { doing = "computing", expected } = {}) {
-  const opening = state.opening;
-  if (!state.session) return Promise.resolve(false);
+  const { opened } = state;
+  if (!isReady()) return Promise.resolve(false);
   return enqueue(doing, async () => {
-    if (opening !== state.opening || !state.session) return;
+    if (opened !== state.opened || !state.session) return;
     await take(await inSession(method, path, fields));
     state.isSaved = false;
   }, expected).finally(() => {
@@ -229,7 +233,7 @@ const clicksOf = (number) => state.lesions.find((one) => one.lesion === number)?
 const lesionPath = () => `/lesions/${state.chosen}`;
 
 export function addClick(point, sign) {
-  if (!state.session) return;
+  if (!isReady()) return;
   const lesion = state.chosen;
   if (!sign && !state.server.knows_background) {
     say("this network was trained without background clicks, so they have no effect");
@@ -259,10 +263,10 @@ export function clear() {
 }
 
 export function newLesion() {
-  const opening = state.opening;
-  if (!state.session) return Promise.resolve(false);
+  const { opened } = state;
+  if (!isReady()) return Promise.resolve(false);
   return enqueue("adding", async () => {
-    if (opening !== state.opening) return;
+    if (opened !== state.opened) return;
     const colour = COLOURS.find((one) => !state.lesions.some((lesion) => colourOf(lesion) === one)) ?? COLOURS[0];
     const found = await inSession("POST", "/lesions", { colour });
     state.chosen = found.lesion;
@@ -331,10 +335,10 @@ function showButtons() {
 }
 
 export async function save(overwrite = false) {
-  if ($("save").disabled || !state.session) return;
-  const opening = state.opening;
+  if ($("save").disabled || !isReady()) return;
+  const { opened } = state;
   await enqueue("saving", async () => {
-    if (opening !== state.opening) return;
+    if (opened !== state.opened) return;
     try {
       const found = await inSession("POST", "/save", { overwrite });
       state.isSaved = true;
