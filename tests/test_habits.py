@@ -106,7 +106,11 @@ def test_help_has_a_short_option_and_the_width_of_the_terminal(
 
 
 @pytest.mark.parametrize("name", ["preprocess", "train", "predict", "evaluate"])
-def test_shells_can_complete_the_options_of_every_command(name: str) -> None:
+def test_shells_can_complete_the_options_of_every_command(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A process without a terminal may have no shell among its parents.
+    monkeypatch.setattr("shellingham.detect_shell", lambda *_, **__: ("bash", "/bin/bash"))
     app = getattr(cli, f"{name}_app")
     done = CliRunner().invoke(app, ["--show-completion", "bash"], prog_name=f"promise-{name}")
     assert (done.exit_code, f"_PROMISE_{name.upper()}_COMPLETE=complete_bash" in done.stdout) == (
