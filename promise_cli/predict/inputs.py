@@ -1,4 +1,4 @@
-"""Find the scans and clicks of a call, and the cases that cannot be predicted. Only the scans' headers are read."""
+"""Finds the scans and clicks of a call, and the cases that cannot be predicted. Only the scans' headers are read."""
 
 import hashlib
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""Who may use the server: hosts, origins and keys, and what a start without a key is refused for."""
+"""Who may use the server: allowed hosts, origins and keys, and the options with which it refuses to start."""
 
 import base64
 from dataclasses import replace
@@ -127,5 +127,5 @@ def test_a_missing_package_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch)
     done = run("-i", "none")
     assert done.exit_code == 1
     assert done.stderr == (
-        "error: promise-serve needs no-such; install them with pip install 'promise_cli[serve]'\n"
+        "error: promise-serve needs no-such; run pip install 'promise_cli[serve]'\n"
     )
