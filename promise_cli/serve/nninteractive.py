@@ -58,7 +58,7 @@ class NnInteractive:
         posts = {
             "/claim": self.claim, "/set_image": self.set_image, "/set_target_buffer": self.set_buffer,
             "/add_initial_seg_interaction": self.add_initial, "/undo": self.undo, "/predict": self.predict,
-            "/reset_interactions": self.reset, "/set_do_autozoom": self.keep, "/heartbeat": self.heartbeat,
+            "/reset_interactions": self.reset, "/set_do_autozoom": self.set_autozoom, "/heartbeat": self.heartbeat,
             "/release": self.release,
         }  # fmt: skip
         gets = {
@@ -222,8 +222,8 @@ class NnInteractive:
         await self.service.compute(request, reset)
         return JSONResponse({})
 
-    async def keep(self, request: Request) -> Response:
-        """Accept a setting that means nothing here: a lesion is followed beyond its window anyway."""
+    async def set_autozoom(self, request: Request) -> Response:
+        """Accept the setting and ignore it, because a lesion is followed beyond its window anyway."""
         self.session(request)
         return JSONResponse({})
 

@@ -100,7 +100,7 @@ def test_sessions_end_when_nobody_uses_them_and_their_number_is_bounded() -> Non
     assert len(sessions) == 1
 
 
-def test_sessions_end_although_no_request_comes() -> None:
+def test_sessions_end_even_if_no_request_comes() -> None:
     now = [0.0]
     sessions = Sessions(1, lambda: now[0])
     Worker(sessions.drop_unused, 0.02)
