@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
+from promise_cli.dataset.plan import Channel
 from promise_cli.errors import CheckpointError, PromptError, VolumeError
-from promise_cli.session.predictor import Predictor
-from promise_cli.volume import scan_of_array, scan_of_image
+from promise_cli.session.predictor import Prediction, Predictor, Session
+from promise_cli.volume import read_volume, scan_of_array, scan_of_image
 from tests.balls import centre
 from tests.conftest import OBLIQUE, RUN, affine_of, write_nifti
 from tests.standins import PerfectWindow, predictor_of
@@ -151,6 +152,41 @@ def test_save_replaces_files_only_if_asked_and_never_the_scan(tmp_path: Path) ->
     with pytest.raises(VolumeError, match="cannot be written"):
         session.save(tmp_path / "file" / "mask.nii.gz")
     assert path.read_bytes() == before
+
+
+def test_no_file_that_a_scan_was_read_from_is_ever_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _scan(tmp_path)
+    other = shutil.copy(path, tmp_path / "scan_0001.nii.gz")
+    monkeypatch.chdir(tmp_path)
+    before = path.read_bytes()
+    image = nib.load(path)
+    one = predictor_of(24, PerfectWindow())
+    further = (Channel(modality="T2", normalisation=one.plan.normalisation),)
+    two = predictor_of(24, PerfectWindow(), further_channels=further)
+    both = two.open([path, other], where="patient 7")
+    opened = [
+        (one.open("scan.nii.gz", where="patient 7"), path),
+        (one.open(read_volume(path), where="patient 7"), path),
+        (one.open(image, where="x" * 300), path),
+        (one.open(nib.Nifti1Image(image.dataobj, image.affine), where="a\0b"), path),
+        (both, path),
+        (both, other),
+    ]
+    monkeypatch.chdir("/")
+    for session, file in opened:
+        with pytest.raises(VolumeError, match="is the scan itself; give another name"):
+            session.save(file, prediction=_everything(session), overwrite=True)
+        session.save(tmp_path / "mask.nii.gz", prediction=_everything(session), overwrite=True)
+    assert path.read_bytes() == before == Path(other).read_bytes()
+
+
+def _everything(session: Session) -> Prediction:
+    """Return a prediction whose mask is the whole scan."""
+    shape = session.scan.grid.shape
+    place = tuple(slice(0, n) for n in shape)
+    return Prediction(np.ones(shape, np.float32), place, shape, ())
 
 
 def test_a_predictor_and_a_session_say_in_one_line_what_they_are(

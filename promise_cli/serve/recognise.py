@@ -13,8 +13,6 @@ from promise_cli.serve.open_scans import OpenScans
 from promise_cli.serve.refusal import RefusalError
 from promise_cli.volume import as_stored
 
-MOST_DOUBLES = 20
-"""Once a scan is found, the search for the same voxels in other scans is left out if more than this number remain."""
 _SAMPLES = 4096
 """Number of voxels that are compared before all voxels are."""
 _TOLERANCE = 1e-5
@@ -27,7 +25,7 @@ def recognise(array: NDArray[Any], scans: OpenScans) -> tuple[str, ArrayAxes] | 
     Args:
         array: Uploaded voxels with three axes, of any type. They may be those of any channel of a scan.
         scans: Scans to compare with. Only those of the same shape are read. Their mean intensities are kept, so that a
-            further upload reads fewer scans.
+            further upload reads fewer scans. Once a scan is found, only those with another affine are read.
 
     Returns:
         Name of the scan and the axes of the array. None if no scan has these voxels.
@@ -37,11 +35,10 @@ def recognise(array: NDArray[Any], scans: OpenScans) -> tuple[str, ArrayAxes] | 
     """
     first, second, third = array.shape
     found: list[tuple[str, ArrayAxes, Grid]] = []
-    candidates = scans.names_of_shape((first, second, third))
     mean = float(array.mean(dtype=np.float64))
-    for number, name in enumerate(candidates):
-        if found and len(candidates) - number > MOST_DOUBLES:
-            break
+    for name in scans.names_of_shape((first, second, third)):
+        if found and scans.grid(name).is_that_of(found[0][2]):
+            continue  # whether it has the same voxels or not, the affine is known
         if not scans.may_have_mean(name, mean):
             continue
         try:
@@ -53,8 +50,8 @@ def recognise(array: NDArray[Any], scans: OpenScans) -> tuple[str, ArrayAxes] | 
             found.append((name, axes, scans.grid(name)))
     if not found:
         return None
-    name, axes, grid = found[0]
-    others = [other for other, _, theirs in found[1:] if not theirs.is_that_of(grid)]
+    name, axes, _ = found[0]
+    others = [other for other, _, _ in found[1:]]
     if others:
         raise RefusalError(
             422, f"the uploaded voxels are those of {name} and of {listed(others)}, whose affines differ; start"

@@ -171,7 +171,7 @@ class Session:
         Args:
             path: The file, whose name ends in `.nii.gz`, `.nii`, `.nrrd` or `.mha`.
             prediction: Another prediction on this scan, such as that of `slide`. None means that of the clicks so far.
-            overwrite: Whether to replace an existing file. The scan itself is never replaced.
+            overwrite: Whether to replace an existing file. The files of the scan are never replaced.
 
         Raises:
             PromptError: There is no click, and no prediction was given.

@@ -1,6 +1,7 @@
 """Read scans of several channels: from one file with a further axis, or from one file for each channel."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,11 @@ def read_scan(
     if stored.channels != wanted if len(files) == 1 else len(files) != wanted:
         raise _wrong_number(files, stored.channels, names)
     if len(files) == 1:
-        return oriented(load_finite(stored, keep_integers=keep_integers), stored, orientation)
-    all_stored = [stored, *map(open_stored, files[1:])]
-    return oriented(_stack(all_stored, keep_integers), stored, orientation)
+        array = load_finite(stored, keep_integers=keep_integers)
+    else:
+        array = _stack([stored, *map(open_stored, files[1:])], keep_integers)
+    found = oriented(array, stored, orientation)
+    return replace(found, files=tuple(path.absolute() for path in files))
 
 
 def read_channel(path: Path, number: int = 0, *, keep_integers: bool = False) -> Volume:

@@ -39,12 +39,20 @@ def scan_of_image(image: Any, orientation: Orientation = "RAS", where: str = "im
         array, affine = voxels_of(image, where)
         return scan_of_array(array, affine, orientation, where)
     array, header = _channels_first(np.asanyarray(image.dataobj), where), image.header
+    files = _files_of(image)
     if not isinstance(header, nib.Nifti1Header):
-        return scan_of_array(array, image.affine, orientation, where)
+        return replace(scan_of_array(array, image.affine, orientation, where), files=files)
     # A NIfTI header is kept, because masks get its sform, qform and unit.
     unit = nifti_unit(header, Path(where))
     scan = scan_of_array(array, affine_in_mm(image.affine, unit), orientation, where)
-    return replace(scan, header=header.copy(), unit=unit)
+    return replace(scan, header=header.copy(), unit=unit, files=files)
+
+
+def _files_of(image: nib.spatialimages.SpatialImage) -> tuple[Path, ...]:
+    """Return the files that an image of nibabel was read from or saved to, if any."""
+    names = [holder.filename for holder in image.file_map.values()]
+    names.append(getattr(image.dataobj, "file_like", None))  # of voxels that are still in a file
+    return tuple(Path(name).absolute() for name in names if isinstance(name, str | Path))
 
 
 def _is_itk(found: Any) -> bool:

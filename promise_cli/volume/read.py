@@ -48,6 +48,8 @@ class Volume:
     """Spacing in mm along the file's axes, exactly as the header gives it; None stands for `stored_grid.spacing`."""
     unit: Unit = MILLIMETRE
     """Unit of the lengths in the file. The grids are in mm."""
+    files: tuple[Path, ...] = ()
+    """Absolute paths of the files or folders that hold the voxels; empty if it is not known that there are any."""
 
     @property
     def channels(self) -> NDArray[Any]:
@@ -147,7 +149,8 @@ def read_volume(
         VolumeError: The file is missing, unreadable, truncated or not 3D, or holds NaN or infinity.
     """
     stored = open_stored(path)
-    return oriented(load_finite(stored, keep_integers=keep_integers), stored, orientation)
+    found = oriented(load_finite(stored, keep_integers=keep_integers), stored, orientation)
+    return replace(found, files=(path.absolute(),))
 
 
 def load_finite(stored: Stored, *, keep_integers: bool) -> NDArray[Any]:
