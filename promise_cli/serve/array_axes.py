@@ -38,6 +38,16 @@ class ArrayAxes:
         i, j, k = (stored[axis] for axis in self.order)
         return i, j, k
 
+    def grid_of(self, stored: Grid) -> Grid:
+        """Return the grid of the array for a file with this grid."""
+        origin, *ends = (
+            stored.world(self.stored_index(corner, stored.shape))
+            for corner in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1))
+        )
+        affine = np.eye(4)
+        affine[:3] = np.stack([*(end - origin for end in ends), origin], axis=1)
+        return Grid(self.shape_of(stored.shape), affine)
+
     def stored_index(self, index: Sequence[float], stored: Shape) -> tuple[float, float, float]:
         """Convert an index into the array to a voxel (i, j, k) of the file.
 

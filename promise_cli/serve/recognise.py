@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.errors import PromiseError, listed
-from promise_cli.geometry.grid import Grid, format_shape
-from promise_cli.serve.array_axes import ArrayAxes, all_axes
+from promise_cli.geometry.grid import format_shape
+from promise_cli.serve.array_axes import REVERSED, STORED, ArrayAxes, all_axes
 from promise_cli.serve.open_scans import OpenScans
 from promise_cli.serve.refusal import RefusalError
 from promise_cli.volume import as_stored
@@ -25,20 +25,23 @@ def recognise(array: NDArray[Any], scans: OpenScans) -> tuple[str, ArrayAxes] | 
     Args:
         array: Uploaded voxels with three axes, of any type. They may be those of any channel of a scan.
         scans: Scans to compare with. Only those of the same shape are read. Their mean intensities are kept, so that a
-            further upload reads fewer scans. Once a scan is found, only those with another affine are read.
+            further upload reads fewer scans. Once a scan is found in its usual axes, those with its affine are left
+            out, because they cannot place the voxels elsewhere unless they are mirrored copies of it.
 
     Returns:
         Name of the scan and the axes of the array. None if no scan has these voxels.
 
     Raises:
-        RefusalError: Several scans with different affines have these voxels.
+        RefusalError: Several scans have these voxels, but at different places in space.
     """
     first, second, third = array.shape
-    found: list[tuple[str, ArrayAxes, Grid]] = []
+    found: list[tuple[str, ArrayAxes]] = []
     mean = float(array.mean(dtype=np.float64))
     for name in scans.names_of_shape((first, second, third)):
-        if found and scans.grid(name).is_that_of(found[0][2]):
-            continue  # whether it has the same voxels or not, the affine is known
+        if any(
+            axes in (STORED, REVERSED) and _have_same_grid(scans, name, one) for one, axes in found
+        ):
+            continue
         if not scans.may_have_mean(name, mean):
             continue
         try:
@@ -47,17 +50,19 @@ def recognise(array: NDArray[Any], scans: OpenScans) -> tuple[str, ArrayAxes] | 
             continue  # a scan that cannot be read is not the one that the viewer shows
         axes = next((axes for stored in channels for axes in _fitting(array, stored)), None)
         if axes is not None:
-            found.append((name, axes, scans.grid(name)))
+            found.append((name, axes))
     if not found:
         return None
-    name, axes, _ = found[0]
-    others = [other for other, _, _ in found[1:]]
+    grids = [axes.grid_of(scans.grid(name)) for name, axes in found]
+    others = [
+        name for (name, _), grid in zip(found, grids, strict=True) if not grid.is_that_of(grids[0])
+    ]
     if others:
         raise RefusalError(
-            422, f"the uploaded voxels are those of {name} and of {listed(others)}, whose affines differ; start"
+            422, f"the uploaded voxels are those of {found[0][0]} and of {listed(others)}, whose affines differ; start"
             " promise-serve with the scan that you mean"
         )  # fmt: skip
-    return name, axes
+    return found[0]
 
 
 def unknown_scan(array: NDArray[Any]) -> RefusalError:
@@ -66,6 +71,10 @@ def unknown_scan(array: NDArray[Any]) -> RefusalError:
         422, f"the uploaded scan of {format_shape(array.shape)} voxels is none of the scans of this server, and its"
         " voxel size is not known; start promise-serve with -i FOLDER that holds it, or with --spacing I J K"
     )  # fmt: skip
+
+
+def _have_same_grid(scans: OpenScans, one: str, other: str) -> bool:
+    return scans.grid(one).is_that_of(scans.grid(other))
 
 
 def _stored_channels(scans: OpenScans, name: str) -> list[NDArray[Any]]:

@@ -63,6 +63,32 @@ def test_voxels_of_two_scans_with_different_affines_are_refused(service: Service
         recognise(voxels(), scans)
 
 
+def test_a_copy_with_another_affine_is_found_among_many_scans(service: Service) -> None:
+    for number in range(30):
+        affine = np.diag([1 + number / 10, 1, 1, 1])
+        write_nifti(Path(f"imgs/b_{number:02}.nii.gz"), voxels() + number + 1, affine)
+    write_nifti(Path("imgs/c.nii.gz"), voxels(), np.diag([2.0, 2, 2, 1]))
+    scans = Service(service.request, service.predictor).scans
+    for _ in range(2):
+        with pytest.raises(PromiseError, match="those of ball_007 and of c, whose affines differ"):
+            recognise(voxels(), scans)
+        assert recognise(voxels() + 4, scans) == ("b_03", STORED)
+
+
+def test_copies_of_a_scan_count_as_one_only_if_they_place_its_voxels_alike(
+    service: Service,
+) -> None:
+    image = nib.load("imgs/ball_007.nii.gz")
+    turned = image.as_reoriented([[1, -1], [0, 1], [2, -1]])
+    write_nifti(Path("imgs/turned.nii.gz"), np.asanyarray(turned.dataobj), turned.affine)
+    scans = Service(service.request, service.predictor).scans
+    assert recognise(voxels(), scans) == ("ball_007", STORED)
+    write_nifti(Path("imgs/a_mirrored.nii.gz"), voxels()[::-1], image.affine)
+    scans = Service(service.request, service.predictor).scans
+    with pytest.raises(PromiseError, match="those of a_mirrored and of ball_007"):
+        recognise(voxels(), scans)
+
+
 def test_an_unknown_scan_is_refused_with_advice_that_the_viewer_shows(client: TestClient) -> None:
     other = voxels() + 1
     done = client.post("/upload_image", files={"file": ("f", npy(other.T))}).json()
