@@ -8,7 +8,7 @@ from PIL import Image
 
 from promise_cli.report import Outline, draw_slices
 from promise_cli.report.boxes import box_plot
-from promise_cli.report.charts import Curve, line_chart
+from promise_cli.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Curve, line_chart
 from promise_cli.report.slices import outline_path
 
 SPACING = (1.0, 1.0, 2.0)
@@ -141,6 +141,20 @@ def test_a_curve_has_its_points_and_its_band():
     assert drawn.count("<circle") == 3
     assert drawn.count("<polygon") == 1
     assert drawn.count("<polyline") == 1
+
+
+def test_each_point_of_a_curve_shows_its_own_value_even_after_a_missing_one():
+    curve = Curve("random", (1, 2, 5), (float("nan"), 0.6, 0.65))
+    drawn = line_chart([curve, Curve("first", (1, 2, 5), (0.4, 0.5, 0.6))], "Dice", "clicks")
+    circles = re.findall(r'<circle class="c(.)" cx="(.+?)" cy="(.+?)".*?: ([\d.]+)<', drawn)
+    left, right = LEFT + 16, WIDTH - RIGHT - 16
+    span = HEIGHT - BOTTOM - TOP
+    expected = [(0, 2, 0.6), (0, 5, 0.65), (1, 1, 0.4), (1, 2, 0.5), (1, 5, 0.6)]
+    assert [
+        (int(number), (float(x) - left) / (right - left) * 4 + 1, 1 - (float(y) - TOP) / span)
+        for number, x, y, _ in circles
+    ] == [pytest.approx(one, abs=0.01) for one in expected]
+    assert [float(value) for *_, value in circles] == [value for *_, value in expected]
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,10 @@ def line_chart(curves: Sequence[Curve], title: str, x_title: str) -> str:
     parts += [draw_text(across.at(x), HEIGHT - BOTTOM + 14, f"{x:g}", "middle") for x in xs]
     parts.append(draw_text((LEFT + WIDTH) / 2, HEIGHT - 4, x_title, "middle"))
     for number, curve in enumerate(curves):
-        points = [
-            (across.at(x), axis.at(y))
-            for x, y in zip(curve.x, curve.y, strict=True)
-            if not math.isnan(y)
-        ]
-        if not points:
+        present = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if not math.isnan(y)]
+        if not present:
             continue
+        points = [(across.at(x), axis.at(y)) for x, y in present]
         colour = f"c{number % 6}"
         if curve.interval and not any(math.isnan(end) for pair in curve.interval for end in pair):
             lows = [
@@ -53,7 +50,7 @@ def line_chart(curves: Sequence[Curve], title: str, x_title: str) -> str:
                 f'<polygon class="band {colour}" points="{_path([*lows, *reversed(highs)])}"/>'
             )
         parts.append(f'<polyline class="curve {colour}" points="{_path(points)}"/>')
-        for (x, y), value in zip(points, curve.y, strict=False):
+        for (x, y), (_, value) in zip(points, present, strict=True):
             tip = escape(f"{curve.name}: {value:.4f}")
             parts.append(
                 f'<circle class="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{tip}</title></circle>'
