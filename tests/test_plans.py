@@ -1,6 +1,7 @@
 """Spacing and patch are options, plans of a dataset lie next to each other, and lesions are compared to the window."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -100,6 +101,8 @@ def test_another_spacing_is_refused_and_another_patch_keeps_the_cases(root: Path
     ("options", "message"),
     [
         ({"spacing": (0.0, 1.0, 1.0)}, "--spacing: spacing must lie between 0.05 and 50 mm"),
+        ({"spacing": (1.0, math.nan, 1.0)}, "--spacing: spacing must lie between 0.05 and 50 mm"),
+        ({"spacing": (1.0, 1.0, math.inf)}, "--spacing: spacing must lie between 0.05 and 50 mm"),
         ({"patch_size": 30}, "--patch-size: patch_size must be a multiple of 4 from 8 to 512"),
     ],
 )

@@ -56,7 +56,10 @@ def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
         preset("huge")
 
 
-@pytest.mark.parametrize("change", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}])
+@pytest.mark.parametrize("change", [
+    {"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}, {"learning_rate": float("nan")},
+    {"weight_decay": float("inf")}, {"gradient_clip": float("nan")},
+])  # fmt: skip
 def test_impossible_numbers_are_refused_with_their_field(change: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
         TrainConfig(**change)

@@ -102,7 +102,7 @@ class Plan:
             raise ValueError(
                 f"format_version {self.format_version}, but this version of promise_cli reads {FORMAT_VERSION}"
             )
-        if not 0.05 <= min(self.spacing) <= max(self.spacing) <= 50:
+        if not all(0.05 <= edge <= 50 for edge in self.spacing):
             raise ValueError(f"spacing must lie between 0.05 and 50 mm, found {self.spacing}")
         if not LEAST_PATCH <= self.patch_size <= LARGEST_PATCH or self.patch_size % 4:
             raise ValueError(

@@ -29,7 +29,7 @@ def check_range(name: str, found: float, least: float, most: float) -> None:
     """Raise ValueError if a number is outside its range."""
     if (least, most) == (0, 1) and not 0 <= found <= 1:
         raise ValueError(f"{name} must lie between 0 and 1, found {found}")
-    if found < least:
+    if not found >= least:
         raise ValueError(f"{name} must be at least {least:.10g}, found {found}")
-    if found > most:
+    if not found <= most:
         raise ValueError(f"{name} must be at most {most:.10g}, found {found}")

@@ -48,7 +48,7 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         weights = (self.dice_weight, self.cross_entropy_weight, self.boundary_weight)
-        if min(weights) < 0:
+        if not all(weight >= 0 for weight in weights):
             raise ValueError(f"the loss weights {weights} must not be negative")
         check_range("the largest loss weight", max(weights), 0, 1e6)
         if any(edge < 1 or edge % 2 == 0 for edge in self.boundary_kernel):

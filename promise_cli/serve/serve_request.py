@@ -13,6 +13,8 @@ from promise_cli.session.neighbours import MAX_WINDOWS
 KEY_VARIABLE = "PROMISE_API_KEY"
 PORT = 1527
 """Port on which viewers look for such a server by default."""
+MOST_MINUTES = 525600
+"""Largest value of `minutes`: a year."""
 SHORTEST_KEY = 8
 """Smallest number of characters of a key."""
 
@@ -74,8 +76,8 @@ class ServeRequest:
             raise PromptError(f"--spacing {self.spacing}: give three lengths in mm, 0.001 to 100")
         if not 0 <= self.port <= 65535:
             raise PromptError(f"--port {self.port}: give a number from 0 to 65535")
-        if not self.minutes >= 1:
-            raise PromptError(f"--minutes {self.minutes:g}: give 1 or more")
+        if not 1 <= self.minutes <= MOST_MINUTES:
+            raise PromptError(f"--minutes {self.minutes:g}: give 1 to {MOST_MINUTES}")
         if self.certificate_key is not None and self.certificate is None:
             raise PromptError("--tls-key: give the certificate with --tls-cert, too")
         for option, path in (("--tls-cert", self.certificate), ("--tls-key", self.certificate_key)):
