@@ -80,15 +80,22 @@ def _listen(request: ServeRequest) -> socket.socket:
 def _introduce(service: Service, listening: socket.socket) -> None:
     """Show where the server is and what it serves."""
     request, predictor = service.request, service.predictor
-    scheme = "https" if request.certificate else "http"
-    named = socket.gethostname() if request.host in ("0.0.0.0", "::") else request.host
-    host = f"[{named}]" if ":" in named else named
     paths = ", ".join(str(path) for path in predictor.checkpoints)
     say(f"network: {paths} on {predictor.device} in {predictor.precision}")
     say(f"scans: {counted(len(service.scans.files), 'scan')} in {request.images}")
     if not request.is_local and request.certificate is None:
         warn("without --tls-cert, others in the network can read the scans and the key")
-    say(f"open {scheme}://{host}:{listening.getsockname()[1]} in a browser; Ctrl-C ends the server")
+    address = address_of(request, listening.getsockname()[1])
+    say(f"open {address} in a browser; Ctrl-C ends the server")
+
+
+def address_of(request: ServeRequest, port: int) -> str:
+    """Return the address under which a browser finds the server."""
+    host = request.host.strip("[]")
+    if host in ("0.0.0.0", "::"):
+        host = socket.gethostname()
+    scheme = "https" if request.certificate else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _run(service: Service, listening: socket.socket) -> None:

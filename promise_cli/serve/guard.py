@@ -135,7 +135,7 @@ class _Counted:
 def _names(request: ServeRequest) -> Iterable[str]:
     """Yield the names under which clients may reach the server, in lower case."""
     yield "localhost"
-    yield from (name.lower() for name in request.allowed_hosts)
+    yield from (name.lower().strip("[]") for name in request.allowed_hosts)
     if not request.is_local:
         yield from (request.host.lower(), socket.gethostname().lower(), socket.getfqdn().lower())
 

@@ -1,6 +1,7 @@
 """Who may use the server: allowed hosts, origins and keys, and the options with which it refuses to start."""
 
 import base64
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from promise_cli.cli import serve_app
 from promise_cli.serve.app import make_app
+from promise_cli.serve.command import address_of
 from promise_cli.serve.serve_request import ServeRequest
 from promise_cli.serve.service import Service
 
@@ -87,6 +89,26 @@ def test_a_name_that_the_command_allows_is_answered(service: Service) -> None:
     client = TestClient(make_app(service), base_url="http://ward.example")
     assert client.get("/api/scans").status_code == 200
     assert client.get("/api/scans", headers={"host": "other.example"}).status_code == 421
+
+
+def test_an_address_that_is_allowed_may_have_the_brackets_of_a_browser(service: Service) -> None:
+    service.request = replace(service.request, allowed_hosts=("[2001:DB8::1]",))
+    client = TestClient(make_app(service), base_url="http://[2001:db8::1]:1527")
+    assert client.get("/api/scans").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("::1", "http://[::1]:1527"),
+        ("[::1]", "http://[::1]:1527"),
+        ("127.0.0.1", "http://127.0.0.1:1527"),
+        ("[::]", f"http://{socket.gethostname()}:1527"),
+        ("0.0.0.0", f"http://{socket.gethostname()}:1527"),
+    ],
+)
+def test_the_address_that_is_printed_can_be_opened_in_a_browser(host: str, address: str) -> None:
+    assert address_of(ServeRequest(images=Path("imgs"), host=host, api_key=KEY), 1527) == address
 
 
 @pytest.mark.usefixtures("in_folder")
