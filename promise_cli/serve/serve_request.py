@@ -8,6 +8,7 @@ from pathlib import Path
 from promise_cli.disk.workspace import Fold
 from promise_cli.errors import PromptError
 from promise_cli.predict.predict_request import PredictRequest
+from promise_cli.serve.certificate import check_certificate
 from promise_cli.session.neighbours import MAX_WINDOWS
 
 KEY_VARIABLE = "PROMISE_API_KEY"
@@ -83,6 +84,8 @@ class ServeRequest:
         for option, path in (("--tls-cert", self.certificate), ("--tls-key", self.certificate_key)):
             if path is not None and not path.is_file():
                 raise PromptError(f"{option} {path}: no such file; give a file in PEM format")
+        if self.certificate is not None:
+            check_certificate(self.certificate, self.certificate_key)
 
     @property
     def key(self) -> str | None:
