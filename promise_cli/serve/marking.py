@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.errors import PromptError
+from promise_cli.geometry.grid import Grid
 from promise_cli.predict.cases import merge
 from promise_cli.predict.doubt import doubt_click
 from promise_cli.predictions.record import describe_click
@@ -103,10 +104,15 @@ class Marking:
             )
 
     def remove_lesion(self, value: int) -> Box | None:
-        """Remove a lesion with its clicks. Return the box in which the mask has changed."""
+        """Remove a lesion with its clicks, unless that fails. Return the box in which the mask has changed."""
         self.lesion(value)
+        before, self.lesions = self.lesions, {**self.lesions}
         del self.lesions[value]
-        return self._update()
+        try:
+            return self._update()
+        except BaseException:
+            self.lesions = before
+            raise
 
     def lesion(self, value: int) -> MarkedLesion:
         """Return the lesion with this value.
@@ -217,15 +223,19 @@ class Marking:
             region = Region.of(as_stored(mask, scan.volume))
             questions = [*_about_masks(found), *_about_clicks(self.clicks, scan, mask)]
         changed = changed_box(self.region, region)
+        sizes = [_measure(one, region, scan.grid) for one in self.lesions.values()]
+        # Nothing can fail from here on. An error above has changed nothing.
+        for marked, (ml, longest_mm) in zip(self.lesions.values(), sizes, strict=True):
+            marked.ml, marked.longest_mm = ml, longest_mm
         self.region, self.questions = region, tuple(questions)
-        self._measure(scan)
         return changed
 
-    def _measure(self, scan: OpenScan) -> None:
-        for marked in self.lesions.values():
-            mask = self.region.values == marked.lesion.value
-            marked.ml = round(int(np.count_nonzero(mask)) * scan.grid.voxel_ml, 4)
-            marked.longest_mm = round(longest_axial_mm(mask, scan.grid), 2)
+
+def _measure(marked: MarkedLesion, region: Region, grid: Grid) -> tuple[float, float]:
+    """Return the volume of a lesion's mask in ml, and its longest axial diameter in mm."""
+    mask = region.values == marked.lesion.value
+    ml = round(int(np.count_nonzero(mask)) * grid.voxel_ml, 4)
+    return ml, round(longest_axial_mm(mask, grid), 2)
 
 
 def _about_masks(found: dict[Lesion, Prediction]) -> Iterator[str]:

@@ -252,6 +252,29 @@ def test_a_session_that_ended_is_continued_with_its_lesions(
         assert done.status_code == 422
 
 
+@pytest.mark.parametrize("broken", ["open_scans.OpenScan.predict", "marking.longest_axial_mm"])
+def test_a_change_that_fails_leaves_clicks_and_mask_as_they_were(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    session = begin(client, order="stored", lesions=[{}, {}])["session"]
+    click(client, session, list(CLICKS[0][0]))
+    click(client, session, list(CLICKS[1][0]), lesion=2)
+    address = f"/api/sessions/{session}"
+    before = client.get(address).json(), client.get(f"{address}/mask").content
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    fields = {"point": list(CLICKS[2][0]), "sign": 0}
+    with monkeypatch.context() as patch:
+        patch.setattr(f"promise_cli.serve.{broken}", fail)
+        assert client.delete(f"{address}/lesions/1").status_code == 413
+        assert client.post(f"{address}/lesions/1/clear").status_code == 413
+        assert client.post(f"{address}/lesions/2/clicks", json=fields).status_code == 413
+    assert (client.get(address).json(), client.get(f"{address}/mask").content) == before
+    assert [one["lesion"] for one in client.delete(f"{address}/lesions/1").json()["lesions"]] == [2]
+
+
 def test_expected_seconds_differ_for_first_and_further_clicks(client: TestClient) -> None:
     state = begin(client, order="stored")
     assert (state["expected_first_seconds"], state["expected_seconds"]) == (None, None)
