@@ -152,8 +152,7 @@ class ItkSnap:
         def added() -> str:
             shape = marking.scan.grid.shape
             found = [session.axes.stored_index(point, shape) for point in points(session)]
-            with self.service.timing(first=not marking.lesion(_LESION).clicks):
-                marking.add_or_keep(_LESION, found, sign)
+            self.service.add_or_keep(marking, _LESION, found, sign)
             mask = session.axes.array_of(marking.region.whole(shape))
             return base64_gzip(mask.astype(np.int8))
 

@@ -42,6 +42,8 @@ class MarkedLesion:
     """Volume of the lesion's mask in millilitres."""
     longest_mm: float = 0.0
     """Longest diameter of the lesion's mask in an axial slice, in mm."""
+    is_predicted: bool = False
+    """Whether the networks have outlined the lesion, so that its window is encoded."""
 
 
 class Marking:
@@ -227,6 +229,7 @@ class Marking:
         # Nothing can fail from here on. An error above has changed nothing.
         for marked, (ml, longest_mm) in zip(self.lesions.values(), sizes, strict=True):
             marked.ml, marked.longest_mm = ml, longest_mm
+            marked.is_predicted = marked.lesion in found
         self.region, self.questions = region, tuple(questions)
         return changed
 

@@ -280,8 +280,7 @@ class NnInteractive:
 
         def added() -> Answer:
             found = points(session)
-            with self.service.timing(first=not marking.lesion(_LESION).clicks):
-                ready = marking.add_or_keep(_LESION, found, sign, predict=predict)
+            ready = self.service.add_or_keep(marking, _LESION, found, sign, predict=predict)
             session.steps.append(len(found))
             return self._made(session) if ready else NO_ANSWER
 

@@ -234,7 +234,7 @@ class PageApi:
         marking, value = session.marked(), lesion_number(request.path_params["lesion"])
 
         def changed() -> dict[str, Any]:
-            is_first = not marking.lesion(value).clicks
+            is_first = not marking.lesion(value).is_predicted
             with self.service.timing(first=is_first) if is_click else nullcontext():
                 box = change(marking, value)
             return self._state(session) | describe_change(session, box)

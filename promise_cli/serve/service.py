@@ -85,11 +85,28 @@ class Service:
         """Note how long a click takes. A click that fails is not noted.
 
         Args:
-            first: Whether the click is the first of its lesion.
+            first: Whether the networks outline the lesion for the first time.
         """
         began = time.monotonic()
         yield
         (self._first if first else self._further).append(time.monotonic() - began)
+
+    def add_or_keep(
+        self,
+        marking: Marking,
+        value: int,
+        points: Sequence[Sequence[float]],
+        sign: int,
+        *,
+        predict: bool = True,
+    ) -> bool:
+        """Call `Marking.add_or_keep`, and note how long the clicks take unless they are only kept."""
+        known = self._further if marking.lesion(value).is_predicted else self._first
+        began = time.monotonic()
+        was_computed = marking.add_or_keep(value, points, sign, predict=predict)
+        if was_computed:
+            known.append(time.monotonic() - began)
+        return was_computed
 
     def mark(self, name: str) -> Marking:
         """Return a new marking of a scan of the list."""

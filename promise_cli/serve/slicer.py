@@ -131,8 +131,7 @@ class Slicer:
         def added() -> bytes:
             shape = marking.scan.grid.shape
             found = [session.axes.stored_index(point, shape) for point in points(session)]
-            with self.service.timing(first=not marking.lesion(_LESION).clicks):
-                marking.add_or_keep(_LESION, found, sign)
+            self.service.add_or_keep(marking, _LESION, found, sign)
             clicks = marking.lesion(_LESION).clicks
             self.service.made_masks.note(session.scan_key, clicks, marking.region)
             return bits(session.axes.array_of(marking.region.whole(shape)) != 0)

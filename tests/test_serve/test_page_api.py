@@ -273,17 +273,3 @@ def test_a_change_that_fails_leaves_clicks_and_mask_as_they_were(
         assert client.post(f"{address}/lesions/2/clicks", json=fields).status_code == 413
     assert (client.get(address).json(), client.get(f"{address}/mask").content) == before
     assert [one["lesion"] for one in client.delete(f"{address}/lesions/1").json()["lesions"]] == [2]
-
-
-def test_expected_seconds_differ_for_first_and_further_clicks(client: TestClient) -> None:
-    state = begin(client, order="stored")
-    assert (state["expected_first_seconds"], state["expected_seconds"]) == (None, None)
-    session = state["session"]
-    client.patch(f"/api/sessions/{session}/lesions/1", json={"name": "left"})
-    state = click(client, session, list(CLICKS[0][0]))
-    assert state["expected_first_seconds"] > 0
-    assert state["expected_seconds"] is None
-    state = client.post(f"/api/sessions/{session}/lesions/1/undo").json()
-    assert state["expected_seconds"] is None
-    click(client, session, list(CLICKS[0][0]))
-    assert click(client, session, list(CLICKS[1][0]))["expected_seconds"] > 0
