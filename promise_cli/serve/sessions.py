@@ -1,10 +1,11 @@
 """The clients' sessions. Each has a token that cannot be guessed, and ends when nobody uses it for some time."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,7 +26,9 @@ class ClientSession:
     token: str
     kind: Kind
     used: float
-    """Time of the last request that counts as use, in seconds of the monotonic clock."""
+    """Time at which the last request that counts as use began or ended, in seconds of the monotonic clock."""
+    requests: int = 0
+    """Number of requests that use the session at this moment."""
     marking: Marking | None = None
     """Clicks on the scan. None until the client has sent or named a scan."""
     axes: ArrayAxes = STORED
@@ -84,6 +87,7 @@ class Sessions:
             )
         session = ClientSession(secrets.token_urlsafe(16), kind, self._clock())
         self._sessions[session.token] = session
+        self._use(session)
         return session
 
     def find(self, token: str, kind: Kind, *, is_use: bool = True) -> ClientSession:
@@ -100,13 +104,37 @@ class Sessions:
                 " begin a new one (saved masks are kept)"
             )  # fmt: skip
         if is_use:
-            session.used = self._clock()
+            self._use(session)
         return session
+
+    def _use(self, session: ClientSession) -> None:
+        """Note that the current request uses a session. Until it is answered, the session cannot end for lack of use.
+
+        The server answers each request in an asyncio task of its own. Outside such a task, the use has no duration.
+        """
+        session.used = self._clock()
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no event loop runs
+            return
+        if task is None:
+            return
+        session.requests += 1
+
+        def answered(_: asyncio.Task[Any]) -> None:
+            session.requests -= 1
+            session.used = self._clock()
+
+        task.add_done_callback(answered)
 
     def remaining(self, token: str) -> float:
         """Return after how many seconds without use a session ends. It is 0 if the session has ended."""
         session = self._sessions.get(token)
-        return max(0.0, session.used + self.seconds - self._clock()) if session else 0.0
+        if session is None:
+            return 0.0
+        if session.requests:
+            return self.seconds
+        return max(0.0, session.used + self.seconds - self._clock())
 
     def end(self, token: str) -> None:
         """End a session. Nothing happens if it has ended already."""
@@ -124,5 +152,5 @@ class Sessions:
         """End the sessions that nobody has used for too long. This may be called in any thread."""
         oldest = self._clock() - self.seconds
         for token, one in list(self._sessions.items()):
-            if one.used < oldest:
+            if one.used < oldest and not one.requests:
                 self._sessions.pop(token, None)
