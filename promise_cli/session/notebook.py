@@ -18,7 +18,7 @@ _SAMPLE = 1_000_000
 def show_scan(
     scan: Volume,
     mask: NDArray[np.bool_],
-    at: NDArray[np.float64],
+    at: NDArray[np.float64] | None,
     *,
     channel: int = 1,
     height: int = 400,
@@ -30,7 +30,7 @@ def show_scan(
     Args:
         scan: The scan.
         mask: Mask (I, J, K) on `scan.grid`.
-        at: Voxel (i, j, k) of `scan.grid` at which the slices are placed.
+        at: Voxel (i, j, k) of `scan.grid` at which the slices are placed. None means its middle.
         channel: Number of the channel that is shown, counted from 1.
         height: Height of the widget in pixels.
 
@@ -59,7 +59,8 @@ def show_scan(
     sides = [NiiVue(height=height), NiiVue(height=height)]
     sides[0].load_volumes([shown])
     sides[1].load_volumes([shown, over])
-    cross = _cross(at, scan.grid)
+    middle = (np.array(scan.grid.shape) - 1) / 2
+    cross = _cross(middle if at is None else at, scan.grid)
     for side, other in (sides, sides[::-1]):
         side.scene.crosshair_pos = cross
         side.broadcast_to(other, {"2d": True, "3d": True})

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_cli.dataset.objects import TargetObject, list_objects, parts_of
+from promise_cli.dataset.objects import TargetObject, find_object, list_objects, parts_of
 from promise_cli.errors import PromptError
 from promise_cli.predictions.objects import lesion_of, named_object
-from promise_cli.prompts import ONE_LESION, Lesion
+from promise_cli.prompts import ONE_LESION, Click, Lesion
 from promise_cli.session.prediction import Prediction
 from promise_cli.volume import Volume
 
@@ -37,6 +37,22 @@ def choose_lesion(objects: Sequence[TargetObject], asked: str | int | None, wher
         )
     one = objects[0] if asked is None else named_object(objects, str(asked), where)
     return lesion_of(one, objects.index(one) + 1)
+
+
+def lesion_of_all(clicks: Sequence[Click], objects: Sequence[TargetObject]) -> Lesion:
+    """Return the lesion of clicks that are predicted together.
+
+    Args:
+        clicks: The clicks, whose lesions may have the name of an object.
+        objects: Objects of the networks; empty for one target.
+
+    Returns:
+        The lesion as in a click on the object. The lesion without a name if the networks segment one target, or if the
+        clicks do not all name the same one of several objects.
+    """
+    named = {find_object(objects, click.lesion.name) for click in clicks}
+    one = objects[0] if len(objects) == 1 else named.pop() if len(named) == 1 else None
+    return ONE_LESION if one is None else choose_lesion(objects, one.name, "")
 
 
 def merge_objects(

@@ -16,13 +16,7 @@ from promise_cli.errors import PromptError
 from promise_cli.geometry.grid import format_shape
 from promise_cli.geometry.patch import Patch
 from promise_cli.predictions.record import Seconds
-from promise_cli.prompts import (
-    BACKGROUND,
-    FOREGROUND,
-    Click,
-    Space,
-    locate_clicks,
-)
+from promise_cli.prompts import BACKGROUND, FOREGROUND, Click, Space, locate_clicks
 from promise_cli.session.answers import Answers
 from promise_cli.session.following import follow
 from promise_cli.session.fusion import Canvas, Volume32
@@ -30,11 +24,11 @@ from promise_cli.session.kept import KeptWindows
 from promise_cli.session.neighbours import MAX_WINDOWS
 from promise_cli.session.networks import MAX_STATES, Networks
 from promise_cli.session.notebook import show_scan
-from promise_cli.session.objects import choose_lesion
+from promise_cli.session.objects import choose_lesion, lesion_of_all
 from promise_cli.session.placement import windows_for, windows_over
 from promise_cli.session.prediction import Prediction, to_scan
 from promise_cli.session.save import save_mask
-from promise_cli.session.step import Step, as_point, merged_mask
+from promise_cli.session.step import Step, as_point, clicked_mask, merged_mask
 from promise_cli.volume import Volume, as_stored
 
 
@@ -109,7 +103,7 @@ class Session:
         Its values are those of the objects, as in the masks of `promise-predict`. For networks of one target they are 0
         and 1.
         """
-        return as_stored(merged_mask(self._steps, self.plan, self.scan), self.scan)
+        return as_stored(merged_mask(self._steps, self.plan, self.scan, self.where), self.scan)
 
     def click(
         self,
@@ -174,12 +168,13 @@ class Session:
             overwrite: Whether to replace an existing file. The files of the scan are never replaced.
 
         Raises:
-            PromptError: There is no click, and no prediction was given.
+            PromptError: There is no click, and no prediction was given. Or it is not known which one of several objects
+                a mask shows.
             VolumeError: The file exists already, has another ending, or cannot be written.
         """
         if prediction is None and self.prediction is None:
             raise PromptError(f"{self.where}: there is no mask to save yet; add a click first")
-        mask = prediction.mask if prediction else merged_mask(self._steps, self.plan, self.scan)
+        mask = merged_mask(self._steps, self.plan, self.scan, self.where, prediction)
         save_mask(mask, self.scan, Path(path), self.where, overwrite=overwrite)
 
     def show(self, *, channel: int = 1, height: int = 400) -> Any:
@@ -195,12 +190,10 @@ class Session:
         Raises:
             VolumeError: The extra `promise_cli[notebook]` is not installed, or there is no such channel.
         """
-        grid = self.scan.grid
-        at = (np.array(grid.shape) - 1) / 2
-        if self.clicks:
-            at = locate_clicks(self.clicks[-1:], self.scan.stored_grid, grid, self.where)[0]
-        mask = merged_mask(self._steps, self.plan, self.scan) > 0
-        return show_scan(self.scan, mask, at, channel=channel, height=height)
+        scan, clicks = self.scan, self.clicks[-1:]
+        at = locate_clicks(clicks, scan.stored_grid, scan.grid, self.where)[0] if clicks else None
+        mask = clicked_mask(self._steps, scan)
+        return show_scan(scan, mask, at, channel=channel, height=height)
 
     def reset(self) -> None:
         """Remove all clicks. Encoded windows are kept for further clicks."""
@@ -215,14 +208,16 @@ class Session:
         """Predict from these clicks, all at once, in place of any earlier clicks.
 
         The window lies around the middle of the foreground clicks, as in the authors' test. Clicks that do not fit into
-        one window get several windows, unless only one is allowed.
+        one window get several windows, unless only one is allowed. The lesion of the clicks may have the name of the
+        object that they lie on. Saving the mask needs it if the networks segment several objects.
 
         Raises:
             PromptError: A click lies outside the scan, no click is in the foreground, or the networks take no clicks.
         """
         self.reset()
-        step = self._predict(tuple(clicks), ())
-        self._steps.append(step)
+        lesion = lesion_of_all(clicks, self.plan.objects)
+        step = self._predict(tuple(replace(click, lesion=lesion) for click in clicks), ())
+        self._steps.append(replace(step, lesion=lesion))
         return step.prediction
 
     def slide(self) -> Prediction:

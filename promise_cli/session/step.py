@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from promise_cli.dataset.plan import Plan
 from promise_cli.geometry.patch import Patch
 from promise_cli.prompts import ONE_LESION, Click, Lesion
-from promise_cli.session.objects import merge_objects
+from promise_cli.session.objects import choose_lesion, merge_objects
 from promise_cli.session.prediction import Prediction
 from promise_cli.volume import Volume
 
@@ -27,14 +27,42 @@ class Step:
     are those of the clicks on this object."""
 
 
-def merged_mask(steps: Sequence[Step], plan: Plan, scan: Volume) -> NDArray[np.uint8]:
-    """Return the mask of all objects that were clicked, (I, J, K) on the scan's grid. For one target it has 0 and 1."""
+def merged_mask(
+    steps: Sequence[Step], plan: Plan, scan: Volume, where: str, other: Prediction | None = None
+) -> NDArray[np.uint8]:
+    """Return the mask of all objects that were clicked, (I, J, K) on the scan's grid. For one target it has 0 and 1.
+
+    Args:
+        steps: Steps of the session. Without any, all of the mask is background.
+        plan: Plan of the networks.
+        scan: The scan.
+        where: Name of the scan in messages.
+        other: Prediction whose mask is returned instead of that of all objects. It need not be one of a step.
+
+    Raises:
+        PromptError: The networks segment several objects, and it is not known which one a prediction shows.
+    """
     latest = {step.lesion: step.prediction for step in steps}
+    if other is not None:
+        latest = {next((one.lesion for one in steps if one.prediction is other), ONE_LESION): other}
     if not latest:
         return np.zeros(scan.grid.shape, dtype=np.uint8)
-    if set(latest) == {ONE_LESION}:
-        return steps[-1].prediction.mask.view(np.uint8)
-    return merge_objects(latest, plan.objects, scan)
+    if not plan.objects:
+        (only,) = latest.values()
+        return only.mask.view(np.uint8)
+    named = {
+        choose_lesion(plan.objects, lesion.name or None, where): prediction
+        for lesion, prediction in latest.items()
+    }
+    return merge_objects(named, plan.objects, scan)
+
+
+def clicked_mask(steps: Sequence[Step], scan: Volume) -> NDArray[np.bool_]:
+    """Return the union of the masks of all objects that were clicked, (I, J, K) on the scan's grid."""
+    mask = np.zeros(scan.grid.shape, dtype=bool)
+    for prediction in {step.lesion: step.prediction for step in steps}.values():
+        mask |= prediction.mask
+    return mask
 
 
 def as_point(point: Sequence[float]) -> tuple[float, float, float]:
