@@ -23,7 +23,7 @@ from promise_cli.volume import read_label
 
 DRAWS = 5
 PLACEMENTS = {"round_click": True, "in_scan": False}
-"""Placements of the first window, each with the value of `centre_clicks` that selects it."""
+"""Placements of the first window, each with the value of `centres_clicks` that selects it."""
 MEANING = {
     "what": f"Dice on each test scan's own grid for each of {DRAWS} single clicks at random on the target, the first of"
     " which is that of points.json",
@@ -54,7 +54,7 @@ def measure_draws(place: Place, row: Row, device: str) -> dict[str, object]:
     found: Found = {}
     for drawn in _drawn_cases(place, predictor):
         for placement, centre in PLACEMENTS.items():
-            predictor.networks.centre_clicks = centre
+            predictor.networks.centres_clicks = centre
             for way, most in (("one_window", 1), ("followed", MAX_WINDOWS)):
                 drawn.session.max_windows = most
                 found.setdefault(f"{way} {placement}", {})[drawn.case_id] = _dice_of_clicks(drawn)

@@ -15,7 +15,9 @@ import pytest
 from promise_cli.disk.records import load_record
 from promise_cli.errors import PromptError
 from promise_cli.predict import predict
+from promise_cli.predict.earlier import _as_keyed
 from promise_cli.predictions.record import Failures, Predictions
+from promise_cli.prompts import BACKGROUND, Click, Lesion
 from tests.conftest import RUN, write_nifti
 
 KILLED_AFTER_THE_FIRST_MASK = """
@@ -140,3 +142,12 @@ def test_a_scan_of_an_impossible_size_does_not_stop_the_others(
     assert failure.reason == (
         f"{path}: 99999 x 9 x 9 voxels, but an axis has at most 32767; repair the header"
     )
+
+
+def test_keys_of_masks_do_not_change_when_a_field_of_a_click_is_renamed() -> None:
+    click = Click((1, 2, 3), BACKGROUND, "RAS", Lesion(2, "box", 1, "7"))
+    lesion = {"value": 2, "name": "box", "number": 1}
+    expected = {"point": [1, 2, 3], "label": 0, "space": "RAS", "lesion": lesion}
+    assert json.dumps(_as_keyed(click, with_hint=False)) == json.dumps(expected)
+    expected["lesion"] = lesion | {"said": "7"}
+    assert json.dumps(_as_keyed(click, with_hint=True)) == json.dumps(expected)

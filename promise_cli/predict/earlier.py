@@ -222,16 +222,17 @@ def _key(
     if for_objects:
         settings.append(request.object)
     content = json.dumps(
-        [stats, settings, [_as_keyed(click, with_said=for_objects) for click in clicks]]
+        [stats, settings, [_as_keyed(click, with_hint=for_objects) for click in clicks]]
     )
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _as_keyed(click: Click, *, with_said: bool) -> dict[str, Any]:
-    """Convert a click to JSON for its key. The field `sign` keeps its former name `label`, so that old keys match."""
+def _as_keyed(click: Click, *, with_hint: bool) -> dict[str, Any]:
+    """Convert a click to JSON for its key. Some fields keep their former names, so that old keys match."""
     fields: dict[str, Any] = record_to_json(click)
-    if not with_said:
-        del fields["lesion"]["said"]
+    hint = fields["lesion"].pop("object_hint")
+    if with_hint:
+        fields["lesion"]["said"] = hint
     return {"label" if name == "sign" else name: value for name, value in fields.items()}
 
 

@@ -46,7 +46,7 @@ class Inputs:
     """Clicks of each case to predict; empty for a case that is segmented as a whole."""
     attempted: set[str]
     """All cases of this call, including those that cannot be predicted."""
-    asked: str
+    content_hash: str
     """Hash of the scans' folder and of all clicks. It is the same in all shards of one prediction."""
     without_click: tuple[str, ...]
     """Scans that have no click and are not segmented as a whole."""

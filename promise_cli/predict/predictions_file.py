@@ -48,7 +48,14 @@ def alone_in(folder: Path, request: PredictRequest, inputs: Inputs, maker: Maker
     options = (request.precision, request.save_prob, request.same_format, request.overwrite)
     checkpoints = [path.resolve() for path in maker.checkpoints]
     whole = repr(
-        (inputs.asked, checkpoints, maker.max_windows, maker.tta, file_stamps(checkpoints), options)
+        (
+            inputs.content_hash,
+            checkpoints,
+            maker.max_windows,
+            maker.tta,
+            file_stamps(checkpoints),
+            options,
+        )
     )
     purpose = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     part = f"{request.shard.number}_of_{request.shard.count}" if request.shard else None

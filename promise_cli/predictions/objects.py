@@ -58,18 +58,18 @@ def clicks_on_objects(
 def _object_of(
     lesion: Lesion, objects: Sequence[TargetObject], default: TargetObject | None, where: str
 ) -> TargetObject:
-    said = find_object(objects, lesion.said) if lesion.said else None
+    hinted = find_object(objects, lesion.object_hint) if lesion.object_hint else None
     if lesion.name:
         found = named_object(objects, lesion.name, where)
-        if lesion.said.isdecimal() and said != found:
+        if lesion.object_hint.isdecimal() and hinted != found:
             raise PromptError(
-                f"{where}: object {shorten(lesion.name)} has value {lesion.said}, but the network's {found.name} has"
-                f" {found.mask_value}; leave the value out"
+                f"{where}: object {shorten(lesion.name)} has value {lesion.object_hint}, but the network's {found.name}"
+                f" has {found.mask_value}; leave the value out"
             )
         return found
-    if lesion.said.isdecimal() and said is None:
-        return named_object(objects, lesion.said, where)
-    chosen = said or default
+    if lesion.object_hint.isdecimal() and hinted is None:
+        return named_object(objects, lesion.object_hint, where)
+    chosen = hinted or default
     if chosen is None:
         raise PromptError(
             f"{where}: a click does not say which object it is on; name one of {list_objects(objects)} in the click"

@@ -32,7 +32,7 @@ class Lesion:
     name: str = ""
     number: int = 1
     """Position of this lesion among those of its case, counted from 1."""
-    said: str = field(default="", compare=False, repr=False)
+    object_hint: str = field(default="", compare=False, repr=False)
     """What the file says besides: an explicit value, or the name of its only point list. Networks for several objects
     use it to find the object; nothing else depends on it."""
 

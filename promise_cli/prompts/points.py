@@ -191,8 +191,8 @@ def _object(item: Any, number: int, case: _Case) -> tuple[Click, ...]:
         raise case.refuse(
             f"value must be a whole number from 1 to {MAX_VALUE}, found {shown(value)}"
         )
-    said = str(int(value)) if "value" in item else ""
-    return _points(item["points"], case, Lesion(int(value), name, number, said))
+    hint = str(int(value)) if "value" in item else ""
+    return _points(item["points"], case, Lesion(int(value), name, number, hint))
 
 
 def _points(value: Any, case: _Case, lesion: Lesion) -> tuple[Click, ...]:

@@ -71,7 +71,7 @@ def parse_markups(content: dict[str, Any], where: str, space: Space | None) -> P
     for number, (name, points) in enumerate(positive, 1):
         lesion = Lesion(number, name if isinstance(name, str) else "", number)
         if len(positive) == 1:
-            lesion = replace(ONE_LESION, said=lesion.name)
+            lesion = replace(ONE_LESION, object_hint=lesion.name)
         clicks += [replace(point, lesion=lesion) for point in (*points, *background)]
         check_number(len(clicks), where)
     if not clicks:

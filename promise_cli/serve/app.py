@@ -60,16 +60,16 @@ def _file(name: str, kind: str) -> Handler:
     return send
 
 
-def _either(with_lease: Handler, single: Handler) -> Handler:
+def _either(with_lease: Handler, without_lease: Handler) -> Handler:
     """Return the handler of an address that two protocols use.
 
     A request with a lease comes from a client of nnInteractive and goes to `with_lease`. Any other request goes to
-    `single`, the handler of 3D Slicer's protocol.
+    `without_lease`, the handler of 3D Slicer's protocol.
     """
-    without = answering(single, as_status=True)
+    of_slicer = answering(without_lease, as_status=True)
 
     async def handle(request: Request) -> Response:
-        return await (with_lease if LEASE in request.headers else without)(request)
+        return await (with_lease if LEASE in request.headers else of_slicer)(request)
 
     return handle
 

@@ -37,13 +37,13 @@ from promise_cli.serve.strokes import Point, deepest_in, middle_of_box, points_a
 
 LEASE = "X-Lease-Token"
 _LESION = 1
-_SHOWN = 503
+_STATUS_OF_REFUSALS = 503
 """Status of a full server. With any other status, napari shows no reason for a refusal."""
 
 
 def leased(handler: Handler) -> Handler:
     """Let a handler answer in a way that the clients of this protocol understand."""
-    return answering(handler, refused=_SHOWN)
+    return answering(handler, refused=_STATUS_OF_REFUSALS)
 
 
 class NnInteractive:

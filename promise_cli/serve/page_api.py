@@ -63,11 +63,11 @@ from promise_cli.serve.marking import MOST_LESIONS, Marking
 from promise_cli.serve.page_state import (
     describe,
     describe_change,
-    lesion_number,
+    lesion_of_address,
+    lesion_of_fields,
     look_of,
     point_of,
     sign_of,
-    value_of,
 )
 from promise_cli.serve.refusal import RefusalError
 from promise_cli.serve.regions import Box
@@ -141,7 +141,7 @@ class PageApi:
         """Add a lesion of an earlier session, with its clicks."""
         if not isinstance(given, dict) or not isinstance(given.get("clicks", []), list):
             raise RefusalError(422, "lesions: each is an object with name, colour and clicks")
-        value = marking.add_lesion(*look_of(given, "", ""), value=value_of(given))
+        value = marking.add_lesion(*look_of(given, "", ""), value=lesion_of_fields(given))
         for click in given.get("clicks", []):
             if not isinstance(click, dict):
                 raise RefusalError(422, "clicks: each is an object with point and sign")
@@ -207,7 +207,7 @@ class PageApi:
             whole = session.axes.array_of(marking.region.whole(marking.scan.grid.shape))
             if given is None:
                 return gzip.compress(np.ascontiguousarray(whole).tobytes(), 1)
-            return bits(whole == marking.lesion(lesion_number(given)).lesion.value)
+            return bits(whole == marking.lesion(lesion_of_address(given)).lesion.value)
 
         body = await self.service.compute(request, packed)
         headers = {"Content-Encoding": "gzip"}
@@ -231,7 +231,7 @@ class PageApi:
     ) -> Response:
         """Change a lesion, and answer with the state and what has changed in the mask."""
         session = self._session(request)
-        marking, value = session.marked(), lesion_number(request.path_params["lesion"])
+        marking, value = session.marked(), lesion_of_address(request.path_params["lesion"])
 
         def changed() -> dict[str, Any]:
             is_first = not marking.lesion(value).is_predicted

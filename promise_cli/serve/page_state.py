@@ -93,7 +93,7 @@ def look_of(fields: Fields, name: Any, colour: Any) -> tuple[Any, Any]:
     return name, colour
 
 
-def value_of(fields: Fields) -> int | None:
+def lesion_of_fields(fields: Fields) -> int | None:
     """Return the value of a lesion in the mask, or None if the page has not sent it.
 
     Raises:
@@ -131,7 +131,7 @@ def channel_of(request: Request) -> int:
     return int(text)
 
 
-def lesion_number(text: str) -> int:
+def lesion_of_address(text: str) -> int:
     """Return the value of a lesion that an address names.
 
     Raises:

@@ -58,11 +58,11 @@ class Networks:
     precision: Precision = "fp32"
     tta: bool = False
     """Whether the average also includes all mirrorings of a window (test-time augmentation)."""
-    take_clicks: bool = True
+    takes_clicks: bool = True
     """Whether the networks use clicks. Networks without clicks segment whole scans."""
-    centre_clicks: bool = True
+    centres_clicks: bool = True
     """Whether a window must have its click in the middle, even if part of the window then lies outside the scan."""
-    know_background: bool = True
+    knows_background: bool = True
     """Whether all networks were trained with background clicks. Others treat every click as a click on the target."""
 
     @property

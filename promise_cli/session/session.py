@@ -229,7 +229,7 @@ class Session:
         Raises:
             PromptError: The networks segment several objects, and need a click to know which one.
         """
-        if len(self.plan.objects) > 1 and self.networks.take_clicks:
+        if len(self.plan.objects) > 1 and self.networks.takes_clicks:
             raise PromptError(
                 f"{self.where}: the networks segment the object that is clicked"
                 f" ({list_objects(self.plan.objects)}); click on each object instead"
@@ -244,7 +244,7 @@ class Session:
         return self._back_to_scan(canvas, canvas.fused(), nowhere, closed=True)
 
     def _predict(self, clicks: tuple[Click, ...], earlier: tuple[Patch, ...]) -> Step:
-        if not self.networks.take_clicks:
+        if not self.networks.takes_clicks:
             raise PromptError(
                 f"{self.where}: {self.networks.checkpoints[0]} takes no clicks; segment the whole scan with slide(),"
                 " or train with --clicks-as-channel"
@@ -256,7 +256,7 @@ class Session:
             raise PromptError(
                 f"{self.where}: all clicks are background; add a foreground click on the target"
             )
-        if len(foreground) < len(located) and not self.networks.know_background:
+        if len(foreground) < len(located) and not self.networks.knows_background:
             self._warn_of_background()
             located, signs = foreground, signs[signs == FOREGROUND]
         windows = windows_for(
@@ -264,7 +264,7 @@ class Session:
             self.plan.patch_size,
             earlier,
             single=self.max_windows == 1,
-            within=None if self.networks.centre_clicks else self._answers.grid.shape,
+            within=None if self.networks.centres_clicks else self._answers.grid.shape,
         )
         canvas = Canvas()
         for window in windows:

@@ -27,7 +27,7 @@ from promise_cli.network.registry import Network, centres_clicks, takes_clicks
 from promise_cli.scores import CaseScore, Report, Status, Summary, summarize, write_report
 from promise_cli.scores.metrics import score_masks
 from promise_cli.session.fusion import Canvas
-from promise_cli.session.placement import window_round, windows_over
+from promise_cli.session.placement import window_around, windows_over
 from promise_cli.train.run import Run
 from promise_cli.train.samples import sample_rng
 from promise_cli.train.stopping import StopRequest
@@ -135,7 +135,7 @@ def _find_at_click(
     """
     i, j, k = case.target.shape
     within = None if centres_clicks(model.config) else (i, j, k)
-    window = window_round(np.array([click]), plan.patch_size, within)
+    window = window_around(np.array([click]), plan.patch_size, within)
     place = torch.tensor([click]) - torch.tensor(window.origin)
     found = _ask(model, window, case, place.float(), device, precision) > 0.5
     mask = np.zeros(case.target.shape, dtype=bool)
