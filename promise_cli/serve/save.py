@@ -48,10 +48,13 @@ def save(service: Service, marking: Marking, overwrite: bool) -> dict[str, Any]:
 
 
 def _numbered(marking: Marking) -> tuple[Click, ...]:
-    """Return the clicks of all lesions, which are numbered in order, as a click file numbers them."""
+    """Return the clicks of all lesions, which are numbered in order, as a click file numbers them.
+
+    Each lesion also says its value, as that file does.
+    """
     marked = [one for one in marking.lesions.values() if one.clicks]
     return tuple(
-        replace(click, lesion=replace(one.lesion, number=number))
+        replace(click, lesion=replace(one.lesion, number=number, said=str(one.lesion.value)))
         for number, one in enumerate(marked, 1)
         for click in one.clicks
     )

@@ -30,6 +30,8 @@ class ClientSession:
     """Clicks on the scan. None until the client has sent or named a scan."""
     axes: ArrayAxes = STORED
     """Axes of the client's array."""
+    object: str = ""
+    """Object that a viewer has chosen; empty if it has not."""
     order: str = "stored"
     """Word with which a page has asked for these axes."""
     is_upload: bool = False
