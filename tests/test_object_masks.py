@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 from promise_cli import Predictor
 from promise_cli.cli import predict_app, train_app
 from promise_cli.dataset.objects import TargetObject
-from promise_cli.errors import EvaluationError, PromptError
-from promise_cli.evaluate.clicks import StudyRequest, study_clicks
+from promise_cli.errors import PromptError
 from promise_cli.evaluate.command import evaluate
 from promise_cli.evaluate.trained import means_of, trained_scores
 from promise_cli.geometry.patch import Patch
@@ -338,9 +337,3 @@ def test_networks_without_clicks_cannot_tell_objects_apart(root: Path) -> None:
     done = CliRunner().invoke(train_app, line)
     assert done.exit_code == 1
     assert "--network segresnet: takes no clicks, so nothing tells it which of 2 obj" in done.output
-
-
-def test_a_study_of_clicks_is_refused(root: Path) -> None:
-    request = StudyRequest(run=root / RUN, clicks=(1,), device="cpu", root=root)
-    with pytest.raises(EvaluationError, match="a study of clicks cannot tell apart yet"):
-        study_clicks(request)
