@@ -39,8 +39,8 @@ class WatchedConnection(H11Protocol):
         """Time since which the bytes are counted. None while the client waits for the server."""
         self._received = 0
         """Bytes that the client has sent since then."""
-        self._unread: int | None = None
-        """Bytes of the answer that were not read then. None if the server does not wait for the client to read."""
+        self._unread = 0
+        """Bytes of the answer that were not sent then, because the client has not read enough."""
         self._make_room()
         self._watch = self.loop.call_later(CHECK_SECONDS, self._look)
 
@@ -66,13 +66,11 @@ class WatchedConnection(H11Protocol):
         """Note that the client has much to read."""
         super().pause_writing()
         self._count_anew()
-        self._unread = self.transport.get_write_buffer_size()
 
     def resume_writing(self) -> None:
         """Note that the client has read nearly everything."""
         super().resume_writing()
         self._count_anew()
-        self._unread = None
 
     @property
     def has_request(self) -> bool:
@@ -100,8 +98,14 @@ class WatchedConnection(H11Protocol):
 
     def _count_anew(self) -> None:
         """Count bytes from now on."""
-        self._since, self._received = time.monotonic(), 0
-        self._unread = None if self._unread is None else self.transport.get_write_buffer_size()
+        self._since, self._received, self._unread = time.monotonic(), 0, self._unsent()
+
+    def _unsent(self) -> int:
+        """Return how many bytes of the answer wait until the client has read enough."""
+        # With TLS, most of them lie in the transport below.
+        below = getattr(getattr(self.transport, "_ssl_protocol", None), "_transport", None)
+        both = (self.transport, below) if below else (self.transport,)
+        return sum(one.get_write_buffer_size() for one in both)
 
     def _look(self) -> None:
         """End the connection if its client is too slow."""
@@ -110,16 +114,16 @@ class WatchedConnection(H11Protocol):
         if is_late and self._since is not None:
             self._count_anew()  # the server was too busy to take what the client has sent
         is_arriving = self.has_request and self.cycle.more_body and not self.flow.read_paused
-        is_reading = self._unread is not None or self.transport.is_closing()
+        # An application that writes bit by bit keeps some bytes waiting, which says nothing about the client.
+        is_reading = self.flow.write_paused or (not self.has_request and self._unsent() > 0)
+        is_reading = is_reading or self.transport.is_closing()
         if self.has_request and not is_arriving and not is_reading:
             self._since = None  # the client waits for the server
         elif self._since is None and (self.has_request or is_reading):
             self._count_anew()
         if self._since is None or time.monotonic() - self._since < PATIENCE_SECONDS:
             return
-        moved = self._received
-        if self._unread is not None:
-            moved = self._unread - self.transport.get_write_buffer_size()
+        moved = self._unread - self._unsent() if is_reading else self._received
         if moved < LEAST_BYTES:
             self._give_up()
         else:
