@@ -35,7 +35,7 @@ VERBS = {"are": "is", "were": "was", "stay": "stays", "lie": "lies", "have": "ha
 
 
 class PatientConsole(Console):
-    """Console that falls silent when its reader has ended: `promise-train ... | head` must not end a training."""
+    """Console that prints no more when its reader has ended, since `promise-train ... | head` must not fail."""
 
     shows_bars = True
     """Whether progress is shown."""
