@@ -22,6 +22,7 @@ import torch
 from experiments.gpu.rig import training_of
 from promise_cli.network.architecture import Setting
 from promise_cli.network.promise import PRESETS, ProMISe
+from promise_cli.network.promise.config import ENCODERS
 from promise_cli.network.recipe import RECOMMENDED, TrainConfig, plain_preset, preset
 from promise_cli.network.registry import PROMISE, RIVALS, build_network, plan_network
 from promise_cli.session.networks import EncodedWindow, Networks
@@ -30,7 +31,12 @@ from promise_cli.train.schedule import Batch
 from promise_cli.train.step import take_step, validate
 
 FULL = (RECOMMENDED, "tiny")
-"""Presets that are tried at their full size; the others are rows of ablations."""
+"""Presets that are tried at their full width; the others are rows of ablations."""
+SHORT = {
+    name: dataclasses.replace(shape, depth=4, long_tables=shape.long_tables[:1])
+    for name, shape in ENCODERS.items()
+}
+"""The encoders with one block for each feature level, because all blocks of an encoder take the same path."""
 MAY_UPLOAD = ("train/samples.py", "session/networks.py")
 """Files that move samples and windows to the device."""
 SUMS = SimpleNamespace(item=lambda: 0.0, tolist=lambda: [[0.0, 0.0, 1.0]])
@@ -76,7 +82,8 @@ def _with_precision(recipe: TrainConfig, precision: Any, corrections: int = 1) -
 
 def probe(network: str, sizes: Any, recipe: TrainConfig) -> dict[str, Any]:
     """Take one step (of two batches with the default's sizes), validate once, and click twice in one window."""
-    with torch.device("meta" if network == PROMISE else "cpu"):
+    device = torch.device("meta" if network == PROMISE else "cpu")
+    with device, mock.patch.dict(ENCODERS, SHORT):
         model = build_network(network, sizes)
     model.checkpoint_activations(recipe.checkpoint_activations)
     with pretended() as mode:
