@@ -133,7 +133,7 @@ DESCRIPTIONS = [
     (d.description(training=None, dataset={"../out": {"images": [IMAGE], "label": LABEL}}), f"{IMAGE}: '../out'"
      " cannot be the name of a case; rename it"),
     (d.description(training={}), "dataset.json: training is not a list of images and labels; correct it"),
-    (d.description(training=[]), "dataset.json: training lists no case; list at least one"),
+    (d.description(training=[]), "dataset.json: lists no case in training or dataset; list at least one"),
     (d.training(lambda cases: cases[1].pop("label")), "dataset.json: training entry"
      " {'image': './imagesTr/ball_002.nii.gz'} has no image or no label; add it"),
     (d.training(lambda cases: cases.append(cases[1])), "dataset.json: case ball_002 is listed twice in training; list"
@@ -144,7 +144,7 @@ DESCRIPTIONS = [
     (d.nnunet(d.description(file_ending=".png")), f"dataset.json: file_ending '.png' is not supported; {FORMATS}"),
     (d.nnunet(lambda folder: d.copy_image("ball_002_0000.nii.gz")(folder) or d.image(folder).rename(
         folder / "imagesTr" / "ball_002_0001.nii.gz")), "imagesTr/ball_002_0001.nii.gz: channel 2 of case"
-     " ball_002, but a scan must have one channel; keep one file per case"),
+     " ball_002, but dataset.json declares one channel; declare all of them, or keep one file per case"),
 ]  # fmt: skip
 
 

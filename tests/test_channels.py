@@ -174,7 +174,7 @@ def test_channels_are_announced_and_each_is_questioned_by_its_own_kind(tmp_path:
     assert done.exit_code == 0
     assert "channels: 3 (CT, T2, CT)\n" in done.output
     assert "channel 3 (CT): intensities from 0 to 49 in a CT scan" in done.output
-    assert "T2: each scan is normalised by its own numbers\n" in done.output
+    assert "T2: each scan is normalised by its own percentiles, mean and SD\n" in done.output
 
 
 def test_a_plan_for_another_number_of_channels_is_not_kept(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def _evaluate_elsewhere(run: Path) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("three_folds")
-def test_folds_that_make_no_common_score_are_refused(damage, message: str) -> None:
+def test_folds_whose_scores_cannot_be_joined_are_refused(damage, message: str) -> None:
     damage(RUN.with_name("fold_1"))
     done = evaluate("--folds", 0, 1, 2)
     assert done.exit_code == 1

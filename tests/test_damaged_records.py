@@ -29,7 +29,9 @@ from promise_cli.train.provenance import RunRecord, load_calls
 from promise_cli.train.resume import resume_run
 from promise_cli.train.train_request import TrainRequest
 from tests.conftest import DATASET, RUN
-from tests.fuzz_records import ODD, build, changed, fuzz_workspace, places_of
+from tests.fuzz_damage import ODD, changed, places_of
+from tests.fuzz_objects import build_objects, kinds_of_objects
+from tests.fuzz_records import build, fuzz_kinds, kinds
 from tests.test_cli import run as call
 
 
@@ -267,6 +269,14 @@ def test_damaged_files_of_every_kind_end_in_a_value_or_one_line(
 ) -> None:
     shutil.copytree(trained, tmp_path / "workspace")
     build(tmp_path / "workspace")
-    counts = fuzz_workspace(6, 1, tmp_path / "workspace", tmp_path / "damaged")
+    counts = fuzz_kinds(6, 1, kinds(tmp_path / "workspace"), tmp_path / "damaged")
     assert len({name.partition(":")[0] for name in counts}) == 26
     assert sum(counts.values()) == 26 * 6
+
+
+def test_damaged_files_of_several_objects_end_in_a_value_or_one_line(tmp_path: Path) -> None:
+    build_objects(tmp_path)
+    found = kinds_of_objects(tmp_path)
+    counts = fuzz_kinds(6, 1, found, tmp_path / "damaged")
+    assert {name.partition(":")[0] for name in counts} == found.keys()
+    assert sum(counts.values()) == len(found) * 6

@@ -187,8 +187,8 @@ def _two_images(dataset: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_second_channel, "imagesTr/ball_003_0001.nii.gz: channel 2 of case ball_003, but a scan must have one"
-         " channel; keep one file per case"),
+        (_second_channel, "imagesTr/ball_003_0001.nii.gz: channel 2 of case ball_003, but dataset.json declares"
+         " one channel; declare all of them, or keep one file per case"),
         (_no_label_of_nnunet, "imagesTr/ball_004_0000.nii.gz: image without label; add labelsTr/ball_004.nii.gz or"
          " remove it"),
         (_labels_with_a_suffix, "imagesTr/ball_001_0000.nii.gz: image without label; is it that of ball_001_seg.nii.gz?"
@@ -201,7 +201,7 @@ def _two_images(dataset: Path) -> None:
          " scans end in .nii.gz, .nii, .nrrd, .mha or .mhd, or are a folder of DICOM slices"),
         (lambda dataset: _as_nnunet(dataset, modality=5), "dataset.json: modality 5 is not a name; write for example"
          " {'0': 'CT'}"),
-        (_two_images, "dataset.json: case one has 2 images, but a scan must have one channel; list one"
+        (_two_images, "dataset.json: case one has 2 images, but one channel is declared; list one"
          " image per case"),
     ],
 )  # fmt: skip
@@ -286,7 +286,7 @@ def _no_cases(dataset: Path) -> None:
          " the label"),
         (_list_twice, "dataset.json: case ball_001 is listed twice in training; list it once"),
         (_no_labels, "dataset.json: no labels; expected for example {'0': 'background', '1': 'tumour'}"),
-        (_no_cases, "dataset.json: training lists no case; list at least one"),
+        (_no_cases, "dataset.json: lists no case in training or dataset; list at least one"),
     ],
 )  # fmt: skip
 def test_a_bad_msd_folder_is_refused_with_the_reason(dataset: Path, damage, message: str) -> None:

@@ -46,7 +46,7 @@ def test_a_header_on_which_the_library_crashes_is_refused_before(
     path = write_itk(tmp_path / "a.nrrd", ARRAY, affine_of("LPS", (2, 2.5, 9), (1, 2, 3)))
     path.write_bytes(path.read_bytes().replace(b"endian: little", line))
     with pytest.raises(
-        VolumeError, match=r"line 10 of the header is no field\); copy or export it"
+        VolumeError, match=r"line 10 of the header is not a field\); copy or export it"
     ):
         read_volume(path)
 

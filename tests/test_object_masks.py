@@ -89,8 +89,8 @@ def _predict(*arguments: object, task: str = SHAPES):
     return CliRunner().invoke(predict_app, line)
 
 
-def _is(name: str, value: float, *place: slice) -> Prediction:
-    del name
+def _prediction(value: float, *place: slice) -> Prediction:
+    """Return a prediction with one probability in a part of a cube of 4^3 voxels; without a part, in all of it."""
     i, j, k = place or (slice(0, 4),) * 3
     shape = tuple(part.stop - part.start for part in (i, j, k))
     found = np.full(shape, value, dtype=np.float32)
@@ -100,7 +100,7 @@ def _is(name: str, value: float, *place: slice) -> Prediction:
 def _merged(*found: tuple[TargetObject, float, tuple[slice, ...]]) -> np.ndarray:
     objects = tuple(dict.fromkeys(one for one, _, _ in found))
     predictions = {
-        Lesion(one.mask_value, one.name, number): _is(one.name, value, *place)
+        Lesion(one.mask_value, one.name, number): _prediction(value, *place)
         for number, (one, value, place) in enumerate(found, 1)
     }
     scan = scan_of_array(np.zeros((4, 4, 4), np.float32), np.eye(4), "RAS")
@@ -110,7 +110,7 @@ def _merged(*found: tuple[TargetObject, float, tuple[slice, ...]]) -> np.ndarray
 HALF = (slice(0, 2), slice(0, 4), slice(0, 4))
 
 
-def test_the_more_probable_of_two_objects_side_by_side_wins() -> None:
+def test_of_two_separate_objects_the_more_probable_one_gets_a_voxel() -> None:
     mask = _merged((BALL, 0.7, ()), (BOX, 0.9, HALF))
     assert (mask[:2] == 2).all()
     assert (mask[2:] == 1).all()
@@ -267,7 +267,7 @@ def test_runs_are_listed_with_the_mean_over_cases_and_objects(root: Path) -> Non
 
 
 @pytest.mark.slow
-def test_an_object_that_a_test_case_lacks_has_no_value(root: Path) -> None:
+def test_an_object_that_is_not_in_a_test_case_has_no_value(root: Path) -> None:
     path = root / "preprocessed" / SHAPES / "splits.json"
     splits = json.loads(path.read_text())
     splits["folds"][0] = {"train": ["c_1", "c_2"], "val": [], "test": ["c_5", "c_6"]}
@@ -361,7 +361,7 @@ def test_an_object_that_nobody_clicked_is_named_when_it_is_scored(root: Path) ->
         (("--test-cases", "--object", "Ball"), "--object says on which object the clicks of"),
     ],
 )
-def test_options_that_do_not_fit_to_objects_are_refused(
+def test_options_that_do_not_suit_several_objects_are_refused(
     root: Path, line: tuple[str, ...], message: str
 ) -> None:
     del root
@@ -378,15 +378,15 @@ def test_a_network_of_one_target_takes_no_object(balls: Path) -> None:
     assert "segments one target, tumour; leave --object out" in done.output
 
 
-def test_networks_without_clicks_cannot_tell_objects_apart(root: Path) -> None:
+def test_several_objects_need_a_network_that_takes_clicks(root: Path) -> None:
     del root
     line = ["96", "-f", "0", "--network", "segresnet", "--preset", "tiny", "--device", "cpu"]
     done = CliRunner().invoke(train_app, line)
     assert done.exit_code == 1
-    assert "--network segresnet: takes no clicks, so nothing tells it which of 2 obj" in done.output
+    assert "--network segresnet: takes no clicks, so it cannot know which of 2 obj" in done.output
 
 
-def test_a_study_of_clicks_is_refused(root: Path) -> None:
+def test_a_study_of_clicks_on_several_objects_is_refused(root: Path) -> None:
     request = StudyRequest(run=root / RUN, clicks=(1,), device="cpu", root=root)
-    with pytest.raises(EvaluationError, match="a study of clicks cannot tell apart yet"):
+    with pytest.raises(EvaluationError, match="a study of clicks tests only one target yet"):
         study_clicks(request)

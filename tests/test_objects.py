@@ -1,4 +1,4 @@
-"""One plan holds several objects: they are chosen from dataset.json, written into cases, checked, and drawn from."""
+"""One plan holds several objects: they are chosen from dataset.json, written into cases, checked, and drawn."""
 
 import shutil
 from collections import Counter
@@ -32,7 +32,7 @@ from tests.shapes import NESTED, SHAPES, values_of, write_nested, write_shapes
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a workspace with a plan of both objects and plans of each alone; tests may only read it."""
+    """Return a workspace with plans of all objects and a plan of `Ball` alone; tests may only read it."""
 
     def make(root: Path) -> None:
         write_shapes(root / SHAPES)
@@ -109,7 +109,7 @@ def test_an_object_is_found_by_name_label_or_mask_value() -> None:
     assert found == [REGIONS[0], REGIONS[0], REGIONS[0], REGIONS[2], None]
 
 
-def test_each_object_of_a_case_is_that_of_a_plan_for_it_alone(shapes: Path) -> None:
+def test_an_object_of_a_case_equals_the_target_of_a_plan_for_it_alone(shapes: Path) -> None:
     both, alone = (
         load_case(shapes / "preprocessed" / name / "cases", "c_1")
         for name in (SHAPES, f"{SHAPES}@ball")
@@ -127,7 +127,7 @@ def test_a_case_of_one_target_has_the_files_that_it_always_had(shapes: Path) -> 
     assert "objects" not in (folder / "case.json").read_text()
 
 
-def test_nested_regions_are_held_by_those_around_them(shapes: Path) -> None:
+def test_a_region_holds_the_voxels_of_the_regions_within_it(shapes: Path) -> None:
     case = load_case(shapes / "preprocessed" / NESTED / "cases", "c_1")
     whole, core, active = (target.mask for target in held_targets(case, REGIONS))
     assert active.any()
@@ -137,7 +137,7 @@ def test_nested_regions_are_held_by_those_around_them(shapes: Path) -> None:
     assert case.target.max() == 3  # the voxels that nobody annotated are background
 
 
-def test_a_case_may_lack_an_object(shapes: Path) -> None:
+def test_a_case_may_have_no_voxel_of_an_object(shapes: Path) -> None:
     plan = _plan(shapes, SHAPES)
     case = load_case(shapes / "preprocessed" / SHAPES / "cases", "c_6")
     assert [target.asked for target in held_targets(case, plan.objects)] == [plan.objects[0]]

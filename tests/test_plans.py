@@ -1,4 +1,4 @@
-"""A plan's spacing and patch are options, several plans of a dataset lie side by side, and their window is judged."""
+"""Spacing and patch are options, plans of a dataset lie next to each other, and lesions are compared to the window."""
 
 import json
 import shutil
@@ -112,7 +112,7 @@ def test_impossible_sizes_are_refused_with_their_option(
 
 
 @pytest.mark.parametrize("name", ["", "a__b", "_a", "a/b", "a@b", "a.", "x" * 41])
-def test_a_name_that_is_no_part_of_a_folder_name_is_refused(name: str) -> None:
+def test_a_name_that_cannot_be_part_of_a_folder_name_is_refused(name: str) -> None:
     with pytest.raises(WorkspaceError, match="use 1 to 40 letters, digits"):
         check_name(name, "--plan")
 

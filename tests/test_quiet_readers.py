@@ -45,8 +45,8 @@ def insert(path: Path, line: str, before: str) -> None:
     ("line", "before", "message"),
     [
         ("Offset = 0 0 0", "ElementSpacing", "the header names 'Offset' twice; keep one of them"),
-        ("ImagePosition = 1 1 1", "NDims", "ImagePosition stands before NDims; repair the header"),
-        ("ParentID = x", "NDims", "ParentID stands before NDims; repair the header"),
+        ("ImagePosition = 1 1 1", "NDims", "ImagePosition comes before NDims; repair the header"),
+        ("ParentID = x", "NDims", "ParentID comes before NDims; repair the header"),
         ("ParentID = x", "Offset", "ParentID is 'x', where numbers are needed; repair the header"),
         ("Color = 3", "Offset", "Color holds 1 numbers, where 4 are needed; repair the header"),
         (

@@ -67,7 +67,10 @@ def many_balls(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [
-        (".preprocessing/Task98_Balls/measured/[!.]*", "verified, and none is written yet"),
+        (
+            ".preprocessing/Task98_Balls/measured/[!.]*",
+            "verified, and this command has written none yet",
+        ),
         ("preprocessed/Task98_Balls/cases/[!.]*", "written"),
     ],
 )

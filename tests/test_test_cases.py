@@ -47,7 +47,7 @@ def test_the_test_cases_are_predicted_from_clicks_on_their_targets_and_scored() 
 
 
 @pytest.mark.usefixtures("balls")
-def test_its_clicks_are_the_first_ones_of_the_study_of_clicks() -> None:
+def test_its_clicks_are_the_first_clicks_of_a_study_with_the_same_seed() -> None:
     assert predict("--seed", 3).exit_code == 0
     words = ("--clicks", 1, "--seed", 3, "--device", "cpu", "-o", "study", "-f", 0)
     assert evaluate(*words).exit_code == 0
@@ -77,9 +77,7 @@ def test_a_label_that_stores_its_axes_in_another_order_is_clicked_at_the_same_pl
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("balls")
-def test_what_the_test_cases_cannot_be_predicted_with_is_refused(
-    words: tuple, message: str
-) -> None:
+def test_options_that_contradict_the_test_cases_are_refused(words: tuple, message: str) -> None:
     done = predict(*words)
     assert done.exit_code == 1
     (line,) = done.stderr.splitlines()
@@ -103,7 +101,7 @@ def test_a_network_that_saw_every_case_has_no_test_cases() -> None:
 
 
 @pytest.mark.usefixtures("balls")
-def test_a_test_case_without_the_target_is_said_and_left_out() -> None:
+def test_a_test_case_without_the_target_is_named_and_left_out() -> None:
     (case,) = json.loads((DATASET / "splits.json").read_text())["folds"][0]["test"]
     path = Path(f"Task98_Balls/labelsTr/{case}.nii.gz")
     label = nib.load(path)

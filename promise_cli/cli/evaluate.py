@@ -196,7 +196,7 @@ def evaluate(
     Without arguments, the newest predictions of promise-predict are scored against the labels of their dataset. The
     scores of each case and a summary are shown, and written to metrics.json, metrics.csv, metrics.md and report.html.
 
-    With --fold, the scores that the trainings of these folds left are joined to one, with intervals.
+    With --fold, the scores that promise-train wrote for these folds are joined into one summary with intervals.
 
     With --clicks, the command needs no predictions: it clicks on the test cases of a fold like a simulated user,
     predicts masks from the clicks, and scores these masks.

@@ -1,4 +1,4 @@
-"""The option of the fold: one or several numbers, or `all`. nnU-Net takes the fold as a plain argument."""
+"""Read the option `--fold`, which takes one or several numbers, or `all`. In nnU-Net the fold is a plain argument."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -45,7 +45,7 @@ def find_arguments(command: TyperCommand, args: Sequence[str]) -> list[int]:
 
 
 class FoldOption(SeveralValues):
-    """Command whose fold is an option. It explains that to users of nnU-Net, and accepts `--c` as `--resume`."""
+    """Command whose fold is an option. It explains this to users of nnU-Net, and accepts `--c` as `--resume`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse the fold as a plain argument, as in `promise-train Task07 3d_fullres 0`."""

@@ -45,8 +45,8 @@ def preprocess(
         list[str] | None,
         typer.Option(
             metavar="each|OBJECT ...",
-            help="Plan one network for several labels, of which each click asks for one: each for all labels and"
-            " regions of the dataset, or names of some; whole=1,2,3 makes a region. Not part of the paper.",
+            help="Plan one network for several labels; a click asks for one of them. Give each for all labels and"
+            " regions of the dataset, or names of some of them. whole=1,2,3 makes a region. Not part of the paper.",
             show_default="one target",
         ),
     ] = None,

@@ -53,7 +53,7 @@ def train(
     name: Annotated[
         str | None,
         typer.Option(
-            help="Name of the run, which gets a folder of its own, so that runs of different settings do not meet.",
+            help="Name of the run, which gets a folder of its own, so that runs of different settings stay apart.",
             show_default="none",
         ),
     ] = None,
@@ -123,7 +123,7 @@ def train(
         typer.Option(
             "--from",
             metavar="RUN",
-            help="Run's folder or checkpoint whose weights to start with; epochs begin anew.",
+            help="Start with the weights of this run's folder or checkpoint; epochs are counted anew.",
         ),
     ] = None,
     freeze: Annotated[

@@ -81,7 +81,7 @@ def preprocess_case(
 ) -> None:
     """Write the folder of one case, whole or not at all.
 
-    The scan is freed before the label is read, so that never more than three volumes of all channels are in memory.
+    The scan is freed before the label is read, so that at most three arrays of the scan's size are in memory at once.
 
     Args:
         files: Image and label of the case.

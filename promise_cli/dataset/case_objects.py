@@ -1,4 +1,4 @@
-"""The target of a case whose plan has several objects: made from its label, checked, and asked for object by object."""
+"""What a click on a preprocessed case asks for: the whole target, or one of the objects of the plan."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class CaseTarget:
 
     case: Case
     asked: TargetObject | None = None
-    """The object; None for a plan of one target."""
+    """The object that is asked for; None for a plan of one target."""
     values: tuple[int, ...] = ()
     """Values of the object's voxels in `case.target`; empty for a plan of one target."""
 
@@ -61,7 +61,7 @@ class CaseTarget:
         return counts * np.isin(values, self.values)
 
     def _place(self, number: int) -> int:
-        """Return the place in `foreground` of the object's voxel with this number. Voxels are grouped by mask value."""
+        """Return the index in `foreground` of one of the object's voxels, which are counted from 0 over its groups."""
         assert self.case.objects is not None
         ends = np.cumsum(self._counts)
         group = int(np.searchsorted(ends, number, side="right"))
@@ -70,7 +70,7 @@ class CaseTarget:
 
 
 def all_targets(case: Case, objects: Sequence[TargetObject]) -> list[CaseTarget]:
-    """Return the target of a case, or each object of the plan, also those that the case lacks."""
+    """Return the target of a case, or each object of the plan, also those of which the case has no voxel."""
     if not objects:
         return [CaseTarget(case)]
     return [CaseTarget(case, one, mask_values_of(one, objects)) for one in objects]
@@ -84,7 +84,7 @@ def held_targets(case: Case, objects: Sequence[TargetObject]) -> list[CaseTarget
 def draw_target(
     case: Case, objects: Sequence[TargetObject], rng: np.random.Generator
 ) -> CaseTarget:
-    """Draw what a sample asks for, evenly among the objects of which the case holds a voxel.
+    """Draw the target of a training sample. Each object of which the case holds a voxel is equally likely.
 
     Nothing is drawn from the generator for a plan of one target.
     """

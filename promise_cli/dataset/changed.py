@@ -23,7 +23,7 @@ def changed_files(preprocessed: Path, root: Path, cases: Iterable[str]) -> list[
     """Find the scans and labels that were replaced after their cases were preprocessed.
 
     The hashes in `case.json` decide. Only files that are newer than `case.json` are read and hashed, so that the check
-    costs little. A scan or label that no longer exists is not reported, because preprocessed cases need none.
+    costs little. A scan or label that no longer exists is not reported, because training does not need them.
 
     Args:
         preprocessed: Folder of the preprocessed dataset.
@@ -63,11 +63,12 @@ def _made_from(
 
 
 def _newest(paths: list[Path]) -> Path:
-    """Return the file or folder that was changed last, which is the one of several channels to name."""
+    """Return the file or folder that was changed last. A warning about a scan of several channels names this one."""
     return max(paths, key=lambda path: max(file.stat().st_mtime for file in volume_files(path)))
 
 
 def _is_replaced(paths: list[Path], digest: str, record: Path) -> bool:
+    """Whether files are newer than the record of their case and no longer have the hash that it holds."""
     try:
         files = [file for path in paths for file in volume_files(path)]
         times = [max(found.st_mtime, found.st_ctime) for found in (one.stat() for one in files)]

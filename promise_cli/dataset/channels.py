@@ -1,4 +1,4 @@
-"""Find the files of a dataset that lie under other names than the listed ones, and the channels of its scans."""
+"""Find the channels of a dataset's scans, and files whose names differ from those in dataset.json."""
 
 from itertools import product
 from pathlib import Path
@@ -17,7 +17,7 @@ def first_channel(image: Path) -> Path:
 
 
 def refuse_second_channel(image: Path) -> None:
-    """Refuse a second channel next to the first one, which the list does not name.
+    """Refuse a scan whose second channel lies next to the first one although no list names it.
 
     Raises:
         DatasetError: There is a file of the second channel.
@@ -51,7 +51,10 @@ def take_channels(
 
 
 def _second_channel(path: Path, number: int, case: str) -> str:
-    return f"{path}: channel {number} of case {case}, but a scan must have one channel; keep one file per case"
+    return (
+        f"{path}: channel {number} of case {case}, but dataset.json declares one channel; declare all of them, or keep"
+        " one file per case"
+    )
 
 
 def existing(path: Path) -> Path:

@@ -138,13 +138,13 @@ def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:
         raise DatasetError(
             f"{dataset.folder / 'dataset.json'}: labels has no entry besides background; add the target"
         )
-    shown = listed(f"{value} {name}" for value, name in dataset.labels.items())
+    choices = listed(f"{value} {name}" for value, name in dataset.labels.items())
     if asked is not None:
         for value, name in dataset.labels.items():
             if asked == str(value) or asked.lower() == name.lower():
                 return value, name
         raise DatasetError(
-            f"{dataset.name}: no label '{asked}'; --target-label takes one of: {shown}"
+            f"{dataset.name}: no label '{asked}'; --target-label takes one of: {choices}"
         )
     # nnU-Net's label `ignore` marks voxels that nobody has annotated.
     judged = {value: name for value, name in dataset.labels.items() if name.lower() != "ignore"}
@@ -158,7 +158,7 @@ def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:
 
 
 def choose_targets(dataset: Dataset, asked: Sequence[str]) -> tuple[Labels, str]:
-    """Return the labels that together are the target. `choose_target` chooses it if fewer than two are asked for.
+    """Return the labels that together are the target. If fewer than two are asked for, `choose_target` chooses one.
 
     Args:
         dataset: The dataset.

@@ -78,9 +78,9 @@ def find_cases(
             broken[case] = f"{path}: case {case} is listed twice in training; list it once"
         cases[case] = files
     if not cases:
-        raise DatasetError(f"{path}: training lists no case; list at least one")
+        raise DatasetError(f"{path}: lists no case in training or dataset; list at least one")
     for case, files in cases.items():
-        if (problem := _absent(files)) is not None:
+        if (problem := _fault(files)) is not None:
             broken.setdefault(case, problem)
     broken |= _labels_without_image(folder, cases)
     return _sorted(cases, broken), dict(sorted(broken.items()))
@@ -142,7 +142,7 @@ def _listed_by_nnunet(folder: Path, listed: Any, num_channels: int) -> Iterator[
         images = entry["images"]
         if not isinstance(images, list) or not images or (num_channels == 1 and len(images) != 1):
             count = len(images) if isinstance(images, list) else "no list of"
-            few = "a scan must have one channel" if num_channels == 1 else "a scan needs some"
+            few = "one channel is declared" if num_channels == 1 else "a scan needs some"
             raise DatasetError(
                 f"{path}: case {case} has {count} images, but {few}; list one image per"
                 f" {'case' if num_channels == 1 else 'channel'}"
@@ -177,7 +177,7 @@ def _found(
     for case, image in images.items():
         if case in labels:
             cases[case] = CaseFiles(case, image, labels[case], further.get(case, ()))
-            if (problem := _absent(cases[case])) is not None:
+            if (problem := _fault(cases[case])) is not None:
                 broken[case] = problem
         else:
             others = unpaired if len(broken) < MOST_HINTS else {}
@@ -219,8 +219,8 @@ def _label_name(image: Path) -> str:
     return image.name if image.is_file() and "_0000" not in image.name else case_id(image) + suffix
 
 
-def _absent(files: CaseFiles) -> str | None:
-    """Return what is wrong if the image or label of a listed case is missing, otherwise None."""
+def _fault(files: CaseFiles) -> str | None:
+    """Return what is wrong with the image or label of a listed case, such as a missing file; None if nothing is."""
     for channel in files.further:
         if not channel.exists():
             return f"{channel}: no such image, but dataset.json lists it as a channel; add the image or remove the case"

@@ -56,7 +56,10 @@ def group_voxels(
 def is_table_of(
     table: NDArray[np.int64] | None, objects: Sequence[TargetObject], num_foreground: int
 ) -> bool:
-    """Whether a case's table of objects fits to the objects of a plan and to the number of voxels in its list."""
+    """Whether a case's table of objects matches the objects of a plan and the number of voxels in the case's list.
+
+    A plan of one target matches only a case without a table.
+    """
     if table is None or not objects:
         return table is None and not objects
     values = [one.mask_value for one in objects]
@@ -66,7 +69,7 @@ def is_table_of(
 def fault_of_objects(
     target: NDArray[np.uint8], foreground: NDArray[np.int64], table: NDArray[np.int64]
 ) -> str:
-    """Say what is wrong with the voxels of a case's objects; an empty text if they fit to their table.
+    """Return what is wrong with the voxels of a case's objects; an empty text if they match their table.
 
     Args:
         target: Mask values, (I, J, K).

@@ -1,4 +1,4 @@
-"""Objects of a plan: labels and regions of a dataset that one network segments, each where it is clicked.
+"""Objects of a plan: labels and regions of a dataset, of which each click asks one network for one.
 
 Two objects share no label value, or one of them lies within the other, as nnU-Net's regions do. One number for each
 voxel is therefore enough, in masks and in the targets of preprocessed cases: the `mask_value` of the smallest object
@@ -36,7 +36,7 @@ class TargetObject:
 
 
 def parts_of(one: TargetObject, objects: Sequence[TargetObject]) -> tuple[TargetObject, ...]:
-    """Return the objects that lie within an object, the object itself among them."""
+    """Return the objects that lie within an object, including the object itself."""
     return tuple(other for other in objects if set(other.values) <= set(one.values))
 
 
@@ -46,7 +46,7 @@ def mask_values_of(one: TargetObject, objects: Sequence[TargetObject]) -> tuple[
 
 
 def by_size(objects: Sequence[TargetObject]) -> list[TargetObject]:
-    """Return the objects, those of more label values first. Each object comes before those within it."""
+    """Return the objects, those with most label values first. Each object comes before those within it."""
     return sorted(objects, key=lambda one: -len(one.values))
 
 
@@ -69,7 +69,7 @@ def list_objects(objects: Sequence[TargetObject]) -> str:
 
 
 def check_objects(objects: Sequence[TargetObject]) -> None:
-    """Check that every voxel of a mask can say which objects hold it.
+    """Check that the value of a voxel in a mask always shows which objects hold the voxel.
 
     Raises:
         ValueError: An object has no name or no rising values, two have the same name, values or mask value, or two
@@ -128,7 +128,9 @@ def choose_objects(dataset: Dataset, asked: Sequence[str]) -> tuple[TargetObject
     else:
         wanted = dict(_read_object(text, dataset, entries) for text in asked)
     if not wanted:
-        raise DatasetError(f"{path}: labels has no entry besides background; add the objects")
+        raise DatasetError(
+            f"{path}: labels has no entry besides background and 'ignore'; add the objects"
+        )
     chosen = dict(sorted(wanted.items(), key=lambda item: (item[1], item[0])))
     free = (value for value in range(1, LARGEST_VALUE + 1) if value not in dataset.values)
     objects = []

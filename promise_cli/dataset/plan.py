@@ -30,12 +30,12 @@ class Normalisation:
 
     `dataset`: the four numbers below, measured in the target of all cases. This suits CT, whose HU are comparable
     between scans. `case`: the 0.5 and 99.5 percentiles, mean and standard deviation of each scan. This suits MR, whose
-    intensities are not comparable.
+    intensities are not comparable. The four numbers below are then only for information.
     """
     low: float
-    """Lower end of the intensities after clipping, in HU."""
+    """Value to which lower intensities are clipped; HU for CT."""
     high: float
-    """Upper end of the intensities after clipping, in HU."""
+    """Value to which higher intensities are clipped; HU for CT."""
     mean: float
     std: float
 
@@ -81,7 +81,7 @@ class Plan:
     target_name: str
     objects: tuple[TargetObject, ...] = ()
     """Objects that a click can ask for, by rising label value. Empty for a plan of one target. Otherwise the target
-    above consists of all of them, and only the numbers of the normalisation are measured in it."""
+    above consists of all of them, and serves only to measure the numbers of the normalisation."""
     modality: str
     """Name of the first channel, or of the only one."""
     orientation: Orientation
@@ -197,7 +197,9 @@ def widened(low: float, high: float) -> float:
 
 def case_key(plan: Plan) -> str:
     """Return a hash of all that cases on disk depend on: the plan without its patch size and its list of cases."""
-    content = record_to_json(dataclasses.replace(plan, cases=()))  # thousands of cases take time
+    content = record_to_json(
+        dataclasses.replace(plan, cases=())
+    )  # converting thousands of case ids takes time
     del content["patch_size"], content["cases"]
     for name in ("target_labels", "further_channels", "objects"):
         if not content[name]:  # cases made before this field existed stay valid

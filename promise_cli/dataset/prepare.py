@@ -19,7 +19,7 @@ from promise_cli.jobs import free_memory
 from promise_cli.volume import Volume
 
 MOST_VOXELS = 1 << 33
-"""Largest number of voxels of a scan on the plan's grid: 2048^3, sixty times those of a large scan at 1 mm."""
+"""Largest number of voxels of a scan on the plan's grid: 2048^3, sixty times as many as in a large scan at 1 mm."""
 
 
 def preprocess_image(

@@ -44,7 +44,7 @@ class Splits:
 
     @property
     def case_ids(self) -> set[str]:
-        """All cases of all folds."""
+        """Ids of the cases of all folds."""
         return {case for fold in self.folds for case in (*fold.train, *fold.val, *fold.test)}
 
 
@@ -98,7 +98,7 @@ def splits_of_dataset(
         published = _published(dataset)
         known = published.case_ids
         if known >= set(case_ids):
-            return _only(published, set(case_ids), absent=len(known) - len(set(case_ids)))
+            return _only(published, set(case_ids), missing=len(known) - len(set(case_ids)))
     return Splits("five folds of 0.7 / 0.1 / 0.2 by a hash of the case ids", make_splits(case_ids))
 
 
@@ -107,7 +107,7 @@ def without_cases(splits: Splits, left_out: Collection[str]) -> Splits:
     gone = splits.case_ids & set(left_out)
     if not gone:
         return splits
-    kept = _only(splits, splits.case_ids - gone, absent=0)
+    kept = _only(splits, splits.case_ids - gone, missing=0)
     return Splits(f"{splits.source}; left out as bad: {listed(sorted(gone))}", kept.folds)
 
 
@@ -146,8 +146,8 @@ def _check_known(splits: Splits, case_ids: Sequence[str], path: Path) -> Splits:
     return splits
 
 
-def _only(splits: Splits, keep: set[str], absent: int) -> Splits:
-    source = splits.source + (f"; {absent} of their cases are missing here" if absent else "")
+def _only(splits: Splits, keep: set[str], missing: int) -> Splits:
+    source = splits.source + (f"; {missing} of their cases are missing here" if missing else "")
     folds = [
         Split(
             *(

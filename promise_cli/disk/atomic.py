@@ -49,7 +49,7 @@ def remove_leftovers(folder: Path, names: Iterable[str] | None = None) -> None:
     """Delete the unfinished files and folders that killed processes have left. Those of running ones are kept.
 
     Args:
-        folder: Folder in which to look; not in the folders within it. It may be missing.
+        folder: Folder to search. The folders within it are not searched. It may be missing.
         names: Names of the finished files whose leftovers are deleted; None: all.
     """
     known = None if names is None else set(names)

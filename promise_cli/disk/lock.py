@@ -59,18 +59,18 @@ def claim_jointly(path: Path, purpose: str, part: str | None) -> Iterator[bool |
     Each process holds a lock file of its own, `<path>.<purpose>-<part>`, which is deleted afterwards.
 
     Args:
-        path: Lock file that is held while the other ones are looked at, as by `claim`.
-        purpose: Name of the purpose, without a hyphen.
+        path: Lock file that is held, as by `claim`, while the lock files of the other processes are examined.
+        purpose: Name of the purpose: eight characters without a hyphen.
         part: Name of the part; None for all of it, so that no other process may work on it.
 
     Yields:
-        True if this process holds the lock, False if another one stands against it, None if the file system has no
-        locks.
+        True if this process holds the lock, False if the lock of another process excludes it, None if the file system
+        has no locks.
     """
     own = path.with_name(f"{path.name}.{purpose}-{part or 'all'}")
     with ExitStack() as stack:
         with claim(path) as free:
-            held = free and not _stands_against(path, own)
+            held = free and not _is_excluded(path, own)
             mine = stack.enter_context(claim(own, wait=False)) if held else held
         try:
             yield mine
@@ -81,8 +81,8 @@ def claim_jointly(path: Path, purpose: str, part: str | None) -> Iterator[bool |
                     own.unlink(missing_ok=True)
 
 
-def _stands_against(path: Path, own: Path) -> bool:
-    """Whether another process holds a lock that a joint lock cannot be held next to. Locks of dead ones are deleted."""
+def _is_excluded(path: Path, own: Path) -> bool:
+    """Whether another process holds a lock that excludes the lock `own`. Lock files of ended processes are deleted."""
     against = False
     for other in list(path.parent.glob(f"{glob.escape(path.name)}.????????-*")):
         with claim(other, wait=False) as left:

@@ -1,7 +1,7 @@
 """The rule about files that exist already: a command replaces or removes only what it can see that this tool wrote.
 
 Each kind of output has a mark, which is a pattern that its files hold and files of others do not. An empty file has
-nothing to lose, so it may be replaced. `--overwrite` permits to replace results of this tool, never a file of others.
+nothing to lose, so it may be replaced. `--overwrite` allows replacing results of this tool, never a file of others.
 """
 
 import re
@@ -38,7 +38,7 @@ def is_marked(path: Path, mark: Mark) -> bool:
 
 
 def is_foreign(path: Path, mark: Mark) -> bool:
-    """Whether something exists that must not be replaced: not an empty file, and none that holds the mark."""
+    """Whether something exists that must not be replaced: anything but an empty file or a file with the mark."""
     if not path.exists() and not path.is_symlink():
         return False
     return not path.is_file() or (path.stat().st_size > 0 and not is_marked(path, mark))

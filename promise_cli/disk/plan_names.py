@@ -1,4 +1,4 @@
-"""Several plans of one dataset, which lie next to each other in folders named `<dataset>@<plan>`.
+"""Name the folders of several plans of one dataset, which lie next to each other as `<dataset>@<plan>`.
 
 The plan without a name lies in `<dataset>`. Runs lie in folders of the same names in the results.
 """
@@ -45,14 +45,14 @@ def plans_of(preprocessed: Path, dataset: str) -> list[Path]:
 
 
 def prefer_unnamed(folders: Sequence[Path]) -> list[Path]:
-    """Return the folders without those of named plans whose dataset has a folder of its own among them."""
+    """Return the folders, but leave out named plans of a dataset whose plan without a name is among the folders."""
     there = {path.name for path in folders}
     parts = {path: split_plan(path.name) for path in folders}
     return [path for path, (dataset, plan) in parts.items() if plan is None or dataset not in there]
 
 
 def default_runs(runs: Sequence[Path], results: Path) -> list[Path]:
-    """Return the runs without those of named plans whose dataset also has runs of the plan without a name."""
+    """Return the runs, but leave out runs of named plans if their dataset has runs of the plan without a name."""
     datasets = {run: results / run.relative_to(results).parts[0] for run in runs}
     kept = prefer_unnamed(sorted(set(datasets.values())))
     return [run for run in runs if datasets[run] in kept]

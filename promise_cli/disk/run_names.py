@@ -1,4 +1,4 @@
-"""Where a run lies in a dataset's results, and the name that tells runs of different settings apart.
+"""Find where a run lies in a dataset's results. A name distinguishes runs of different settings.
 
 Runs of ProMISe without a name lie in `fold_<n>`, those of other networks in `<network>/fold_<n>`, and runs with a name
 in `<network>__<name>/fold_<n>`.

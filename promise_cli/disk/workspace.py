@@ -13,7 +13,7 @@ from promise_cli.errors import WorkspaceError, did_you_mean, listed
 
 ROOT_VARIABLE = "PROMISE_ROOT"
 RAW_VARIABLE = "nnUNet_raw"
-"""Variable that names nnU-Net's folder of raw datasets. They are only read, and only if the workspace has none."""
+"""Variable that names nnU-Net's folder of raw datasets. It is searched only if no dataset of the workspace fits."""
 FINAL, BEST, LAST = "checkpoint_final.pt", "checkpoint_best.pt", "checkpoint_last.pt"
 """Names of a run's checkpoints, in the order in which prediction prefers them. Training continues from `LAST`."""
 Fold = int | Literal["all"]
@@ -86,7 +86,7 @@ class Workspace:
         there = [path.parent for path in sorted(self.preprocessed.glob("*/plans.json"))]
         if task is not None and (Path(task) / "plans.json").exists():
             return Path(task)
-        if task is not None:  # the raw dataset's folder stands for its preprocessed cases
+        if task is not None:  # the folder of the raw dataset means its preprocessed cases
             task = _name_of(task, ["dataset.json"])
         if not there:
             raise WorkspaceError(

@@ -1,4 +1,4 @@
-"""Signs that masks, scans and labels do not belong together. The scores are computed all the same."""
+"""Find signs that masks, scans and labels do not belong together. The scores are computed nevertheless."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -114,8 +114,8 @@ def _not_clicked(record: Predictions | None, cases: Sequence[ScoredCase]) -> tup
     if not missed:
         return ()
     return (
-        f"{counted(len(missed), 'object')} of the labels got no click, so that only objects within"
-        f" {'it' if len(missed) == 1 else 'them'} can fill the mask there: {listed(missed, SHOWN)}",
+        f"{counted(len(missed), 'object')} of the labels got no click, so the mask can hold only smaller objects"
+        f" within {'it' if len(missed) == 1 else 'them'}: {listed(missed, SHOWN)}",
     )
 
 

@@ -1,4 +1,4 @@
-"""One score over the test cases of several folds, from what the trainings of these folds left."""
+"""Join the scores that the trainings of several folds left into one score over all their test cases."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

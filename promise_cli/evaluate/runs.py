@@ -17,12 +17,12 @@ from promise_cli.scores import METRICS_FILE, CaseScore
 from promise_cli.scores.statistics import format_number
 
 UNKNOWN = "?"
-"""What the table shows for a value that the files of a run do not tell."""
+"""What the table shows for a value that is not in the files of a run."""
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """One run, as far as its files tell."""
+    """One run, as far as its files describe it."""
 
     dataset: str
     network: str
@@ -37,7 +37,7 @@ class TrainedRun:
 
     @property
     def row(self) -> tuple[str, str, str, str, str]:
-        """What the runs of a row of the table have in common."""
+        """Values that all runs in one row of the table share."""
         return self.dataset, self.network, self.preset, self.name, self.epochs
 
     @property

@@ -1,4 +1,4 @@
-"""Scoring of one case from its two files."""
+"""Score one case from its two files."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from promise_cli.scores.metrics import score_masks
 from promise_cli.volume import REORDERED, Volume, describe_turn, read_label
 
 MOST_LABELS = 255
-"""A file with more values than this is taken for a scan."""
+"""Largest number of values in a label file. A file with more values is taken for a scan."""
 SHOWN = 5
 """Number of values that a message names."""
 

@@ -1,4 +1,4 @@
-"""Scoring of many cases in processes, and the checks that need the scores of all cases."""
+"""Score many cases in processes, and make the checks that need the scores of all cases."""
 
 import math
 import time
@@ -15,7 +15,7 @@ from promise_cli.scores.metrics import Scores
 from promise_cli.volume import REORDERED
 
 HELP_WANTED_S = 4.0
-"""Further processes are started if more work than this is left, in seconds. Starting them takes about one second."""
+"""Seconds of work above which further processes are started. Starting them takes about one second."""
 
 
 def score_cases(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> Iterator[ScoredCase]:
@@ -38,10 +38,12 @@ def score_cases(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> Ite
         left_s = (time.monotonic() - begin) / done * (len(pairs) - done)
         if workers is None and left_s > HELP_WANTED_S:
             break
-    yield from _score_beside(pairs[done:], rules, workers)
+    yield from _score_in_processes(pairs[done:], rules, workers)
 
 
-def _score_beside(pairs: Sequence[Pair], rules: Rules, workers: int | None) -> Iterator[ScoredCase]:
+def _score_in_processes(
+    pairs: Sequence[Pair], rules: Rules, workers: int | None
+) -> Iterator[ScoredCase]:
     """Score in further processes, which end with this one. The results keep the order of the pairs."""
     jobs = [Job(pair, pair.case_id, 0) for pair in pairs]
     waiting: dict[int, ScoredCase] = {}

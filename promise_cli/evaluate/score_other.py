@@ -1,4 +1,4 @@
-"""Gets the scores of another set of predictions of the same cases, by reading a file or by scoring its masks now."""
+"""Get the scores of another set of predictions of the same cases, by reading a file or by scoring its masks now."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -15,7 +15,8 @@ Precision = Literal["fp32", "bf16", "fp16"]
 """Number format of matrix products and convolutions. `bf16` and `fp16` multiply in 16 bits (torch's autocast) and keep
 weights, sums and losses in float32. `fp16` is for graphics cards without bf16; training then scales the loss."""
 _FAULTY_CUDNN = (90800, 91500)
-"""cuDNN 9.8 to below 9.15: some 3D convolutions in bf16 and TF32 are wrong (pytorch issues 163539 and 167024)."""
+"""Versions of cuDNN, from 9.8 to below 9.15, that compute some 3D convolutions in bf16 and TF32 wrongly (pytorch issues
+163539 and 167024)."""
 
 
 def choose_device(name: str) -> torch.device:

@@ -1,4 +1,4 @@
-"""Finds the encoder's pretrained weights: at a given path, in the workspace, in the user's cache, or by download."""
+"""Find the encoder's pretrained weights: at a given path, in the workspace, in the user's cache, or by download."""
 
 import os
 from collections import Counter

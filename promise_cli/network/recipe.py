@@ -117,8 +117,8 @@ class TrainConfig:
     """Whether the number of background clicks is drawn from 0 to `num_background_clicks`, so that the network also sees
     patches without background clicks in training."""
     corrections: int = 0
-    """Largest number of correcting clicks per sample. Each lies in the middle of the largest region in which the
-    current mask is wrong. This goes beyond the paper."""
+    """Largest number of correcting clicks per sample. Each lies where the current mask is wrong most deeply, in the
+    middle of the largest cube that is wrong throughout. This goes beyond the paper."""
     first_answer_weight: float = 0.0
     """Weight in the loss of the logits before any correcting click. The logits after all correcting clicks have the
     rest of the weight, up to 1."""

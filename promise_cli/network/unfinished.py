@@ -1,4 +1,4 @@
-"""Warns if a checkpoint for prediction belongs to a run whose training is not finished."""
+"""Warn if a checkpoint for prediction belongs to a run whose training is not finished."""
 
 import csv
 from collections.abc import Iterable

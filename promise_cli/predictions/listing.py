@@ -1,4 +1,4 @@
-"""Read from predictions.json only what a score of its masks needs, also if another version or a person wrote it."""
+"""Read from predictions.json only the fields that scoring needs, also if another version or a person wrote the file."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,8 +43,8 @@ def load_listing(path: Path) -> Predictions:
     needed = {"dataset", "target_label", "target_name", "cases"}
     if not isinstance(content, dict) or not needed <= content.keys() or not content["cases"]:
         raise EvaluationError(
-            f"{path}: needs the fields dataset, target_label, target_name, labels, and cases with case_id and"
-            " mask; predict again or fix it"
+            f"{path}: needs the fields dataset, target_label, target_name, and cases with case_id and mask;"
+            " predict again or fix it"
         )
     listing = _UNKNOWN | _only(content, _LISTING)
     if isinstance(content["cases"], list):

@@ -18,13 +18,13 @@ class Manifest:
     path: Path
     dataset: str
     targets: tuple[Target, ...]
-    """Target of the masks, or each of their objects."""
+    """The target of the masks; or their objects, if they have several."""
     labels: str | None
     """Folder of the labels, relative to the root if it lies below it; None if it is unknown."""
     masks: dict[str, str]
-    """Name of the mask, relative to the folder of predictions.json, by case id."""
+    """Case id -> name of the mask, relative to the folder of predictions.json."""
     scans: dict[str, Path]
-    """Path of the scan at the time of prediction, by case id. The file may no longer exist."""
+    """Case id -> path of the scan at the time of prediction. The file may no longer exist."""
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -83,8 +83,7 @@ def pair_cases(
             predictions are missing.
 
     Raises:
-        EvaluationError: A prediction has no label, the folders are swapped, or predictions.json is
-            damaged.
+        EvaluationError: A prediction has no label, the folders are swapped, or predictions.json is damaged.
         WorkspaceError: There is nothing to evaluate.
     """
     if predictions is None:

@@ -168,7 +168,7 @@ def read_record(folder: Path) -> Predictions | None:
 def is_as_written(case: PredictedCase, folder: Path) -> bool:
     """Whether a case's mask exists in a folder and its file is still the one that promise-predict wrote.
 
-    Records of early versions hold no hash, or no size either. Without a size the answer is no.
+    Records of early versions hold no hash, and the earliest no size either. A mask without a size counts as changed.
     """
     path = folder / case.mask
     try:

@@ -1,4 +1,4 @@
-"""What promise-preprocess says about the channels of a plan."""
+"""Show how a plan normalises each channel, and warn where an existing plan no longer suits the dataset."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def show_channels(plan: Plan) -> None:
         numbers, name = channel.normalisation, channel.modality
         if numbers.scheme == "case":
             say(
-                f"{name or 'intensities without units'}: each scan is normalised by its own numbers"
+                f"{name or 'intensities without units'}: each scan is normalised by its own percentiles, mean and SD"
             )
             continue
         say(

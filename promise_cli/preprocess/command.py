@@ -31,7 +31,7 @@ MARKS = {
     "fingerprint.json": json_mark("target_label", "percentile_00_5"),
     "plans.json": json_mark("target_label", "normalisation"),
 }
-"""Marks of the files that describe a preprocessed dataset. Folds of others are kept under another name."""
+"""Marks of the files that describe a preprocessed dataset. `splits.json` needs none, since earlier folds are kept."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def preprocess(
         keep_broken=True,
         with_regions=bool(asked.objects or (kept is not None and kept.objects)),
     )
-    # Measurements do not depend on the plan, so all plans of a dataset share them.
+    # Measurements do not depend on spacing or patch, so all plans of a dataset with one target share them.
     measured = workspace.root / SCRATCH / dataset.name
     scratch = measured.with_name(folder.name)
     if overwrite:
@@ -180,10 +180,11 @@ def _kept_plan(folder: Path, wanted: Wanted) -> Plan | None:
 
 
 def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
-    """Return the existing plan if its target still has the same name, and warn about other changes of the dataset.
+    """Return the existing plan if dataset.json still describes its target and channels, and warn about other changes.
 
     Raises:
-        PlanError: dataset.json now gives the plan's target another name, or declares another number of channels.
+        PlanError: dataset.json now gives the plan's target or an object another name, or declares another number of
+            channels.
     """
     if len(kept.channels) != len(fresh.channels):
         raise PlanError(

@@ -67,6 +67,10 @@ def _reading(stored: Stored, other: type[np.generic]) -> int:
     """Return the peak memory in bytes while one volume is read.
 
     The volume is in memory as stored, and once more if a library copies it or its type is changed.
+
+    Args:
+        stored: Header of the volume.
+        other: Type to which numbers other than integers are converted.
     """
     voxels, item = math.prod(stored.grid.shape) * stored.channels, stored.dtype.itemsize
     copies = 1 if stored.path.name.lower().endswith((".nii", ".nii.gz")) else 2

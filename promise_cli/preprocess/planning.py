@@ -1,4 +1,4 @@
-"""Options of promise-preprocess that change the plan, and whether the targets fit into the plan's window."""
+"""Apply the options of promise-preprocess that change the plan, and show whether targets fit into its window."""
 
 import dataclasses
 import math

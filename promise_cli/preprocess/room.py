@@ -30,7 +30,7 @@ def check_room(
         overwrite: Whether all cases are written anew. Each takes the place of its earlier files.
 
     Raises:
-        DatasetError: They need more than is free.
+        DatasetError: The cases need more disk space than is free.
     """
     there = folder / "cases"
     wanted = [

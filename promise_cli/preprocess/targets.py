@@ -1,4 +1,4 @@
-"""What a plan segments: one target, or several objects; chosen from a call, or taken from a plan that exists."""
+"""Choose what a plan segments, one target or several objects, from a call or from a plan that exists."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ class Asked:
     """What a call asks for; both are empty if it leaves the choice to the dataset or to a plan that exists.
 
     Raises:
-        PlanError: It asks for both.
+        PlanError: The call asks for both.
     """
 
     target: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ def choose_target_of_plan(dataset: Dataset, asked: Asked, kept: Plan | None, pat
 
     Raises:
         DatasetError: A label that is asked for does not exist.
-        PlanError: The existing plan is for something else, or does not fit to dataset.json.
+        PlanError: The existing plan is for something else, or names a label that dataset.json does not have.
     """
     if kept is None:
         return _choose(dataset, asked)
@@ -103,7 +103,7 @@ def _choose(dataset: Dataset, asked: Asked) -> Target:
 
 
 def _is_that_of(target: Target, kept: Plan) -> bool:
-    """Whether a target has the values of an existing plan's, whose names are compared later."""
+    """Whether a target has the label values of an existing plan. The names are compared later."""
     if as_tuple(target.labels) != kept.labels or len(target.objects) != len(kept.objects):
         return False
     pairs = zip(target.objects, kept.objects, strict=True)

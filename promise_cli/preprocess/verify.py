@@ -101,8 +101,8 @@ def _so_far(store: Measurements) -> str:
     cases = store.dataset.cases
     number = sum(store.find(files) is not None for files in cases)
     return (
-        f"{number} of {counted(len(cases), 'case', 'are')} verified, and none is written yet; run the same command"
-        " again to continue"
+        f"{number} of {counted(len(cases), 'case', 'are')} verified, and this command has written none yet; run the"
+        " same command again to continue"
     )
 
 

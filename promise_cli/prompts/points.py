@@ -28,6 +28,8 @@ FORMAT, VERSION = "promise-points", 1
 
 _TOP = ("format", "version", "space", "cases", "note")
 _CASE = ("space", "points", "objects", "file", "note")
+_CASE_FIELDS = ("points", "objects", "file")
+"""Fields that hold a case's clicks in the full form."""
 _OBJECT = ("name", "value", "points", "note")
 _POINT = ("xyz", "label", "note")
 
@@ -137,6 +139,11 @@ def _short_case(value: Any, case: _Case, name: str) -> tuple[Click, ...]:
         raise case.refuse(
             "files of 3D Slicer have a field of this name; give the case in the full form"
         )
+    if isinstance(value, dict) and (full := [key for key in value if key in _CASE_FIELDS]):
+        raise case.refuse(
+            f"the field {full[0]} needs the full form; write"
+            f' {{"format": "{FORMAT}", "version": {VERSION}, "cases": {{...}}}} around all cases'
+        )
     return _points(value, case, ONE_LESION)
 
 
@@ -145,7 +152,7 @@ def _full_case(value: Any, case: _Case, name: str, read_file: ReadFile) -> tuple
         return _points(value, case, ONE_LESION)
     _check_keys(value, _CASE, case.where)
     _note(value, case.where)
-    given = [key for key in ("points", "objects", "file") if key in value]
+    given = [key for key in _CASE_FIELDS if key in value]
     if len(given) != 1:
         raise case.refuse(
             f"needs exactly one of points, objects and file, found {' and '.join(given) or 'none'}"

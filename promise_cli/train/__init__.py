@@ -9,8 +9,8 @@ a call, whose arguments are a `train_request`. `sizes` chooses network and recip
 `loop` goes through the epochs of a `training`. `step` takes one optimizer step and validates. `corrections` clicks on
 errors of the network. `samples`, `augment`, `intensities` and `schedule` provide the patches, and `losses` computes the
 loss. `group` connects the processes that share a step. `compiled` uses torch.compile. `stopping` ends a training early.
-`introduction`, `watch`, `curves`, `provenance` and `outcome` report about it. `fold_scores` scores the fold's test
-cases at the end.
+`introduction`, `watch`, `curves`, `provenance` and `outcome` report about a training. `fold_scores` scores the test
+cases of the fold at the end.
 
 Modules that need torch are imported only when they are used. `python -m promise_cli.train` imports this file first, and
 must set how torch's threads wait before torch is loaded.

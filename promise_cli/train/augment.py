@@ -4,9 +4,9 @@ The augmentation of a patch is drawn before the patch is cut. The patch is then 
 zoom add no padding. Both stay in the plane of the slices (i, j), in which an anisotropic scan has its finest
 spacing.
 
-MONAI does the resampling, which is 30 times faster here than with batchgenerators. numpy flips, which is 8 times
-faster, and adds the shift, which takes as long (docs/benchmarks.md). With the scheme `nnunet`, batchgenerators changes
-the intensities in place of the shift.
+MONAI resamples, 30 times faster here than batchgenerators. numpy flips, 8 times faster than batchgenerators, and adds
+the shift, as fast as batchgenerators (docs/benchmarks.md). With the scheme `nnunet`, batchgenerators changes the
+intensities in place of the shift.
 """
 
 import math
@@ -66,8 +66,8 @@ def draw_augmentation(
 ) -> Augmentation:
     """Draw the changes to one patch. The number of random draws is always the same.
 
-    Whether intensities are shifted is drawn once for all channels, and then a shift for each of them, because the
-    channels were measured one after another.
+    One draw decides for all channels whether intensities are shifted. Each channel then gets a shift of its own,
+    because the channels of a scan are measured one after another.
 
     Args:
         rng: The patch's own generator.

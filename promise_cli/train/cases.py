@@ -1,4 +1,4 @@
-"""The cases of a fold: read from splits.json, and checked before a training begins."""
+"""Read the cases of a fold from splits.json, and check them before a training begins."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +48,7 @@ def read_split(preprocessed: Path, fold: Fold, plan: Plan) -> Split:
 
 
 def are_stale(number: int) -> str:
-    """Say what is wrong with this many cases."""
+    """Return the end of a sentence about this many cases that cannot be used, with its verb."""
     return f"{'is' if number == 1 else 'are'} missing, damaged or made with another plan"
 
 

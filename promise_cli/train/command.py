@@ -200,7 +200,7 @@ def _open_run(
 
 
 def _is_complete(run: Run) -> bool:
-    """Whether a finished run lacks nothing. A call that was killed may have left files missing."""
+    """Whether a finished run has all its files. A call that was killed may have left some missing."""
     scores = METRICS if run.split.test else ()
     return (
         not (run.folder / NOTE).exists()

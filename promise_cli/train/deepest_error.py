@@ -1,4 +1,4 @@
-"""Finds where an answer is wrong most deeply. The search runs on the answer's device, and the host does not wait."""
+"""Find where an answer is wrong most deeply. The search runs on the answer's device, and the host does not wait."""
 
 from typing import NamedTuple
 

@@ -35,7 +35,7 @@ from promise_cli.train.train_request import TrainRequest
 
 @dataclasses.dataclass(frozen=True)
 class _Earlier:
-    """Run of a fold that exists before the call."""
+    """Run of a fold that existed before the call."""
 
     folder: Path
     settings: dict[str, Any]
@@ -52,8 +52,8 @@ def train_folds(request: TrainRequest, folds: Sequence[Fold]) -> Iterator[Path]:
         folds: The folds, each once.
 
     Raises:
-        PromiseError: As `train`. Also if one of several folds has an unfinished run and the call says neither
-            `--resume` nor `--overwrite`, or a run with other settings. Nothing was trained then.
+        PromiseError: For the reasons of `train`. Also if one of several folds has an unfinished run and the call
+            says neither `--resume` nor `--overwrite`, or a run with other settings. Nothing was trained then.
     """
     if len(folds) == 1:
         yield train(dataclasses.replace(request, fold=folds[0]))
@@ -100,7 +100,7 @@ def _look(request: TrainRequest, folds: Sequence[Fold]) -> Mapping[Fold, _Earlie
 
     Raises:
         PlanError, DatasetError: A fold does not exist, or its cases cannot be used.
-        CheckpointError: A run exists that the call may not continue, or does not fit to.
+        CheckpointError: A run exists that the call may not continue, or that was trained with other settings.
     """
     if request.resume and request.overwrite:
         raise CheckpointError(
@@ -156,7 +156,7 @@ def _look(request: TrainRequest, folds: Sequence[Fold]) -> Mapping[Fold, _Earlie
 def _is_done(
     folder: Path, checkpoint: Checkpoint, request: TrainRequest, *, has_scores: bool
 ) -> bool:
-    """Whether a run is finished, lacks no file, and the call asks for no further epochs."""
+    """Whether a run is finished and scored, and the call asks for no further epochs."""
     asked = request.epochs if request.resume else None
     scores = METRICS if has_scores else ()
     return (

@@ -105,7 +105,7 @@ def start_with(model: Network, origin: Origin, freezing: Freezing) -> StartedFro
         freezing: Part that is not to be trained, which therefore has to fit as a whole.
 
     Raises:
-        CheckpointError: No tensor fits, one holds other things than finite numbers, or one that is not trained does
+        CheckpointError: No tensor fits, one holds a number that is not finite, or one that is not to be trained does
             not fit.
     """
     own, theirs = model.state_dict(), origin.checkpoint.weights
@@ -127,8 +127,8 @@ def start_with(model: Network, origin: Origin, freezing: Freezing) -> StartedFro
         frozen |= {f"image_encoder.{name}" for name in model.image_encoder.pretrained_parameters()}
     if stuck := [name for name in anew if name in frozen]:
         raise CheckpointError(
-            f"{origin.path}: does not have {listed(stuck, 3)} as this network needs it, so it starts anew and must be"
-            " trained; leave --freeze out, or give the network the same sizes (--set patch_size=N)"
+            f"{origin.path}: has no tensor of the same name and shape for {listed(stuck, 3)}; what starts anew must be"
+            " trained, so leave --freeze out, or give the network the same sizes (--set patch_size=N)"
         )
     model.load_state_dict(own | taken)
     started = StartedFrom(
@@ -141,7 +141,7 @@ def start_with(model: Network, origin: Origin, freezing: Freezing) -> StartedFro
         anew=tuple(anew),
         unused=tuple(sorted(theirs.keys() - own.keys())),
     )
-    _tell(started, names)
+    _show_taken(started, names)
     return started
 
 
@@ -164,7 +164,7 @@ def _check_numbers(model: Network, weights: Mapping[str, Tensor], path: Path) ->
             )
 
 
-def _tell(started: StartedFrom, names: Iterable[str]) -> None:
+def _show_taken(started: StartedFrom, names: Iterable[str]) -> None:
     anew = set(started.anew)
     taken = _groups(name for name in names if name not in anew)
     left = f"start anew: {_groups(started.anew)}" if anew else "nothing starts anew"

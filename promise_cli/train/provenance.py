@@ -1,4 +1,4 @@
-"""run.json: how a run was trained, on which device and how fast, with an entry for each call that worked on it."""
+"""run.json: how a run was trained, on which device and how fast, with an entry for each call that worked on the run."""
 
 import dataclasses
 import datetime

@@ -125,7 +125,7 @@ class Run:
         self._save_curves()
 
     def _save_curves(self) -> None:
-        """Write progress.png, and then log.csv. If log.csv is up to date, the other one is, too."""
+        """Write progress.png, and then log.csv, so that progress.png is up to date whenever log.csv is."""
         network = "" if self.network == PROMISE else f"{self.network}, "
         title = f"{self.plan.dataset}, fold {self.fold}, {network}{self.preset}"
         draw_progress(self.log, title, self.folder / PROGRESS)

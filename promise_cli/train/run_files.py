@@ -14,7 +14,7 @@ METRICS = ("metrics.json", "metrics.csv", "metrics.md")
 """Files with the scores of the fold's test cases, written at the end."""
 CONFIG, LOG, PROGRESS = "config.json", "log.csv", "progress.png"
 PRINTED = "train.log"
-"""What all calls have printed, with times. Each call appends to it, with `--overwrite` too."""
+"""File of everything that calls have printed, with times. Each call appends to it, even with `--overwrite`."""
 _CHECKPOINT = re.compile(re.escape(FORMAT))
 _CURVES = re.compile(
     r"\A\x89PNG.*?(?:Software\0promise_cli|IHDR\0\0\x03\x20\0\0\x01\xc2.*?Software\0Matplotlib)",
@@ -35,7 +35,7 @@ _BOARD = re.compile(r"loss/cross_entropy|\A.{0,200}\Z", re.DOTALL)
 
 
 def refuse_foreign_run(folder: Path) -> None:
-    """Refuse to train into a folder in which an output would replace a file of others, with `--overwrite` too.
+    """Refuse to train into a folder in which an output would replace a file of others, even with `--overwrite`.
 
     Raises:
         WorkspaceError: There is such a file.

@@ -53,8 +53,8 @@ def choose_network(
         plan: Plan of the dataset.
         fingerprint: Path of the dataset's `fingerprint.json`, or None. Networks other than ProMISe need no wider patch
             than the median scan in it.
-        origin: Sizes of the network that the run starts from, of the same kind, which replace those of the preset. The
-            dataset still decides the patch. None without such a network.
+        origin: Sizes of the network that the run starts from, which replace those of the preset; None without such a
+            network. The dataset still decides the patch.
 
     Raises:
         PlanError: The network, the preset or a field is unknown, or they do not fit together.
@@ -107,7 +107,7 @@ def choose_network(
         )
     if plan.objects and not takes_clicks(model_config):
         raise PlanError(
-            f"--network {network}: takes no clicks, so nothing tells it which of {counted(len(plan.objects), 'object')}"
+            f"--network {network}: takes no clicks, so it cannot know which of {counted(len(plan.objects), 'object')}"
             f" ({list_objects(plan.objects)}) to segment; add --clicks-as-channel"
         )
     if config.corrections and not takes_clicks(model_config):

@@ -57,7 +57,7 @@ def start_run(
 
     Raises:
         WorkspaceError: The folder holds a run already, and the request does not say to overwrite it.
-        PlanError: Unknown network, preset or encoder.
+        PlanError: The network, the preset or a field is unknown, or they do not fit together.
         CheckpointError: The pretrained weights, the network to start from, the device or the precision are not
             available.
     """
@@ -126,17 +126,17 @@ def make_optimizer(model: Network, config: TrainConfig) -> AdamW:
 
 
 def is_fused(device: torch.device) -> bool:
-    """Whether one kernel updates all weights: on a GPU. It also skips a step of fp16 without asking the host."""
+    """Whether one kernel updates all weights, as on a GPU. It skips a step of fp16 without waiting for the host."""
     return device.type == "cuda"
 
 
 def make_scaler(device: torch.device, precision: Precision) -> torch.amp.GradScaler:
-    """The scaler of the loss; it does nothing unless the precision is fp16."""
+    """Return the scaler of the loss. It does nothing unless the precision is fp16."""
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
 
 CLICKS = "_clicks"
-"""End of a network's folder in the results if it gets its clicks as channels."""
+"""End of the name of a network's folder in the results if the network gets its clicks as channels."""
 
 
 def run_folder(dataset: Path, request: TrainRequest) -> Path:

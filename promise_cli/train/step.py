@@ -1,4 +1,4 @@
-"""Takes steps of the optimizer, with gradients averaged over the devices, and validates."""
+"""Take steps of the optimizer, with gradients averaged over the devices, and validate."""
 
 import math
 import time
@@ -103,7 +103,7 @@ class Validation(NamedTuple):
 def validate(training: Training) -> Validation:
     """Score the network on the fixed validation patches, which the processes share.
 
-    If the plan has several objects, the scores are means over the objects, each of which counts the same.
+    If the plan has several objects, the scores are means over the objects, which all count the same.
 
     Raises:
         DatasetError: The network's output is not finite.

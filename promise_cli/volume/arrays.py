@@ -1,4 +1,4 @@
-"""Scans that a program already holds in memory, as arrays."""
+"""Take scans that are in memory already as arrays."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def scan_of_array(
         where: Name of the scan in messages.
 
     Raises:
-        VolumeError: The array has other axes or holds no real numbers, NaN or infinity, or the affine is impossible.
+        VolumeError: The array has other axes, holds other things than finite real numbers, or the affine is impossible.
     """
     found = np.asarray(array)
     if found.ndim not in (3, 4) or 0 in found.shape:

@@ -122,7 +122,7 @@ def _check_grid(stored: Stored, first: Stored, number: int) -> None:
 
 
 def _stack(all_stored: Sequence[Stored], keep_integers: bool) -> NDArray[Any]:
-    """Load the channels into one array, (C, I, J, K), one after another, in the order of the first one's file."""
+    """Load the channels one after another into one array, (C, I, J, K), with the axes of the first channel's file."""
     first, *others = all_stored
     types = [stored.dtype for stored in all_stored]
     common = np.result_type(*types)

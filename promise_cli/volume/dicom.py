@@ -48,7 +48,7 @@ class _Slice:
     position: NDArray[np.float64]
     """Position of the first voxel, (3,), LPS millimetres."""
     missing: tuple[str, ...]
-    """Names of the tags that place the slice in the patient, if the file lacks them."""
+    """Names of the missing tags that would place the slice in the patient."""
     reader: Any
 
     @property
@@ -134,7 +134,7 @@ def _read_slice(path: Path) -> _Slice:
 
 
 def _missing_tags(reader: Any, path: Path) -> tuple[str, ...]:
-    """Return the names of the tags that place a slice in the patient and that the file lacks.
+    """Return the names of the missing tags that would place a slice in the patient.
 
     Where they are missing, ITK assumes the position (0, 0, 0), the patient's axes as directions, and pixels of 1 mm. A
     file of several frames may have these tags anywhere.
@@ -152,7 +152,7 @@ def _check_places(folder: Path, slices: list[_Slice]) -> None:
     """Refuse slices whose place in the patient is unknown.
 
     Raises:
-        VolumeError: Slices lack their position, their direction or the size of their pixels.
+        VolumeError: The position, the direction or the pixel size of a slice is missing.
     """
     lacking = [one for one in slices if one.missing]
     if not lacking:

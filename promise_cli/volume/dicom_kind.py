@@ -1,4 +1,4 @@
-"""Tell DICOM files that hold slices from those that hold structures, reports, plans or an index of other files."""
+"""Distinguish DICOM files that hold slices from those that hold structures, reports, plans or an index of files."""
 
 import mmap
 import struct

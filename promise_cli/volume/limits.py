@@ -64,7 +64,7 @@ def check_memory(path: Path, shape: Sequence[int], dtype: np.dtype[np.generic]) 
     """Check that the voxels of a file fit into the free memory.
 
     Raises:
-        MemoryError: They do not.
+        MemoryError: The voxels need more memory than is free.
     """
     needed, free = math.prod(shape) * dtype.itemsize, free_memory()
     if needed > free:

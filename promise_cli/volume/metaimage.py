@@ -42,7 +42,7 @@ class MetaHeader:
 
     @property
     def units(self) -> tuple[str, list[str]]:
-        """Name of the field that gives the unit of lengths, and its words. ITK's reader ignores it."""
+        """Name of the field that gives the unit of lengths, and the words of its value. ITK's reader ignores it."""
         return "DistanceUnits", self.fields.get("DistanceUnits", "").split()
 
     @property
@@ -123,7 +123,7 @@ def _check_numbers(path: Path, fields: dict[str, str]) -> None:
     for name, length in (lengths | dict.fromkeys(_SINGLE, 1) | {"Color": 4}).items():
         words = fields.get(name, "").split()
         if name in early:
-            raise VolumeError(f"{path}: {name} stands before NDims; repair the header")
+            raise VolumeError(f"{path}: {name} comes before NDims; repair the header")
         if not all(_is_number(word) for word in words):
             raise VolumeError(
                 f"{path}: {name} is {shown(fields[name])}, where numbers are needed; repair the header"

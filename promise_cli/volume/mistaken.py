@@ -17,7 +17,7 @@ def refuse_placeholder(path: Path) -> None:
     """Refuse a file that holds a pointer to a scan, or the web page of a failed download.
 
     Raises:
-        VolumeError: It does.
+        VolumeError: The file is such a pointer or page.
     """
     if not path.is_file():
         return

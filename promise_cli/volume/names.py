@@ -100,7 +100,7 @@ def channel_files(first: Path) -> tuple[Path, ...]:
 
 
 def name_hint(case: str, others: Mapping[str, Path]) -> str | None:
-    """Ask whether a file belongs to another one whose name has an addition, or lacks one, such as `liver_3_seg`.
+    """Ask whether a file belongs to another one whose name is longer or shorter by a part such as `_seg`.
 
     Args:
         case: Case id of a file that has no partner.

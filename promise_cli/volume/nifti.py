@@ -189,7 +189,7 @@ def _notes(
 
 
 def _distance_of_qform(header: nib.Nifti1Header, grid: Grid, unit: Unit) -> float:
-    """Return how far in mm the qform moves the corners of the grid at most; infinite for an invalid qform."""
+    """Return the largest distance in mm by which the qform moves a corner of the grid; infinite if it is invalid."""
     try:
         return Grid(grid.shape, affine_in_mm(header.get_qform(), unit)).distance_mm(grid)
     except (HeaderDataError, ValueError):

@@ -62,7 +62,8 @@ def read_nrrd_header(path: Path) -> NrrdHeader:
     """Read the header of a NRRD file.
 
     Raises:
-        ValueError: The file is no NRRD file, or a line of its header is no field. ITK's reader can crash on such lines.
+        ValueError: The file is not a NRRD file, or a line of its header is not a field. ITK's reader can crash on such
+            lines.
     """
     with path.open("rb") as file:
         start = file.read(_MOST)
@@ -77,7 +78,7 @@ def read_nrrd_header(path: Path) -> NrrdHeader:
         field = _FIELD.match(line)
         name = field[1].decode().strip().lower() if field else ""
         if field is None or (len(line) > _LONGEST and name != "content"):
-            raise ValueError(f"line {number} of the header is no field")
+            raise ValueError(f"line {number} of the header is not a field")
         fields[name] = field[2].decode("utf-8", errors="replace").strip()
         if name in ("data file", "datafile") and fields[name].upper().startswith("LIST"):
             files = [one.decode("utf-8", errors="replace").strip() for one in lines[number:]]

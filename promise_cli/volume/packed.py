@@ -52,7 +52,7 @@ def check_data_files(path: Path, header: NrrdHeader) -> None:
     """Check that the voxels of a NRRD file are not in a pipe or a device, which ITK would open at once.
 
     Raises:
-        OSError: They are.
+        OSError: A file of voxels is a pipe or a device.
     """
     for name in header.data_files:
         check_regular(path.parent / name)

@@ -77,13 +77,13 @@ def open_stored(path: Path, *, several: bool = False) -> Stored:
     """
     if not path.exists():
         raise VolumeError(f"{path}: no such file")
-    with _told(path):
+    with _errors_naming(path):
         check_regular(path)
         refuse_placeholder(path)
         stored = _open(path, several=several)
 
     def load(dtype: type[np.float32] | None) -> NDArray[Any]:
-        with _told(path):
+        with _errors_naming(path):
             return stored.load(dtype)
 
     return replace(stored, load=load)
@@ -105,7 +105,7 @@ def _open(path: Path, *, several: bool) -> Stored:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _errors_naming(path: Path) -> Iterator[None]:
     """Turn any error that a library raises about a file, except running out of memory, into one line that names it."""
     try:
         yield

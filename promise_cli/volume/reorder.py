@@ -1,4 +1,4 @@
-"""Masks and label files whose axes are stored in another order or direction than those of the file they belong to."""
+"""Reorder masks and label files whose axes are stored in another order or direction than those of their scan."""
 
 from dataclasses import replace
 from typing import Any

@@ -22,7 +22,7 @@ LONGEST = 32767
 SPACING_TOLERANCE = 1e-3
 """Largest relative difference between the header's spacing and the affine's at which both count as the same."""
 SHEAR_DEGREES = 0.05
-"""Largest deviation from a right angle, in degrees, without a note, since rounding in the header causes as much."""
+"""Largest deviation from a right angle, in degrees, that gets no note. Rounding in the header causes as much."""
 
 Load = Callable[[type[np.float32] | None], NDArray[Any]]
 

@@ -49,7 +49,7 @@ def write_mask(mask: NDArray[np.bool_] | NDArray[np.uint8], like: Volume, path: 
 
 
 def write_probabilities(probabilities: NDArray[np.float32], like: Volume, path: Path) -> None:
-    """Write probabilities (I, J, K) on `like.grid` as float32, in all else like `write_mask`."""
+    """Write probabilities (I, J, K) on `like.grid` as float32. Arguments and errors are those of `write_mask`."""
     _write(as_stored(probabilities.astype(np.float32), like), like, path)
 
 

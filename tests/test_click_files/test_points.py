@@ -266,3 +266,16 @@ def test_the_examples_of_the_documentation_are_read_as_they_claim(tmp_path: Path
         "pancreas_290": (Click((256, 301, 42)),),
         "pancreas_321": (Click((-12.4, 88.1, -310), space="LPS"),),
     }
+
+
+@pytest.mark.parametrize("field", ["points", "objects", "file"])
+def test_a_field_of_the_full_form_in_the_short_form_says_how_to_write_it(
+    tmp_path: Path, field: str
+) -> None:
+    path = _write(tmp_path, {"a": {field: []}, "b": [1, 2, 3]})
+    gathered = gather_prompts(path)
+    assert gathered.clicks.keys() == {"b"}
+    assert gathered.broken["a"] == (
+        f"{path}: case a: the field {field} needs the full form; write"
+        ' {"format": "promise-points", "version": 1, "cases": {...}} around all cases'
+    )

@@ -20,7 +20,7 @@ def write_manifest():
 
 
 @refuses(
-    "masks/predictions.json: needs the fields dataset, target_label, target_name, labels, and cases with case_id and"
+    "masks/predictions.json: needs the fields dataset, target_label, target_name, and cases with case_id and"
     " mask; predict again or fix it"
 )
 def manifest_without_a_field():

@@ -1,4 +1,4 @@
-"""Networks for scans of several channels: where they start, what they compute, and what one channel keeps."""
+"""Networks of several channels start like those of one channel and see all channels; one channel stays as it was."""
 
 import dataclasses
 
@@ -134,7 +134,7 @@ def test_clicks_of_a_rival_follow_the_channels_of_the_image(clicked):
     assert torch.equal(one, other) != clicked
 
 
-def test_more_channels_cost_more_operations_and_old_records_have_one():
+def test_more_channels_cost_more_operations_and_old_records_mean_one():
     config = ModelConfig(encoder="tiny", patch_size=16, prompt_heads=4, feature_width=32)
     more = count_operations(PROMISE, dataclasses.replace(config, channels=4))
     assert more > count_operations(PROMISE, config)

@@ -1,4 +1,4 @@
-"""Several folds are trained in one call, one after another; what is finished is left, and a second call continues."""
+"""Several folds are trained in one call, one after another. Finished folds are kept, and a second call continues."""
 
 import dataclasses
 import json
@@ -43,7 +43,7 @@ def two_folds(preprocessed: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.mark.slow
-def test_finished_folds_are_said_and_left_and_a_new_one_is_trained(
+def test_finished_folds_are_named_and_kept_and_a_new_one_is_trained(
     two_folds: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     root = copy_workspace(two_folds, tmp_path)

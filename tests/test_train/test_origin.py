@@ -86,12 +86,14 @@ def test_a_network_of_one_channel_starts_one_of_two_channels(trained: Path, tmp_
         "mask_decoder.cnn.0.conv.weight",
         "mask_decoder.head1.weight",
     }
-    with pytest.raises(CheckpointError, match=r"does not have image_encoder\.channel_mix as this"):
+    with pytest.raises(
+        CheckpointError, match=r"same name and shape for image_encoder\.channel_mix;"
+    ):
         _start(trained, tmp_path / "run", plan=plan, freeze="encoder")
 
 
 @pytest.mark.slow
-def test_what_is_frozen_stays_so_in_a_run_that_is_resumed(trained: Path, tmp_path: Path) -> None:
+def test_frozen_weights_stay_frozen_when_a_run_is_resumed(trained: Path, tmp_path: Path) -> None:
     root = copy_workspace(trained, tmp_path)
     origin = root / RUN
     shared = {"fold": 1, "device": "cpu", "root": root}
@@ -149,7 +151,7 @@ def test_another_network_keeps_its_sizes_and_takes_the_patch_of_the_new_dataset(
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_encoder_and_the_head_of_every_network_can_be_told_apart(name: str) -> None:
+def test_every_network_has_an_encoder_and_a_head_that_can_be_frozen(name: str) -> None:
     setting = Setting(patch_size=32, spacing=(1.0, 1.0, 1.0), small=True)
     sizes = model_config("tiny") if name == PROMISE else plan_network(name, setting)
     trained = {}
@@ -193,13 +195,13 @@ def test_another_architecture_is_refused(trained: Path, options: dict, message: 
     assert str(raised.value).startswith(message.format(path))
 
 
-def test_frozen_weights_must_come_from_somewhere(trained: Path, tmp_path: Path) -> None:
+def test_freezing_needs_fitting_weights_of_another_network(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="--freeze encoder: without --from, random weights"):
         train(TrainRequest(preset="tiny", fold=1, freeze="encoder", device="cpu", root=trained))
     with pytest.raises(PlanError, match="--freeze head: unknown; use one of nothing, encoder, all"):
         train(TrainRequest(preset="tiny", fold=1, freeze="head", device="cpu", root=trained))
     with pytest.raises(
-        CheckpointError, match=r"does not have image_encoder\.depth_embed as .* leave --freeze out"
+        CheckpointError, match=r"shape for image_encoder\.depth_embed; .* leave --freeze out"
     ):
         _start(trained, tmp_path / "run", freeze="encoder", fields=("patch_size=32",))
     assert not (tmp_path / "run").exists()

@@ -16,8 +16,8 @@ def target_extents(mask: NDArray[np.bool_], spacing: Spacing) -> tuple[Spacing, 
         spacing: Spacing of the voxels in mm.
 
     Returns:
-        Edges in mm along i, j and k: of the box around the whole target, and the longest ones of all boxes around
-        single lesions. The latter may belong to different lesions.
+        Edges in mm along i, j and k of the box around the whole target, and the longest edges among the boxes around
+        single lesions. The longest edges along different axes may belong to different lesions.
     """
     inside = crop_mask(mask).inside
     parts, _ = ndimage.label(inside, structure=np.ones((3, 3, 3)))

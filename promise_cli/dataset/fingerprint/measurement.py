@@ -110,8 +110,8 @@ def verify_case(
         files: Image and label of the case.
         dataset: The dataset.
         target_label: Label value of the target, or several values.
-        objects: Objects that form the target. The extents are then the longest ones over the objects. A case may lack
-            some of them.
+        objects: Objects that form the target. The extents are then the longest ones over the objects. A case may
+            have no voxel of some objects.
     """
     errors: list[object] = []
     if files.label.resolve() in [image.resolve() for image in files.images]:
@@ -170,7 +170,7 @@ def _extents(
     objects: Sequence[TargetObject],
     spacing: Spacing,
 ) -> tuple[Spacing, Spacing]:
-    """Measure the box around the target and its lesions, or the longest ones of each of its objects."""
+    """Measure the boxes around the target and its lesions; with objects, the longest edges over all objects."""
     masks = (is_target(label, one.values) for one in objects) if objects else [inside]
     found = [target_extents(mask, spacing) for mask in masks if mask.any()]
     whole, lesion = (tuple(np.max(sizes, axis=0).tolist()) for sizes in zip(*found, strict=True))

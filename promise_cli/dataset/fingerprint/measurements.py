@@ -47,14 +47,14 @@ class _Record:
     mean: float
     variance: float
     further: tuple[tuple[float, float], ...] = ()
-    """Mean and variance of the target in each channel after the first."""
+    """Mean and variance of the target's intensities in each channel after the first."""
 
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
     """The folder with the measurements of one dataset.
 
-    Only usable cases are kept there. A case may be bad only because of a fault of the disk or a lack of memory.
+    Only usable cases are kept there, since a case may be bad only because the disk failed or memory ran out.
     """
 
     folder: Path

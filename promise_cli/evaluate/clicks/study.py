@@ -36,8 +36,8 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     Raises:
         WorkspaceError: There is no run, or no dataset.
         CheckpointError: The checkpoint is unusable.
-        EvaluationError: The network takes no clicks, the fold has no test case with the target, a label does not match
-            its scan, or the folder cannot be written to.
+        EvaluationError: The network takes no clicks or segments several objects, the fold has no test case with the
+            target, a label does not match its scan, or the folder cannot be written to.
     """
     workspace = open_workspace(request.root)
     folds = () if request.fold is None else (request.fold,)
@@ -50,7 +50,7 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
         )
     if checkpoint.plan.objects:
         raise EvaluationError(
-            f"--clicks: {path} segments several objects, which a study of clicks cannot tell apart yet; predict with"
+            f"--clicks: {path} segments several objects, but a study of clicks tests only one target yet; predict with"
             " promise-predict --test-cases and score the masks"
         )
     dataset = checkpoint.plan.dataset
@@ -77,7 +77,7 @@ def _study_cases(
     kept: KeptCases,
     request: StudyRequest,
 ) -> ClickStudy:
-    """Do all cases, and return the study.
+    """Study all cases that are not finished yet, and return the whole study.
 
     Raises:
         EvaluationError: No case holds the target.
