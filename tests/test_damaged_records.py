@@ -264,6 +264,7 @@ def test_an_object_with_names_that_are_no_text_is_refused() -> None:
         record_from_json(Plan, {1: 2}, "plan")
 
 
+@pytest.mark.slow
 def test_damaged_files_of_every_kind_end_in_a_value_or_one_line(
     trained: Path, tmp_path: Path
 ) -> None:
