@@ -121,5 +121,9 @@ class EvaluationError(PromiseError):
     """Predictions and labels cannot be compared."""
 
 
+class PackageError(PromiseError):
+    """A package of an optional extra is not installed."""
+
+
 class StoppedError(PromiseError):
     """The user or the system ended a command early; the message says what is kept and how to continue."""

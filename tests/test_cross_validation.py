@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from promise_cli.cli import evaluate_app
 from promise_cli.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tests.conftest import DATASET, RUN, edit_json
+from tests.conftest import DATASET, RUN, edit_json, made_once
 
 OUTPUT = RUN.with_name("crossval_results_folds_0_1_2")
 DICES = (0.9, 0.5, 0.1)
@@ -26,30 +26,39 @@ def change_checkpoints(run: Path, **changes) -> None:
         save_checkpoint(dataclasses.replace(checkpoint, **changes), path)
 
 
+@pytest.fixture(scope="session")
+def made(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a workspace with runs of folds 0, 1 and 2, of one test case each, whose Dice are `DICES`."""
+
+    def make(root: Path) -> None:
+        shutil.copytree(trained, root)
+        folds = json.loads((root / DATASET / "splits.json").read_text())["folds"]
+        for number, dice in enumerate(DICES):
+            run = (root / RUN).with_name(f"fold_{number}")
+            if number:
+                shutil.copytree(root / RUN, run)
+                found = load_checkpoint(run / "checkpoint_last.pt").split
+                parts = (tuple(folds[number][part]) for part in ("train", "val", "test"))
+                change_checkpoints(run, fold=number, split=type(found)(*parts))
+
+            def set_scores(content: dict, number: int = number, dice: float = dice) -> None:
+                (case,) = content["cases"]
+                (case["case_id"],) = folds[number]["test"]
+                count = {"reference_voxels": 1000, "prediction_voxels": 1000, "scan_voxels": 9000}
+                case.update(count, dice=dice, common_voxels=round(1000 * dice))
+
+            edit_json(run / "metrics.json", set_scores)
+
+    return made_once(tmp_path_factory, "three_folds", make)
+
+
 @pytest.fixture
-def three_folds(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make runs of folds 0, 1 and 2 with one test case each, whose Dice are `DICES`; the workspace is current."""
+def three_folds(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a copy of the workspace with three runs the current folder."""
     root = tmp_path / "workspace"
-    shutil.copytree(trained, root)
+    shutil.copytree(made, root)
     monkeypatch.delenv("PROMISE_ROOT", raising=False)
     monkeypatch.chdir(root)
-    folds = json.loads((DATASET / "splits.json").read_text())["folds"]
-    for number, dice in enumerate(DICES):
-        run = RUN.with_name(f"fold_{number}")
-        if number:
-            shutil.copytree(RUN, run)
-            found = load_checkpoint(run / "checkpoint_last.pt").split
-            split = type(found)(*(tuple(folds[number][part]) for part in ("train", "val", "test")))
-            change_checkpoints(run, fold=number, split=split)
-
-        def set_scores(content: dict, number: int = number, dice: float = dice) -> None:
-            (case,) = content["cases"]
-            (case["case_id"],) = folds[number]["test"]
-            count = {"reference_voxels": 1000, "prediction_voxels": 1000, "scan_voxels": 9000}
-            case.update(count, dice=dice, common_voxels=round(1000 * dice))
-
-        edit_json(run / "metrics.json", set_scores)
-    return root
 
 
 @pytest.mark.usefixtures("three_folds")

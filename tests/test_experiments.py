@@ -33,7 +33,7 @@ TINY = Matrix(
     dataset="Task98_Balls",
     preprocess=(),
     plan={"spacing": [1.5, 1.5, 1.5]},
-    train=("--epochs", "1", "--preset", "tiny", "--set", "patch_size=32"),
+    train=("--epochs", "1", "--preset", "tiny", "--set", "patch_size=16"),
     rows=(
         Row(name="promise", what="ProMISe", options=("--encoder", "tiny")),
         Row(name="dynunet", what="dynunet", options=("--network", "dynunet"), clicks=False),

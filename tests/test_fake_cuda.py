@@ -43,27 +43,34 @@ def guard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, "guard", build) / "guard.so"
 
 
-def probe(guard: Path, what: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.fake_cuda.probe", what],
-        env=os.environ | {"FAKE_CUDA_GUARD": str(guard)},
-        cwd=HERE.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
+@pytest.fixture(scope="session")
+def found(guard: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Return the findings by group and name. One process makes them all, because it takes seconds to load torch."""
+
+    def make(folder: Path) -> None:
+        groups = ("promise", "rivals", "faults")
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.fake_cuda.probe", *groups],
+            env=os.environ | {"FAKE_CUDA_GUARD": str(guard)},
+            cwd=HERE.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        folder.mkdir()
+        (folder / "found.json").write_text(done.stdout)
+
+    return json.loads((made_once(tmp_path_factory, "pretended", make) / "found.json").read_text())
 
 
-@pytest.mark.slow(seconds=30)
+@pytest.mark.slow(seconds=20)
 @pytest.mark.parametrize(("group", "count"), [("promise", 15), ("rivals", 10)])
 def test_every_network_runs_on_one_device_and_waits_once_per_step(
-    guard: Path, group: str, count: int
+    found: dict[str, dict[str, Any]], group: str, count: int
 ) -> None:
-    found = probe(guard, group)
-    assert len(found) == count
-    for name, seen in found.items():
+    assert len(found[group]) == count
+    for name, seen in found[group].items():
         waits, asked = seen["step waits"], seen["prediction waits"]
         assert list(waits.values()) == [1], f"{name}: {waits}"
         assert next(iter(waits)).startswith("train/step.py:"), f"{name}: {waits}"
@@ -74,9 +81,9 @@ def test_every_network_runs_on_one_device_and_waits_once_per_step(
 
 
 @pytest.mark.slow
-def test_every_planted_mistake_is_found(guard: Path) -> None:
-    found = probe(guard, "faults")
-    assert "train/corrections.py:" in str(found["zeros"]["made on the CPU"])
-    assert "train/corrections.py:" in str(found["item"]["step waits"])
-    assert "can't convert cuda:0" in found["numpy"]["error"]
-    assert "same device" in found["mixed"]["error"]
+def test_every_planted_mistake_is_found(found: dict[str, dict[str, Any]]) -> None:
+    faults = found["faults"]
+    assert "train/corrections.py:" in str(faults["zeros"]["made on the CPU"])
+    assert "train/corrections.py:" in str(faults["item"]["step waits"])
+    assert "can't convert cuda:0" in faults["numpy"]["error"]
+    assert "same device" in faults["mixed"]["error"]

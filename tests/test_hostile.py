@@ -17,8 +17,8 @@ SLACK_MB = 45
 def test_a_hostile_file_takes_no_more_memory_than_an_honest_one(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(hostile, "BOMB", 300_000_000)
-    monkeypatch.setattr(hostile, "PICTURE", 12_000)
+    monkeypatch.setattr(hostile, "BOMB", 120_000_000)
+    monkeypatch.setattr(hostile, "PICTURE", 10_000)
     found = hostile.measure(name)
     assert found["hostile_mb"] <= found["honest_mb"] + SLACK_MB, found
     assert "Traceback" not in found["said"]

@@ -6,28 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from promise_cli import Predictor
 from promise_cli.cli import predict_app, train_app
 from promise_cli.dataset.objects import TargetObject
-from promise_cli.errors import EvaluationError, PromptError
-from promise_cli.evaluate.clicks import StudyRequest, study_clicks
+from promise_cli.errors import PromptError
 from promise_cli.evaluate.command import evaluate
 from promise_cli.evaluate.trained import means_of, trained_scores
 from promise_cli.geometry.patch import Patch
 from promise_cli.predictions.objects import clicks_on_objects
 from promise_cli.predictions.record import read_record
-from promise_cli.preprocess.command import preprocess
 from promise_cli.prompts import Click, Lesion, read_prompts
 from promise_cli.session.objects import merge_objects
 from promise_cli.session.prediction import Prediction
 from promise_cli.train import TrainRequest, train
 from promise_cli.volume import scan_of_array
-from tests.conftest import made_once
-from tests.shapes import NESTED, SHAPES, values_of, write_nested, write_shapes
-from tests.standins import PerfectWindow, predictor_of, teach_bright
+from tests.object_runs import learned_shapes
+from tests.shapes import NESTED, SHAPES, values_of
+from tests.standins import PerfectWindow, predictor_of
 
 BALL = TargetObject(name="Ball", values=(1,), mask_value=1)
 BOX = TargetObject(name="Box", values=(2,), mask_value=2)
@@ -39,39 +36,7 @@ RUN = Path("results") / SHAPES / "fold_0"
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a workspace with runs of one epoch, whose networks outline all that is bright; tests may only read it."""
-
-    def make(root: Path) -> None:
-        write_shapes(root / SHAPES)
-        write_nested(root / NESTED)
-        for task in (SHAPES, NESTED):
-            preprocess(task, root=root, objects="each", workers=0)
-        request = TrainRequest(
-            task=SHAPES,
-            preset="tiny",
-            epochs=1,
-            patches_per_case=1,
-            device="cpu",
-            fields=("patch_size=32",),
-            root=root,
-        )
-        run = train(request)
-        teach_bright(run / "checkpoint_best.pt")
-        _give_to(NESTED, run / "checkpoint_best.pt", root)
-
-    return made_once(tmp_path_factory, "trained_shapes", make)
-
-
-def _give_to(task: str, checkpoint: Path, root: Path) -> None:
-    """Write the same network as a run on another dataset."""
-    content = torch.load(checkpoint, weights_only=True)
-    there = root / "preprocessed" / task
-    content["plan"] |= json.loads((there / "plans.json").read_text()) | {
-        key: content["plan"][key] for key in ("patch_size", "normalisation")
-    }
-    content["split"] = json.loads((there / "splits.json").read_text())["folds"][0]
-    folder = root / "results" / task / "fold_0"
-    folder.mkdir(parents=True)
-    torch.save(content, folder / checkpoint.name)
+    return learned_shapes(tmp_path_factory)
 
 
 @pytest.fixture
@@ -294,18 +259,6 @@ def test_an_object_that_is_not_in_a_test_case_has_no_value(root: Path) -> None:
     ]
 
 
-def test_a_server_cannot_ask_for_objects(root: Path) -> None:
-    pytest.importorskip("uvicorn")
-    from promise_cli.serve.command import serve
-    from promise_cli.serve.serve_request import ServeRequest
-
-    request = ServeRequest(
-        images=root / "imgs", run_dir=root / RUN, port=0, device="cpu", root=root
-    )
-    with pytest.raises(PromptError, match=r"segments several objects \(Ball \(1\), Box \(2\)\)"):
-        serve(request)
-
-
 def test_a_point_needs_an_object(root: Path) -> None:
     del root
     line = ("-i", "imgs/c_1.nii.gz", "--point", 8, 9, 8)
@@ -384,9 +337,3 @@ def test_several_objects_need_a_network_that_takes_clicks(root: Path) -> None:
     done = CliRunner().invoke(train_app, line)
     assert done.exit_code == 1
     assert "--network segresnet: takes no clicks, so it cannot know which of 2 obj" in done.output
-
-
-def test_a_study_of_clicks_on_several_objects_is_refused(root: Path) -> None:
-    request = StudyRequest(run=root / RUN, clicks=(1,), device="cpu", root=root)
-    with pytest.raises(EvaluationError, match="a study of clicks tests only one target yet"):
-        study_clicks(request)

@@ -167,6 +167,7 @@ def test_labels_are_found_if_only_a_named_plan_was_preprocessed(root: Path) -> N
     assert labels_dir(Workspace(root), "Task98_Balls") == "Task98_Balls/labelsTr"
 
 
+@pytest.mark.slow
 def test_a_run_of_a_named_plan_lies_in_results_of_that_name(root: Path) -> None:
     preprocess("98", root=root, workers=0, plan="fine", spacing=(1.5, 1.5, 1.5))
     line = f"98 --plan fine --fold 0 --resume --device cpu --root {root}"

@@ -135,10 +135,11 @@ def test_an_unknown_label_among_several_is_named(halves: Path) -> None:
 
 
 def test_existing_cases_of_plans_with_one_label_stay_valid() -> None:
-    """The key of such cases must not depend on fields that plans got later: several labels, channels and objects."""
+    """The key of such cases must not depend on fields that plans got later, such as several labels or channels."""
     plan = plan_of(48)
     content = record_to_json(plan)
-    for name in ("patch_size", "cases", "target_labels", "further_channels", "objects"):
+    later = ("target_labels", "further_channels", "objects", "cases_format")
+    for name in ("patch_size", "cases", *later):
         del content[name]
     text = json.dumps(content, sort_keys=True)
     assert case_key(plan) == hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -25,6 +25,7 @@ def _ball(shape: tuple[int, ...], spacing: tuple[float, ...], radius: float) -> 
 
 
 @pytest.mark.parametrize("voxel", [(54, 60, 41), (90, 80, 60), (30, 60, 30)])
+@pytest.mark.slow
 def test_a_lesion_of_200_mm_is_found_whole(tmp_path: Path, voxel: tuple[int, int, int]) -> None:
     spacing = (2.0, 2.0, 2.5)
     lesion = _ball((115, 120, 90), spacing, 100)

@@ -97,6 +97,15 @@ def serve(
             help="Voxel size in mm along i, j and k for scans that a viewer sends and that are not among those of -i.",
         ),
     ] = None,
+    click_object: Annotated[
+        str | None,
+        typer.Option(
+            "--object",
+            metavar="NAME|VALUE",
+            help="For a network of several objects (promise-preprocess --objects): the object on which viewers click."
+            " In the browser, new lesions belong to it until another one is chosen.",
+        ),
+    ] = None,
     minutes: Annotated[
         float, typer.Option(help="Minutes after which a session that nobody uses ends.")
     ] = 60.0,
@@ -136,6 +145,7 @@ def serve(
             api_key=api_key,
             allowed_hosts=tuple(allow_host or ()),
             spacing=spacing,
+            object=click_object,
             minutes=minutes,
             certificate=tls_cert,
             certificate_key=tls_key,

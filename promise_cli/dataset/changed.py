@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.dataset.case import CaseRecord
+from promise_cli.dataset.case_record import CaseRecord
 from promise_cli.dataset.fingerprint import Fingerprint, hash_files
 from promise_cli.disk.records import load_record
 from promise_cli.errors import PromiseError

@@ -67,7 +67,10 @@ def is_table_of(
 
 
 def fault_of_objects(
-    target: NDArray[np.uint8], foreground: NDArray[np.int64], table: NDArray[np.int64]
+    target: NDArray[np.uint8],
+    foreground: NDArray[np.int64],
+    table: NDArray[np.int64],
+    suffix: str = ".npy",
 ) -> str:
     """Return what is wrong with the voxels of a case's objects; an empty text if they match their table.
 
@@ -75,6 +78,7 @@ def fault_of_objects(
         target: Mask values, (I, J, K).
         foreground: Flat indices of the voxels, grouped by mask value.
         table: Mask values and numbers of voxels, (K, 2).
+        suffix: Suffix of the arrays, for the message.
     """
     counts = np.zeros(256, dtype=np.int64)
     for plane in target:
@@ -82,10 +86,10 @@ def fault_of_objects(
     others = counts.copy()
     others[table[:, 0]] = 0
     if others[1:].any():
-        return "target.npy holds values that are not those of its objects"
+        return f"target{suffix} holds values that are not those of its objects"
     if not np.array_equal(counts[table[:, 0]], table[:, 1]):
-        return "objects.npy does not hold the numbers of voxels of target.npy"
+        return f"objects.npy does not hold the numbers of voxels of target{suffix}"
     listed = np.concatenate([np.flatnonzero(target == value) for value in table[:, 0]])
     if not np.array_equal(listed, foreground):
-        return "foreground.npy does not list the voxels of target.npy"
+        return f"foreground{suffix} does not list the voxels of target{suffix}"
     return ""

@@ -6,7 +6,7 @@ Cases on disk are made with a plan, so a changed plan needs preprocessing again.
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from promise_cli.dataset.fingerprint import Fingerprint, Intensities, is_ct
@@ -18,6 +18,8 @@ from promise_cli.volume import Orientation
 
 FORMAT_VERSION = 1
 LEAST_PATCH, LARGEST_PATCH = 8, 512
+CasesFormat = Literal["npy", "blosc2"]
+"""How the arrays of cases are stored: plain `.npy` files, or compressed `.b2nd` files."""
 LARGEST_FLOAT16, LARGEST_FLOAT32 = 65504.0, 3.4028234e38
 
 
@@ -96,6 +98,8 @@ class Plan:
     """Channels after the first, in the order of the network's inputs. Empty for scans of one channel."""
     cases: tuple[str, ...] = ()
     """Case ids of the cases that the normalisation was measured in; only for information."""
+    cases_format: CasesFormat = field(default="npy", compare=False)
+    """How the cases are stored. Voxels are the same in both formats, so plans that differ only in it are equal."""
 
     def __post_init__(self) -> None:
         if self.format_version != FORMAT_VERSION:
@@ -196,11 +200,14 @@ def widened(low: float, high: float) -> float:
 
 
 def case_key(plan: Plan) -> str:
-    """Return a hash of all that cases on disk depend on: the plan without its patch size and its list of cases."""
+    """Return a hash of all that the voxels of cases on disk depend on.
+
+    It covers the plan without its patch size, its list of cases, and their format.
+    """
     content = record_to_json(
         dataclasses.replace(plan, cases=())
     )  # converting thousands of case ids takes time
-    del content["patch_size"], content["cases"]
+    del content["patch_size"], content["cases"], content["cases_format"]
     for name in ("target_labels", "further_channels", "objects"):
         if not content[name]:  # cases made before this field existed stay valid
             del content[name]

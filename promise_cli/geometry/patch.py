@@ -2,12 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.geometry.grid import Shape
+
+
+class Sliceable(Protocol):
+    """An array of numpy, or one on the disk of which slices are read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Return a slice as an array of numpy."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ class Patch:
         )
         return Patch((i, j, k), self.shape)
 
-    def crop(self, array: NDArray[Any], fill: float = 0.0) -> NDArray[Any]:
+    def crop(self, array: Sliceable, fill: float = 0.0) -> NDArray[Any]:
         """Copy the block out of `array`. Voxels beyond the edge of `array` get the value `fill`.
 
         Args:

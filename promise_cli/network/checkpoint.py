@@ -24,6 +24,7 @@ from promise_cli.network.authors import published_plan
 from promise_cli.network.contents import check_weights, is_plain, problem_of
 from promise_cli.network.earlier import convert_jitter, drop_removed_options
 from promise_cli.network.promise.reference import (
+    has_sections,
     import_reference_checkpoint,
     is_reference_checkpoint,
 )
@@ -152,9 +153,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
         there = checkpoints_in(path.parent)
         instead = f"its folder holds {there}" if there else "train one with promise-train --fold 0"
         raise CheckpointError(f"{path}: no such checkpoint; {instead}")
-    if is_reference_checkpoint(path):
+    try:
+        content = read_checkpoint(path)
+    except CheckpointError:
+        if is_reference_checkpoint(path):  # it may hold numpy's numbers, which other files may not
+            return _load_published(path)
+        raise
+    if has_sections(content):
         return _load_published(path)
-    content = read_checkpoint(path)
     if not isinstance(content, dict) or not _is_format(content.get("format")):
         raise CheckpointError(
             f"{path}: not a checkpoint of promise-train; give its checkpoint_final.pt or checkpoint_best.pt"

@@ -3,6 +3,7 @@
 To add a rival, write a module in `rivals/` that ends with an `Architecture`, and list it in `RIVALS` below.
 """
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -122,6 +123,7 @@ def describe_network(name: str, config: NetworkConfig) -> str:
     return f"{name}, {clicks}{several}"
 
 
+@cache
 def count_operations(name: str, config: NetworkConfig) -> int:
     """Count the floating-point operations of one forward pass with one click.
 

@@ -120,7 +120,9 @@ def _work(
     known = {*inputs.attempted, *(other.case_id for other in listed)}
     without = tuple(name for name in inputs.scans if name not in known)
     empty = new_record(request, workspace, inputs.where, predictor, listed, without)
-    keys = prediction_keys(request, predictor.checkpoints, inputs)
+    keys = prediction_keys(
+        request, predictor.checkpoints, inputs, for_objects=bool(predictor.plan.objects)
+    )
     replaced = {old.case_id: old for old in (there.cases if there else ())}
     return CaseWork(request, predictor, inputs, keys, RecordFile(request.output, empty), replaced)
 

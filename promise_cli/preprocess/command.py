@@ -6,10 +6,11 @@ from pathlib import Path
 
 from promise_cli.console import counted, say, warn
 from promise_cli.dataset.case import is_current
+from promise_cli.dataset.case_arrays import check_format
 from promise_cli.dataset.fingerprint import Fingerprint, make_fingerprint
 from promise_cli.dataset.folder import Dataset, read_dataset
 from promise_cli.dataset.objects import list_objects
-from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.plan import CasesFormat, Plan
 from promise_cli.dataset.splits import splits_of_dataset
 from promise_cli.disk.ours import json_mark, refuse_foreign
 from promise_cli.disk.records import load_record, save_record
@@ -64,6 +65,7 @@ def preprocess(
     patch_size: int | None = None,
     plan: str | None = None,
     objects: str | Sequence[str] | None = None,
+    cases_format: CasesFormat | None = None,
 ) -> Preprocessed:
     """Verify a dataset, make its plan and folds, and write its cases.
 
@@ -84,17 +86,19 @@ def preprocess(
         plan: Name of a further plan, which lies next to the plan without a name.
         objects: `each` for a network that segments any label or region of the dataset, the one that is clicked; or
             names of some of them. None: one target, or the objects of an existing plan.
+        cases_format: How cases are stored: `npy` or `blosc2`; None: as those of an existing plan, otherwise `npy`.
 
     Raises:
         PromiseError: The folder, dataset.json, a case, an existing plan or the folds cannot be used.
     """
     part = read_shard(shard)
     workspace = open_workspace(root)
-    place, wanted = find_place(workspace, task, plan), Wanted(spacing, patch_size)
+    place, wanted = find_place(workspace, task, plan), Wanted(spacing, patch_size, cases_format)
     asked = Asked(_as_tuple(target_label), _as_tuple(objects))
     folder = place.folder
     refuse_foreign(folder, MARKS, MARKS, "promise-preprocess", "move it away")
     kept = None if overwrite else _kept_plan(folder, wanted)
+    check_format(cases_format if kept is None else kept.cases_format)
     dataset = read_dataset(
         place.raw,
         keep_broken=True,
@@ -136,6 +140,7 @@ def preprocess(
         made = wanted.plan(fingerprint)
         if kept is not None:
             made = _check_kept(kept, made, folder / "plans.json")
+        check_format(made.cases_format)
         check_room(part.share(survey.usable), made, folder, overwrite=overwrite)
         replace = overwrite or splits is not None
         folds = save_splits(folds, folder / "splits.json", ids, left_out, replace=replace)

@@ -21,13 +21,20 @@ UNKNOWN_FACTOR = 10
 """Bytes in memory per byte on disk, assumed if a header cannot be read or would take long to read."""
 
 
-def estimate_peak(files: CaseFiles, spacing: Spacing | None, *, has_objects: bool = False) -> int:
+def estimate_peak(
+    files: CaseFiles,
+    spacing: Spacing | None,
+    *,
+    has_objects: bool = False,
+    compressed: bool = False,
+) -> int:
     """Return the peak memory in bytes of a process that works on one case.
 
     Args:
         files: Image and label of the case. If they cannot be read, their sizes on disk are used.
         spacing: Spacing of the plan in mm; None if the case is only measured.
         has_objects: Whether the plan has several objects, whose targets are gathered in a further array.
+        compressed: Whether the arrays are compressed. A packed array is in memory twice before it is written.
     """
     try:
         # Reading all headers of a DICOM folder takes nearly as long as reading its slices.
@@ -49,7 +56,8 @@ def estimate_peak(files: CaseFiles, spacing: Spacing | None, *, has_objects: boo
     alone = _reading_all(images) + max(map(_scratch, images)) + written
     # A mask of the label and the array of all objects exist while an object is resampled.
     gathered = target + voxels if has_objects else 0
-    return BASE + max(alone, 4 * target, _reading(label, np.int32) + 4 * target + gathered)
+    packing = 3 * 2 * channels * target if compressed else 0
+    return BASE + max(alone, packing, 4 * target, _reading(label, np.int32) + 4 * target + gathered)
 
 
 def _reading_all(images: Sequence[Stored]) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from promise_cli.console import counted, say, warn
 from promise_cli.dataset.fingerprint import CaseFingerprint, Fingerprint
-from promise_cli.dataset.plan import LARGEST_PATCH, Plan, make_plan
+from promise_cli.dataset.plan import LARGEST_PATCH, CasesFormat, Plan, make_plan
 from promise_cli.disk.folder_names import check_name
 from promise_cli.disk.plan_names import plan_folder, split_plan
 from promise_cli.disk.workspace import Workspace
@@ -25,6 +25,7 @@ class Wanted:
 
     spacing: Spacing | None = None
     patch_size: int | None = None
+    cases_format: CasesFormat | None = None
 
     def plan(self, fingerprint: Fingerprint) -> Plan:
         """Make a plan with the wanted sizes.
@@ -40,7 +41,7 @@ class Wanted:
             raise PlanError(f"{option}: {error}") from None
 
     def applied(self, kept: Plan | None, path: Path) -> Plan | None:
-        """Return an existing plan with the wanted patch, which needs no new cases.
+        """Return an existing plan with the wanted patch, which needs no new cases, and format of cases.
 
         Raises:
             PlanError: The plan has another spacing, or the patch is impossible.
@@ -53,6 +54,8 @@ class Wanted:
                 f" {format_spacing(self.spacing)}; add --plan NAME to make a further plan next to it, or --overwrite to"
                 " plan anew"
             )
+        if self.cases_format is not None:
+            kept = dataclasses.replace(kept, cases_format=self.cases_format)
         if self.patch_size is None or self.patch_size == kept.patch_size:
             return kept
         try:

@@ -8,14 +8,18 @@ from pathlib import Path
 from promise_cli.console import counted, say
 from promise_cli.dataset.case import is_current
 from promise_cli.dataset.fingerprint import Measured
-from promise_cli.dataset.plan import Plan
+from promise_cli.dataset.plan import CasesFormat, Plan
 from promise_cli.disk.reasons import room_at
 from promise_cli.errors import DatasetError, format_bytes
 
-BYTES_PER_VOXEL = 3
-"""Bytes of a voxel on the plan's grid: two of the image, and one of the target."""
-BYTES_PER_FOREGROUND = 8
-"""Further bytes of a voxel of the target, for its index."""
+BYTES_PER_VOXEL: dict[CasesFormat, float] = {"npy": 3, "blosc2": 1.5}
+"""Bytes of a voxel on the plan's grid: in plain arrays, two of the image and one of the target.
+
+Compressed ones took 0.83 in 38 scans of sarcomas and 1.45 in 200 crops of brain MRI (docs/benchmarks.md, "Compressed
+cases"). The larger number is used, so that a disk is rarely full half-way.
+"""
+BYTES_PER_FOREGROUND: dict[CasesFormat, float] = {"npy": 8, "blosc2": 1}
+"""Further bytes of a voxel of the target, for its index. Compressed ones took 0.18 and 0.94."""
 
 
 def check_room(
@@ -63,7 +67,10 @@ def _bytes_of(one: Measured, plan: Plan) -> int:
         return 0
     voxel = math.prod(plan.spacing)
     voxels = math.prod(case.shape) * math.prod(case.spacing) / voxel
-    return round(BYTES_PER_VOXEL * voxels + BYTES_PER_FOREGROUND * case.target_ml * 1000 / voxel)
+    of_voxel, of_index = (
+        table[plan.cases_format] for table in (BYTES_PER_VOXEL, BYTES_PER_FOREGROUND)
+    )
+    return round(of_voxel * voxels + of_index * case.target_ml * 1000 / voxel)
 
 
 def _size(folder: Path) -> int:

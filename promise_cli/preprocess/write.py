@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.console import counted
+from promise_cli.console import counted, say
 from promise_cli.dataset.case import is_current, preprocess_case
+from promise_cli.dataset.case_arrays import CASE_FILES, SUFFIXES, format_in
 from promise_cli.dataset.fingerprint import Measured, is_unchanged
-from promise_cli.dataset.plan import Plan, case_key
+from promise_cli.dataset.plan import CasesFormat, Plan, case_key
 from promise_cli.disk.atomic import remove_leftovers
 from promise_cli.disk.ours import first_other, foreign_error
 from promise_cli.disk.reasons import explain
@@ -17,9 +18,6 @@ from promise_cli.errors import DatasetError, PlanError, PromiseError
 from promise_cli.jobs import Death, Job, claim, run_jobs, telling
 from promise_cli.preprocess.memory import estimate_peak
 from promise_cli.volume import file_stamps
-
-CASE_FILES = ("case.json", "image.npy", "target.npy", "foreground.npy", "objects.npy")
-"""Names of the files in the folder of a case. Only cases of plans with objects have the last one."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +59,18 @@ class _Maker:
 
     def _check_plan(self) -> None:
         path = self.folder / "plans.json"
-        if _key_in(path, tuple(file_stamps([path]))) != case_key(self.plan):
+        expected = case_key(self.plan), self.plan.cases_format
+        if _key_in(path, tuple(file_stamps([path]))) != expected:
             raise PlanError(
                 f"{path}: was changed by another command; let that command end, then run this one again"
             )
 
 
 @functools.lru_cache(maxsize=1)
-def _key_in(path: Path, _stamps: tuple[object, ...]) -> str:
-    """Return the key of a plan's file. It is read again only if its stamps have changed."""
-    return case_key(load_record(Plan, path))
+def _key_in(path: Path, _stamps: tuple[object, ...]) -> tuple[str, CasesFormat]:
+    """Return key and format of a plan's file. It is read again only if its stamps have changed."""
+    plan = load_record(Plan, path)
+    return case_key(plan), plan.cases_format
 
 
 def make_cases(
@@ -106,6 +106,7 @@ def make_cases(
         if overwrite or not is_current(one.files, plan, folder / "cases", one.source)
     ]
     refuse_foreign_cases(folder / "cases", [one.files.case_id for one in wanted])
+    _say_changed_format(wanted, plan, folder / "cases")
     num_new, problems = 0, []
 
     def so_far() -> str:
@@ -125,7 +126,12 @@ def make_cases(
                 Job(
                     one,
                     one.files.case_id,
-                    estimate_peak(one.files, plan.spacing, has_objects=bool(plan.objects)),
+                    estimate_peak(
+                        one.files,
+                        plan.spacing,
+                        has_objects=bool(plan.objects),
+                        compressed=plan.cases_format == "blosc2",
+                    ),
                 )
                 for one in wanted
             ]
@@ -142,6 +148,17 @@ def make_cases(
         )
         raise DatasetError(problems[0] + more)
     return num_new
+
+
+def _say_changed_format(wanted: Sequence[Measured], plan: Plan, cases_dir: Path) -> None:
+    found = [format_in(cases_dir / one.files.case_id) for one in wanted]
+    others = [form for form in found if form not in (None, plan.cases_format)]
+    if others and others[0] is not None:
+        number, one = counted(len(others), "case"), len(others) == 1
+        say(
+            f"{cases_dir}: {number} stored as {SUFFIXES[others[0]]} {'is' if one else 'are'} written again as"
+            f" {SUFFIXES[plan.cases_format]}"
+        )
 
 
 def refuse_foreign_cases(cases_dir: Path, case_ids: Iterable[str]) -> None:

@@ -4,8 +4,6 @@ import os
 import socket
 import sys
 
-import uvicorn
-
 from promise_cli.console import counted, say, warn
 from promise_cli.dataset.objects import list_objects
 from promise_cli.disk.workspace import open_workspace
@@ -15,11 +13,10 @@ from promise_cli.predict.inputs import find_scans
 from promise_cli.predict.output import check_output
 from promise_cli.predict.predict_request import find_networks
 from promise_cli.serve.app import make_app
+from promise_cli.serve.connections import make_server
 from promise_cli.serve.serve_request import ServeRequest
 from promise_cli.serve.service import Service
 
-MOST_CONNECTIONS = 100
-"""Largest number of connections at the same time."""
 SAVE_SECONDS = 0.5
 """Seconds for which the server, when it ends, waits for a job in progress, such as a mask that is being saved."""
 
@@ -40,11 +37,6 @@ def serve(request: ServeRequest) -> None:
         if not predictor.takes_clicks:
             raise PromptError(
                 f"{checkpoints[0]}: {predictor.described[0]} takes no clicks; use promise-predict"
-            )
-        if predictor.plan.objects:
-            raise PromptError(
-                f"{checkpoints[0]}: segments several objects ({list_objects(predictor.plan.objects)}), which the server"
-                " cannot ask for yet; use promise-predict with --object, or Predictor from Python"
             )
         warn_of_unfinished(checkpoints)
         service = Service(request, predictor)
@@ -82,6 +74,14 @@ def _introduce(service: Service, listening: socket.socket) -> None:
     request, predictor = service.request, service.predictor
     paths = ", ".join(str(path) for path in predictor.checkpoints)
     say(f"network: {paths} on {predictor.device} in {predictor.precision}")
+    objects = service.objects
+    if len(objects.objects) > 1:
+        hint = (
+            "viewers need --object NAME"
+            if objects.default is None
+            else f"by default {objects.default.name}"
+        )
+        say(f"objects: {list_objects(objects.objects)}; {hint}")
     say(f"scans: {counted(len(service.scans.files), 'scan')} in {request.images}")
     if not request.is_local and request.certificate is None:
         warn("without --tls-cert, others in the network can read the scans and the key")
@@ -99,23 +99,7 @@ def address_of(request: ServeRequest, port: int) -> str:
 
 
 def _run(service: Service, listening: socket.socket) -> None:
-    request = service.request
-    server = uvicorn.Server(
-        uvicorn.Config(
-            make_app(service),
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_level="critical",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=MOST_CONNECTIONS,
-            timeout_graceful_shutdown=0,
-            ssl_certfile=request.certificate,
-            ssl_keyfile=request.certificate_key,
-        )
-    )
+    server = make_server(make_app(service), service.request)
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:

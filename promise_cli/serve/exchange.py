@@ -81,7 +81,9 @@ def bits(mask: NDArray[np.bool_]) -> bytes:
 
 def base64_gzip(values: NDArray[Any]) -> str:
     """Pack numbers in C order with gzip, as text in base64."""
-    return base64.b64encode(gzip.compress(np.ascontiguousarray(values).tobytes(), 1)).decode()
+    return base64.b64encode(
+        gzip.compress(np.ascontiguousarray(values).tobytes(), 1, mtime=0)
+    ).decode()
 
 
 def answering(

@@ -25,11 +25,11 @@ from promise_cli.serve.strokes import Point, deepest_in, points_along
 _LESION = 1
 MODEL = "promise"
 _DESCRIPTION = {
-    "id": MODEL,
     "dimensions": 3,
     "channels": [1],
     "interactions": ["point", "scribble", "lasso"],
 }
+_NOT_IN_IDS = re.compile(r"[^\w.+-]", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
 _MOST_POINTS = 100
 
@@ -79,14 +79,26 @@ class ItkSnap:
         return JSONResponse({"status": "ok", "version": __version__})
 
     async def models(self, _: Request) -> Response:
-        """Describe the only model, so that the viewer offers the tools that can be used with it."""
-        return JSONResponse({"models": [_DESCRIPTION]})
+        """Describe the model, or one for each object, so that the viewer offers the tools that can be used with it."""
+        return JSONResponse({"models": [{"id": name, **_DESCRIPTION} for name in self._models()]})
 
     async def start(self, request: Request) -> Response:
         """Begin a session."""
-        if request.path_params.get("model", MODEL) != MODEL:
-            raise RefusalError(404, f"there is no such model; use {MODEL}")
-        return JSONResponse({"session_id": self.service.sessions.begin("itksnap").token})
+        model, known = request.path_params.get("model", MODEL), self._models()
+        if model not in (MODEL, *known):
+            raise RefusalError(404, f"there is no such model; use {' or '.join(known)}")
+        session = self.service.sessions.begin("itksnap")
+        session.object = known.get(model, "")
+        return JSONResponse({"session_id": session.token})
+
+    def _models(self) -> dict[str, str]:
+        """Return the objects among which a viewer can choose, by the id of their model."""
+        objects = self.service.objects.objects
+        if len(objects) < 2:
+            return {MODEL: ""}
+        return {
+            _NOT_IN_IDS.sub("_", f"{MODEL}-{one.label}-{one.name}"): one.name for one in objects
+        }
 
     async def upload(self, request: Request) -> Response:
         """Take the voxels of the scan. Their affine is looked up among the scans of the server."""

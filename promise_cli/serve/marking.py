@@ -1,7 +1,8 @@
 """The lesions that one client marks on one scan: their clicks, and the mask that follows from the clicks."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,21 +10,22 @@ from numpy.typing import NDArray
 from promise_cli.errors import PromptError
 from promise_cli.geometry.grid import Grid
 from promise_cli.predict.cases import merge
-from promise_cli.predict.doubt import doubt_click
-from promise_cli.predictions.record import describe_click
-from promise_cli.prompts import (
-    FOREGROUND,
-    ONE_LESION,
-    Click,
-    Lesion,
-    format_point,
-    locate_clicks,
+from promise_cli.prompts import FOREGROUND, Click, Lesion, locate_clicks
+from promise_cli.serve.asked_objects import (
+    NO_OBJECTS,
+    AskedObjects,
+    Voxels,
+    by_object,
+    numbers_of,
+    renamed,
 )
 from promise_cli.serve.open_scans import OpenScan
+from promise_cli.serve.questions import about_clicks, about_masks
 from promise_cli.serve.refusal import RefusalError
 from promise_cli.serve.regions import NOTHING, Box, Region, changed_box, longest_axial_mm
+from promise_cli.session.objects import merge_objects
 from promise_cli.session.prediction import Prediction
-from promise_cli.volume import as_stored
+from promise_cli.volume import Volume, as_stored
 
 MOST_LESIONS = 50
 """Largest number of lesions on a scan."""
@@ -36,10 +38,11 @@ class MarkedLesion:
     """A lesion and its clicks."""
 
     lesion: Lesion
+    """The lesion. Its name is that of its object if the networks segment several objects."""
     colour: str
     clicks: tuple[Click, ...] = ()
     ml: float = 0.0
-    """Volume of the lesion's mask in millilitres."""
+    """Volume of the lesion's mask in millilitres, with the objects within its own."""
     longest_mm: float = 0.0
     """Longest diameter of the lesion's mask in an axial slice, in mm."""
     is_predicted: bool = False
@@ -49,15 +52,17 @@ class MarkedLesion:
 class Marking:
     """The clicks of one client on one scan, and their mask. What computes the mask or reads the scan takes seconds."""
 
-    def __init__(self, name: str, scan: Callable[[], OpenScan]) -> None:
+    def __init__(
+        self, name: str, scan: Callable[[], OpenScan], objects: AskedObjects = NO_OBJECTS
+    ) -> None:
         """Begin without a click. `scan` returns the open scan, and reads it again if it was closed in the meantime."""
         self.name = name
         """Name of the scan."""
-        self._scan = scan
+        self._scan, self._objects = scan, objects
         self.lesions: dict[int, MarkedLesion] = {}
-        """Lesions by their value in the mask."""
+        """Lesions by their number."""
         self.region = NOTHING
-        """The mask of all lesions."""
+        """The number of the lesion of each voxel. Without objects, these are the values of the mask."""
         self.questions: tuple[str, ...] = ()
         """What looks odd about the latest prediction."""
 
@@ -72,15 +77,16 @@ class Marking:
         return tuple(click for one in self.lesions.values() for click in one.clicks)
 
     def add_lesion(self, name: str = "", colour: str = "", value: int | None = None) -> int:
-        """Add a lesion without clicks, and return its value in the mask.
+        """Add a lesion without clicks, and return its number.
 
         Args:
-            name: Name of the lesion; may be empty.
+            name: Name of the lesion or of its object; may be empty.
             colour: Colour in which a client shows it.
-            value: Value in the mask, 1 to 255. None stands for the lowest free one.
+            value: Number, 1 to 255. None stands for the lowest free one.
 
         Raises:
-            RefusalError: There are too many lesions, or the value is taken.
+            RefusalError: There are too many lesions, or the number is taken.
+            PromptError: The networks segment several objects, and none has this name.
         """
         if len(self.lesions) >= MOST_LESIONS:
             raise RefusalError(422, f"a scan may have {MOST_LESIONS} lesions")
@@ -88,33 +94,32 @@ class Marking:
             value = next(number for number in range(1, 256) if number not in self.lesions)
         if value in self.lesions:
             raise RefusalError(422, f"lesion {value} exists already")
-        alone = not name and value == 1
-        self.lesions[value] = MarkedLesion(
-            ONE_LESION if alone else Lesion(value, name, value), colour
-        )
+        self.lesions[value] = MarkedLesion(self._objects.lesion(value, name), colour)
         return value
 
-    def change_look(self, value: int, name: str | None, colour: str | None) -> None:
-        """Change the name or the colour of a lesion. None leaves it as it is."""
+    def change_look(self, value: int, name: str | None, colour: str | None) -> Box | None:
+        """Change the name or the colour of a lesion. None leaves it as it is.
+
+        Returns:
+            The box in which the mask has changed, as it does if the name is that of another object.
+        """
         marked = self.lesion(value)
-        marked.colour = marked.colour if colour is None else colour
         if name is not None:
-            lesion = Lesion(value, name, value)
-            marked.lesion = lesion
-            marked.clicks = tuple(
-                Click(one.point, one.sign, one.space, lesion) for one in marked.clicks
-            )
+            lesion = self._objects.lesion(value, name)
+            if marked.clicks:
+                self._objects.check_chosen(lesion, self.name)
+        with self._all_or_nothing():
+            marked.colour = marked.colour if colour is None else colour
+            if name is not None:
+                marked.lesion, marked.clicks = lesion, renamed(marked.clicks, lesion)
+            return self._update() if name is not None and self._objects.objects else None
 
     def remove_lesion(self, value: int) -> Box | None:
         """Remove a lesion with its clicks, unless that fails. Return the box in which the mask has changed."""
         self.lesion(value)
-        before, self.lesions = self.lesions, {**self.lesions}
-        del self.lesions[value]
-        try:
+        with self._all_or_nothing():
+            del self.lesions[value]
             return self._update()
-        except BaseException:
-            self.lesions = before
-            raise
 
     def lesion(self, value: int) -> MarkedLesion:
         """Return the lesion with this value.
@@ -148,6 +153,7 @@ class Marking:
             RefusalError: There is no such lesion, or it would have too many clicks.
         """
         marked = self.lesion(value)
+        self._objects.check_chosen(marked.lesion, self.name)
         if len(marked.clicks) + len(points) > MOST_CLICKS:
             raise RefusalError(422, f"a lesion may have {MOST_CLICKS} clicks")
         new = [Click((i, j, k), sign, "voxel", marked.lesion) for i, j, k in points]
@@ -193,7 +199,8 @@ class Marking:
 
     def set_clicks(self, value: int, clicks: tuple[Click, ...]) -> Box | None:
         """Replace all clicks of a lesion. Return the box in which the mask has changed."""
-        return self._replace(self.lesion(value), clicks)
+        marked = self.lesion(value)
+        return self._replace(marked, renamed(clicks, marked.lesion))
 
     def update(self) -> Box | None:
         """Compute the mask of all clicks so far. Return the box in which the mask has changed.
@@ -202,15 +209,22 @@ class Marking:
         """
         return self._update()
 
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Put the lesions back as they were if a change of them fails."""
+        before = {value: replace(marked) for value, marked in self.lesions.items()}
+        try:
+            yield
+        except BaseException:
+            self.lesions = before
+            raise
+
     def _replace(
         self, marked: MarkedLesion, clicks: tuple[Click, ...], *, predict: bool = True
     ) -> Box | None:
-        before, marked.clicks = marked.clicks, clicks
-        try:
+        with self._all_or_nothing():
+            marked.clicks = clicks
             return self._update() if predict else None
-        except BaseException:
-            marked.clicks = before
-            raise
 
     def _update(self) -> Box | None:
         """Compute the mask of all lesions, and return the box in which it has changed."""
@@ -220,51 +234,46 @@ class Marking:
             if any(click.sign == FOREGROUND for click in marked.clicks):
                 found[marked.lesion] = scan.predict(marked.clicks)
         region, questions = NOTHING, []
+        sizes: dict[Lesion, tuple[float, float]] = {}
         if found:
-            mask = merge(found, scan.volume)
-            region = Region.of(as_stored(mask, scan.volume))
-            questions = [*_about_masks(found), *_about_clicks(self.clicks, scan, mask)]
+            mask, region, parts = self._merge(found, scan.volume)
+            questions = [
+                *about_masks(found),
+                *about_clicks(self.clicks, scan, mask, self._objects),
+            ]
+            sizes = {lesion: _measure(part, scan.grid) for lesion, part in parts}
         changed = changed_box(self.region, region)
-        sizes = [_measure(one, region, scan.grid) for one in self.lesions.values()]
         # Nothing can fail from here on. An error above has changed nothing.
-        for marked, (ml, longest_mm) in zip(self.lesions.values(), sizes, strict=True):
-            marked.ml, marked.longest_mm = ml, longest_mm
+        for marked in self.lesions.values():
+            marked.ml, marked.longest_mm = sizes.get(marked.lesion, (0.0, 0.0))
             marked.is_predicted = marked.lesion in found
         self.region, self.questions = region, tuple(questions)
         return changed
 
+    def _merge(
+        self, found: dict[Lesion, Prediction], scan: Volume
+    ) -> tuple[Voxels, Region, Iterator[tuple[Lesion, NDArray[np.bool_]]]]:
+        """Return the mask as it is saved, the number of each voxel's lesion, and the part of each lesion."""
+        if not self._objects.objects:
+            mask = merge(found, scan)
+            region = Region.of(as_stored(mask, scan))
+            return mask, region, ((one, region.values == one.value) for one in found)
+        mask = merge_objects(found, self._objects.objects, scan)
+        groups = by_object(found)
+        numbers = np.zeros_like(mask)
+        for its in groups:
+            numbers += numbers_of(mask, its)
 
-def _measure(marked: MarkedLesion, region: Region, grid: Grid) -> tuple[float, float]:
+        def parts() -> Iterator[tuple[Lesion, NDArray[np.bool_]]]:
+            for its in groups:
+                values = self._objects.values_of(next(iter(its)))
+                held = Region.of(as_stored(numbers_of(mask, its, values), scan)).values
+                yield from ((one, held == one.number) for one in its)
+
+        return mask, Region.of(as_stored(numbers, scan)), parts()
+
+
+def _measure(mask: NDArray[np.bool_], grid: Grid) -> tuple[float, float]:
     """Return the volume of a lesion's mask in ml, and its longest axial diameter in mm."""
-    mask = region.values == marked.lesion.value
     ml = round(int(np.count_nonzero(mask)) * grid.voxel_ml, 4)
     return ml, round(longest_axial_mm(mask, grid), 2)
-
-
-def _about_masks(found: dict[Lesion, Prediction]) -> Iterator[str]:
-    """Yield what looks odd about the predictions of the lesions."""
-    for lesion, prediction in found.items():
-        name = lesion.name or f"lesion {lesion.value}"
-        if not (prediction.probabilities > 0.5).any():
-            yield f"{name}: the mask is empty; is the click where it should be?"
-        if not prediction.closed:
-            yield f"{name}: the mask still reaches the border of its {len(prediction.windows)} windows"
-        if prediction.clicks_outside_window:
-            yield f"{name}: clicks that lie outside the window and were not used: {prediction.clicks_outside_window}"
-
-
-def _about_clicks(
-    clicks: Sequence[Click], scan: OpenScan, mask: NDArray[np.uint8]
-) -> Iterator[str]:
-    """Yield a question about the first foreground click on air or metal, and about the first one outside the mask."""
-    is_outside = in_air = False
-    for click in clicks:
-        if click.sign != FOREGROUND:
-            continue
-        record = describe_click(click, scan.volume, mask)
-        if not in_air and not scan.tissue[0] <= record.intensity <= scan.tissue[1]:
-            in_air = True
-            yield doubt_click(click, record, scan.volume, scan.tissue)
-        if not is_outside and not record.in_mask:
-            is_outside = True
-            yield f"the click {format_point(record.voxel)} of the file lies outside the mask; is it where it should be?"

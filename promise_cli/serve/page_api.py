@@ -4,10 +4,11 @@ Errors are answered with a status from 400 to 503 and `{"detail": reason}`. With
 `Authorization: Bearer KEY`.
 
 `GET /api/server`
-    `version`, `network`, `dataset`, `target`, `kind` (CT or MR), `output` (folder of saved masks), `spaces`,
-    `expected_first_seconds` (duration of the first click on a lesion) and `expected_seconds` (of a further click), each
-    null until such a click was made, `waiting` (number of jobs that wait or are being computed), `knows_background`
-    (whether background clicks have an effect), `open` (names of scans in memory).
+    `version`, `network`, `dataset`, `target`, `objects` (their names, if the network segments several), `kind` (CT or
+    MR), `output` (folder of saved masks), `spaces`, `expected_first_seconds` (duration of the first click on a lesion)
+    and `expected_seconds` (of a further click), each null until such a click was made, `waiting` (number of jobs that
+    wait or are being computed), `knows_background` (whether background clicks have an effect), `open` (names of scans
+    in memory).
 `GET /api/scans`
     `{"scans": [{"index": 0, "name": ..., "saved": false}, ...]}`. Requests name a scan by its name or its index.
 `GET /api/scans/{scan}?order=ras&channel=1`
@@ -24,9 +25,10 @@ Errors are answered with a status from 400 to 503 and `{"detail": reason}`. With
 `GET /api/sessions/{session}`, `DELETE /api/sessions/{session}`
     Return the state of the session, or end the session and free its memory.
 `POST /api/sessions/{session}/lesions` `{"name": "", "colour": "#ff8800"}`
-    Add a lesion. The answer is a state whose `lesion` is the value of the new lesion.
+    Add a lesion. The answer is a state whose `lesion` is the number of the new lesion. If the network segments several
+    objects, `name` is the name or value of one; a lesion without it cannot be clicked before it has one.
 `PATCH` and `DELETE /api/sessions/{session}/lesions/{lesion}`
-    Change `name` or `colour`, or remove the lesion. The answer is a *change*.
+    Change `name` (or the object, as above) or `colour`, or remove the lesion. The answer is a *change*.
 `POST /api/sessions/{session}/lesions/{lesion}/clicks` `{"point": [a, b, c], "space": "voxel", "sign": 1}`
     Add a click on the lesion (sign 1) or on the background (0). `space` is `voxel` (index in the axes of the
     session's order), `RAS` or `LPS`. The answer is a change.
@@ -34,7 +36,8 @@ Errors are answered with a status from 400 to 503 and `{"detail": reason}`. With
     Remove the last click, or all clicks. The answer is a change.
 `GET /api/sessions/{session}/mask?lesion=1`
     The whole mask of a lesion: one bit for each voxel, C order, first voxel in the highest bit (numpy.packbits), with
-    `Content-Encoding: gzip`. Without `lesion`: one byte for each voxel, the value of its lesion.
+    `Content-Encoding: gzip`. Without `lesion`: one byte for each voxel, the number of its lesion.
+    Where an object lies within another one, its voxels are those of the inner lesion alone.
 `POST /api/sessions/{session}/save` `{"overwrite": false}`
     Write the mask and the clicks as promise-predict does. The answer has `files`, `ml` and `lesions` with their `ml`.
 
@@ -43,7 +46,7 @@ A state is `{"session", "scan", "order", "shape", "lesions", "questions", "expec
 "longest_mm"}`. Points are indices in the axes of `order`.
 
 A change is a state with `changed`: null, or `{"box": [[low, high] x 3], "values": base64(gzip(bytes))}`. The bytes are
-the values of the lesions in the box, C order; 0 is background. `high` is the first index after the box.
+the numbers of the lesions in the box, C order; 0 is background. `high` is the first index after the box.
 """
 
 import gzip
@@ -207,7 +210,7 @@ class PageApi:
             whole = session.axes.array_of(marking.region.whole(marking.scan.grid.shape))
             if given is None:
                 return gzip.compress(np.ascontiguousarray(whole).tobytes(), 1)
-            return bits(whole == marking.lesion(lesion_of_address(given)).lesion.value)
+            return bits(whole == marking.lesion(lesion_of_address(given)).lesion.number)
 
         body = await self.service.compute(request, packed)
         headers = {"Content-Encoding": "gzip"}

@@ -48,10 +48,13 @@ def save(service: Service, marking: Marking, overwrite: bool) -> dict[str, Any]:
 
 
 def _numbered(marking: Marking) -> tuple[Click, ...]:
-    """Return all clicks. Their lesions are numbered 1, 2, ... without those that have no click, as in a click file."""
+    """Return all clicks. Their lesions are numbered 1, 2, ... without those that have no click, as in a click file.
+
+    Each lesion also says its value, as in that file.
+    """
     marked = [one for one in marking.lesions.values() if one.clicks]
     return tuple(
-        replace(click, lesion=replace(one.lesion, number=number))
+        replace(click, lesion=replace(one.lesion, number=number, object_hint=str(one.lesion.value)))
         for number, one in enumerate(marked, 1)
         for click in one.clicks
     )

@@ -44,6 +44,7 @@ class ScanApi:
                 "network": "; ".join(dict.fromkeys(predictor.described)),
                 "dataset": plan.dataset,
                 "target": plan.target_name,
+                "objects": [one.name for one in plan.objects],
                 "kind": plan.modality,
                 "output": str(service.output),
                 "spaces": list(SPACES),

@@ -46,6 +46,8 @@ class ServeRequest:
     """Key that clients must send. None stands for the value of the environment variable `PROMISE_API_KEY`."""
     allowed_hosts: tuple[str, ...] = ()
     """Further names under which clients reach the server."""
+    object: str | None = None
+    """Object on which viewers click, and to which new lesions of the page belong. None if clients must choose one."""
     spacing: tuple[float, float, float] | None = None
     """Spacing in mm along i, j, k of uploaded scans that are not among `images`."""
     minutes: float = 60.0

@@ -14,7 +14,9 @@ from starlette.requests import Request
 from promise_cli.console import warn
 from promise_cli.disk.workspace import Workspace, open_workspace
 from promise_cli.predict.inputs import find_scans, name_of
+from promise_cli.predict.objects import default_object
 from promise_cli.serve.array_axes import ArrayAxes
+from promise_cli.serve.asked_objects import AskedObjects
 from promise_cli.serve.made_masks import MadeMasks
 from promise_cli.serve.marking import Marking
 from promise_cli.serve.open_scans import OpenScans
@@ -42,11 +44,14 @@ class Service:
         """Find the scans. None is read yet.
 
         Raises:
-            PromptError: There is no scan.
+            PromptError: There is no scan, or the networks have no object of this name.
         """
         self.request, self.predictor = request, predictor
         self.workspace: Workspace = open_workspace(request.root)
         self.output = request.output or self.workspace.predictions / name_of(request.images)
+        self.objects = AskedObjects(
+            predictor.plan.objects, default_object(request.object, predictor)
+        )
         kept = KeptWindows(MAX_STATES // predictor.networks.states_per_window)
         self.kept = kept
         self.scans = OpenScans(
@@ -110,7 +115,7 @@ class Service:
 
     def mark(self, name: str) -> Marking:
         """Return a new marking of a scan of the list."""
-        return Marking(name, lambda: self.scans.open(name))
+        return Marking(name, lambda: self.scans.open(name), self.objects)
 
     def take_image(
         self,
@@ -129,8 +134,10 @@ class Service:
 
         Raises:
             RefusalError: The scan is not in the list, and it cannot be held: its spacing is unknown, the network needs
-                several channels, or too many such scans are open. Or several scans have these voxels.
+                several channels, or too many such scans are open. Or several scans have these voxels. Or it is not
+                known on which object the client clicks.
         """
+        self.objects.check_viewer(session.object)
         session.marking, session.is_upload = None, False
         known = recognise(array, self.scans)
         if known is not None:
@@ -138,7 +145,7 @@ class Service:
         else:
             session.marking, session.axes = self._hold(array, usual, spacing), usual
             session.is_upload = True
-        session.marking.add_lesion()
+        session.marking.add_lesion(session.object)
 
     def _hold(
         self, array: NDArray[Any], axes: ArrayAxes, spacing: Sequence[float] | None
@@ -165,4 +172,4 @@ class Service:
         name = "uploaded scan"
         warn(f"{name}: not among {self.request.images}; its axes are taken as left, back, up")
         held = self.scans.hold(name, volume)
-        return Marking(name, lambda: held)
+        return Marking(name, lambda: held, self.objects)

@@ -33,6 +33,8 @@ class ClientSession:
     """Clicks on the scan. None until the client has sent or named a scan."""
     axes: ArrayAxes = STORED
     """Axes of the client's array."""
+    object: str = ""
+    """Object that a viewer has chosen; empty if it has not."""
     order: str = "stored"
     """Order of the axes that a page asked for: `ras` or `stored`."""
     is_upload: bool = False

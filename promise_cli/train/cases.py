@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from promise_cli.console import counted, track
+from promise_cli.console import counted, track, warn
 from promise_cli.dataset.case import check_voxels, made_with
+from promise_cli.dataset.case_arrays import format_in
 from promise_cli.dataset.plan import Plan
 from promise_cli.dataset.splits import Split, Splits
 from promise_cli.disk.records import load_record
@@ -42,9 +43,22 @@ def read_split(preprocessed: Path, fold: Fold, plan: Plan) -> Split:
             f"{preprocessed / 'cases'}: {counted(len(stale), 'case')} of fold {fold} {are_stale(len(stale))}, such as"
             f" {stale[0]}; run promise-preprocess {preprocessed.name} again"
         )
+    _warn_of_mixed_formats((*split.train, *split.val), plan, preprocessed)
     if not split.train:
         raise PlanError(f"{path}: fold {fold} has no training case; correct the file")
     return split
+
+
+def _warn_of_mixed_formats(cases: Sequence[str], plan: Plan, preprocessed: Path) -> None:
+    """Warn if a change of the cases' format was stopped half-way. The voxels are the same in both formats."""
+    found = [
+        case for case in cases if format_in(preprocessed / "cases" / case) != plan.cases_format
+    ]
+    if found:
+        warn(
+            f"{preprocessed / 'cases'}: {counted(len(found), 'case', 'are')} not stored as {plan.cases_format}, such as"
+            f" {found[0]}; the voxels are the same, and promise-preprocess {preprocessed.name} writes them again"
+        )
 
 
 def are_stale(number: int) -> str:

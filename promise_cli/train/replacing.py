@@ -5,9 +5,11 @@ other files may still be there.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from promise_cli.console import warn
 from promise_cli.disk.atomic import write_text
 from promise_cli.disk.ours import remove_marked
 from promise_cli.disk.workspace import BEST, FINAL, LAST
@@ -16,6 +18,8 @@ from promise_cli.train.run_files import CONFIG, LOG, MARKS, METRICS, PROGRESS, c
 
 NOTE = ".replaces"
 """Name of the note. Its first line is the hash of the earlier last checkpoint; the others are TensorBoard's files."""
+
+_HASH = re.compile(r"none|[0-9a-f]{64}")
 
 
 def note_replacing(folder: Path, curves: Iterable[Path]) -> None:
@@ -31,13 +35,15 @@ def note_replacing(folder: Path, curves: Iterable[Path]) -> None:
 def finish_replacing(folder: Path) -> None:
     """Remove the earlier run's files if the last checkpoint is the new run's, and then remove the note.
 
-    Without a note, nothing is done.
+    Without a note, nothing is done. A damaged note does not say which files are the earlier run's, so all files stay.
     """
     note = folder / NOTE
     if not note.exists():
         return
-    earlier, *curves = note.read_text(encoding="utf-8").split("\n")
-    if earlier != _hash_of_last(folder):
+    earlier, *curves = note.read_bytes().decode("utf-8", errors="replace").split("\n")
+    if not _HASH.fullmatch(earlier):
+        warn(f"{note}: is damaged, so files of an earlier run may remain in this folder")
+    elif earlier != _hash_of_last(folder):
         remove_marked(folder, MARKS, (BEST, FINAL, CONFIG, LOG, PROGRESS, *METRICS))
         remove_study(folder)
         for path in curves_in(folder):

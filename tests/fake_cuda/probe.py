@@ -1,11 +1,12 @@
 """Train, validate and predict on a pretended GPU; print what each network does wrong there, as JSON.
 
-FAKE_CUDA_GUARD=guard.so python -m tests.fake_cuda.probe promise
+FAKE_CUDA_GUARD=guard.so python -m tests.fake_cuda.probe promise rivals faults
 """
 
 from tests.fake_cuda.pretend import CUDA, Watch, pretended, to_cuda  # isort: skip -- before torch
 
 import dataclasses
+import gc
 import json
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ import torch
 from experiments.gpu.rig import training_of
 from promise_cli.network.architecture import Setting
 from promise_cli.network.promise import PRESETS, ProMISe
+from promise_cli.network.promise.config import ENCODERS
 from promise_cli.network.recipe import RECOMMENDED, TrainConfig, plain_preset, preset
 from promise_cli.network.registry import PROMISE, RIVALS, build_network, plan_network
 from promise_cli.session.networks import EncodedWindow, Networks
@@ -29,7 +31,12 @@ from promise_cli.train.schedule import Batch
 from promise_cli.train.step import take_step, validate
 
 FULL = (RECOMMENDED, "tiny")
-"""Presets that are tried at their full size; the others are rows of ablations."""
+"""Presets that are tried at their full width; the others are rows of ablations."""
+SHORT = {
+    name: dataclasses.replace(shape, depth=4, long_tables=shape.long_tables[:1])
+    for name, shape in ENCODERS.items()
+}
+"""The encoders with one block for each feature level, because all blocks of an encoder take the same path."""
 MAY_UPLOAD = ("train/samples.py", "session/networks.py")
 """Files that move samples and windows to the device."""
 SUMS = SimpleNamespace(item=lambda: 0.0, tolist=lambda: [[0.0, 0.0, 1.0]])
@@ -75,7 +82,8 @@ def _with_precision(recipe: TrainConfig, precision: Any, corrections: int = 1) -
 
 def probe(network: str, sizes: Any, recipe: TrainConfig) -> dict[str, Any]:
     """Take one step (of two batches with the default's sizes), validate once, and click twice in one window."""
-    with torch.device("meta" if network == PROMISE else "cpu"):
+    device = torch.device("meta" if network == PROMISE else "cpu")
+    with device, mock.patch.dict(ENCODERS, SHORT):
         model = build_network(network, sizes)
     model.checkpoint_activations(recipe.checkpoint_activations)
     with pretended() as mode:
@@ -146,21 +154,24 @@ def planted(fault: str) -> Iterator[None]:
 
 
 def main() -> None:
-    """Print the findings of a group of networks, or (`faults`) of the tiny one with each planted fault."""
-    group = sys.argv[1]
+    """Print the findings of groups of networks, and (`faults`) of the tiny network with each planted fault."""
+    gc.disable()  # tensors without values take little memory, and looking for cycles half of the time
+    json.dump({group: _found(group) for group in sys.argv[1:]}, sys.stdout)
+
+
+def _found(group: str) -> dict[str, Any]:
+    """Return the findings of one group by the name of a network or of a fault."""
+    if group != "faults":
+        return {name: probe(*case) for name, *case in _cases(group)}
     found: dict[str, Any] = {}
-    if group in ("promise", "rivals"):
-        for name, *case in _cases(group):
-            found[name] = probe(*case)
-    else:
-        sizes, recipe = preset("tiny")
-        for fault in FAULTS:
-            with planted(fault):
-                try:
-                    found[fault] = probe(PROMISE, sizes, _with_precision(recipe, "bf16"))
-                except (RuntimeError, TypeError) as error:
-                    found[fault] = {"error": str(error)}
-    json.dump(found, sys.stdout)
+    sizes, recipe = preset("tiny")
+    for fault in FAULTS:
+        with planted(fault):
+            try:
+                found[fault] = probe(PROMISE, sizes, _with_precision(recipe, "bf16"))
+            except (RuntimeError, TypeError) as error:
+                found[fault] = {"error": str(error)}
+    return found
 
 
 if __name__ == "__main__":

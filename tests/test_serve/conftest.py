@@ -4,6 +4,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from starlette.testclient import TestClient
 
 from promise_cli.disk.workspace import open_workspace
 from promise_cli.serve.app import make_app
+from promise_cli.serve.connections import make_server
 from promise_cli.serve.serve_request import ServeRequest
 from promise_cli.serve.service import Service
 from promise_cli.session.predictor import Predictor
@@ -72,14 +74,16 @@ def client(service: Service) -> TestClient:
 @pytest.fixture
 def address(service: Service) -> Iterator[str]:
     """Return the address of the server, which listens on a port of this machine."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            make_app(service), http="h11", ws="none", lifespan="off", log_level="critical"
-        )
-    )
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    with listening(make_server(make_app(service), service.request)) as found:
+        yield found
+
+
+@contextmanager
+def listening(server: uvicorn.Server) -> Iterator[str]:
+    """Run a server in a thread, and yield its address."""
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [port]})
         thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield f"http://127.0.0.1:{port.getsockname()[1]}"
         server.should_exit = True
         thread.join(timeout=10)

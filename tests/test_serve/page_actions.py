@@ -11,12 +11,15 @@ _IDLE = "return document.getElementById('busy').hidden"
 _GO = """
 const [point, done] = arguments;
 import('/session.js').then(({ state, drawAll }) => {
+  const drawn = () => performance.getEntriesByName('drawn').length;
+  const before = drawn();
+  const look = () => (drawn() > before ? done() : requestAnimationFrame(look));
   state.at = point;
   drawAll();
-  requestAnimationFrame(() => setTimeout(done, 20));
+  look();
 });
 """
-"""Script that moves the cross to a voxel."""
+"""Script that moves the cross to a voxel, and ends as soon as the views are drawn with it."""
 _ORANGE = """
 const canvas = document.getElementById('axial');
 const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;

@@ -53,13 +53,9 @@ def test_a_person_clicks_undoes_and_saves_in_the_page(address: str, tmp_path: Pa
         assert "20 x 28 x 26" in driver.find_element("id", "header").text
         canvas = driver.find_element("id", "axial")
         ActionChains(driver).drag_and_drop_by_offset(canvas, 60, 30).perform()
-        level, width = (
-            float(driver.find_element("id", name).get_property("value"))
-            for name in ("level", "width")
-        )
-        assert (level, width) == (80, 480)
+        until(driver, lambda one: window(one) == (80, 480))
         driver.find_element("css selector", "#presets button[title^=lung]").click()
-        assert driver.find_element("id", "level").get_property("value") == "-600"
+        until(driver, lambda one: window(one) == (-600, 1500))
         assert not shows_outline(driver, predicted(CLICKS[:1]))
         origin = ScrollOrigin.from_element(canvas)
         for number, (voxel, sign) in enumerate(CLICKS, 1):
@@ -71,7 +67,8 @@ def test_a_person_clicks_undoes_and_saves_in_the_page(address: str, tmp_path: Pa
             chain = ActionChains(driver).move_to_element_with_offset(canvas, *screen(driver, point))
             (chain.click() if sign else chain.context_click()).perform()
             until(driver, lambda one, n=number: re.search(rf"{n} clicks?$", sizes(one)[0]))
-            assert f"voxel {', '.join(map(str, point))}:" in captions(driver)
+            place = f"voxel {', '.join(map(str, point))}:"
+            until(driver, lambda one, text=place: text in captions(one))
             voxels = predicted(CLICKS[:number]).sum()
             assert float(sizes(driver)[0].split()[0]) == pytest.approx(voxels * 1.35e-3, abs=0.006)
             assert shows_outline(driver, predicted(CLICKS[:number]))
@@ -87,6 +84,13 @@ def test_a_person_clicks_undoes_and_saves_in_the_page(address: str, tmp_path: Pa
         assert Path("predictions/imgs/clicks/ball_007.json").exists()
         errors = [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
         assert errors == []
+
+
+def window(driver) -> tuple[float, ...]:
+    """Return the level and the width that the page shows."""
+    return tuple(
+        float(driver.find_element("id", name).get_property("value")) for name in ("level", "width")
+    )
 
 
 @needs_chromium

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -101,46 +100,46 @@ def test_sessions_end_when_nobody_uses_them_and_their_number_is_bounded() -> Non
 
 
 def test_sessions_end_even_if_no_request_comes() -> None:
-    now = [0.0]
+    now, looked = [0.0], threading.Semaphore(0)
     sessions = Sessions(1, lambda: now[0])
-    Worker(sessions.drop_unused, 0.02)
+
+    def look() -> None:
+        sessions.drop_unused()
+        looked.release()
+
+    Worker(look, 0.02)
     sessions.begin("slicer")
     now[0] = 61
-    end = time.monotonic() + 5
-    while len(sessions) and time.monotonic() < end:
-        time.sleep(0.01)
+    for _ in range(2):  # the first look may have begun before
+        assert looked.acquire(timeout=10)
     assert len(sessions) == 0
 
 
 def test_jobs_run_one_after_the_other_and_the_loop_stays_free() -> None:
     worker, order, running = Worker(), [], []
 
-    def job(number: int) -> int:
+    def job(number: int, loop: asyncio.AbstractEventLoop) -> int:
         running.append(number)
         assert running == [number]
-        time.sleep(0.03)
+        ticked = threading.Event()
+        loop.call_soon_threadsafe(ticked.set)
+        assert ticked.wait(10)  # the loop runs while the job does
         order.append(number)
         running.clear()
         return number
 
-    async def all_jobs() -> tuple[list[int], int]:
-        ticks = 0
+    async def all_jobs() -> list[int]:
+        loop = asyncio.get_running_loop()
+        return await asyncio.gather(*(worker.run(lambda n=n: job(n, loop)) for n in range(6)))
 
-        async def tick() -> None:
-            nonlocal ticks
-            while True:
-                await asyncio.sleep(0.005)
-                ticks += 1
-
-        ticking = asyncio.create_task(tick())
-        found = await asyncio.gather(*(worker.run(lambda n=n: job(n)) for n in range(6)))
-        ticking.cancel()
-        return found, ticks
-
-    found, ticks = asyncio.run(all_jobs())
-    assert found == order == list(range(6))
-    assert ticks > 10
+    assert asyncio.run(all_jobs()) == order == list(range(6))
     assert worker.waiting == 0
+
+
+async def until_waiting(worker: Worker, number: int) -> None:
+    """Let other tasks run until so many jobs wait or are being computed."""
+    while worker.waiting < number:
+        await asyncio.sleep(0)
 
 
 def test_a_client_that_goes_away_frees_its_place_and_its_job_is_left_out() -> None:
@@ -151,7 +150,7 @@ def test_a_client_that_goes_away_frees_its_place_and_its_job_is_left_out() -> No
 
     async def try_it() -> None:
         slow = asyncio.create_task(worker.run(release.wait))
-        await asyncio.sleep(0.02)
+        await until_waiting(worker, 1)
         with pytest.raises(ClientGoneError):
             await worker.run(lambda: done.append("never"), gone)
         release.set()
@@ -181,7 +180,7 @@ def test_too_many_waiting_jobs_are_refused() -> None:
 
     async def try_it() -> None:
         jobs = [asyncio.create_task(worker.run(release.wait)) for _ in range(MOST_WAITING)]
-        await asyncio.sleep(0.02)
+        await until_waiting(worker, MOST_WAITING)
         with pytest.raises(RefusalError, match="requests are waiting; try again later"):
             await worker.run(release.wait)
         release.set()

@@ -33,10 +33,10 @@ def snap(client: TestClient) -> str:
     return session
 
 
-def mask_of_itk_snap(done: Response) -> np.ndarray:
+def mask_of_itk_snap(done: Response, shape: tuple[int, ...] | None = None) -> np.ndarray:
     assert done.status_code == 200, done.text
     result = gzip.decompress(base64.b64decode(done.json()["result"]))
-    return np.frombuffer(result, np.int8).reshape(voxels().shape, order="F")
+    return np.frombuffer(result, np.int8).reshape(shape or voxels().shape, order="F")
 
 
 def test_strokes_of_itk_snap_come_as_float32_with_their_size(client: TestClient, snap: str) -> None:

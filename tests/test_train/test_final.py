@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from promise_cli.disk.workspace import Workspace
 from promise_cli.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from promise_cli.network.promise.config import PRESETS
 from promise_cli.network.recipe import plain_preset, preset
+from promise_cli.train.replacing import NOTE, finish_replacing
 from tests.conftest import RUN
 from tests.test_train.runs import Kill, copy_workspace, kill_at, train_balls
 
@@ -119,3 +121,16 @@ def test_the_default_and_all_other_networks_predict_with_the_last_epoch():
     assert {name for name, how in chosen.items() if how == "final"} == {"recommended"}
     for name in ("paper", "tiny"):
         assert plain_preset(name, "dynunet", clicks=False).predict_with == "final"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x8b", b"abc\n"])
+def test_a_damaged_note_of_a_replaced_run_removes_no_file(
+    trained: Path, tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(trained / RUN, tmp_path / "run")
+    before = {path.name for path in run.iterdir()}
+    (run / NOTE).write_bytes(content)
+    finish_replacing(run)
+    assert {path.name for path in run.iterdir()} == before
+    shown = " ".join("".join(capsys.readouterr()).split())
+    assert f"{run / NOTE}: is damaged, so files of an earlier run may remain" in shown

@@ -21,7 +21,7 @@ TINY = TrainRequest(
     preset="tiny",
     epochs=1,
     patches_per_case=1,
-    fields=("patch_size=32",),
+    fields=("patch_size=16",),
     device="cpu",
     workers=0,
 )
@@ -76,7 +76,7 @@ def test_an_unfinished_fold_needs_resume_and_then_the_rest_is_trained(
     [
         ({"seed": 7}, "fold_0: was started with seed 42, but this call has 7; the folds of one call"),
         ({"epochs": 2}, "fold_0: was started with epochs 1, but this call has 2"),
-        ({"fields": ()}, "fold_0: was started with patch_size 32, but this call has 48"),
+        ({"fields": ()}, "fold_0: was started with patch_size 16, but this call has 48"),
         ({"resume": True, "overwrite": True}, "--resume continues a run, --overwrite starts it anew"),
         ({"resume": True, "name": "none"}, "promise__none: nothing to resume; leave --resume out"),
     ],

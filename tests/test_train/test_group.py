@@ -90,7 +90,7 @@ def test_torchrun_starts_training_and_a_signal_stops_all_processes_at_one_step(
         "--device",
         "cpu",
         "--set",
-        "patch_size=32",
+        "patch_size=16",
         "--set",
         "validate_every=1",
     ]

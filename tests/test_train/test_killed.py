@@ -17,6 +17,8 @@ from tests.conftest import RUN
 from tests.killer import Kill, Killer
 from tests.test_train.runs import copy_workspace, train_balls
 
+PLAIN = ("adapters=1", "fusion=none", "upsampling=trilinear")
+"""Fields of a network of few tensors. Each takes as long to read from a checkpoint, however small it is."""
 LOSSES = dict.fromkeys(("loss", "dice", "cross_entropy", "boundary"), 0.5)
 
 
@@ -96,7 +98,7 @@ def _train_again(root: Path, start: dict, **options) -> None:
 def test_a_training_killed_at_any_write_has_all_its_files_after_the_next_call(
     preprocessed: Path, tmp_path: Path, over: bool
 ) -> None:
-    options = {"patches_per_case": 1, "fields": ("predict_with=final",)}
+    options = {"patches_per_case": 1, "fields": ("predict_with=final", *PLAIN)}
     before = copy_workspace(preprocessed, tmp_path / "before")
     if over:
         train_balls(before, epochs=3, **options)

@@ -19,12 +19,18 @@ TARGETS = (0.80, 0.85, 0.90)
 """Dice values for which the number of clicks needed (NoC) is computed."""
 
 
-def make_curves(trials: Sequence[Trial], strategies: Sequence[Strategy]) -> tuple[ClickCurve, ...]:
-    """Return one curve for each strategy."""
-    return tuple(
-        _curve(strategy, [trial for trial in trials if trial.strategy == strategy])
+def make_curves(
+    trials: Sequence[Trial], strategies: Sequence[Strategy], objects: Sequence[str] = ("",)
+) -> tuple[ClickCurve, ...]:
+    """Return one curve for each object and strategy. Objects that no case holds have none."""
+    groups = {
+        (name, strategy): [
+            trial for trial in trials if (trial.object, trial.strategy) == (name, strategy)
+        ]
+        for name in objects
         for strategy in strategies
-    )
+    }
+    return tuple(_curve(name, strategy, its) for (name, strategy), its in groups.items() if its)
 
 
 def area(numbers: Sequence[int], values: Sequence[float]) -> float:
@@ -48,7 +54,7 @@ def area(numbers: Sequence[int], values: Sequence[float]) -> float:
     return strips / (numbers[-1] - numbers[0])
 
 
-def _curve(strategy: Strategy, trials: Sequence[Trial]) -> ClickCurve:
+def _curve(name: str, strategy: Strategy, trials: Sequence[Trial]) -> ClickCurve:
     numbers = [score.clicks for score in trials[0].scores]
     tolerances = list(trials[0].scores[0].nsd)
     dice = _by_case((trial.case_id, [score.dice for score in trial.scores]) for trial in trials)
@@ -71,6 +77,7 @@ def _curve(strategy: Strategy, trials: Sequence[Trial]) -> ClickCurve:
         for n, number in enumerate(numbers)
     )
     return ClickCurve(
+        object=name,
         strategy=strategy,
         points=points,
         auc_dice=describe([area(numbers, case.mean(axis=0).tolist()) for case in dice]),

@@ -69,7 +69,7 @@ def write_study(study: ClickStudy, folder: Path) -> None:
 
 
 def show_study(study: ClickStudy, folder: Path) -> None:
-    """Print the scores against clicks, and for each strategy the area under the curve and the clicks needed."""
+    """Print the scores against clicks, and for each curve the area under it and the clicks needed."""
     cases = len({trial.case_id for trial in study.trials})
     show_table(
         f"{study.dataset}, fold {study.fold}: {counted(cases, 'test case')}, {counted(study.num_trials, 'trial')} each",
@@ -77,9 +77,11 @@ def show_study(study: ClickStudy, folder: Path) -> None:
     )
     for curve in study.curves:
         if sums := _sums(curve):
-            say(f"{curve.strategy}: {sums}")
+            say(f"{curve.name}: {sums}")
     if study.without_target:
         say(f"left out, since they do not hold the target: {listed(study.without_target)}")
+    if study.never_held:
+        say(f"no test case holds {listed(study.never_held)}")
     tolerances = ", ".join(f"{tolerance:g}" for tolerance in study.tolerances_mm)
     say(
         f"protocol {study.protocol}: NSD at a tolerance of {tolerances} mm; seed {study.seed}; {study.windows}"
@@ -88,13 +90,14 @@ def show_study(study: ClickStudy, folder: Path) -> None:
 
 
 def to_csv(study: ClickStudy) -> str:
-    """Return the text of `clicks.csv`: one row for each case, strategy, trial and number of clicks."""
+    """Return the text of `clicks.csv`: one row for each case, object, strategy, trial and number of clicks."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(
         [*FIRST_COLUMNS]
         + [f"nsd_{tolerance}mm" for tolerance in study.tolerances_mm]
         + ["prediction_voxels", "outside_window", "protocol"]
+        + (["object"] if study.objects else [])
     )
     for trial in study.trials:
         for score in trial.scores:
@@ -102,6 +105,7 @@ def to_csv(study: ClickStudy) -> str:
                 [trial.case_id, trial.strategy, trial.trial, score.clicks, repr(score.dice)]
                 + [repr(value) for value in score.nsd.values()]
                 + [score.prediction_voxels, score.outside_window, study.protocol]
+                + ([trial.object] if study.objects else [])
             )
     return text.getvalue()
 
@@ -110,10 +114,12 @@ def to_markdown(study: ClickStudy) -> str:
     """Return the text of `clicks.md`: the table of the screen, for a paper."""
     header, rows = _table(study)
     cases = len({trial.case_id for trial in study.trials})
-    notes = [f"{curve.strategy}: {sums}." for curve in study.curves if (sums := _sums(curve))]
+    notes = [f"{_escaped(curve)}: {sums}." for curve in study.curves if (sums := _sums(curve))]
     if study.without_target:
         left_out = ", ".join(map(escape, study.without_target))
         notes.append(f"Left out, since they do not hold the target: {left_out}.")
+    if study.never_held:
+        notes.append(f"No test case holds {', '.join(map(escape, study.never_held))}.")
     tolerances = ", ".join(f"{tolerance:g}" for tolerance in study.tolerances_mm)
     method = (
         f"{study.tool}, protocol {study.protocol}: NSD at {tolerances} mm; {counted(cases, 'test case')} of fold"
@@ -127,14 +133,24 @@ def to_markdown(study: ClickStudy) -> str:
             else ""
         )
     )
-    title = f"# Clicks on {escape(study.dataset)}"
-    return "\n\n".join([title, make_table(header, rows, left=1), *notes, method]) + "\n"
+    title, left = f"# Clicks on {escape(study.dataset)}", 2 if study.objects else 1
+    if study.objects:
+        rows = [[escape(row[0]), *row[1:]] for row in rows]
+    return "\n\n".join([title, make_table(header, rows, left=left), *notes, method]) + "\n"
+
+
+def _escaped(curve: ClickCurve) -> str:
+    return f"{escape(curve.object)}, {curve.strategy}" if curve.object else curve.strategy
 
 
 def _table(study: ClickStudy) -> tuple[list[str], list[list[str]]]:
     """Return header and rows. Intervals are left out if there is one case, and spreads within cases for one trial."""
     rows = [row for curve in study.curves for row in _rows(curve)]
-    return without_empty_columns(_header(study), rows)
+    header = _header(study)
+    if study.objects:
+        header = ["object", *header]
+        rows = [[curve.object, *row] for curve in study.curves for row in _rows(curve)]
+    return without_empty_columns(header, rows)
 
 
 def _header(study: ClickStudy) -> list[str]:

@@ -14,7 +14,11 @@ from promise_cli.scores.study_files import STUDY_GENERATOR
 
 def render_clicks(study: ClickStudy) -> str:
     """Return the HTML of the whole page."""
-    charts = [_chart(study, None), *(_chart(study, str(mm)) for mm in study.tolerances_mm)]
+    charts = [
+        _chart(study, name, tolerance)
+        for name in dict.fromkeys(curve.object for curve in study.curves)
+        for tolerance in (None, *map(str, study.tolerances_mm))
+    ]
     return render(
         "clicks.html",
         title=f"Clicks on {study.dataset}, fold {study.fold}",
@@ -28,15 +32,18 @@ def render_clicks(study: ClickStudy) -> str:
     )
 
 
-def _chart(study: ClickStudy, tolerance: str | None) -> str:
+def _chart(study: ClickStudy, name: str, tolerance: str | None) -> str:
     """Draw the mean over cases against clicks, with the interval of the mean.
 
     Args:
         study: The study.
+        name: Name of the object; empty for one target.
         tolerance: Tolerance of NSD in mm, as the keys of `CurvePoint.nsd`; None draws Dice.
     """
     curves = []
     for curve in study.curves:
+        if curve.object != name:
+            continue
         found: list[Statistics] = [
             point.dice if tolerance is None else point.nsd[tolerance] for point in curve.points
         ]
@@ -49,21 +56,24 @@ def _chart(study: ClickStudy, tolerance: str | None) -> str:
             )
         )
     title = "Dice" if tolerance is None else f"NSD {float(tolerance):g} mm"
-    return line_chart(curves, title, "clicks")
+    return line_chart(curves, f"{title} of {name}" if name else title, "clicks")
 
 
-def _rows(study: ClickStudy) -> Iterator[tuple[str, str, list[tuple[float, float]], float]]:
-    """Yield case, strategy, mean and SD of Dice over trials for each number of clicks, and the area under the mean."""
-    by_case: dict[tuple[str, str], list[list[float]]] = {}
+def _rows(
+    study: ClickStudy,
+) -> Iterator[tuple[str, str, str, list[tuple[float, float]], float]]:
+    """Yield case, object, strategy, mean and SD of Dice over trials for each number of clicks, and the mean's area."""
+    by_case: dict[tuple[str, str, str], list[list[float]]] = {}
     for trial in study.trials:
         values = [score.dice for score in trial.scores]
-        by_case.setdefault((trial.case_id, trial.strategy), []).append(values)
-    for (case_id, strategy), found in by_case.items():
+        by_case.setdefault((trial.case_id, trial.object, trial.strategy), []).append(values)
+    for (case_id, name, strategy), found in by_case.items():
         dice = np.array(found)
         means = dice.mean(axis=0).tolist()
         spread = dice.std(axis=0, ddof=1).tolist() if len(dice) > 1 else [float("nan")] * len(means)
         yield (
             case_id,
+            name,
             strategy,
             list(zip(means, spread, strict=True)),
             area(study.num_clicks, means),

@@ -48,11 +48,6 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
             f"--clicks: {path} ({checkpoint.network}) takes no clicks; predict with promise-predict and score the"
             " masks, or train with --clicks-as-channel"
         )
-    if checkpoint.plan.objects:
-        raise EvaluationError(
-            f"--clicks: {path} segments several objects, but a study of clicks tests only one target yet; predict with"
-            " promise-predict --test-cases and score the masks"
-        )
     dataset = checkpoint.plan.dataset
     choose_tolerances(request.protocol, request.tolerances_mm, dataset)  # refuses wrong options now
     names_fold = bool(checkpoint.split.train)  # a checkpoint of the paper's authors names none
@@ -102,6 +97,7 @@ def _study_cases(
         target_label=plan.target_label,
         target_labels=plan.target_labels,
         target_name=plan.target_name,
+        objects=plan.objects,
         protocol=request.protocol,
         tolerances_mm=tolerances,
         seed=request.seed,
@@ -110,7 +106,7 @@ def _study_cases(
         max_windows=request.max_windows,
         strategies=request.strategies,
         without_target=tuple(case.case_id for case in done if not case.trials),
-        curves=make_curves(trials, request.strategies),
+        curves=make_curves(trials, request.strategies, [one.name for one in plan.objects] or [""]),
         trials=tuple(trials),
     )
 
@@ -128,10 +124,10 @@ def _do_cases(
         say(f"{kept.folder}: {len(done)} of {len(cases)} cases were done before and are used again")
     todo = [files for files in cases if files.case_id not in done]
     for files in track(todo, "clicks", len(todo)):
-        case = open_case(files, predictor, request.max_windows)
         trials = [
             try_clicks(case, strategy, number, request, tolerances)
-            for strategy in (request.strategies if case.target.any() else ())
+            for case in open_case(files, predictor, request.max_windows)
+            for strategy in request.strategies
             for number in range(request.trials)
         ]
         done[files.case_id] = kept.save(files, trials)

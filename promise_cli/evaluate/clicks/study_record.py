@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promise_cli import __version__
+from promise_cli.dataset.objects import TargetObject
 from promise_cli.disk.workspace import Fold
 from promise_cli.predictions.record import describe_windows
 from promise_cli.scores.statistics import Statistics
@@ -43,9 +44,11 @@ class Trial:
     """One sequence of clicks on one case, with its scores."""
 
     case_id: str
+    object: str = ""
+    """Name of the object that is clicked; empty if the network segments one target."""
     strategy: Strategy
     trial: int
-    """Number of the trial, counted from 0. Together with seed, case and strategy it decides the draws."""
+    """Number of the trial, counted from 0. Together with seed, case, object and strategy it decides the draws."""
     clicks: tuple[SimulatedClick, ...]
     """Clicks in the order in which they were set. There are fewer than asked for if nothing was left to correct."""
     scores: tuple[TrialScore, ...]
@@ -93,8 +96,10 @@ class ClicksNeeded:
 
 @dataclass(frozen=True, kw_only=True)
 class ClickCurve:
-    """Scores of one strategy against the number of clicks."""
+    """Scores of one strategy, on one object, against the number of clicks."""
 
+    object: str = ""
+    """Name of the object; empty if the network segments one target."""
     strategy: Strategy
     points: tuple[CurvePoint, ...]
     auc_dice: Statistics
@@ -105,6 +110,11 @@ class ClickCurve:
     auc_nsd: dict[str, Statistics]
     """The same for NSD, by tolerance in mm."""
     clicks_needed: tuple[ClicksNeeded, ...]
+
+    @property
+    def name(self) -> str:
+        """Object and strategy, for titles."""
+        return f"{self.object}, {self.strategy}" if self.object else self.strategy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +133,8 @@ class ClickStudy:
     target_labels: tuple[int, ...] = ()
     """All labels of the target, if it is made of several."""
     target_name: str
+    objects: tuple[TargetObject, ...] = ()
+    """Objects that the network segments; empty for one target."""
     protocol: str
     tolerances_mm: tuple[float, ...]
     seed: int
@@ -135,6 +147,12 @@ class ClickStudy:
     """Ids of test cases that were left out, since they have nothing to click on."""
     curves: tuple[ClickCurve, ...]
     trials: tuple[Trial, ...]
+
+    @property
+    def never_held(self) -> tuple[str, ...]:
+        """Names of objects that no test case holds. They have no curve."""
+        found = {curve.object for curve in self.curves}
+        return tuple(one.name for one in self.objects if one.name not in found)
 
     @property
     def windows(self) -> str:

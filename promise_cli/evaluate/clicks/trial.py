@@ -25,20 +25,26 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class OpenedCase:
-    """One test case whose scan is open for clicks."""
+    """One test case whose scan is open for clicks on its target, or on one of its objects."""
 
     case_id: str
+    object: str
+    """Name of the object; empty if the network segments one target."""
     session: Session
     target: Mask
-    """Mask of the target, (I, J, K), as the label file stores it."""
+    """Mask of the target or object, (I, J, K), as the label file stores it."""
     spacing: Spacing
     """Spacing in mm from the label's header."""
     through: int
     """Axis of the file that is perpendicular to the axial slices: the one closest to the world's z axis."""
 
 
-def open_case(files: CaseFiles, predictor: Predictor, max_windows: int) -> OpenedCase:
+def open_case(files: CaseFiles, predictor: Predictor, max_windows: int) -> tuple[OpenedCase, ...]:
     """Read a test case's scan and label, and open the scan for clicks.
+
+    Returns:
+        The case with its target, or once for each object of the network that the label holds. There is none if there
+        is nothing to click on.
 
     Raises:
         VolumeError: A file cannot be read.
@@ -55,12 +61,20 @@ def open_case(files: CaseFiles, predictor: Predictor, max_windows: int) -> Opene
             " correct the dataset"
         )
     directions = np.abs(label.stored_grid.affine[2, :3]) / label.stored_grid.spacing
-    return OpenedCase(
-        case_id=files.case_id,
-        session=predictor.open(scan, max_windows=max_windows, where=files.case_id),
-        target=is_target(label.array, plan.labels),
-        spacing=label.exact_spacing,
-        through=int(directions.argmax()),
+    session = predictor.open(scan, max_windows=max_windows, where=files.case_id)
+    asked = [(one.name, one.values) for one in plan.objects] or [("", plan.labels)]
+    targets = ((name, is_target(label.array, values)) for name, values in asked)
+    return tuple(
+        OpenedCase(
+            case_id=files.case_id,
+            object=name,
+            session=session,
+            target=target,
+            spacing=label.exact_spacing,
+            through=int(directions.argmax()),
+        )
+        for name, target in targets
+        if target.any()
     )
 
 
@@ -74,13 +88,14 @@ def try_clicks(
     """Run one trial: set clicks on a case, and score the mask at each number of clicks that was asked for.
 
     Args:
-        case: Case whose target is not empty. Its session forgets its earlier clicks.
+        case: Case whose target is not empty. Its session forgets its earlier clicks, also those on other objects.
         strategy: Strategy that decides where the clicks are set.
         trial: Number of the trial. Together with the request's seed, the case and the strategy it decides the clicks.
         request: Request that holds the seed and the numbers of clicks.
         tolerances: Tolerances of NSD in mm.
     """
-    rng = trial_rng(request.seed, case.case_id, strategy, trial)
+    place = f"{strategy} on {case.object}" if case.object else strategy
+    rng = trial_rng(request.seed, case.case_id, place, trial)
     run = _correct if strategy == "largest-error" else _click_at_once
     clicks: tuple[SimulatedClick, ...] = ()
     scores = []
@@ -95,6 +110,7 @@ def try_clicks(
             scores.append(_score(number, found, tolerances, prediction.clicks_outside_window))
     return Trial(
         case_id=case.case_id,
+        object=case.object,
         strategy=strategy,
         trial=trial,
         clicks=clicks,
@@ -138,7 +154,7 @@ def _correct(
     for number in range(1, numbers[-1] + 1):
         click = correct_largest_error(case.target, session.mask, case.spacing, rng)
         if click is not None:
-            session.click(click.voxel, int(click.foreground))
+            session.click(click.voxel, int(click.foreground), object=case.object or None)
             clicks = (*clicks, click)
         assert session.prediction is not None
         yield number, clicks, session.prediction

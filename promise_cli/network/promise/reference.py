@@ -50,7 +50,12 @@ def is_reference_checkpoint(path: Path) -> bool:
     Raises:
         CheckpointError: The file cannot be read safely.
     """
-    return _has_sections(_read(path))
+    return has_sections(_read(path))
+
+
+def has_sections(content: Any) -> bool:
+    """Return whether the content of a file has the authors' sections."""
+    return isinstance(content, dict) and all(section in content for section in _SECTIONS)
 
 
 def import_reference_checkpoint(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
@@ -66,7 +71,7 @@ def import_reference_checkpoint(path: Path) -> tuple[ModelConfig, dict[str, Tens
         CheckpointError: The file cannot be read safely, or an entry is missing, unknown or of another shape.
     """
     content = _read(path)
-    if not _has_sections(content):
+    if not has_sections(content):
         raise CheckpointError(
             f"{path}: not in the authors' layout; give a file with the sections {', '.join(_SECTIONS)}"
         )
@@ -116,10 +121,6 @@ def _read(path: Path) -> Any:
     ]
     with torch.serialization.safe_globals(allowed):
         return read_checkpoint(path)
-
-
-def _has_sections(content: Any) -> bool:
-    return isinstance(content, dict) and all(section in content for section in _SECTIONS)
 
 
 def _rename(name: str) -> str:

@@ -1,7 +1,7 @@
 // The page of promise-serve: mouse, keys and controls. The list of keys is also what the help shows.
 
 import { addClick, begin, clear, drawAll, hasUnsaved, newLesion, nextLesion, remember, save, showScans, state, undo } from "./session.js";
-import { $, authorised, hideMessage, say } from "./server.js";
+import { $, authorised, hideMessage, make, say } from "./server.js";
 import { VIEWS, placeOf, voxelAt } from "./views.js";
 
 const DRAG = 4; // pixels that the mouse may move during a click
@@ -56,6 +56,13 @@ function changeSlab(by) {
   press("slab");
 }
 
+function nextObject() {
+  const field = document.querySelector("#lesions .chosen select");
+  if (!field) return;
+  field.selectedIndex = (field.selectedIndex + 1) % field.options.length;
+  field.dispatchEvent(new Event("change"));
+}
+
 function nextView() {
   state.view = VIEWS[(VIEWS.indexOf(state.view) + 1) % VIEWS.length];
   $(state.view.id).focus();
@@ -84,6 +91,7 @@ const KEYS = [
   ["Shift + Delete", "remove all clicks of the lesion", { delete: (event) => event.shiftKey && clear() }],
   ["N", "new lesion", { n: newLesion }],
   ["L", "next lesion", { l: nextLesion }],
+  ["T", "next object of the lesion", { t: nextObject }],
   ["H", "hide or show outlines", { h: () => { $("show").checked = !$("show").checked; press("show"); } }],
   ["O, P", "fill the lesions less, more", { o: () => changeOpacity(-10), p: () => changeOpacity(10) }],
   ["1 to 6", "window presets", Object.fromEntries([1, 2, 3, 4, 5, 6].map((one) => [one, () => $("presets").children[one - 1]?.click()]))],
@@ -111,8 +119,8 @@ const ACTIONS = Object.assign({}, ...KEYS.map(([, , actions]) => actions));
 function showHelp() {
   for (const [id, rows] of [["mouse", MOUSE], ["keys", KEYS]]) {
     $(id).replaceChildren(...rows.flatMap(([keys, text]) => [
-      Object.assign(document.createElement("dt"), { textContent: keys }),
-      Object.assign(document.createElement("dd"), { textContent: text }),
+      make("dt", { textContent: keys }),
+      make("dd", { textContent: text }),
     ]));
   }
   $("help").showModal();

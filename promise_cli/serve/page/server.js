@@ -2,6 +2,7 @@
 // The docstring of promise_cli/serve/page_api.py describes the requests.
 
 export const $ = (id) => document.getElementById(id);
+export const make = (tag, fields) => Object.assign(document.createElement(tag), fields);
 
 export function authorised() {
   const key = sessionStorage.getItem("key");

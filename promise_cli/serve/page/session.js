@@ -1,10 +1,7 @@
 // The scan that is open, its lesions and their clicks. All arrays are in RAS order.
 
-import { $, ask, enqueue, fetchVoxels, say, unpack } from "./server.js";
-import { COLOURS, VIEWS, colourOf, draw } from "./views.js";
-
-const CT = { abdomen: [40, 400], liver: [60, 160], lung: [-600, 1500], bone: [400, 1800], brain: [40, 80] };
-const PERCENTILES = { "0.5-99.5 %": ["0.5", "99.5"], "1-99 %": ["1", "99"], "5-95 %": ["5", "95"], "25-99.5 %": ["25", "99.5"] };
+import { $, ask, enqueue, fetchVoxels, make, say, unpack } from "./server.js";
+import { COLOURS, VIEWS, colourOf, draw, presetsOf } from "./views.js";
 
 export const state = {
   server: {}, scans: [], head: null, voxels: null, mask: null, session: null, lesions: [], chosen: 1, pending: [],
@@ -60,11 +57,10 @@ export function showScans() {
   const part = $("filter").value.toLowerCase();
   const found = state.scans.filter((scan) => scan.name.toLowerCase().includes(part));
   $("scans").replaceChildren(...found.slice(0, 500).map((scan) => {
-    const row = document.createElement("li");
-    const button = Object.assign(document.createElement("button"), { textContent: scan.name });
+    const button = make("button", { textContent: scan.name });
     const kept = scan.name === state.head?.name ? { ...state, isSaved: state.isSaved } : remembered(scan.name);
     const unsaved = isUnsaved(kept);
-    row.className = unsaved ? "unsaved" : scan.saved ? "saved" : "";
+    const row = make("li", { className: unsaved ? "unsaved" : scan.saved ? "saved" : "" });
     row.classList.toggle("chosen", state.head?.name === scan.name);
     row.append(button);
     row.addEventListener("click", () => openScan(scan.name));
@@ -129,8 +125,7 @@ async function continueOn(name) {
 function showChannels(chosen) {
   const names = state.head.channels;
   $("channels").replaceChildren(...(names.length < 2 ? [] : names.map((name, number) => {
-    const button = document.createElement("button");
-    button.textContent = name || `channel ${number + 1}`;
+    const button = make("button", { textContent: name || `channel ${number + 1}` });
     button.classList.toggle("chosen", number + 1 === chosen);
     button.addEventListener("click", () => showChannel(number + 1));
     return button;
@@ -166,14 +161,14 @@ function showHeader() {
     "saved in": state.server.output,
   };
   $("header").replaceChildren(...Object.entries(rows).flatMap(([name, text]) => [
-    Object.assign(document.createElement("dt"), { textContent: name }),
-    Object.assign(document.createElement("dd"), { textContent: text }),
+    make("dt", { textContent: name }),
+    make("dd", { textContent: text }),
   ]));
   showQuestions(head.notes);
 }
 
 function showQuestions(questions) {
-  $("questions").replaceChildren(...questions.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  $("questions").replaceChildren(...questions.map((text) => make("li", { textContent: text })));
 }
 
 // ---------------------------------------------------------------- sessions and lesions
@@ -297,28 +292,38 @@ export function nextLesion() {
   chooseLesion(state.lesions[(now + 1) % state.lesions.length]);
 }
 
+// The name of a lesion. If the network segments several objects, it is that of its object.
+function nameField(one) {
+  const { objects } = state.server;
+  const title = objects.length ? "Object of the lesion (T)" : "Name of the lesion";
+  if (objects.length < 2) {
+    return make("input", { type: "text", value: one.name, placeholder: `lesion ${one.lesion}`, maxLength: 64, title, disabled: objects.length });
+  }
+  const field = make("select", { title, required: true });
+  field.append(...(one.name ? objects : ["", ...objects]).map((name) => new Option(name || "which object?", name, false, name === one.name)));
+  return field;
+}
+
 function showLesions() {
   if ($("lesions").contains(document.activeElement) && document.activeElement.type === "text") document.activeElement.blur();
   $("lesions").replaceChildren(...state.lesions.map((one) => {
-    const row = document.createElement("li");
+    const row = make("li");
     row.dataset.lesion = one.lesion;
     row.classList.toggle("chosen", one.lesion === state.chosen);
     row.addEventListener("click", () => chooseLesion(state.lesions.find((each) => each.lesion === one.lesion)));
     const label = one.name || `lesion ${one.lesion}`;
-    const colour = Object.assign(document.createElement("input"), { type: "color", value: colourOf(one), title: `Colour of ${label}` });
+    const colour = make("input", { type: "color", value: colourOf(one), title: `Colour of ${label}` });
     colour.addEventListener("change", () => change("PATCH", `/lesions/${one.lesion}`, { colour: colour.value }, { doing: "changing" }));
-    const name = Object.assign(document.createElement("input"), {
-      type: "text", value: one.name, placeholder: `lesion ${one.lesion}`, maxLength: 64, title: "Name of the lesion",
-    });
+    const name = nameField(one);
     name.addEventListener("change", () => change("PATCH", `/lesions/${one.lesion}`, { name: name.value }, { doing: "changing" }));
-    const remove = Object.assign(document.createElement("button"), { textContent: "\u00d7", title: `Remove ${label}` });
+    const remove = make("button", { textContent: "\u00d7", title: `Remove ${label}` });
     remove.addEventListener("click", (event) => {
       event.stopPropagation();
       removeLesion(one);
     });
     const waiting = state.pending.filter((click) => click.lesion === one.lesion).length;
     const count = `${one.clicks.length} click${one.clicks.length === 1 ? "" : "s"}${waiting ? `, ${waiting} waiting` : ""}`;
-    const size = Object.assign(document.createElement("span"), {
+    const size = make("span", {
       className: "size", textContent: `${one.ml.toFixed(2)} ml, ${one.longest_mm.toFixed(1)} mm, ${count}`,
       title: "Volume, longest diameter in an axial slice, number of clicks",
     });
@@ -356,16 +361,10 @@ export async function save(overwrite = false) {
 // ---------------------------------------------------------------- window and drawing
 
 function choosePresets() {
-  const { percentiles, kind } = state.head;
-  const between = ([low, high]) => {
-    const [a, b] = [percentiles[low], percentiles[high]];
-    return [(a + b) / 2, Math.max(b - a, 1e-6)];
-  };
-  const shares = Object.fromEntries(Object.entries(PERCENTILES).map(([name, ends]) => [name, between(ends)]));
-  const all = kind === "CT" ? { ...CT, auto: shares["0.5-99.5 %"] } : shares;
+  const all = presetsOf(state.head);
   state.window = [...Object.values(all)[0]];
   $("presets").replaceChildren(...Object.entries(all).map(([name, window], number) => {
-    const button = Object.assign(document.createElement("button"), { textContent: name, title: `${name} (${number + 1})` });
+    const button = make("button", { textContent: name, title: `${name} (${number + 1})` });
     button.dataset.window = window.join();
     button.addEventListener("click", () => { state.window = [...window]; drawAll(); });
     return button;

@@ -14,6 +14,18 @@ const LETTERS = [["L", "R"], ["P", "A"], ["I", "S"]]; // ends of the RAS axes, n
 const BARS = [500, 200, 100, 50, 20, 10, 5, 2, 1]; // lengths of the scale in mm
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
+const CT = { abdomen: [40, 400], liver: [60, 160], lung: [-600, 1500], bone: [400, 1800], brain: [40, 80] };
+const PERCENTILES = { "0.5-99.5 %": ["0.5", "99.5"], "1-99 %": ["1", "99"], "5-95 %": ["5", "95"], "25-99.5 %": ["25", "99.5"] };
+
+// Level and width of the window presets, by name.
+export function presetsOf({ kind, percentiles }) {
+  const shares = Object.fromEntries(Object.entries(PERCENTILES).map(([name, ends]) => {
+    const [low, high] = ends.map((end) => percentiles[end]);
+    return [name, [(low + high) / 2, Math.max(high - low, 1e-6)]];
+  }));
+  return kind === "CT" ? { ...CT, auto: shares["0.5-99.5 %"] } : shares;
+}
+
 export const colourOf = (lesion) => lesion.colour || COLOURS[(lesion.lesion - 1) % COLOURS.length];
 const rgb = (text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16));
 
