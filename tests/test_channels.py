@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -230,6 +231,17 @@ def test_the_estimate_of_memory_grows_with_the_channels(tmp_path: Path, layout: 
         (files,) = read_dataset(folder).cases
         sizes.append(estimate_peak(files, (0.1, 0.1, 0.1)))
     assert sizes[1] > sizes[0]
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_the_disk_space_that_is_announced_holds_all_channels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    write_channels(tmp_path / "Task98_Balls", "one_file", 5, number)
+    preprocess("98", root=tmp_path, workers=0)
+    found = re.search(r"disk: 5 cases need about (\d+) kB", capsys.readouterr().out)
+    written = sum(path.stat().st_size for path in (tmp_path / DATASET).rglob("*.npy"))
+    assert 1000 * int(found[1]) == pytest.approx(written, rel=0.1)
 
 
 def test_arrays_with_channels_that_the_plan_does_not_have_are_made_again(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from promise_cli.dataset.plan import Plan
 from promise_cli.disk.reasons import room_at
 from promise_cli.errors import DatasetError, format_bytes
 
-BYTES_PER_VOXEL = 3
-"""Bytes of a voxel on the plan's grid: two of the image, and one of the target."""
+BYTES_PER_INTENSITY = 2
+"""Bytes of a voxel on the plan's grid in each channel of the image."""
+BYTES_PER_TARGET = 1
+"""Further bytes of a voxel on the plan's grid, for the target or for the objects."""
 BYTES_PER_FOREGROUND = 8
 """Further bytes of a voxel of the target, for its index."""
 
@@ -63,7 +65,8 @@ def _bytes_of(one: Measured, plan: Plan) -> int:
         return 0
     voxel = math.prod(plan.spacing)
     voxels = math.prod(case.shape) * math.prod(case.spacing) / voxel
-    return round(BYTES_PER_VOXEL * voxels + BYTES_PER_FOREGROUND * case.target_ml * 1000 / voxel)
+    each = BYTES_PER_INTENSITY * len(plan.channels) + BYTES_PER_TARGET
+    return round(each * voxels + BYTES_PER_FOREGROUND * case.target_ml * 1000 / voxel)
 
 
 def _size(folder: Path) -> int:
