@@ -241,6 +241,15 @@ def test_a_plan_keeps_its_objects_until_it_is_overwritten(workspace: Path) -> No
         preprocess(SHAPES, root=workspace, workers=0)
 
 
+def test_a_plan_of_labels_with_empty_names_is_kept(tmp_path: Path) -> None:
+    write_shapes(tmp_path / SHAPES)
+    edit_json(tmp_path / SHAPES / "dataset.json", lambda it: it.update(labels={"1": "", "2": ""}))
+    made = preprocess(SHAPES, root=tmp_path, objects="each", workers=0)
+    assert made.plan.objects == _objects(("1", (1,), 1), ("2", (2,), 2))
+    again = preprocess(SHAPES, root=tmp_path, workers=0)
+    assert (again.plan, again.num_new) == (made.plan, 0)
+
+
 def test_the_numbers_of_the_plan_are_those_of_all_objects_together(shapes: Path) -> None:
     plan, alone = _plan(shapes, SHAPES), _plan(shapes, f"{SHAPES}@ball")
     assert (plan.labels, plan.label, plan.target_name) == ((1, 2), "1+2", "Ball, Box")

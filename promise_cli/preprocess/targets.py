@@ -10,7 +10,9 @@ from promise_cli.dataset.objects import (
     TargetObject,
     all_values,
     choose_objects,
+    entries_of,
     list_objects,
+    make_objects,
 )
 from promise_cli.dataset.plan import Plan, describe_target
 from promise_cli.errors import PlanError, listed
@@ -96,7 +98,10 @@ def choose_target_of_plan(dataset: Dataset, asked: Asked, kept: Plan | None, pat
 def _choose(dataset: Dataset, asked: Asked) -> Target:
     if not asked.objects:
         return Target(*choose_targets(dataset, asked.target))
-    objects = choose_objects(dataset, asked.objects)
+    return _target_of(choose_objects(dataset, asked.objects))
+
+
+def _target_of(objects: tuple[TargetObject, ...]) -> Target:
     values = all_values(objects)
     labels: Labels = values if len(values) > 1 else values[0]
     return Target(labels, ", ".join(one.name for one in objects), objects)
@@ -112,14 +117,9 @@ def _is_that_of(target: Target, kept: Plan) -> bool:
 
 def _kept_objects(dataset: Dataset, kept: Plan) -> Target:
     """Return the objects of an existing plan, under the names that dataset.json now gives them."""
-    now: dict[tuple[int, ...], str] = {(value,): name for value, name in dataset.labels.items()}
-    now |= {values: name for name, values in dataset.regions.items()}
-    names = [now.get(one.values, one.name) for one in kept.objects]
-    words = (
-        f"{name}={','.join(map(str, one.values))}"
-        for name, one in zip(names, kept.objects, strict=True)
-    )
-    return _choose(dataset, Asked(objects=tuple(words)))
+    now = {values: name for name, values in entries_of(dataset).items()}
+    named = {now.get(one.values, one.name): one.values for one in kept.objects}
+    return _target_of(make_objects(dataset, named))
 
 
 def announce(dataset: Dataset, target: Target) -> None:
