@@ -100,7 +100,7 @@ def preprocess(
         keep_broken=True,
         with_regions=bool(asked.objects or (kept is not None and kept.objects)),
     )
-    # Measurements do not depend on spacing or patch, so all plans of a dataset with one target share them.
+    # Measurements depend on the target, but not on spacing or patch, so all plans of a dataset share this folder.
     measured = workspace.root / SCRATCH / dataset.name
     scratch = measured.with_name(folder.name)
     if overwrite:

@@ -2,7 +2,7 @@
 
 `measurement` reads one case, measures it and verifies it. `verification` holds the checks, `intensities` the histogram
 of the target's intensities. `source` hashes the files of a case, so that only changed files are read again.
-`measurements` keeps the results on disk, and `fingerprint` gathers them in one record.
+`measurements` and `measurement_file` keep the results on disk, and `fingerprint` gathers them in one record.
 """
 
 from promise_cli.dataset.fingerprint.fingerprint import (
