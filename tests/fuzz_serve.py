@@ -1,4 +1,4 @@
-"""Damages requests to promise-serve. Each must end in a result or in a refusal (4xx), and the server must stay right.
+"""Damages requests to promise-serve. Each must end in a result or a refusal, and good requests must still work.
 
 `python -m tests.benchmarks.serve_requests 10000` does this many times; a test does it a few hundred times.
 """
@@ -153,7 +153,7 @@ class Calls:
 
 
 def damage(call: Call, rng: random.Random) -> Call:
-    """Change one thing of a request: a field, some bytes, a part of the address, or a header."""
+    """Change one part of a request: a field, some bytes, a part of the address, or a header."""
     kinds = ["path", "headers", "query"] + ["fields"] * 3 * bool(call.fields)
     kinds += ["bytes"] * 3 * bool(call.body or call.file) + ["json"] * (call.fields is not None)
     kind = rng.choice(kinds)

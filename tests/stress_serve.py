@@ -1,4 +1,4 @@
-"""Several clients that use promise-serve at once. Some are careful; one sends garbage, one stops while it uploads.
+"""Lets several clients use promise-serve at once. Some are careful, one sends garbage, and one stops during uploads.
 
 `python -m tests.benchmarks.serve_stress` does this for minutes; a test does it for seconds.
 """
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 Clicks = tuple[tuple[tuple[int, int, int], int], ...]
-"""Voxels of a scan's file, and signs."""
+"""Voxels of a scan's file, each with its sign."""
 Masks = dict[tuple[str, Clicks], np.ndarray]
 """Masks of promise-predict by scan and clicks."""
 _PATHS = (
@@ -47,7 +47,7 @@ def stress(address: str, masks: Masks, seconds: float, careful: int = 6) -> Seen
 
     Args:
         address: Address of the server.
-        masks: Masks that the server must send. For each sequence of clicks, its beginnings must be known as well.
+        masks: Masks that the server must send: for each sequence of clicks, also the masks after each of its clicks.
         seconds: Duration.
         careful: Number of clients that click and compare. Two more clients send garbage and unfinished uploads.
     """
@@ -72,7 +72,7 @@ def stress(address: str, masks: Masks, seconds: float, careful: int = 6) -> Seen
 
 
 def _careful(host: str, port: int, masks: Masks, end: float, seed: int, seen: Seen) -> None:
-    """Mark scans, and compare each mask. Three in four sessions are ended by their client."""
+    """Mark scans, and compare each mask. Each session is ended after its clicks."""
     rng = random.Random(seed)
     longest = [key for key in masks if not any(_begins(key, other) for other in masks)]
     connection = http.client.HTTPConnection(host, port, timeout=120)
@@ -147,7 +147,7 @@ def _garbage(host: str, port: int, end: float, seen: Seen) -> None:
 
 
 def _cut_off(host: str, port: int, end: float, seen: Seen) -> None:
-    """Begin uploads and clicks, and close the connection in their midst."""
+    """Begin uploads and downloads, and close the connection in the middle."""
     rng = random.Random(7)
     while time.monotonic() < end:
         path = rng.choice(

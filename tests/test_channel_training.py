@@ -162,7 +162,7 @@ def test_a_network_of_one_channel_leaves_out_further_channels_and_says_so(
     done = predict(trained, images, tmp_path / "out", *POINT)
     assert done.exit_code == 0
     assert (
-        f"warning: {images}/ball_001_0001.nii.gz: channel 2 of case ball_001; a network sees only the first channel,"
+        f"warning: {images}/ball_001_0001.nii.gz: channel 2 of case ball_001; this network sees only the first channel,"
         " so 2 such files are left out; rename a file that is a scan of its own\n"
     ) in done.output
 

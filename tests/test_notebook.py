@@ -22,7 +22,7 @@ CLICK = (9, 12, 7)
 
 
 class NiiVue:
-    """A stand-in for ipyniivue's widget, where that is not installed."""
+    """A stand-in for ipyniivue's widget, used if ipyniivue is not installed."""
 
     def __init__(self, height: int) -> None:
         self.height = height

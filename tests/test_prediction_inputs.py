@@ -180,7 +180,7 @@ def test_a_second_channel_is_no_scan_unless_a_click_names_it() -> None:
     done = predict("-p", "points.json", "--auto")
     assert done.exit_code == 0, done.stderr
     assert (
-        "warning: imgs/ball_001_0001.nii.gz: channel 2 of case ball_001; a network sees only the first channel, so 1"
+        "warning: imgs/ball_001_0001.nii.gz: channel 2 of case ball_001; this network sees only the first channel, so 1"
         " such file is left out; rename a file that is a scan of its own"
     ) in done.stderr.splitlines()
     assert sorted(path.name for path in Path("predictions/imgs").glob("ball_00[12]*")) == [

@@ -60,7 +60,7 @@ def test_a_second_prediction_with_other_clicks_is_refused_while_the_first_runs()
         assert (done.exit_code, done.stderr) == (
             1,
             "error: predictions/imgs: another promise-predict is writing into this folder; wait for it to end, or give"
-            " another folder with -o (only calls with other parts of --shard, and all else the same, may share one)\n",
+            " another folder with -o (only calls that differ in nothing but --shard may share one)\n",
         )  # fmt: skip
     assert (FOLDER / "predictions.json").read_bytes() == before
     end(other)

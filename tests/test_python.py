@@ -88,7 +88,7 @@ def test_an_affine_belongs_to_an_array_and_to_nothing_else() -> None:
             predictor.open(scan, affine=affine)
 
 
-def test_images_of_several_channels_hold_what_an_array_of_channels_holds() -> None:
+def test_an_image_of_several_channels_opens_like_an_array_of_them() -> None:
     rng = np.random.default_rng(0)
     channels = rng.integers(-50, 50, (2, 4, 5, 6)).astype(np.int16)
     affine = affine_of("LPS", (1.0, 1.1, 1.2), (3, -4, 5))
@@ -127,7 +127,7 @@ def test_a_mask_of_an_image_of_simpleitk_can_be_saved_as_nrrd(tmp_path: Path) ->
         np.testing.assert_allclose(getattr(saved, name)(), getattr(image, name)(), atol=1e-5)
 
 
-def test_save_replaces_nothing_unasked_and_never_the_scan(tmp_path: Path) -> None:
+def test_save_replaces_files_only_if_asked_and_never_the_scan(tmp_path: Path) -> None:
     path = _scan(tmp_path)
     before = path.read_bytes()
     session = predictor_of(24, PerfectWindow()).open(path)
@@ -176,7 +176,9 @@ def test_a_click_of_the_wrong_length_says_how_many_numbers_it_has(
         session.click(point)
 
 
-def test_a_folder_is_taken_as_by_the_option_m(trained: Path, tmp_path: Path) -> None:
+def test_a_folder_means_the_checkpoint_that_the_option_m_takes(
+    trained: Path, tmp_path: Path
+) -> None:
     run = trained / RUN
     expected = (run / "checkpoint_best.pt",)
     for folder in (run, run.parent, trained / "results"):

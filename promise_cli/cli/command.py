@@ -1,4 +1,4 @@
-"""What the command lines of all commands have in common: their help, and options that take several values."""
+"""Defines what the command lines of all commands share: their help, and options that take several values."""
 
 import sys
 from enum import StrEnum
@@ -7,7 +7,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 _WIDEST = sys.maxsize
-"""Help is as wide as the terminal."""
+"""Largest width of the help in characters, so large that the help is as wide as the terminal."""
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST}
 
 
@@ -37,7 +37,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "--strategies": tuple(Strategy),
     **dict.fromkeys(("-f", "--fold", "--folds"), ("all",)),
 }
-"""Words that may follow an option, by the option's name. Several of them may follow, like numbers."""
+"""Words that are values of an option, by the option's name. Several of them may follow the option, like numbers."""
 
 
 class PlainCommand(TyperCommand):
@@ -53,7 +53,7 @@ class SeveralValues(PlainCommand):
     """Command whose repeatable options take several numbers or choices: `-f 0 1 2` means `-f 0 -f 1 -f 2`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Write the option's name before each further number, or each further word of its choices."""
+        """Repeat an option's name before each further number, and before each further word that is a value of it."""
         repeated = {
             name: WORDS.get(name, ())
             for option in self.params
@@ -83,10 +83,10 @@ class SeveralLabels(PlainCommand):
 
     OPTIONS = ("--target-label", "--objects")
     DATASET = ("-d", "--dataset")
-    """Options that name the dataset, so that the argument is not needed."""
+    """Options that name the dataset, so that the command's own argument is not needed."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Write the option's name before each further label."""
+        """Repeat an option's name before each further label."""
         taking = {
             name: option.nargs
             for option in self.params

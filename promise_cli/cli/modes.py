@@ -1,4 +1,4 @@
-"""What promise-evaluate is asked to do, and which of its options have no meaning for that."""
+"""Finds out what promise-evaluate is asked to do, and refuses options that have no meaning for that."""
 
 from collections.abc import Collection
 from typing import Literal
@@ -8,7 +8,8 @@ import typer
 from promise_cli.errors import EvaluationError
 
 Mode = Literal["masks", "clicks", "folds", "runs"]
-"""Scoring of masks, study of clicks (`--clicks`), score of several folds (`--fold`), table of runs (`--runs`)."""
+"""One of four tasks: scoring of masks, study of clicks (`--clicks`), score of several folds (`--fold`), table of runs
+(`--runs`)."""
 
 _MASKS = {
     "predictions": "PREDICTIONS",
@@ -22,7 +23,7 @@ _MASKS = {
     "picture_channel": "--picture-channel",
     "workers": "--workers",
 }
-"""Options of the scoring of masks alone, by parameter name."""
+"""Options that only the scoring of masks takes, by the name of their parameter."""
 _CLICKS = {
     "trials": "--trials",
     "strategies": "--strategies",
@@ -31,7 +32,7 @@ _CLICKS = {
     "device": "--device",
     "overwrite": "--overwrite",
 }
-"""Options of a study of clicks alone."""
+"""Options that only a study of clicks takes, by the name of their parameter."""
 _RUN = {"model": "--model", "name": "--name"}
 _FURTHER = {"fold": "--fold", "clicks": "--clicks"}
 _OUTPUT = {"output": "--output"}
@@ -40,16 +41,16 @@ _DATASET = {"dataset": "--dataset", "plan": "--plan"}
 
 
 def choose_mode(ctx: typer.Context, *, clicks: bool, fold: bool, runs: bool) -> Mode:
-    """Return what the call asks for.
+    """Return the task that the call asks for.
 
     Args:
-        ctx: The call, which knows the options that were given.
+        ctx: The call. It holds the options that were given.
         clicks: Whether `--clicks` is given.
         fold: Whether `--fold` is given.
         runs: Whether `--runs` is given.
 
     Raises:
-        EvaluationError: An option has no meaning for that.
+        EvaluationError: An option was given that has no meaning for this task.
     """
     if runs:
         wrong = {**_MASKS, **_NSD, **_OUTPUT, **_CLICKS, **_RUN, **_FURTHER}
@@ -82,7 +83,7 @@ def _work(unused: Collection[str]) -> str:
 
 
 def _given(ctx: typer.Context, names: dict[str, str]) -> list[str]:
-    """Return the shown names of those arguments that the user gave."""
+    """Return, as the help shows them, the names of those arguments that the user gave."""
     return [
         shown
         for name, shown in names.items()

@@ -62,8 +62,8 @@ def serve(
     host: Annotated[
         str,
         typer.Option(
-            help="Address on which the server listens. Other machines reach it only if this is an address of the"
-            " machine in the network, or 0.0.0.0 for all; a key is needed then."
+            help="Address on which the server listens. Other machines can reach the server only if this is an address"
+            " of this machine in the network, or 0.0.0.0 for all its addresses. A key is needed then."
         ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port on which the server listens.")] = 1527,
@@ -94,7 +94,7 @@ def serve(
         tuple[float, float, float] | None,
         typer.Option(
             metavar="I J K",
-            help="Voxel size in mm along i, j and k of scans that a viewer sends and that are not in -i.",
+            help="Voxel size in mm along i, j and k for scans that a viewer sends and that are not among those of -i.",
         ),
     ] = None,
     minutes: Annotated[
@@ -110,12 +110,12 @@ def serve(
     """Outline lesions by clicks in a browser, 3D Slicer, napari or ITK-SNAP.
 
     The command starts a server on this machine and runs until Ctrl-C. Open the address that it prints in a browser, or
-    enter it in the viewer. Masks that are saved in the browser go to predictions/, as those of promise-predict.
+    enter it in the viewer. Masks that are saved in the browser go to predictions/, like those of promise-predict.
     """
     missing = [package for module, package in NEEDED.items() if find_spec(module) is None]
     if missing:
         raise PromptError(
-            f"promise-serve needs {', '.join(missing)}; install them with pip install 'promise_cli[serve]'"
+            f"promise-serve needs {', '.join(missing)}; run pip install 'promise_cli[serve]'"
         )
     share_cores()
     from promise_cli.disk.plan_names import with_plan

@@ -74,7 +74,7 @@ class CaseWork:
         record: RecordFile,
         replaced: Mapping[str, PredictedCase],
     ) -> None:
-        """Keep what all cases share. `replaced` holds the earlier records of cases, by case id."""
+        """Keep what all cases share. `keys` and `replaced` hold new keys and earlier records, by case id."""
         self.replaced = replaced
         self.request, self.predictor, self.inputs = request, predictor, inputs
         self.keys, self.record, self.folder = keys, record, record.folder
@@ -245,9 +245,8 @@ class CaseWork:
 
 def merge(predictions: dict[Lesion, Prediction], scan: Volume) -> NDArray[np.uint8]:
     """Merge the lesions into one mask. A voxel that several lesions claim goes to the most probable one."""
-    mask = np.zeros_like(
-        scan.channels[0], dtype=np.uint8
-    )  # in the scan's memory order, in which the mask is written
+    # The mask has the scan's memory order, in which it is written.
+    mask = np.zeros_like(scan.channels[0], dtype=np.uint8)
     surest = np.zeros_like(mask, dtype=np.float32) if len(predictions) > 1 else None
     for lesion, prediction in predictions.items():
         claimed = prediction.probabilities > 0.5

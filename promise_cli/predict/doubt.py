@@ -1,4 +1,4 @@
-"""Ask the user about a click that lies on air or metal."""
+"""Asks the user about a click that lies on air or metal."""
 
 import math
 

@@ -39,7 +39,7 @@ class Maker:
         return same_settings and self.has_same_networks(record)
 
     def contrast(self, record: Predictions) -> str:
-        """Say in words what the masks of a record were made with, and what is different here."""
+        """Say in words with what the masks of a record were made, and what is different in this call."""
         theirs = ", ".join(record.checkpoints)
         if not self._has_same_files(record):
             return f"holds masks of {theirs}, but this call uses {', '.join(map(str, self.checkpoints))}"

@@ -1,4 +1,4 @@
-"""Reasons why cases have no mask, in words."""
+"""Describes why cases have no mask."""
 
 import traceback
 from pathlib import Path

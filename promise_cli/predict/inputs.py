@@ -1,4 +1,4 @@
-"""Find the scans and clicks of a call, and the cases that cannot be predicted. Only the scans' headers are read."""
+"""Finds the scans and clicks of a call, and the cases that cannot be predicted. Only the scans' headers are read."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -119,7 +119,7 @@ def gather_inputs(request: PredictRequest, tests: FoldInputs | None = None) -> I
 
 
 def _say_counts(notes: Mapping[str, str]) -> None:
-    """For the first cases with hidden points or with points that do not count, say what was counted."""
+    """Say which points count, for the first cases with hidden points or with points that do not count."""
     for case, note in list(notes.items())[:MOST_HINTS]:
         say(f"{case}: {note}")
     if len(notes) > MOST_HINTS:
@@ -221,7 +221,10 @@ def _find_scans(images: Path) -> tuple[dict[str, Path], bool]:
 
 
 def _take_channels(scans: dict[str, Path], named: Collection[str]) -> dict[str, tuple[Path, ...]]:
-    """Remove further channels of other scans from the scans, unless clicks name them, and return them by case."""
+    """Remove files from the scans that are further channels of other scans, and return them by case.
+
+    A file that clicks name stays a scan of its own.
+    """
     found: dict[str, tuple[Path, ...]] = {}
     for name, (case, _) in further_channels(scans).items():
         if name not in named:
@@ -240,8 +243,9 @@ def leave_out_channels(inputs: Inputs, *, quiet: bool) -> None:
     case, files = next(iter(inputs.further.items()))
     if not quiet:
         warn(
-            f"{files[0]}: channel {channel_number(files[0]) + 1} of case {case}; a network sees only the first channel,"
-            f" so {counted(len(left_out), 'such file', 'are')} left out; rename a file that is a scan of its own"
+            f"{files[0]}: channel {channel_number(files[0]) + 1} of case {case}; this network sees only the first"
+            f" channel, so {counted(len(left_out), 'such file', 'are')} left out; rename a file that is a scan of its"
+            " own"
         )
     inputs.further.clear()
 

@@ -1,4 +1,4 @@
-"""Make the text of predictions.json quickly, because it is written again after each of thousands of cases."""
+"""Makes the text of predictions.json quickly, because it is written again after each of thousands of cases."""
 
 import dataclasses
 

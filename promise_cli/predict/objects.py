@@ -1,4 +1,4 @@
-"""Find which object each click asks for, where the networks segment several objects."""
+"""Finds which object each click asks for, if the networks segment several objects."""
 
 from promise_cli.dataset.objects import list_objects
 from promise_cli.errors import PromptError
@@ -15,7 +15,7 @@ def name_objects(request: PredictRequest, predictor: Predictor, inputs: Inputs) 
     Nothing is changed for a network of one target.
 
     Raises:
-        PromptError: The call gives an option that does not fit to the network.
+        PromptError: The call gives an option that does not fit the network.
     """
     objects, path = predictor.plan.objects, predictor.checkpoints[0]
     if not objects:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from promise_cli.session.session import Session
 
 CLICKS, MARKUPS = "clicks", "markups"
-"""Folders for the clicks of each case, next to the masks: our own JSON, and files for 3D Slicer."""
+"""Names of two folders for the clicks of each case, next to the masks: one for our own JSON, one for 3D Slicer."""
 
 
 def write_open_case(
@@ -55,7 +55,7 @@ def write_open_case(
     """Predict one case from its clicks, and write its mask, its record and its clicks.
 
     Args:
-        request: The call of promise-predict to which this equals. It names the folder of the masks.
+        request: The call of promise-predict that would write the same mask. It names the folder of the masks.
         workspace: Workspace of the call.
         predictor: Networks of the session.
         session: The scan, which is open for clicks. Its own clicks are replaced.

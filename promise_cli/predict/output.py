@@ -1,4 +1,4 @@
-"""Where the results of promise-predict go: what may not be replaced there is refused before any prediction."""
+"""Checks where the results of promise-predict go. What may not be replaced there is refused before any prediction."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def probabilities_name(case: str, lesion: int) -> str:
 
 
 def refuse_foreign_outputs(folder: Path, request: PredictRequest, inputs: Inputs) -> None:
-    """Refuse a call that would replace a file that promise-predict did not write, with `--overwrite` too.
+    """Refuse a call that would replace a file that promise-predict did not write, even with `--overwrite`.
 
     A mask or file of probabilities is known by its name in predictions.json. Names are looked for in the text of that
     file, so that they are found in a damaged one, and in one of another version.
@@ -101,7 +101,7 @@ def refuse_foreign_outputs(folder: Path, request: PredictRequest, inputs: Inputs
 
 
 def named_files(folder: Path) -> set[str]:
-    """Return all names of files of promise-predict in the text of a folder's predictions.json, and other texts."""
+    """Return the names of all files of promise-predict in a folder's predictions.json, and maybe other texts."""
     path = folder / RECORD
     if not path.is_file():
         return set()

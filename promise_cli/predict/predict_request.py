@@ -33,9 +33,9 @@ class PredictRequest:
     space: Space | None = None
     """Coordinate system of `points`, and of click files that do not name one."""
     output: Path | None = None
-    """Folder of the masks; None: `predictions/<name of images>`."""
+    """Folder of the masks. None stands for `predictions/<name of images>`."""
     run_dir: Path | None = None
-    """A checkpoint, a run's folder or a dataset's results; None: the only run."""
+    """A checkpoint, a run's folder or a dataset's results. None stands for the only run."""
     folds: tuple[Fold, ...] = ()
     """Folds whose networks are averaged."""
     name: str | None = None
@@ -51,19 +51,19 @@ class PredictRequest:
     auto: bool = False
     """Whether to segment scans without a click as a whole."""
     save_prob: bool = False
-    """Whether to write the foreground probability, too."""
+    """Whether to write the foreground probability next to the mask, too."""
     same_format: bool = False
     """Whether to write masks in the scan's own format instead of .nii.gz."""
     report: bool = False
     """Whether to write report.html."""
     picture_channel: int = 1
-    """Channel that its pictures show, counted from 1."""
+    """Channel that the pictures of report.html show, counted from 1."""
     write_points: Path | None = None
     """File or folder to which the clicks are written as they were understood."""
     overwrite: bool = False
-    """Whether to predict finished cases again."""
+    """Whether to predict finished cases again, and to replace masks that were edited or that other networks made."""
     shard: Shard | None = None
-    """Part of the cases to predict; None: all."""
+    """Part of the cases to predict. None stands for all cases."""
     root: Path | None = None
     """Folder of the workspace."""
 

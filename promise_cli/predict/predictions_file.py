@@ -1,4 +1,4 @@
-"""Update predictions.json and failures.json. Several calls and shards may add to them, one at a time."""
+"""Updates predictions.json and failures.json. Several calls and shards may add to them, one at a time."""
 
 import dataclasses
 import hashlib
@@ -40,7 +40,7 @@ STALE = {**MARKS, "report.html": _PAGE, "prediction.html": _PAGE}
 
 @contextmanager
 def alone_in(folder: Path, request: PredictRequest, inputs: Inputs, maker: Maker) -> Iterator[None]:
-    """Keep other predictions out of a folder while the block runs, besides other shards of the same one.
+    """Keep other calls out of a folder while the block runs, except other shards of the same prediction.
 
     Raises:
         PromptError: Another call is writing into the folder.
@@ -58,8 +58,7 @@ def alone_in(folder: Path, request: PredictRequest, inputs: Inputs, maker: Maker
             if held is False:
                 raise PromptError(
                     f"{folder}: another promise-predict is writing into this folder; wait for it to end, or give"
-                    " another folder with -o (only calls with other parts of --shard, and all else the same, may share"
-                    " one)"
+                    " another folder with -o (only calls that differ in nothing but --shard may share one)"
                 )
             for place in (folder, *folder.glob(f"{PROBABILITIES}/**/")):
                 remove_leftovers(place)
@@ -151,7 +150,7 @@ class RecordFile:
             self._save()
 
     def telling(self, cases: Collection[str], *, overwrite: bool) -> AbstractContextManager[None]:
-        """Return a block that says, if Ctrl-C or SIGTERM ends it, how many of these cases are finished."""
+        """Return a context. If Ctrl-C or SIGTERM ends its block, it says how many of these cases are finished."""
 
         def so_far() -> str:
             done = len({case.case_id for case in self.result.cases} & set(cases))

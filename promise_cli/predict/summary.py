@@ -26,7 +26,7 @@ def show_new(
         folder: Folder of the masks.
         cases: Cases that this call predicted.
         odd: Question about a click on air or metal, by case id.
-        notes: Oddities in the geometry of the scan, by case id.
+        notes: Oddities in the geometry and the intensities of the scan, by case id.
         failures: Cases without a mask.
     """
     several_lesions = any(len(case.lesions) > 1 for case in cases)

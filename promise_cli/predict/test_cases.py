@@ -37,8 +37,8 @@ def gather_test_cases(request: PredictRequest, workspace: Workspace) -> FoldInpu
     """Find the test cases of a run's fold, and draw one click on the target of each, or on each object of the plan.
 
     The click of a case is the first one of `promise-evaluate --clicks` with the strategy `random` and the same seed. A
-    case without the target, or an object that a case lacks, gets no click. A network that takes no clicks gets none,
-    and segments each whole scan.
+    case without the target gets no click, and neither does an object that a case does not hold. If the network takes no
+    clicks, none are drawn, and each scan is segmented as a whole.
 
     Raises:
         WorkspaceError: No run fits, or several do.

@@ -1,4 +1,4 @@
-"""HTML pages that hold all they show in one file and need no network.
+"""HTML pages that hold all they show in one file and need no internet connection.
 
 `page` is the frame that every page shares, `slices` draws a scan with outlines, `boxes` and `charts` draw numbers.
 """

@@ -1,4 +1,4 @@
-"""Boxes of quartiles with every case as a point, as inline SVG. They are horizontal, so that long names fit."""
+"""Draws boxes of quartiles with every case as a point, as inline SVG. Boxes are horizontal, so that long names fit."""
 
 import math
 import textwrap
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from promise_cli.report.charts import BOTTOM, RIGHT, TOP, WIDTH, Axis, draw_text, wrap_svg
 
 LOWEST_ROW, HIGHEST_ROW, HEIGHT_SHARED = 29.0, 84.0, 140.0
-"""Least and greatest height of a group's row in pixels, and the height that few groups share."""
+"""Smallest and largest height of a group's row in pixels, and the height that all rows share within these limits."""
 CHARACTER = 6.6
 """Width of an average character of the names, in pixels."""
 MOST_CHARACTERS, LINE = 22, 11.0
-"""Characters of a line of a name, and its height in pixels. A name has two lines. A longer one is cut in the middle,
-and shown whole where the mouse rests."""
+"""Largest number of characters in a line of a name, and height of the line in pixels. A name has at most two lines. A
+longer name is cut in the middle, and shown whole when the mouse rests on it."""
 
 
 def box_plot(groups: Mapping[str, Mapping[str, float]], title: str) -> str:
-    """One box a group: median, quartiles, whiskers to the last value within 1.5 quartile ranges, every value.
+    """Draw a box for each group: median, quartiles, whiskers to the last value within 1.5 quartile ranges, every value.
 
     Args:
-        groups: Values by case id, for each group's name; NaN is left out.
-        title: Title of the value axis.
+        groups: Values by case id, for the name of each group. NaN is left out.
+        title: Title of the axis of values.
     """
     present = [
         (name, {case: value for case, value in values.items() if not math.isnan(value)})
@@ -86,7 +86,7 @@ def _box(values: NDArray[np.float64], axis: Axis, middle: float, half: float) ->
 
 
 def _points(values: Mapping[str, float], axis: Axis, middle: float, half: float) -> list[str]:
-    """Every case, moved up or down by its number so that few hide each other."""
+    """Draw a point for each case. Points are moved up or down by their number, so that few of them hide each other."""
     parts = []
     for number, (case, value) in enumerate(values.items()):
         y = middle + half * 1.2 * ((number * 0.618034) % 1 - 0.5)

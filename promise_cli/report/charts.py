@@ -1,4 +1,4 @@
-"""Curves with their intervals as inline SVG, and the axes and texts that other charts share."""
+"""Draws curves with their intervals as inline SVG. Its axes and texts are also used by other charts."""
 
 import math
 from collections.abc import Sequence
@@ -17,11 +17,12 @@ class Curve:
     x: tuple[float, ...]
     y: tuple[float, ...]
     interval: tuple[tuple[float, float], ...] = ()
-    """Low and high at each x; none, or NaN as for a single case: no band."""
+    """Low and high end of the interval at each x. There is no band if this is empty, or if an end is NaN, as for a
+    single case."""
 
 
 def line_chart(curves: Sequence[Curve], title: str, x_title: str) -> str:
-    """Curves over a number of clicks; each x is a whole number."""
+    """Draw curves over the number of clicks. Each x is a whole number."""
     bands = [end for curve in curves for pair in curve.interval for end in pair]
     values = [value for curve in curves for value in curve.y]
     axis = Axis.spanning([*values, *bands], HEIGHT - BOTTOM, TOP)
@@ -71,7 +72,10 @@ class Axis:
 
     @classmethod
     def spanning(cls, values: Sequence[float], begin: float, end: float) -> "Axis":
-        """0 to 1 where all values are shares, otherwise from the lowest, or 0, to the highest."""
+        """Return the axis for values. It goes from 0 to 1 if all of them lie there.
+
+        Otherwise it goes from the lowest value, or from 0 if all are positive, to the highest. NaN is left out.
+        """
         present = [value for value in values if not math.isnan(value)]
         if all(0 <= value <= 1 for value in present):
             return cls(0.0, 1.0, begin, end)
@@ -79,11 +83,11 @@ class Axis:
         return cls(low, max(high, low + 1e-9), begin, end)
 
     def at(self, value: float) -> float:
-        """The pixel of a value."""
+        """Return the pixel of a value along the axis."""
         return self.begin + (value - self.low) / (self.high - self.low) * (self.end - self.begin)
 
     def ticks(self) -> list[float]:
-        """Four to eight round numbers."""
+        """Return four to ten round numbers within the axis."""
         span = self.high - self.low
         step = 10 ** math.floor(math.log10(span))
         for part in (1, 2, 4, 5, 10):
@@ -109,7 +113,7 @@ def _frame(axis: Axis, title: str) -> list[str]:
 
 
 def draw_text(x: float, y: float, text: str, anchor: str) -> str:
-    """A text that begins, ends or has its middle at x."""
+    """Draw a text that begins, ends or has its middle at x, for the `anchor` start, end or middle."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
@@ -118,7 +122,7 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 
 def wrap_svg(parts: Sequence[str], title: str, height: float = HEIGHT) -> str:
-    """A chart of its elements."""
+    """Return the chart that consists of these elements. `title` describes it to screen readers."""
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
         f"{''.join(parts)}</svg>"

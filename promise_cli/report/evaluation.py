@@ -1,4 +1,4 @@
-"""`report.html`: the page of scores, with pictures of all cases."""
+"""Writes `report.html`, the page of scores with pictures of cases."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -145,9 +145,8 @@ def mark_cases(cases: Sequence[CaseScore]) -> dict[str, list[tuple[str, int | st
         scores = [case for case in cases if case.label == label and not math.isnan(case.dice)]
         ranked = sorted(scores, key=lambda case: (case.dice, case.case_id))
         places = {"worst": 0, "best": len(ranked) - 1, "median": (len(ranked) - 1) // 2}
-        for name, place in list(places.items())[
-            : len(ranked)
-        ]:  # a single case is only the worst one, and two cases are the worst and the best one
+        # A single case is only the worst one. Two cases are the worst and the best one.
+        for name, place in list(places.items())[: len(ranked)]:
             marks[name].append((ranked[place].case_id, label))
     return marks
 
@@ -167,8 +166,8 @@ def refuse_foreign_page(folder: Path) -> None:
     """Refuse to replace a page that neither an evaluation of masks nor promise-predict wrote.
 
     Raises:
-        EvaluationError: There is such a report.html. Or report.html is a page of promise-predict, and prediction.html,
-            which would be replaced by it, is not.
+        EvaluationError: report.html is such a page. Or report.html is a page of promise-predict that would replace
+            prediction.html, and prediction.html is another page.
     """
     page, earlier = folder / PAGE, folder / EARLIER_PAGE
     if not is_foreign(page, MARK):

@@ -1,4 +1,4 @@
-"""The frame of every page: style, sorting and opening in one self-contained file."""
+"""The frame of every page: style, sorting and searching in one file that needs no other."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,19 +10,19 @@ from promise_cli.scores.statistics import format_number, format_range
 PAGE = "report.html"
 """Name of the page of promise-predict and of promise-evaluate."""
 EARLIER_PAGE = "prediction.html"
-"""Name of the page of promise-predict in a folder in which the other page has the name `PAGE`."""
+"""Name of the page of promise-predict if the page of promise-evaluate in the same folder has the name `PAGE`."""
 GENERATOR, PREDICTION_GENERATOR = "promise-evaluate", "promise-predict"
-"""What the page of scores, and that of predictions, says wrote it. The page is recognised by it."""
+"""Commands that the page of scores and the page of predictions name as their origin. Pages are recognised by this."""
 MARK, PREDICTION_MARK = generator_mark(GENERATOR), generator_mark(PREDICTION_GENERATOR)
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, **values: object) -> str:
-    """Fill a template of this folder; text is escaped, so that a file's name cannot become code.
+    """Fill a template of the folder `templates`. Text is escaped, so that the name of a file cannot become code.
 
     Args:
-        template: Its file name; it extends `page.html`, which brings style and script.
-        values: What it shows. Anything that is HTML already must be `markupsafe.Markup`.
+        template: File name of the template. The template extends `page.html`, which holds style and script.
+        values: Values that the template shows. Those that are HTML already must be `markupsafe.Markup`.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""report.html: every case of a set of predictions on one page, which needs no network and no other file."""
+"""Writes the page of promise-predict, which shows every case and needs no internet connection and no other file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ NUM_COLOURS = 6
 
 @dataclass(frozen=True)
 class _Case:
-    """What the page says of one case."""
+    """What the page shows about one case."""
 
     record: PredictedCase
     anchor: str
@@ -51,7 +51,7 @@ class _Case:
     key: tuple[tuple[str, str], ...]
     """CSS class and name of each line in the pictures."""
     problem: str = ""
-    """Why there are no pictures."""
+    """Reason why there are no pictures; empty if there are some."""
 
     def lesion_of(self, click: ClickRecord) -> str:
         """Return the name of a click's lesion, or its value in the mask if it has no name."""
@@ -62,12 +62,15 @@ class _Case:
 def draw_prediction(
     array: NDArray[Any], grid: Grid, mask: NDArray[np.uint8], clicks: Sequence[ClickRecord]
 ) -> tuple[SlicePicture, ...]:
-    """Three slices through the first foreground click, or where the mask is largest where there is none.
+    """Draw three slices through the first foreground click.
+
+    Without such a click, the slices are those in which a single lesion is largest, or those through the middle of
+    several lesions. If there is no mask either, they lie in the middle of the scan.
 
     Args:
         array: Intensities of the channel to draw, (I, J, K), axes RAS.
         grid: Grid of the scan.
-        mask: (I, J, K) on this grid; each value is outlined by itself.
+        mask: Mask (I, J, K) on this grid. Each value gets an outline of its own.
         clicks: Clicks as predictions.json lists them.
     """
     crosses = crosses_of(clicks, grid)
@@ -85,7 +88,7 @@ def draw_prediction(
 
 
 def crosses_of(clicks: Sequence[ClickRecord], grid: Grid) -> list[tuple[str, Index]]:
-    """CSS class and voxel of each click on a grid, for `draw_slices`."""
+    """Return CSS class and voxel of each click on a grid, for `draw_slices`."""
     found = []
     for click in clicks:
         i, j, k = np.rint(grid.ijk(click.ras_mm)).astype(int).tolist()
@@ -94,10 +97,10 @@ def crosses_of(clicks: Sequence[ClickRecord], grid: Grid) -> list[tuple[str, Ind
 
 
 def page_of(folder: Path) -> Path:
-    """Return the path of the page: `report.html`, or `prediction.html` if an evaluation's page has that name.
+    """Return the path of the page: `report.html`, or `prediction.html` if `report.html` is the page of an evaluation.
 
     Raises:
-        WorkspaceError: A file of that name exists, and promise-predict did not write it.
+        WorkspaceError: The file exists already, and promise-predict did not write it.
     """
     page = folder / (EARLIER_PAGE if is_marked(folder / PAGE, MARK) else PAGE)
     if is_foreign(page, PREDICTION_MARK):
@@ -112,9 +115,9 @@ def write_report(
     """Write the page of promise-predict next to the masks of a folder, under the name that `page_of` returns.
 
     Args:
-        folder: Holds predictions.json.
-        drawn: Pictures by case id, as far as there are any; the others are drawn from scan and mask.
-        channel: Channel of the scans that pictures show, counted from 1.
+        folder: Folder of the masks, which holds predictions.json.
+        drawn: Pictures by case id. Cases without pictures are drawn from their scan and mask.
+        channel: Channel of the scans that the pictures show, counted from 1.
 
     Returns:
         Path of the page.
@@ -196,7 +199,7 @@ def _common_key(cases: Sequence[_Case]) -> tuple[tuple[str, str], ...]:
 
 
 def _line_names(values: Sequence[int]) -> dict[int, str]:
-    """CSS class of each value's outline."""
+    """Return the CSS class of the outline of each value."""
     if len(values) == 1:
         return {values[0]: "prediction"}
     return {value: f"c{number % NUM_COLOURS}" for number, value in enumerate(values)}

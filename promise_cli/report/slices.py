@@ -1,4 +1,4 @@
-"""Three slices through a scan with the outlines of masks, as pictures that stand inside a page."""
+"""Draws three slices through a scan with the outlines of masks, as pictures inside a page."""
 
 import base64
 import io
@@ -14,41 +14,42 @@ from promise_cli.geometry.box import Box, Index, bounding_box
 from promise_cli.geometry.grid import Spacing
 
 MARGIN_MM = 25.0
-"""Margin around the masks that a picture shows, in mm."""
+"""Width of the margin around the masks in a picture, in mm."""
 LEAST_MM = 80.0
-"""Least width and height of a picture, in mm."""
+"""Smallest width and height of a picture, in mm, unless the scan is smaller."""
 CROSS_MM = 6.0
 """Length of the lines of a click's cross, in mm."""
 BACKGROUND_CLICK = "background-click"
-"""CSS class of a cross on the background. It is drawn as an X, other crosses upright."""
+"""CSS class of a background click. Its cross is drawn as an X; other crosses are upright."""
 BARS_MM = (1, 2, 5, 10, 20, 50, 100)
-"""Lengths of scale bars."""
+"""Lengths that a scale bar may have, in mm."""
 QUALITY = 80
 """JPEG quality, 1 to 95."""
 
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """One mask to draw."""
+    """A mask whose outline is drawn."""
 
     name: str
     """CSS class of its line, such as `label` or `prediction`."""
     mask: NDArray[np.bool_]
-    """(I, J, K), axes RAS."""
+    """Voxels of the mask, (I, J, K), with axes RAS."""
 
 
 @dataclass(frozen=True)
 class SlicePicture:
-    """One slice, seen as radiologists do: the patient's right at the left, anterior or superior at the top."""
+    """One slice as radiologists see it: the patient's right is at the left, and anterior or superior is at the top."""
 
     plane: str
     left: str
-    """Side of the patient at the left of the picture: R, L, A or P; `top` is the side at its top."""
+    """Side of the patient at the left of the picture, such as R."""
     top: str
+    """Side of the patient at the top of the picture, such as A."""
     number: int
     """Number of the slice, counted from 1."""
     of: int
-    """Slices of the scan along that axis."""
+    """Number of slices of the scan in this plane."""
     counted_from: str
     """Side of the patient where the first slice lies."""
     width_mm: float
@@ -56,11 +57,11 @@ class SlicePicture:
     columns: int
     rows: int
     image: str | None
-    """`data:` address of the greys; None where there is no scan."""
+    """Grey picture as a `data:` address; None if there is no scan."""
     outlines: tuple[tuple[str, str], ...]
     """CSS class and SVG path, in voxels, of each mask and cross that meets the slice."""
     window: tuple[float, float] | None = None
-    """Width and level of the greys, in the scan's intensities (HU for CT); None where there is no scan."""
+    """Width and level of the greys, in the scan's intensities (HU for CT); None if there is no scan."""
 
     @property
     def bar_mm(self) -> int:
@@ -69,7 +70,10 @@ class SlicePicture:
 
     @property
     def window_text(self) -> str:
-        """Width and level to three digits of the width, `W 295 L 30` or `W 0.980 L 0.512`; empty without a scan."""
+        """Width and level of the greys, such as `W 295 L 30` or `W 0.980 L 0.512`; empty without a scan.
+
+        Both have as many decimals as the width needs for three digits.
+        """
         if self.window is None:
             return ""
         width, level = self.window
@@ -78,7 +82,7 @@ class SlicePicture:
 
     @property
     def spacing(self) -> tuple[float, float]:
-        """Mm from column to column and from row to row."""
+        """Distance between columns and between rows, in mm."""
         return self.width_mm / self.columns, self.height_mm / self.rows
 
 
@@ -88,8 +92,8 @@ _PLANES = (
     ("coronal", 1, "behind", 0, 2, "R", "S"),
     ("sagittal", 0, "the left", 1, 2, "A", "S"),
 )
-"""Each plane's name, the axis across it, and its column and row axes. Pictures run against the RAS axes: columns from
-the patient's right or anterior side, rows from the anterior or superior side."""
+"""Planes of the pictures. Columns and rows run against the RAS axes: columns from the patient's right or anterior side,
+rows from the anterior or superior side."""
 
 
 def draw_slices(
@@ -101,19 +105,19 @@ def draw_slices(
     *,
     project_clicks: bool = False,
 ) -> tuple[SlicePicture, ...]:
-    """Axial, coronal and sagittal slices, cut to what is round the masks.
+    """Draw axial, coronal and sagittal slices, cut to the masks and a margin around them.
 
     Args:
-        image: (I, J, K) intensities, axes RAS; None where there is no scan.
-        outlines: Masks of the same voxels.
-        spacing: mm along i, j, k.
-        at: The voxel that the slices go through; otherwise where the first two masks differ most, and with one mask
-            its largest slices.
-        clicks: CSS class and voxel of crosses, each drawn in the slices that it lies in.
-        project_clicks: Also draw clicks that lie in other slices, with the further CSS class `elsewhere`.
+        image: Intensities (I, J, K) with axes RAS; None if there is no scan.
+        outlines: Masks of the same voxels, at least one.
+        spacing: Spacing in mm along i, j, k.
+        at: Voxel through which the slices go. With None, they are the slices in which the first two masks differ most,
+            or those in which a single mask is largest.
+        clicks: CSS class and voxel of each cross. A cross is drawn in the slices in which it lies.
+        project_clicks: Whether to draw clicks of other slices too, with the further CSS class `elsewhere`.
 
     Returns:
-        Three pictures; none where all masks are empty and no voxel is asked for.
+        Three pictures. None at all if all masks are empty and `at` is None.
     """
     spans = [box for outline in outlines if _is_filled(box := bounding_box(outline.mask))]
     if at is not None:
@@ -144,7 +148,7 @@ def draw_slices(
 
 @dataclass(frozen=True, eq=False)
 class _Shown:
-    """The part of a scan that is drawn; voxels count from its first."""
+    """The part of a scan that is drawn. Voxels are counted from the first voxel of this part."""
 
     greys: NDArray[np.uint8] | None
     window: tuple[float, float] | None
@@ -154,7 +158,7 @@ class _Shown:
     spacing: Spacing
     centre: list[int]
     first: list[int]
-    """Where it begins in the scan."""
+    """Voxel of the scan at which this part begins."""
     size: Sequence[int]
     """Shape of the whole scan, (I, J, K)."""
 
@@ -194,20 +198,20 @@ def _draw(plane: tuple[str, int, str, int, int, str, str], shown: _Shown) -> Sli
 
 
 def _cross_path(x: float, y: float, steps: tuple[float, float]) -> str:
-    """SVG path of an upright cross round a point, in voxels of so many mm."""
+    """Return the SVG path of an upright cross around a point, in voxels whose edges are `steps` mm long."""
     reach_x, reach_y = (CROSS_MM / 2 / step for step in steps)
     return f"M{x - reach_x:g} {y:g}h{2 * reach_x:g}M{x:g} {y - reach_y:g}v{2 * reach_y:g}"
 
 
 def _diagonal_path(x: float, y: float, steps: tuple[float, float]) -> str:
-    """SVG path of an X around a point, in voxels of so many mm. Its lines are as long as those of an upright cross."""
+    """Return the SVG path of an X around a point. Its lines are as long as those of an upright cross."""
     across, down = (CROSS_MM / 2 / math.sqrt(2) / step for step in steps)
     lines = ((-across, -down, 2 * across, 2 * down), (-across, down, 2 * across, -2 * down))
     return "".join(f"M{x + dx:g} {y + dy:g}l{to_x:g} {to_y:g}" for dx, dy, to_x, to_y in lines)
 
 
 def outline_path(mask: NDArray[np.bool_]) -> str:
-    """SVG path along the edges of the voxels of a (rows, columns) mask; empty for an empty one."""
+    """Return the SVG path along the outline of a mask (rows, columns), in voxels. It is empty for an empty mask."""
     padded = np.pad(mask, 1).astype(np.int8)
     parts = []
     for across, letter in ((0, "h"), (1, "v")):
@@ -222,7 +226,10 @@ def outline_path(mask: NDArray[np.bool_]) -> str:
 
 
 def _fullest_slices(masks: Sequence[NDArray[np.bool_]]) -> list[int]:
-    """The slice across each axis in which the first two masks differ most, or that holds most of all masks."""
+    """Return the slice across each axis in which the first two masks differ most.
+
+    If there is one mask, or they do not differ, it is the slice that holds most voxels of the masks.
+    """
     union = np.logical_or.reduce(masks)
     differing = masks[0] ^ masks[1] if len(masks) > 1 else union
     shown = differing if differing.any() else union
@@ -236,7 +243,7 @@ def _is_filled(box: Box) -> bool:
 
 
 def _around(spans: Sequence[slice], step: float, size: int) -> slice:
-    """What a picture shows along an axis of so many voxels."""
+    """Return the part that a picture shows of an axis with `size` voxels of `step` mm."""
     first, stop = min(span.start for span in spans), max(span.stop for span in spans)
     extent = max((stop - first) * step + 2 * MARGIN_MM, LEAST_MM)
     middle, half = (first + stop) / 2, extent / step / 2
@@ -244,7 +251,7 @@ def _around(spans: Sequence[slice], step: float, size: int) -> slice:
 
 
 def _to_greys(image: NDArray[Any]) -> tuple[NDArray[np.uint8], tuple[float, float]]:
-    """Intensities between the 1st and 99th percentile as 0 to 255, and that window's width and level."""
+    """Map intensities from the 1st to the 99th percentile to 0 to 255. Return also this window's width and level."""
     shown = np.asarray(image, dtype=np.float32)
     low, high = np.percentile(shown, (1, 99)).tolist()
     scaled = (shown - low) / max(high - low, 1e-6) * 255

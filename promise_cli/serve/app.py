@@ -1,4 +1,4 @@
-"""All protocols and the page on one port."""
+"""Puts all protocols and the page on one port, behind the guard."""
 
 from importlib.resources import files
 
@@ -23,7 +23,7 @@ PAGE = {
     "/style.css": ("style.css", "text/css"),
     **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in SCRIPTS},
 }
-"""Files of the page, which lie in the folder `page` of this package."""
+"""File and media type of each part of the page, by path. The files lie in the folder `page` of this package."""
 
 
 def make_app(service: Service) -> ASGIApp:
@@ -61,7 +61,11 @@ def _file(name: str, kind: str) -> Handler:
 
 
 def _either(with_lease: Handler, single: Handler) -> Handler:
-    """Return the handler of an address that two protocols use. nnInteractive's clients send a lease."""
+    """Return the handler of an address that two protocols use.
+
+    A request with a lease comes from a client of nnInteractive and goes to `with_lease`. Any other request goes to
+    `single`, the handler of 3D Slicer's protocol.
+    """
     without = answering(single, as_status=True)
 
     async def handle(request: Request) -> Response:

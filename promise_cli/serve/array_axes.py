@@ -1,4 +1,4 @@
-"""The order and direction of a client's axes, compared with those of the scan's file."""
+"""Converts between the axes of a client's array and those of the scan's file."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class ArrayAxes:
-    """Axes of an array that holds the voxels of a scan in another order or direction than the scan's file."""
+    """Order and direction of the axes of an array of a scan's voxels, relative to the axes of the scan's file."""
 
     order: tuple[int, int, int] = (0, 1, 2)
     """Axis of the file along which each axis of the array runs."""
@@ -59,7 +59,10 @@ class ArrayAxes:
         return first, second, third
 
     def spans(self, box: Sequence[Span], stored: Shape) -> tuple[Span, Span, Span]:
-        """Convert a box of the file, as first and last-plus-one index of each axis, to a box of the array."""
+        """Convert a box of the file to a box of the array.
+
+        Along each axis, a box is given by its first index and the first index after it.
+        """
         first, second, third = (
             (stored[axis] - box[axis][1], stored[axis] - box[axis][0]) if flip else box[axis]
             for axis, flip in zip(self.order, self.flipped, strict=True)
@@ -84,7 +87,8 @@ def ras_array_axes(stored: Grid) -> ArrayAxes:
 def all_axes(array: Shape, stored: Shape) -> Iterator[ArrayAxes]:
     """Yield all orders and directions in which a file's voxels give an array of this shape.
 
-    The usual ones come first: the file's own axes, then (k, j, i), and axes without a flip before all others.
+    Axes without a flip come before all others. Among axes with the same flips, the file's own order comes first, and
+    then (k, j, i).
     """
     orders = [(0, 1, 2), (2, 1, 0)]
     orders += [order for order in permutations(range(3)) if order not in orders]  # type: ignore[misc]

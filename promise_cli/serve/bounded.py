@@ -32,7 +32,7 @@ Fields = Mapping[str, Any]
 
 
 def upload_limit() -> int:
-    """Return how many bytes a request may send: at most `MOST_UPLOAD`, and a quarter of the free memory."""
+    """Return how many bytes all requests together may send: a quarter of the free memory, at most `MOST_UPLOAD`."""
     return min(MOST_UPLOAD, free_memory() // 4)
 
 
@@ -54,10 +54,10 @@ def parse_fields(body: bytes) -> dict[str, Any]:
 
 
 def number_triple(value: Any, name: str) -> tuple[float, float, float]:
-    """Check that a field holds three finite numbers.
+    """Check that a field holds three numbers between -1e9 and 1e9.
 
     Raises:
-        RefusalError: It does not.
+        RefusalError: The field holds something else.
     """
     good = isinstance(value, list | tuple) and len(value) == 3 and all(map(_is_number, value))
     if not good:
@@ -73,10 +73,12 @@ def _is_number(value: Any) -> bool:
 
 
 def truth(value: Any, name: str) -> bool:
-    """Check that a field is true or false. Words and 0 or 1 count too, because forms and addresses hold text.
+    """Check that a field is true or false.
+
+    The words yes, no, on and off, and the numbers 0 and 1, count too, because forms and addresses hold text.
 
     Raises:
-        RefusalError: It is none of these.
+        RefusalError: The field holds something else.
     """
     found = _TRUTHS.get(str(value).strip().lower())
     if found is None:
@@ -90,10 +92,10 @@ def check_shape(shape: Sequence[int], dtype: np.dtype[Any], axes: Sequence[int] 
     Args:
         shape: Voxels along each axis.
         dtype: Type of the voxels.
-        axes: Numbers of axes that are possible.
+        axes: Numbers of axes that the array may have.
 
     Raises:
-        RefusalError: The array is not 3D, too large, or not of numbers.
+        RefusalError: The array has another number of axes, is too large, or does not hold numbers.
     """
     if dtype.kind not in _KINDS or dtype.itemsize > 8:
         raise RefusalError(422, f"an array of type {shown(str(dtype))} is not a scan; send numbers")
@@ -113,7 +115,7 @@ def gunzip(packed: bytes, size: int) -> bytes:
     """Unpack gzip data that must hold exactly `size` bytes.
 
     Raises:
-        RefusalError: They are damaged or hold another number of bytes.
+        RefusalError: The data are damaged or hold another number of bytes.
     """
     unpacked, rest = _gunzip_up_to(packed, size + 1)
     if len(unpacked) != size or rest:
@@ -122,7 +124,7 @@ def gunzip(packed: bytes, size: int) -> bytes:
 
 
 def _gunzip_up_to(packed: bytes, most: int) -> tuple[bytes, bool]:
-    """Unpack at most `most` bytes, and return whether there may be more."""
+    """Unpack at most `most` bytes of gzip data. Return them, and whether there may be more."""
     machine = zlib.decompressobj(31)
     try:
         return machine.decompress(packed, most), not machine.eof
@@ -134,7 +136,7 @@ def read_npy(content: bytes, axes: Sequence[int] = (3,)) -> NDArray[Any]:
     """Read a `.npy` file, which may be packed with gzip. Nothing is unpickled.
 
     Raises:
-        RefusalError: It is damaged, too large, or not an array of numbers with this number of axes.
+        RefusalError: The file is damaged, too large, or not an array of numbers with one of these numbers of axes.
     """
     packed = content[:2] == b"\x1f\x8b"
     head = _gunzip_up_to(content, _NPY_HEADER)[0] if packed else content[:_NPY_HEADER]

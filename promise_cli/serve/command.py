@@ -21,7 +21,7 @@ from promise_cli.serve.service import Service
 MOST_CONNECTIONS = 100
 """Largest number of connections at the same time."""
 SAVE_SECONDS = 0.5
-"""Seconds that the end waits for a job that is being computed, such as a mask that is being saved."""
+"""Seconds for which the server, when it ends, waits for a job in progress, such as a mask that is being saved."""
 
 
 def serve(request: ServeRequest) -> None:
@@ -55,9 +55,8 @@ def serve(request: ServeRequest) -> None:
     service.worker.wait_until_idle(SAVE_SECONDS)
     say(f"promise-serve has ended; saved masks are in {service.output}")
     sys.stdout.flush()
-    os._exit(
-        0
-    )  # Python would wait for the networks, which cannot be interrupted, and for torch to be unloaded
+    # A normal exit would wait for the networks, which cannot be interrupted, and for torch to be unloaded.
+    os._exit(0)
 
 
 def _listen(request: ServeRequest) -> socket.socket:
@@ -88,7 +87,7 @@ def _introduce(service: Service, listening: socket.socket) -> None:
     say(f"network: {paths} on {predictor.device} in {predictor.precision}")
     say(f"scans: {counted(len(service.scans.files), 'scan')} in {request.images}")
     if not request.is_local and request.certificate is None:
-        warn("without --tls-cert, the scans and the key can be read in the network")
+        warn("without --tls-cert, others in the network can read the scans and the key")
     say(f"open {scheme}://{host}:{listening.getsockname()[1]} in a browser; Ctrl-C ends the server")
 
 

@@ -27,7 +27,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 _MOST_FIELDS = 16
 _GONE = 499
-"""Status of an answer that nobody reads any more."""
+"""HTTP status of an answer whose client has closed the connection."""
 
 
 async def read_body(request: Request, most: int | None = None) -> bytes:
@@ -46,21 +46,21 @@ async def read_body(request: Request, most: int | None = None) -> bytes:
 
 
 async def read_fields(request: Request) -> dict[str, Any]:
-    """Read a JSON object.
+    """Read the body of a request, which must be a JSON object.
 
     Raises:
-        RefusalError: The body is not one, or it is too long.
+        RefusalError: The body is not a JSON object, or it is too long.
     """
     return parse_fields(await read_body(request, MOST_JSON))
 
 
 async def read_form(request: Request) -> tuple[bytes, dict[str, str]]:
-    """Read a form: its file, which is the field `file`, and its other fields.
+    """Read the file of a form, which is its field `file`, and the text of the other fields.
 
-    While it arrives, a large file lies in a temporary file without a name.
+    While a large file arrives, it is kept in a temporary file without a name.
 
     Raises:
-        RefusalError: The body is no such form.
+        RefusalError: The body is not a form, or the form is damaged or holds no file.
     """
     limits = {"max_files": 1, "max_fields": _MOST_FIELDS, "max_part_size": MOST_JSON}
     try:
@@ -95,10 +95,10 @@ def answering(
 
     Args:
         handler: Handler of a request.
-        as_status: Whether errors also have the fields `status: error` and `message`, and the HTTP status 200 where the
-            client has to act. 3D Slicer's extension looks for these.
-        refused: HTTP status of all requests that are refused for what they ask. None leaves each its own.
-        also: Another name under which the client looks for the reason.
+        as_status: Whether answers to errors also have the fields `status: error` and `message`, where 3D Slicer's
+            extension looks for the reason. The statuses 409 and 422 then become 200, so that it reads them.
+        refused: HTTP status that replaces the statuses 400, 409, 413 and 422. With None, each error keeps its own.
+        also: Name of a further field for the reason, in which the client looks for it.
     """
 
     async def answered(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Decides which requests are answered at all: their host, their origin, their key and their size."""
+"""Decides which requests are answered at all, by their host, their origin, their key and their size."""
 
 import base64
 import binascii
@@ -36,7 +36,7 @@ class Guard:
     """ASGI application in front of another one. It refuses requests that must not reach it."""
 
     def __init__(self, app: ASGIApp, request: ServeRequest) -> None:
-        """Wrap an application."""
+        """Guard an application, with the hosts and the key of a call of promise-serve."""
         self.app, self.request = app, request
         self._names = frozenset(_names(request))
         self._uploading = 0
@@ -68,7 +68,7 @@ class Guard:
         """Count bytes of a request that is being read.
 
         Raises:
-            RefusalError: All requests together have sent too much.
+            RefusalError: All requests that are being read have together sent too much.
         """
         self._uploading += size
         if self._uploading > upload_limit():
@@ -100,7 +100,8 @@ class Guard:
     def _is_allowed(self, host: str) -> bool:
         """Whether the header Host names this server.
 
-        An attacker's page can lead its own name to this machine (DNS rebinding), but not an address in numbers.
+        An attacker can let a name of his own point to this machine (DNS rebinding). Therefore only known names are
+        accepted. Addresses in numbers cannot be misused in this way.
         """
         try:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".").lower()
@@ -118,7 +119,7 @@ class Guard:
 
 
 class _Counted:
-    """The function that reads a request, with its bytes counted."""
+    """Function that reads the next part of a request and counts its bytes."""
 
     def __init__(self, guard: Guard, receive: Receive) -> None:
         self.guard, self.receive, self.bytes = guard, receive, 0

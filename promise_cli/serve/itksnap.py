@@ -35,10 +35,10 @@ _MOST_POINTS = 100
 
 
 class ItkSnap:
-    """Handlers of the protocol."""
+    """Handlers of the requests of ITK-SNAP."""
 
     def __init__(self, service: Service) -> None:
-        """Answer for a service."""
+        """Answer requests with the networks and scans of a service."""
         self.service = service
 
     def routes(self) -> list[Route]:
@@ -67,10 +67,10 @@ class ItkSnap:
         ]
 
     def session(self, request: Request) -> ClientSession:
-        """Return the session that the address names.
+        """Return the session that a request's address names.
 
         Raises:
-            RefusalError: It has ended.
+            RefusalError: There is no such session, or it has ended.
         """
         return self.service.sessions.find(request.path_params["session"], "itksnap")
 
@@ -79,7 +79,7 @@ class ItkSnap:
         return JSONResponse({"status": "ok", "version": __version__})
 
     async def models(self, _: Request) -> Response:
-        """Describe the only model, so that the viewer offers the tools that it takes."""
+        """Describe the only model, so that the viewer offers the tools that can be used with it."""
         return JSONResponse({"models": [_DESCRIPTION]})
 
     async def start(self, request: Request) -> Response:
@@ -183,13 +183,13 @@ def _read_array(content: bytes, form: Mapping[str, str]) -> NDArray[np.float32]:
 
 
 def _points(request: Request) -> list[tuple[float, float, float]]:
-    """Return the points of an address.
+    """Return the points (x, y, z) in the address of a request.
 
-    The first version sends `x`, `y` and `z`. The second one sends each number as a `point` of its own. Several numbers
-    in one `point` are read too.
+    The first version of the protocol sends `x`, `y` and `z`. The second one sends each number as a `point` of its own.
+    Several numbers in one `point` are read too.
 
     Raises:
-        RefusalError: They are not one or several triples of numbers.
+        RefusalError: The numbers are missing, or do not form triples, or there are too many.
     """
     query = request.query_params
     words = query.getlist("point")

@@ -1,4 +1,4 @@
-"""The masks that the server has made for viewers lately, so that a mask that is sent back is known again."""
+"""Keeps the latest masks that the server made for viewers, so that it recognises a mask that a viewer sends back."""
 
 from collections import deque
 
@@ -6,24 +6,24 @@ from promise_cli.prompts import Click
 from promise_cli.serve.regions import NOTHING, Region, changed_box
 
 MOST_MASKS = 100
-"""Largest number of masks that are known again."""
+"""Largest number of masks that are kept."""
 
 
 class MadeMasks:
-    """Masks of viewers, with the clicks that led to them.
+    """Latest masks for viewers, with the clicks that led to them.
 
-    Viewers send a mask after they have undone a click, or after their session has ended.
+    A viewer sends a mask back after its user has undone a click, or after its session has ended.
     """
 
     def __init__(self) -> None:
         self._made: deque[tuple[str, tuple[Click, ...], Region]] = deque(maxlen=MOST_MASKS)
 
     def note(self, scan: str, clicks: tuple[Click, ...], region: Region) -> None:
-        """Note that these clicks on a scan have led to this mask."""
+        """Note that clicks on a scan led to a mask, which is given by its region."""
         self._made.append((scan, clicks, region))
 
     def clicks_of(self, scan: str, region: Region) -> tuple[Click, ...] | None:
-        """Return the clicks that led to a mask of a scan. None if the server has not made this mask lately.
+        """Return the clicks that led to a mask of a scan. None means that the mask is not among the latest ones.
 
         An empty mask has no clicks.
         """

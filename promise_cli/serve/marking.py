@@ -25,8 +25,9 @@ from promise_cli.session.prediction import Prediction
 from promise_cli.volume import as_stored
 
 MOST_LESIONS = 50
+"""Largest number of lesions on a scan."""
 MOST_CLICKS = 500
-"""Largest numbers of lesions of a scan, and of clicks on a lesion."""
+"""Largest number of clicks on a lesion."""
 
 
 @dataclass
@@ -37,16 +38,16 @@ class MarkedLesion:
     colour: str
     clicks: tuple[Click, ...] = ()
     ml: float = 0.0
-    """Volume of its mask."""
+    """Volume of the lesion's mask in millilitres."""
     longest_mm: float = 0.0
-    """Longest diameter of its mask in an axial slice."""
+    """Longest diameter of the lesion's mask in an axial slice, in mm."""
 
 
 class Marking:
-    """The clicks of one client on one scan. All methods but the properties may take seconds."""
+    """The clicks of one client on one scan, and their mask. What computes the mask or reads the scan takes seconds."""
 
     def __init__(self, name: str, scan: Callable[[], OpenScan]) -> None:
-        """Begin without a click. `scan` opens the scan again if it was closed in the meantime."""
+        """Begin without a click. `scan` returns the open scan, and reads it again if it was closed in the meantime."""
         self.name = name
         """Name of the scan."""
         self._scan = scan
@@ -111,7 +112,7 @@ class Marking:
         """Return the lesion with this value.
 
         Raises:
-            RefusalError: There is none.
+            RefusalError: There is no such lesion.
         """
         if value not in self.lesions:
             raise RefusalError(404, f"there is no lesion {value}")
@@ -131,11 +132,12 @@ class Marking:
             value: Value of the lesion.
             points: Voxels (i, j, k) of the scan's file.
             sign: Foreground or background.
-            predict: Whether to compute the mask. If not, it is computed with the next click.
+            predict: Whether to compute the mask now. If not, the next click that computes it counts these clicks, too.
 
         Raises:
-            PromptError: A click lies outside the scan, or it is a background click before any foreground click.
-                Nothing has changed then.
+            PromptError: A click lies outside the scan, or all clicks would be background clicks. Nothing has changed
+                then.
+            RefusalError: There is no such lesion, or it would have too many clicks.
         """
         marked = self.lesion(value)
         if len(marked.clicks) + len(points) > MOST_CLICKS:
@@ -186,7 +188,10 @@ class Marking:
         return self._replace(self.lesion(value), clicks)
 
     def update(self) -> Box | None:
-        """Compute the mask of clicks that were added without it. Return the box in which the mask has changed."""
+        """Compute the mask of all clicks so far. Return the box in which the mask has changed.
+
+        This is needed after clicks that were added without computing the mask.
+        """
         return self._update()
 
     def _replace(
@@ -224,7 +229,7 @@ class Marking:
 
 
 def _about_masks(found: dict[Lesion, Prediction]) -> Iterator[str]:
-    """Yield what looks odd about predictions."""
+    """Yield what looks odd about the predictions of the lesions."""
     for lesion, prediction in found.items():
         name = lesion.name or f"lesion {lesion.value}"
         if not (prediction.probabilities > 0.5).any():
@@ -232,13 +237,13 @@ def _about_masks(found: dict[Lesion, Prediction]) -> Iterator[str]:
         if not prediction.closed:
             yield f"{name}: the mask still reaches the border of its {len(prediction.windows)} windows"
         if prediction.clicks_outside_window:
-            yield f"{name}: {prediction.clicks_outside_window} clicks lie outside the window and were not used"
+            yield f"{name}: clicks that lie outside the window and were not used: {prediction.clicks_outside_window}"
 
 
 def _about_clicks(
     clicks: Sequence[Click], scan: OpenScan, mask: NDArray[np.uint8]
 ) -> Iterator[str]:
-    """Yield what looks odd about foreground clicks, for the first click of each kind."""
+    """Yield a question about the first foreground click on air or metal, and about the first one outside the mask."""
     is_outside = in_air = False
     for click in clicks:
         if click.sign != FOREGROUND:

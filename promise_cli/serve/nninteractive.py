@@ -1,4 +1,4 @@
-"""The remote protocol of nnInteractive, which napari and other viewers speak.
+"""The remote protocol of nnInteractive, which napari and other viewers use.
 
 Only points are taken as they are. A box counts as a click in its middle, a lasso as a click deepest inside, and a
 scribble as clicks along it. A segmentation to start from is taken if this server has made it.
@@ -47,10 +47,10 @@ def leased(handler: Handler) -> Handler:
 
 
 class NnInteractive:
-    """Handlers of the protocol."""
+    """Handlers of the requests of nnInteractive's clients."""
 
     def __init__(self, service: Service) -> None:
-        """Answer for a service."""
+        """Answer requests with the networks and scans of a service."""
         self.service = service
 
     def routes(self) -> list[Route]:
@@ -58,7 +58,7 @@ class NnInteractive:
         posts = {
             "/claim": self.claim, "/set_image": self.set_image, "/set_target_buffer": self.set_buffer,
             "/add_initial_seg_interaction": self.add_initial, "/undo": self.undo, "/predict": self.predict,
-            "/reset_interactions": self.reset, "/set_do_autozoom": self.keep, "/heartbeat": self.heartbeat,
+            "/reset_interactions": self.reset, "/set_do_autozoom": self.set_autozoom, "/heartbeat": self.heartbeat,
             "/release": self.release,
         }  # fmt: skip
         gets = {
@@ -113,7 +113,10 @@ class NnInteractive:
         return JSONResponse({"original_image_shape": await self.service.compute(request, take)})
 
     async def set_buffer(self, request: Request) -> Response:
-        """Note the type of the mask that the client fills. The buffer is empty, so the next answer is whole."""
+        """Note the type of the mask that the client fills.
+
+        The client's mask is still empty, so the next answer holds the whole lesion.
+        """
         session = self.session(request)
         fields = await read_fields(request)
         dtype = str(fields.get("dtype", "uint8")).removeprefix("torch.")
@@ -155,9 +158,10 @@ class NnInteractive:
         return await self._add_stroke(request, deepest_in)
 
     async def add_initial(self, request: Request) -> Response:
-        """Continue from a segmentation that this server has made, as a client asks after its session has ended.
+        """Continue from a segmentation that this server has made. Clients ask for this after their session has ended.
 
-        The client has filled its mask with it, so the next answer is whole if it is refused.
+        The client has already filled its mask with the segmentation. If the segmentation is refused, the next answer
+        therefore holds the mask of the whole scan.
         """
         session = self.session(request)
         session.is_unsure = True
@@ -196,7 +200,7 @@ class NnInteractive:
         return packed(await self.service.compute(request, undone))
 
     async def predict(self, request: Request) -> Response:
-        """Compute the mask of interactions that were added without it."""
+        """Compute the mask of interactions that were added without computing it."""
         session = self.session(request)
         marking = session.marked()
 
@@ -218,8 +222,8 @@ class NnInteractive:
         await self.service.compute(request, reset)
         return JSONResponse({})
 
-    async def keep(self, request: Request) -> Response:
-        """Accept a setting that means nothing here: a lesion is followed beyond its window anyway."""
+    async def set_autozoom(self, request: Request) -> Response:
+        """Accept the setting and ignore it, because a lesion is followed beyond its window anyway."""
         self.session(request)
         return JSONResponse({})
 

@@ -16,7 +16,7 @@ from promise_cli.serve.regions import changed_box
 from promise_cli.serve.sessions import ClientSession
 
 META = "X-Meta"
-"""Header of a JSON object that goes with a packed array."""
+"""Name of the header with the JSON object that accompanies a packed array."""
 _INTERACTIONS = ("points", "bbox2d", "bbox3d", "bbox", "scribble", "scribbles", "lasso")
 CAPABILITIES: dict[str, Any] = {
     # The names of the interactions differ between versions of the protocol.
@@ -31,7 +31,7 @@ CAPABILITIES: dict[str, Any] = {
     "supports_undo": True,
     "do_autozoom": False,
 }
-"""What a client learns about the networks."""
+"""Description of the networks that clients receive."""
 Answer = tuple[dict[str, Any], bytes]
 """Meta data and body of an answer."""
 NO_ANSWER: Answer = ({"ran_prediction": False, "bbox": None}, b"")
@@ -39,14 +39,17 @@ NO_ANSWER: Answer = ({"ran_prediction": False, "bbox": None}, b"")
 
 
 def meta_of(request: Request) -> dict[str, Any]:
-    """Read the JSON object in the header `X-Meta`."""
+    """Read the JSON object in the header `X-Meta`. A missing header counts as an empty object."""
     return parse_fields(request.headers.get(META, "").encode("latin-1"))
 
 
 def spacing_of(properties: Any) -> tuple[float, float, float] | None:
-    """Return the spacing in mm along the axes of the client's array, if it is sent and possible.
+    """Return the spacing in mm along the axes of the client's array. None means that the client does not know it.
 
-    1 x 1 x 1 mm counts as not sent, because napari sends it for every image without a voxel size.
+    1 x 1 x 1 mm counts as not known, because napari sends it for every image without a voxel size.
+
+    Raises:
+        RefusalError: The spacing is not three numbers, or is impossible.
     """
     found = properties.get("spacing") if isinstance(properties, dict) else None
     if found is None:
@@ -58,7 +61,7 @@ def spacing_of(properties: Any) -> tuple[float, float, float] | None:
 
 
 def stroke_box(given: Any, shape: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the box of a stroke, which is the whole image unless the client names a part of it."""
+    """Return the box of a stroke. It is the whole image unless the client names a part of it."""
     if given is None:
         return [(0, n) for n in shape]
     if not isinstance(given, list) or len(given) != 3 or not all(is_pair(span) for span in given):
@@ -79,7 +82,7 @@ def is_pair(value: Any) -> bool:
 
 
 def changes(session: ClientSession) -> Answer:
-    """Return what the client must know to update its mask."""
+    """Return the changed part of the mask, with which the client updates its own mask."""
     marking = session.marked()
     changed = changed_box(session.sent, marking.region)
     if session.is_unsure:

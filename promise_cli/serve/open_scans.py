@@ -1,4 +1,4 @@
-"""Scans that are open for clicks. Their voxels and encoded windows stay in memory until others need the room."""
+"""Keeps scans open for clicks. Their voxels and encoded windows stay in memory until other scans need the memory."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 MOST_KEPT = 1 << 28
 """Largest number of bytes of a scan's predictions that are kept, so that undo takes no time."""
-
-
 MOST_BYTES = 1 << 33
 """Largest number of bytes of all open scans."""
 MEAN_TOLERANCE = 1e-4
@@ -53,7 +51,7 @@ class OpenScan:
 
     @cached_property
     def session(self) -> "Session":
-        """Session that computes the masks. It is made before the first click, which takes seconds."""
+        """Session that computes the masks. To make it takes seconds, so `prepare` makes it before the first click."""
         return self._predictor.open(
             self.volume, max_windows=self._max_windows, kept=self._kept, where=self.name
         )
@@ -98,7 +96,7 @@ class OpenScan:
         return int(self.volume.array.nbytes + resampled) + self._kept_bytes
 
     def prepare(self) -> None:
-        """Make now what the first click needs, so that it takes less time."""
+        """Prepare what the first click needs, so that the click takes less time."""
         assert self.session is not None
         assert self.tissue
 
@@ -124,7 +122,7 @@ class OpenScan:
         return sum(one.probabilities.nbytes for one in self._predictions.values())
 
     def close(self) -> None:
-        """Drop what is kept for further clicks."""
+        """Drop the predictions and the encoded windows that are kept for further clicks."""
         self._predictions.clear()
         if "session" in self.__dict__:
             self.session.close()
@@ -174,7 +172,7 @@ class OpenScans:
         return self._grids[name]
 
     def names_of_shape(self, shape: Shape) -> list[str]:
-        """Return the scans that have this shape in any order of their axes. Unreadable ones are left out."""
+        """Return the names of scans that have this shape in any order of their axes. Unreadable scans are left out."""
         found = []
         for name in self.files:
             try:
@@ -185,14 +183,14 @@ class OpenScans:
         return found
 
     def may_have_mean(self, name: str, mean: float) -> bool:
-        """Return whether the mean intensity of a channel can be this one. It can if the scan was not read yet."""
+        """Return whether a channel of a scan may have this mean intensity. True if the scan was not read yet."""
         return name not in self._means or any(
             abs(known - mean) <= MEAN_TOLERANCE * max(width, 1e-6)
             for known, width in self._means[name]
         )
 
     def open(self, name: str) -> OpenScan:
-        """Return a scan of the list with its voxels. It is read if it is not open.
+        """Return a scan of the list with its voxels. The scan is read if it is not open.
 
         Raises:
             VolumeError: The scan cannot be read.
@@ -216,5 +214,5 @@ class OpenScans:
         return found
 
     def hold(self, name: str, volume: Volume) -> OpenScan:
-        """Make a scan ready for clicks that is not kept in the list, such as an uploaded one."""
+        """Make voxels that were read or uploaded ready for clicks. The scan does not enter the list of open scans."""
         return OpenScan(name, volume, self._predictor, self._kept, self._max_windows)

@@ -1,4 +1,4 @@
-"""Arrays as nnInteractive's clients and servers send them: a short header, then chunks that blosc2 has packed."""
+"""Packs arrays as nnInteractive's clients and servers send them: a short header, then chunks in blosc2 format."""
 
 import struct
 from typing import Any
@@ -40,10 +40,10 @@ def pack(array: NDArray[Any]) -> bytes:
 
 
 def unpack(content: bytes, axes: tuple[int, ...]) -> NDArray[Any]:
-    """Unpack an array with one of these numbers of axes. Of four axes, the first must hold one channel.
+    """Unpack an array. `axes` lists the numbers of axes that are possible. With four axes, the first one has length 1.
 
     Raises:
-        RefusalError: The bytes are damaged, too large, or no array of numbers.
+        RefusalError: The bytes are damaged, the array is too large, or it has another number of axes.
     """
     try:
         return _unpack(memoryview(content), axes)

@@ -5,24 +5,24 @@ Errors are answered with a status from 400 to 503 and `{"detail": reason}`. With
 
 `GET /api/server`
     `version`, `network`, `dataset`, `target`, `kind` (CT or MR), `output` (folder of saved masks), `spaces`,
-    `expected_first_seconds` (of the first click on a lesion) and `expected_seconds` (of a further click), both null
-    until such a click was made, `waiting` (jobs before a new one), `knows_background` (whether
-    background clicks have an effect), `open` (names of scans in memory).
+    `expected_first_seconds` (duration of the first click on a lesion) and `expected_seconds` (of a further click), each
+    null until such a click was made, `waiting` (number of jobs that wait or are being computed), `knows_background`
+    (whether background clicks have an effect), `open` (names of scans in memory).
 `GET /api/scans`
-    `{"scans": [{"index": 0, "name": ..., "saved": false}, ...]}`. A scan is named by its name or index in addresses.
+    `{"scans": [{"index": 0, "name": ..., "saved": false}, ...]}`. Requests name a scan by its name or its index.
 `GET /api/scans/{scan}?order=ras&channel=1`
     `name`, `order`, `shape`, `spacing` (mm), `affine` (4 x 4, RAS mm), `orientation` (such as RAS), `stored` (`shape`
-    and `affine` of the file), `kind`, `range` and `percentiles` of intensities, `type` of the voxels, `voxel_ml`,
-    `channels` (their names), `notes`. All but `stored` are in the axes of `order`: `ras` (closest to right, anterior,
-    superior) or `stored`.
+    and `affine` of the file), `kind` (name of the channel, such as CT or T2), `range` and `percentiles` of intensities,
+    `type` of the voxels, `voxel_ml`, `channels` (names of all channels), `notes` (what looks odd). All but `stored`
+    are in the axes of `order`: `ras` (closest to right, anterior, superior) or `stored`.
 `GET /api/scans/{scan}/voxels?order=ras&type=auto&channel=1`
     The voxels of a channel, little-endian, first axis fastest, with `Content-Encoding: gzip`. `type` is `auto`, `int16`
     or `float32`; the header `X-Type` says which one was sent, `X-Shape` gives the shape.
 `POST /api/sessions` `{"scan": name, "order": "ras", "lesions": [{"lesion", "name", "colour", "clicks"}]}`
-    Begin a session on a scan, with lesions of an earlier session if they are given; their fields may be missing. The
-    answer is a *change*.
+    Begin a session on a scan, with lesions of an earlier session if they are given. Each field of a lesion may be
+    missing. The answer is a *change*.
 `GET /api/sessions/{session}`, `DELETE /api/sessions/{session}`
-    Return the state, or end the session, which frees its memory.
+    Return the state of the session, or end the session and free its memory.
 `POST /api/sessions/{session}/lesions` `{"name": "", "colour": "#ff8800"}`
     Add a lesion. The answer is a state whose `lesion` is the value of the new lesion.
 `PATCH` and `DELETE /api/sessions/{session}/lesions/{lesion}`
@@ -81,7 +81,7 @@ class PageApi:
     """Handlers of the API that the module describes."""
 
     def __init__(self, service: Service) -> None:
-        """Answer for a service."""
+        """Answer requests with the networks and scans of a service."""
         self.service = service
 
     def routes(self) -> list[Route]:
@@ -128,10 +128,10 @@ class PageApi:
             raise
 
     async def _prepare(self, session: ClientSession) -> None:
-        """Prepare the scan of a session for its first click. A click tells what is wrong if that fails."""
+        """Prepare the scan of a session for its first click. If that fails, the first click answers with the reason."""
 
         def prepared() -> None:
-            scan = session.marked().scan  # which may have to be read again
+            scan = session.marked().scan  # read again if it was closed in the meantime
             scan.prepare()
 
         with suppress(PromiseError, MemoryError):

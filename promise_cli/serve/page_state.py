@@ -1,4 +1,4 @@
-"""Reads the fields that a page sends, and describes its session to it. `page_api` lists all fields."""
+"""Reads the fields that the page sends, and describes a session to the page. `page_api` lists all fields."""
 
 import re
 from typing import Any
@@ -20,7 +20,7 @@ _LONGEST_NAME = 64
 
 
 def describe(session: ClientSession, expected: dict[str, float | None]) -> dict[str, Any]:
-    """Return the state of a session, with the seconds that are expected."""
+    """Return the state of a session, with the seconds that clicks are expected to take."""
     marking = session.marked()
     shape = marking.scan.grid.shape
     return {
@@ -78,7 +78,7 @@ def point_of(
 
 
 def look_of(fields: Fields, name: Any, colour: Any) -> tuple[Any, Any]:
-    """Return the name and colour of a lesion, or these values if a client has not sent them.
+    """Return the name and colour of a lesion that the page has sent, or these values for what it has not sent.
 
     Raises:
         RefusalError: One of them is impossible.
@@ -94,7 +94,7 @@ def look_of(fields: Fields, name: Any, colour: Any) -> tuple[Any, Any]:
 
 
 def value_of(fields: Fields) -> int | None:
-    """Return the value of a lesion in the mask, or None if a client has not sent it.
+    """Return the value of a lesion in the mask, or None if the page has not sent it.
 
     Raises:
         RefusalError: It is not a whole number from 1 to 255.
@@ -111,7 +111,7 @@ def sign_of(fields: Fields) -> int:
     """Return the sign of a click.
 
     Raises:
-        RefusalError: It is not 0 or 1.
+        RefusalError: The sign is not 0 or 1.
     """
     sign = fields.get("sign", FOREGROUND)
     if isinstance(sign, bool) or sign not in (FOREGROUND, BACKGROUND):
@@ -123,7 +123,7 @@ def channel_of(request: Request) -> int:
     """Return the number of the channel that an address asks for, counted from 1.
 
     Raises:
-        RefusalError: It is not a number.
+        RefusalError: The address asks for something that is not a number of at most three digits.
     """
     text = request.query_params.get("channel", "1")
     if not (text.isascii() and text.isdecimal() and len(text) < 4):
@@ -135,7 +135,7 @@ def lesion_number(text: str) -> int:
     """Return the value of a lesion that an address names.
 
     Raises:
-        RefusalError: It is not a small number.
+        RefusalError: It is not a number of at most three digits.
     """
     if not (text.isascii() and text.isdecimal() and len(text) < 4):
         raise RefusalError(404, "there is no such lesion")

@@ -14,7 +14,7 @@ from promise_cli.serve.refusal import RefusalError
 from promise_cli.volume import as_stored
 
 MOST_DOUBLES = 20
-"""Largest number of further scans of the same shape that are searched for the same voxels."""
+"""Once a scan is found, the search for the same voxels in other scans is left out if more than this number remain."""
 _SAMPLES = 4096
 """Number of voxels that are compared before all voxels are."""
 _TOLERANCE = 1e-5
@@ -26,8 +26,8 @@ def recognise(array: NDArray[Any], scans: OpenScans) -> tuple[str, ArrayAxes] | 
 
     Args:
         array: Uploaded voxels with three axes, of any type. They may be those of any channel of a scan.
-        scans: Scans to compare with. Only those of the same shape are read, and the server keeps their means, so that
-            a further upload reads fewer of them.
+        scans: Scans to compare with. Only those of the same shape are read. Their mean intensities are kept, so that a
+            further upload reads fewer scans.
 
     Returns:
         Name of the scan and the axes of the array. None if no scan has these voxels.
@@ -57,7 +57,7 @@ def recognise(array: NDArray[Any], scans: OpenScans) -> tuple[str, ArrayAxes] | 
     others = [other for other, _, theirs in found[1:] if not theirs.is_that_of(grid)]
     if others:
         raise RefusalError(
-            422, f"the uploaded voxels are those of {name} and of {listed(others)}, which lie elsewhere; start"
+            422, f"the uploaded voxels are those of {name} and of {listed(others)}, whose affines differ; start"
             " promise-serve with the scan that you mean"
         )  # fmt: skip
     return name, axes
@@ -78,7 +78,7 @@ def _stored_channels(scans: OpenScans, name: str) -> list[NDArray[Any]]:
 
 
 def _fitting(array: NDArray[Any], stored: NDArray[Any]) -> Iterator[ArrayAxes]:
-    """Yield the axes with which the stored voxels are those of the array."""
+    """Yield each order and direction of axes in which the stored voxels equal those of the array."""
     rng = np.random.default_rng(0)
     places = tuple(rng.integers(0, n, _SAMPLES) for n in array.shape)
     low, high = float(stored.min()), float(stored.max())

@@ -1,10 +1,10 @@
-"""The error of a request that cannot be answered, with its HTTP status."""
+"""Errors that end a request without a result."""
 
 from promise_cli.errors import PromiseError
 
 
 class RefusalError(PromiseError):
-    """A request that cannot be answered. The client shows the message."""
+    """Reason why a request is refused, with the HTTP status of the answer. The client shows the message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""The nonzero part of a mask, what has changed between two masks, and the sizes that a report needs."""
+"""Cuts masks to their nonzero part, compares masks, and measures the longest diameter."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ class Region:
     """Values of lesions inside the smallest box that holds them, in the order of the scan's file."""
 
     box: Box
-    """First and last-plus-one index along each axis."""
+    """First index along each axis, and the first index after the box."""
     values: NDArray[np.uint8]
     """Value of each voxel in the box; 0 is background."""
 
@@ -102,7 +102,13 @@ def longest_axial_mm(mask: NDArray[np.bool_], grid: Grid) -> float:
 
 
 def _diameter(plane: NDArray[np.bool_], right: NDArray[Any], front: NDArray[Any]) -> float:
-    """Return the largest distance between corners of the pixels of a plane, whose edges are these two vectors in mm."""
+    """Return the largest distance between two corners of nonzero pixels of a plane, in mm.
+
+    Args:
+        plane: Connected part of a slice.
+        right: Edge of a pixel along the first axis, as a vector in mm.
+        front: Edge of a pixel along the second axis, as a vector in mm.
+    """
     rows = np.flatnonzero(plane.any(axis=1))
     first = plane[rows].argmax(axis=1)
     stop = plane.shape[1] - plane[rows, ::-1].argmax(axis=1)

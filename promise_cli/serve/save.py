@@ -20,7 +20,7 @@ def save(service: Service, marking: Marking, overwrite: bool) -> dict[str, Any]:
         overwrite: Whether to replace a mask that was edited, or that other networks have made.
 
     Returns:
-        The files that were written, and the size of each lesion.
+        The files that were written, and the volume of all lesions and of each lesion, in ml.
 
     Raises:
         PromiseError: There is no click, or a file must not be replaced. Nothing was written then.
@@ -48,7 +48,7 @@ def save(service: Service, marking: Marking, overwrite: bool) -> dict[str, Any]:
 
 
 def _numbered(marking: Marking) -> tuple[Click, ...]:
-    """Return the clicks of all lesions, which are numbered in order, as a click file numbers them."""
+    """Return all clicks. Their lesions are numbered 1, 2, ... without those that have no click, as in a click file."""
     marked = [one for one in marking.lesions.values() if one.clicks]
     return tuple(
         replace(click, lesion=replace(one.lesion, number=number))

@@ -18,10 +18,10 @@ from promise_cli.serve.voxels import axes_of, describe_scan, packed_voxels, type
 
 
 class ScanApi:
-    """Handlers of the requests that change nothing."""
+    """Handlers of requests about the server and its scans. They change nothing."""
 
     def __init__(self, service: Service) -> None:
-        """Answer for a service."""
+        """Answer requests with the networks and scans of a service."""
         self.service = service
 
     def routes(self) -> list[Route]:

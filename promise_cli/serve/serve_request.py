@@ -40,7 +40,7 @@ class ServeRequest:
     host: str = "127.0.0.1"
     port: int = PORT
     api_key: str | None = None
-    """Key that clients must send. None stands for the environment variable."""
+    """Key that clients must send. None stands for the value of the environment variable `PROMISE_API_KEY`."""
     allowed_hosts: tuple[str, ...] = ()
     """Further names under which clients reach the server."""
     spacing: tuple[float, float, float] | None = None
@@ -111,7 +111,7 @@ class ServeRequest:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine's own, which no other machine can reach."""
+    """Whether a host is a loopback address, under which no other machine can reach the server."""
     if host.lower() == "localhost":
         return True
     try:

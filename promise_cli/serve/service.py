@@ -1,4 +1,4 @@
-"""What all clients of the server share: networks, scans, sessions, and the thread that computes."""
+"""Holds what all clients of the server share: networks, scans, sessions, and the thread that computes."""
 
 import statistics
 import time
@@ -36,7 +36,7 @@ MOST_UPLOADS = 4
 
 
 class Service:
-    """The state of a server."""
+    """Networks, scans and sessions of a server."""
 
     def __init__(self, request: ServeRequest, predictor: "Predictor") -> None:
         """Find the scans. None is read yet.
@@ -59,12 +59,12 @@ class Service:
         self.made_masks = MadeMasks()
         self.worker = Worker(self.sessions.drop_unused)
         self._first: deque[float] = deque(maxlen=9)
-        """Seconds of latest clicks that were the first of their lesion, which encode a window."""
+        """Durations in seconds of the latest clicks that were the first of their lesion. They encode a window."""
         self._further: deque[float] = deque(maxlen=9)
-        """Seconds of the latest other clicks, which mostly find their window encoded."""
+        """Durations in seconds of the latest other clicks. Most of them find their window encoded."""
 
     def expected_seconds(self, *, first: bool) -> float | None:
-        """Return how many seconds a click will probably take, with those that wait before it.
+        """Return how many seconds a click will probably take, together with the jobs that wait before it.
 
         Args:
             first: Whether it is the first click of its lesion.
@@ -82,7 +82,7 @@ class Service:
 
     @contextmanager
     def timing(self, *, first: bool) -> Iterator[None]:
-        """Note how long a click takes. It is left out if it fails.
+        """Note how long a click takes. A click that fails is not noted.
 
         Args:
             first: Whether the click is the first of its lesion.
@@ -107,11 +107,12 @@ class Service:
         Args:
             session: The client's session. Its earlier scan and clicks are dropped.
             array: Voxels with three axes.
-            usual: Axes of the array if its scan is not in the list.
+            usual: Axes that the array is assumed to have if its scan is not in the list.
             spacing: Spacing in mm along the axes of the array, if the client has sent it.
 
         Raises:
-            RefusalError: The scan is not in the list, and its spacing is not known either.
+            RefusalError: The scan is not in the list, and it cannot be held: its spacing is unknown, the network needs
+                several channels, or too many such scans are open. Or several scans have these voxels.
         """
         session.marking, session.is_upload = None, False
         known = recognise(array, self.scans)
@@ -125,7 +126,7 @@ class Service:
     def _hold(
         self, array: NDArray[Any], axes: ArrayAxes, spacing: Sequence[float] | None
     ) -> Marking:
-        """Hold an uploaded scan of unknown place and orientation in memory."""
+        """Hold an uploaded scan in memory, whose position and orientation in space are unknown."""
         own = self.request.spacing
         if own is None and spacing is not None:
             a, b, c = spacing

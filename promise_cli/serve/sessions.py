@@ -1,4 +1,4 @@
-"""The clients' sessions. Each has a name that cannot be guessed, and ends when nobody uses it."""
+"""The clients' sessions. Each has a token that cannot be guessed, and ends when nobody uses it for some time."""
 
 import secrets
 import time
@@ -25,13 +25,13 @@ class ClientSession:
     token: str
     kind: Kind
     used: float
-    """Time of the last request, in seconds of the monotonic clock."""
+    """Time of the last request that counts as use, in seconds of the monotonic clock."""
     marking: Marking | None = None
     """Clicks on the scan. None until the client has sent or named a scan."""
     axes: ArrayAxes = STORED
     """Axes of the client's array."""
     order: str = "stored"
-    """Word with which a page has asked for these axes."""
+    """Order of the axes that a page asked for: `ras` or `stored`."""
     is_upload: bool = False
     """Whether the client's scan is held only for this session, because it is not in the list."""
     dtype: np.dtype[np.generic] = field(default_factory=lambda: np.dtype(np.uint8))
@@ -41,11 +41,11 @@ class ClientSession:
     is_unsure: bool = False
     """Whether the client may have another mask than `sent`."""
     steps: list[int] = field(default_factory=list)
-    """How many clicks each interaction has added, for undo."""
+    """Number of clicks that each interaction of a viewer has added. Undo removes those of the last one."""
 
     @property
     def scan_key(self) -> str:
-        """Name of the scan. That of a scan that is held only for this session is the session's own."""
+        """Name of the scan, or the session's token if the scan is held only for this session."""
         return self.token if self.is_upload else self.marked().name
 
     def marked(self) -> Marking:
@@ -63,7 +63,7 @@ class Sessions:
     """All sessions of the server."""
 
     def __init__(self, minutes: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Let sessions end that were not used for some minutes."""
+        """Begin without a session. Sessions end after this many minutes without use."""
         self.seconds = minutes * 60
         self._clock = clock
         self._sessions: dict[str, ClientSession] = {}
@@ -87,10 +87,10 @@ class Sessions:
         return session
 
     def find(self, token: str, kind: Kind, *, is_use: bool = True) -> ClientSession:
-        """Return a session, and note that it is used unless `is_use` is false.
+        """Return a session. This counts as use of the session unless `is_use` is false.
 
         Raises:
-            RefusalError: It does not exist, or it has ended.
+            RefusalError: The session has ended, belongs to another protocol, or never existed.
         """
         self.drop_unused()
         session = self._sessions.get(token)
@@ -104,16 +104,16 @@ class Sessions:
         return session
 
     def remaining(self, token: str) -> float:
-        """Return after how many seconds a session ends if it is not used; 0 if it has ended."""
+        """Return after how many seconds without use a session ends. It is 0 if the session has ended."""
         session = self._sessions.get(token)
         return max(0.0, session.used + self.seconds - self._clock()) if session else 0.0
 
     def end(self, token: str) -> None:
-        """End a session. Nothing happens if it has ended."""
+        """End a session. Nothing happens if it has ended already."""
         self._sessions.pop(token, None)
 
     def tokens(self) -> tuple[str, ...]:
-        """Return the names of all sessions."""
+        """Return the tokens of all sessions."""
         return tuple(self._sessions)
 
     def uploads(self) -> int:
@@ -121,7 +121,7 @@ class Sessions:
         return sum(session.is_upload for session in list(self._sessions.values()))
 
     def drop_unused(self) -> None:
-        """End the sessions that were not used for too long. This may be called in any thread."""
+        """End the sessions that nobody has used for too long. This may be called in any thread."""
         oldest = self._clock() - self.seconds
         for token, one in list(self._sessions.items()):
             if one.used < oldest:

@@ -1,4 +1,4 @@
-"""The protocol of the extension nnInteractive of 3D Slicer. It has one image and no sessions.
+"""The protocol of 3D Slicer's extension nnInteractive. It has one image for all clients, and no sessions.
 
 Arrays have the axes (k, j, i). The server answers with the whole mask, packed as bits.
 """
@@ -26,10 +26,10 @@ _LESION = 1
 
 
 class Slicer:
-    """Handlers of the protocol."""
+    """Handlers of the requests of 3D Slicer."""
 
     def __init__(self, service: Service) -> None:
-        """Answer for a service."""
+        """Answer requests with the networks and scans of a service."""
         self.service = service
         self._token = ""
 
@@ -61,8 +61,8 @@ class Slicer:
     async def upload_segment(self, request: Request) -> Response:
         """Take the mask of the segment that the user works on now.
 
-        An empty one begins a new lesion. One that this server has sent brings back the clicks that led to it. Any other
-        one begins a new lesion as well, because the networks cannot start from a mask.
+        An empty segment begins a new lesion. A segment that this server has sent brings back the clicks that led to it.
+        Any other segment begins a new lesion as well, because the networks cannot start from a mask.
         """
         content, _ = await read_form(request)
         session = self._session()

@@ -1,4 +1,4 @@
-"""Turns boxes, scribbles and lassos of viewers into clicks, which are all that the networks take."""
+"""Turns boxes, scribbles and lassos of viewers into clicks, because the networks take nothing else."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -64,7 +64,7 @@ def deepest_in(lasso: NDArray[Any]) -> list[Point]:
 
 
 def _places(mask: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the nonzero voxels (N, 3), of which there must be some."""
+    """Return the nonzero voxels (N, 3), and refuse a mask without any."""
     marked = mask != 0
     spans = bounding_box(marked)
     places = np.argwhere(marked[spans])

@@ -1,4 +1,4 @@
-"""What a page needs to show a scan: its header, and its voxels as a packed stream."""
+"""Makes what the page needs to show a scan: its header, and its voxels as a packed stream."""
 
 import zlib
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def axes_of(order: str, grid: Grid) -> ArrayAxes:
     """Return the axes that a client asks for by `ras` or `stored`.
 
     Raises:
-        RefusalError: The word is another one.
+        RefusalError: The client asks for something else.
     """
     if order not in ORDERS:
         raise RefusalError(422, f"order: use one of {', '.join(ORDERS)}")
@@ -32,7 +32,7 @@ def axes_of(order: str, grid: Grid) -> ArrayAxes:
 
 
 def affine_in(axes: ArrayAxes, grid: Grid) -> NDArray[np.float64]:
-    """Return the affine (4, 4), in RAS millimetres, of a file's voxels in other axes."""
+    """Return the affine (4, 4) from an index in these axes to RAS millimetres."""
     origin, *corners = (
         grid.world(axes.stored_index(index, grid.shape))
         for index in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1))
@@ -95,10 +95,10 @@ def _orientation(affine: NDArray[np.float64]) -> str:
 def type_of(array: NDArray[Any], wanted: str) -> np.dtype[Any]:
     """Return the type in which voxels are sent.
 
-    With `auto` it is int16 if that holds all intensities exactly, and float32 otherwise.
+    With `auto` it is int16 if the file stores integers and int16 can hold all of them, and float32 otherwise.
 
     Raises:
-        RefusalError: The word is unknown, or int16 cannot hold the intensities.
+        RefusalError: `wanted` is unknown, or it is int16 and int16 cannot hold the intensities exactly.
     """
     if wanted not in TYPES:
         raise RefusalError(422, f"type: use one of {', '.join(TYPES)}")

@@ -1,4 +1,4 @@
-"""The thread that computes for all clients, one job after the other, while the event loop stays free."""
+"""Computes for all clients in one thread, one job after the other, so that the event loop stays free."""
 
 import asyncio
 import queue
@@ -12,9 +12,9 @@ from promise_cli.serve.refusal import ClientGoneError, RefusalError
 Result = TypeVar("Result")
 
 MOST_WAITING = 64
-"""Largest number of jobs that wait for their turn."""
+"""Largest number of jobs that wait or are being computed."""
 _LOOK_SECONDS = 0.25
-"""Seconds between two looks at whether the client of a waiting job is still there."""
+"""Seconds between two checks whether the client of an unfinished job is still connected."""
 
 
 class Worker:
@@ -23,7 +23,7 @@ class Worker:
     def __init__(
         self, when_idle: Callable[[], None] = lambda: None, idle_seconds: float = 30.0
     ) -> None:
-        """Start the thread. `when_idle` is called in it each time that no job has come for some seconds."""
+        """Start the thread. It calls `when_idle` whenever no job has come for `idle_seconds`."""
         self._when_idle, self._idle_seconds = when_idle, idle_seconds
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], _Reply]] = queue.SimpleQueue()
         self._waiting = 0
@@ -44,10 +44,10 @@ class Worker:
 
         Args:
             job: Function without arguments.
-            is_gone: Whether the client has gone. Its job is then left out if it has not begun.
+            is_gone: Function that returns whether the client has gone. A job that has not begun by then is left out.
 
         Raises:
-            RefusalError: Too many jobs wait.
+            RefusalError: Too many jobs wait already.
             ClientGoneError: The client has gone.
         """
         if self._waiting >= MOST_WAITING:
@@ -68,7 +68,7 @@ class Worker:
             self._waiting -= 1
 
     def wait_until_idle(self, seconds: float) -> bool:
-        """Wait for the job that is being computed, for this long at most. Return whether there is none any more."""
+        """Wait until no job is being computed, but at most for these seconds. Return whether that is so."""
         end = time.monotonic() + seconds
         while self.is_busy and time.monotonic() < end:
             time.sleep(0.01)

@@ -73,7 +73,7 @@ class Answers:
         self.kept.forget(self._number)
 
     def is_tissue(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which voxels `(N, 3)` of the plan's grid are tissue, judged by all channels of the scan there."""
+        """Return which voxels `(N, 3)` of the plan's grid are tissue. All channels must show tissue there."""
         ratio = np.array(self.scan.grid.shape) / np.array(self.grid.shape)
         nearest = np.minimum(
             ((places + 0.5) * ratio).astype(np.int64), np.array(self.scan.grid.shape) - 1

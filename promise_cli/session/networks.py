@@ -137,9 +137,8 @@ class Networks:
                 state = model.encode(image.flip(flip) if flip else image)
             if self.states_per_window <= MAX_STATES:
                 window.states[number, flip] = state
-            decode: Callable[..., Tensor] = (
-                model.decode
-            )  # takes the state that the same network's encode returned
+            # It takes the state that the same network's encode returned.
+            decode: Callable[..., Tensor] = model.decode
             logits = decode(
                 state,
                 torch.from_numpy(points)[None].to(self.device),

@@ -1,4 +1,4 @@
-"""Show a scan and its mask in a notebook, with ipyniivue (the extra `promise_cli[notebook]`)."""
+"""Shows a scan and its mask in a notebook, with ipyniivue (the extra `promise_cli[notebook]`)."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def show_scan(
 
 
 def _cross(at: NDArray[np.float64], grid: Grid) -> list[float]:
-    """Return the place of a voxel as shares of the scan's length from left to right, back to front and feet to head."""
+    """Return where a voxel lies in the scan, as shares of its length from left, from back and from below."""
     shares = ((at + 0.5) / grid.shape).clip(0, 1)
     found = [0.5, 0.5, 0.5]
     for share, (axis, direction) in zip(shares.tolist(), ras_axes(grid), strict=True):

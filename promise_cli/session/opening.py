@@ -1,4 +1,4 @@
-"""Read what `Predictor.open` is given: files, images, arrays, or a scan that was already read."""
+"""Reads what `Predictor.open` is given: files, images, arrays, or a scan that was already read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ def read_given(scan: Scan, plan: Plan, affine: ArrayLike | None) -> tuple[Volume
         scan: The scan. If the plan has several channels, a single path means the file that holds all of them, or the
             first of the files `_0000`, `_0001` and so on.
         plan: The plan.
-        affine: Matrix (4, 4) from a voxel of an array to RAS millimetres; None for any other scan.
+        affine: Matrix (4, 4) from a voxel of an array to RAS millimetres. It is None for any other scan.
 
     Returns:
         The scan, and its name in messages.

@@ -94,8 +94,8 @@ class Predictor:
 
         Args:
             checkpoints: Folders of training runs, checkpoints of promise-train, or checkpoints that the paper's
-                authors published. Of a run, the final checkpoint is taken, else the best, else the last. As with `-m`
-                of promise-predict, a folder may also be one that holds a single run, such as a dataset's results.
+                authors published. A run's final checkpoint is taken, else its best one, else its last one. As with
+                `-m` of promise-predict, a folder may also hold a single run, such as a dataset's results.
             device: auto, cpu, cuda or mps.
             precision: fp32, bf16, fp16 or auto. If a checkpoint has preset `reference`, as the authors' checkpoints
                 do, auto means fp32.
@@ -186,7 +186,8 @@ class Predictor:
 
         Raises:
             VolumeError: The scan cannot be read, or has other channels than the network.
-            ValueError: An array comes without an affine, or the scan was read with another orientation than the plan's.
+            ValueError: An array comes without an affine or another scan with one, or the scan was read with another
+                orientation than the plan's.
         """
         seconds = seconds or Seconds()
         began = time.monotonic()
@@ -230,7 +231,7 @@ class Predictor:
 
 
 def _checkpoint_file(given: Path) -> Path:
-    """Return a file as it is, and for a folder the checkpoint that `promise-predict -m` would take from it.
+    """Return a file as it is. For a folder, return the checkpoint that `promise-predict -m` would take from it.
 
     Raises:
         CheckpointError: The folder holds no checkpoint, or several runs.

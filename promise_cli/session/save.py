@@ -1,4 +1,4 @@
-"""Write the mask of a session on the grid of its scan."""
+"""Writes the mask of a session on the grid of its scan."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def save_mask(
     """Write a mask as uint8 on the grid of the scan's file.
 
     Args:
-        mask: (I, J, K) on `scan.grid`.
+        mask: Voxels (I, J, K) on `scan.grid`.
         scan: The scan.
         path: The file, whose name ends in `.nii.gz`, `.nii`, `.nrrd` or `.mha`.
         where: Name of the scan, which is its path if it was read from a file.

@@ -62,7 +62,7 @@ class Session:
     kept: KeptWindows | None = None
     """Encoded windows that several sessions share, instead of `keep_windows` of this session alone."""
     _steps: list[Step] = field(default_factory=list, init=False)
-    _told: bool = field(default=False, init=False)
+    _has_warned: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._answers = Answers(
@@ -262,7 +262,7 @@ class Session:
                 f"{self.where}: all clicks are background; add a foreground click on the target"
             )
         if len(foreground) < len(located) and not self.networks.know_background:
-            self._tell_of_background()
+            self._warn_of_background()
             located, signs = foreground, signs[signs == FOREGROUND]
         windows = windows_for(
             foreground,
@@ -277,17 +277,17 @@ class Session:
         fused, closed = follow(canvas, self._answers, located, signs, self.max_windows)
         return Step(clicks, windows, self._back_to_scan(canvas, fused, located, closed=closed))
 
-    def _tell_of_background(self) -> None:
-        """Warn, once for each scan, that background clicks are left out.
+    def _warn_of_background(self) -> None:
+        """Warn that background clicks are left out. The warning is printed once for each scan.
 
         A network that was trained without background clicks would take them for clicks on the target.
         """
-        if not self._told:
+        if not self._has_warned:
             warn(
                 f"{self.where}: background clicks are left out, because {self.networks.checkpoints[0]} was trained"
                 " without any; train with --set num_background_clicks=10"
             )
-        self._told = True
+        self._has_warned = True
 
     def _back_to_scan(
         self, canvas: Canvas, fused: Volume32, located: NDArray[np.int64], *, closed: bool

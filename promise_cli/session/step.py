@@ -16,7 +16,7 @@ from promise_cli.volume import Volume
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """Clicks, windows and prediction after one more click."""
+    """Clicks, windows and prediction of a session after one more click."""
 
     clicks: tuple[Click, ...]
     clicked_windows: tuple[Patch, ...]
@@ -28,7 +28,7 @@ class Step:
 
 
 def merged_mask(steps: Sequence[Step], plan: Plan, scan: Volume) -> NDArray[np.uint8]:
-    """Return the mask of all objects that were clicked, (I, J, K) on the scan's grid; 0 and 1 for one target."""
+    """Return the mask of all objects that were clicked, (I, J, K) on the scan's grid. For one target it has 0 and 1."""
     latest = {step.lesion: step.prediction for step in steps}
     if not latest:
         return np.zeros(scan.grid.shape, dtype=np.uint8)
@@ -38,7 +38,10 @@ def merged_mask(steps: Sequence[Step], plan: Plan, scan: Volume) -> NDArray[np.u
 
 
 def as_point(point: Sequence[float]) -> tuple[float, float, float]:
-    """Convert what a caller gives as a point, such as a list or an array. `Click` checks the result."""
+    """Convert what a caller gives as a point, such as a list or an array, to a tuple of floats.
+
+    Anything that cannot be converted is returned as it is, because `Click` refuses it with a message.
+    """
     try:
         return tuple(float(value) for value in point)  # type: ignore[return-value]
     except (TypeError, ValueError):

@@ -3,13 +3,14 @@
     python -m tests.benchmarks.serve_page clicks [--preset recommended]
     python -m tests.benchmarks.serve_page scans [--number 100]
 
-`clicks` opens a scan of 512 x 512 x 200 voxels and clicks three times. Prints JSON: the seconds until it is shown, and
-until it is prepared for the first click; for each click the milliseconds from the click to the outline, split into
-the network with its resampling, the rest of the server, transfer and unpacking, and drawing; and the milliseconds of a
-scroll by one slice. One window is used, since a mask from random weights would be followed everywhere.
+`clicks` opens a scan of 512 x 512 x 200 voxels and clicks three times. It prints JSON with the seconds until the scan
+is shown, and until it is prepared for the first click. For each click, JSON has the milliseconds from the click to the
+outline, split into the network with its resampling, the rest of the server, transfer and unpacking, and drawing. It
+also has the milliseconds of a scroll by one slice. Only one window is used, because a mask from random weights would be
+followed through the whole scan.
 
-`scans` opens scans one after the other, with room for three of them in the server, and clicks on each. Prints JSON: the
-memory of the server and of the page in MB after every tenth scan.
+`scans` opens scans one after the other, and clicks on each. The server has room for three of them. It prints JSON with
+the memory of the server and of the page in MB after every tenth scan.
 """
 
 import argparse
@@ -204,7 +205,7 @@ def click(driver: Any, point: list[int]) -> dict[str, float]:
 
 
 def write_scan(path: Path, shape: tuple[int, int, int], seed: int) -> None:
-    """Write a scan of noise, as CT has it, with a bright ball in its middle."""
+    """Write a scan of noise at CT intensities, with a bright ball in its middle."""
     rng = np.random.default_rng(seed)
     array = rng.normal(40, 15, shape).astype(np.int16)
     middle = tuple(slice(n // 2 - 15, n // 2 + 15) for n in shape)

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.serve_stress [SECONDS]
 
-Six clients click and compare each mask with that of promise-predict; one sends garbage; one stops in the midst of
-uploads. Prints JSON: the answers, the masks that were compared, everything that was wrong, what the server printed, and
-its memory, threads and open files during the run. It trains a tiny network on a phantom of balls first.
+Six clients click and compare each mask with that of promise-predict. One sends garbage, and one stops in the middle of
+uploads. It prints JSON: the answers, the number of masks that were compared, everything that was wrong, what the server
+printed, and its memory, threads and open files during the run. It trains a tiny network on a phantom of balls first.
 """
 
 import json
@@ -76,7 +76,7 @@ def main(seconds: float) -> None:
 
 
 def expected() -> Masks:
-    """Return the masks that promise-predict makes of each beginning of the sequences, for all scans."""
+    """Return promise-predict's masks after each click of each sequence, for each scan that holds all clicks."""
     masks: Masks = {}
     scans = sorted(path.name.removesuffix(".nii.gz") for path in Path("imgs").iterdir())
     for sequence in SEQUENCES:

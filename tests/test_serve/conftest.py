@@ -1,4 +1,4 @@
-"""A server in this process, and the masks that promise-predict makes of the same scans."""
+"""Fixtures: a workspace with scans and a network, and a server in this process that serves them."""
 
 import shutil
 import socket
@@ -57,7 +57,7 @@ def place(ward: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def service(place: Path, predictor: Predictor) -> Service:
-    """Return a server's state."""
+    """Return the networks, scans and sessions of a server for the scans of `place`."""
     assert place.exists()
     here = replace(predictor, checkpoints=open_workspace(None).find_runs(None, ()))
     return Service(ServeRequest(images=Path("imgs"), device="cpu"), here)

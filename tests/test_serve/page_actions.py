@@ -16,7 +16,7 @@ import('/session.js').then(({ state, drawAll }) => {
   requestAnimationFrame(() => setTimeout(done, 20));
 });
 """
-"""Moves the cross."""
+"""Script that moves the cross to a voxel."""
 _ORANGE = """
 const canvas = document.getElementById('axial');
 const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
@@ -26,14 +26,14 @@ for (let at = 0; at < pixels.length; at += 4) {
 }
 return found;
 """
-"""Counts pixels in the colour of the first lesion."""
+"""Script that counts pixels in the colour of the first lesion."""
 _LETTERS = """
 const [affine, done] = arguments;
 import('/views.js').then(({ endsOf }) => done([0, 1, 2].map((axis) => endsOf(affine, axis))));
 """
-"""Names both ends of each axis."""
+"""Script that names both ends of each axis of an affine."""
 _RING = 90
-"""More pixels than the ring of a click has."""
+"""Number of coloured pixels that the rings of clicks alone do not reach."""
 
 
 def until(driver, condition: Callable) -> None:

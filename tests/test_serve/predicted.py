@@ -8,7 +8,7 @@ import numpy as np
 from tests.balls import mask_of, predict
 
 CLICKS = [((13, 12, 9), 1), ((16, 14, 11), 1), ((4, 20, 15), 0)]
-"""Voxels of the scan's file, and signs."""
+"""Voxels of the scan's file, each with its sign."""
 
 
 _KNOWN: dict[tuple[object, ...], np.ndarray] = {}

@@ -1,4 +1,4 @@
-"""A network of several channels: each channel is shown, any of them is recognised, and masks are those of predict."""
+"""A network of several channels: each channel is shown and recognised, and masks equal those of promise-predict."""
 
 import shutil
 from pathlib import Path

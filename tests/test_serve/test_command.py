@@ -21,7 +21,7 @@ SLOW = (
     "import time; from promise_cli.serve.open_scans import OpenScan;"
     "OpenScan.predict = lambda *_: [print('computing'), time.sleep(60)];"
 )
-"""Code that lets each click take a minute."""
+"""Code that makes each click take a minute."""
 
 
 def start(before: str = "") -> tuple[subprocess.Popen[str], str]:
@@ -48,7 +48,7 @@ def post(address: str, fields: dict) -> dict:
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_server_within_a_second_with_one_line(number: int) -> None:
+def test_a_signal_ends_the_server_within_two_seconds_with_one_line(number: int) -> None:
     process, address = start(SLOW)
     session = post(f"{address}/api/sessions", {"scan": "ball_007", "lesions": [{}]})["session"]
     click = f"{address}/api/sessions/{session}/lesions/1/clicks"

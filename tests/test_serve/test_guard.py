@@ -1,4 +1,4 @@
-"""Who may use the server: hosts, origins and keys, and what a start without a key is refused for."""
+"""Who may use the server: allowed hosts, origins and keys, and the options with which it refuses to start."""
 
 import base64
 from dataclasses import replace
@@ -38,7 +38,7 @@ def test_names_of_this_machine_are_answered(client: TestClient, host: str) -> No
         "a b",
     ],
 )
-def test_other_names_are_refused_as_after_dns_rebinding(client: TestClient, host: str) -> None:
+def test_other_names_are_refused_because_of_dns_rebinding(client: TestClient, host: str) -> None:
     for path in (*PATHS, "/", "/healthz"):
         assert client.get(path, headers={"host": host}).status_code == 421
 
@@ -61,7 +61,7 @@ def test_requests_of_other_web_pages_are_refused(client: TestClient, headers: di
     assert client.get("/api/scans", headers=own).status_code == 200
 
 
-def test_with_a_key_nothing_of_patients_is_shown_without_it(service: Service) -> None:
+def test_a_server_with_a_key_shows_no_patient_data_without_it(service: Service) -> None:
     service.request = replace(service.request, host="0.0.0.0", api_key=KEY)
     client = TestClient(make_app(service), base_url="http://192.168.0.7:1527")
     wrong = [
@@ -108,7 +108,7 @@ def test_a_name_that_the_command_allows_is_answered(service: Service) -> None:
         ([], "none: no such scan or folder"),
     ],
 )  # fmt: skip
-def test_a_start_that_cannot_be_right_is_refused_in_one_line(
+def test_impossible_options_are_refused_in_one_line(
     arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PROMISE_API_KEY", raising=False)
@@ -127,5 +127,5 @@ def test_a_missing_package_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch)
     done = run("-i", "none")
     assert done.exit_code == 1
     assert done.stderr == (
-        "error: promise-serve needs no-such; install them with pip install 'promise_cli[serve]'\n"
+        "error: promise-serve needs no-such; run pip install 'promise_cli[serve]'\n"
     )

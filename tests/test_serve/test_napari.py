@@ -35,7 +35,7 @@ MASK = "nnInteractive - Label Layer"
 
 
 class Plugin:
-    """The plugin in a window of napari."""
+    """The plugin in an invisible window of napari."""
 
     def __init__(self) -> None:
         import napari
@@ -85,7 +85,7 @@ class Plugin:
 
 @pytest.fixture(scope="module")
 def screen() -> Iterator[str]:
-    """Return the name of a screen in memory. Qt keeps to the first screen of a process."""
+    """Return the name of a screen in memory. All tests share it, because Qt uses the first screen of a process only."""
     read, write = os.pipe()
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x960x24", "-nolisten", "tcp"]
     with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as running:

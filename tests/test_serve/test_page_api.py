@@ -217,7 +217,7 @@ def test_a_click_that_cannot_be_used_changes_nothing(client: TestClient) -> None
     assert client.get(f"/api/sessions/{session}").json()["lesions"][0]["clicks"] == []
 
 
-def test_what_looks_odd_is_said_next_to_the_mask(client: TestClient) -> None:
+def test_the_answer_says_what_looks_odd_about_a_click(client: TestClient) -> None:
     path = Path("imgs/ball_007.nii.gz")
     image = nib.load(path)
     array = np.asanyarray(image.dataobj).copy()
@@ -252,7 +252,7 @@ def test_a_session_that_ended_is_continued_with_its_lesions(
         assert done.status_code == 422
 
 
-def test_expected_seconds_tell_first_clicks_from_further_ones(client: TestClient) -> None:
+def test_expected_seconds_differ_for_first_and_further_clicks(client: TestClient) -> None:
     state = begin(client, order="stored")
     assert (state["expected_first_seconds"], state["expected_seconds"]) == (None, None)
     session = state["session"]

@@ -35,11 +35,11 @@ def test_a_reload_in_the_midst_of_a_click_loses_nothing(
 ) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
 
-    predict, may_go_on = OpenScan.predict, threading.Event()
+    predict, may_continue = OpenScan.predict, threading.Event()
 
     def slow(scan: OpenScan, clicks: tuple[Click, ...]) -> Prediction:
         if len(clicks) == 2:
-            assert may_go_on.wait(20)
+            assert may_continue.wait(20)
         return predict(scan, clicks)
 
     monkeypatch.setattr(OpenScan, "predict", slow)
@@ -54,7 +54,7 @@ def test_a_reload_in_the_midst_of_a_click_loses_nothing(
             ActionChains(driver).move_to_element_with_offset(canvas, *place).click().perform()
         until(driver, lambda one: sizes(one)[0].endswith("1 click, 1 waiting"))
         driver.refresh()
-        may_go_on.set()
+        may_continue.set()
         until(driver, lambda one: sizes(one) and "2 clicks" in sizes(one)[0])
         assert shows_outline(driver, predicted(CLICKS[:2]))
         assert len(service.sessions) == 1

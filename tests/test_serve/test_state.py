@@ -1,4 +1,4 @@
-"""What the server keeps: windows and scans within bounds, sessions until they are not used, one job at a time."""
+"""What the server keeps: scans and windows within limits, and sessions while they are used. Jobs run one at a time."""
 
 import asyncio
 import gc
@@ -23,7 +23,7 @@ from tests.conftest import OBLIQUE
 from tests.test_serve.test_page_api import begin, click
 
 
-def test_windows_of_all_scans_share_the_room_and_the_oldest_goes_first() -> None:
+def test_windows_of_all_scans_share_a_limit_and_the_oldest_is_dropped() -> None:
     kept = KeptWindows(3)
     image = np.zeros((8, 8, 8), np.float32)
     one, two = kept.new_scan(), kept.new_scan()
@@ -100,7 +100,7 @@ def test_sessions_end_when_nobody_uses_them_and_their_number_is_bounded() -> Non
     assert len(sessions) == 1
 
 
-def test_sessions_end_although_no_request_comes() -> None:
+def test_sessions_end_even_if_no_request_comes() -> None:
     now = [0.0]
     sessions = Sessions(1, lambda: now[0])
     Worker(sessions.drop_unused, 0.02)

@@ -1,4 +1,4 @@
-"""Uploaded voxels are found among the scans in any order, and the affine is never guessed where it matters."""
+"""Uploaded voxels are found among the scans in any order of axes. Voxels of an unknown scan need a spacing."""
 
 import gzip
 import json
@@ -51,7 +51,7 @@ def test_every_order_and_direction_of_a_scan_is_recognised(service: Service) -> 
     assert recognise(changed, service.scans) is None
 
 
-def test_voxels_of_two_scans_that_lie_elsewhere_are_refused(service: Service) -> None:
+def test_voxels_of_two_scans_with_different_affines_are_refused(service: Service) -> None:
     copied = nib.load("imgs/ball_002.nii.gz")
     write_nifti(Path("imgs/copy.nii.gz"), np.asanyarray(copied.dataobj), copied.affine)
     write_nifti(Path("imgs/moved.nii.gz"), voxels(), np.diag([2.0, 2, 2, 1]))
@@ -59,7 +59,7 @@ def test_voxels_of_two_scans_that_lie_elsewhere_are_refused(service: Service) ->
     found = recognise(voxels("ball_002"), scans)
     assert found is not None
     assert found[0] in ("ball_002", "copy")
-    with pytest.raises(PromiseError, match="those of ball_007 and of moved, which lie elsewhere"):
+    with pytest.raises(PromiseError, match="those of ball_007 and of moved, whose affines differ"):
         recognise(voxels(), scans)
 
 
@@ -76,7 +76,7 @@ def test_an_unknown_scan_is_refused_with_advice_that_the_viewer_shows(client: Te
     assert "no image was sent" in click["message"]
 
 
-def test_an_unknown_scan_gets_the_spacing_of_the_command(service: Service) -> None:
+def test_an_unknown_scan_gets_the_spacing_of_the_option(service: Service) -> None:
     service.request = replace(service.request, spacing=(1.0, 0.9, 1.5))
     client = TestClient(make_app(service), base_url="http://localhost")
     other = voxels() + 1
@@ -88,7 +88,7 @@ def test_an_unknown_scan_gets_the_spacing_of_the_command(service: Service) -> No
         assert np.array_equal(mask.T, predicted(CLICKS[:number]))
 
 
-def test_a_viewer_that_sends_the_spacing_needs_none_of_the_command(client: TestClient) -> None:
+def test_a_viewer_that_sends_the_spacing_needs_no_option(client: TestClient) -> None:
     lease = {"X-Lease-Token": client.post("/claim").json()["lease_token"]}
     array = (voxels().T + 1)[None].astype(np.float32)
     meta = {"X-Meta": json.dumps({"image_properties": {"spacing": [1.5, 0.9, 1.0]}})}

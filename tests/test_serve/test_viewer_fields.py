@@ -53,7 +53,9 @@ def test_strokes_of_itk_snap_come_as_float32_with_their_size(client: TestClient,
     assert done.json()["error"] == "the stroke has another shape than the scan"
 
 
-def test_clicks_of_itk_snap_are_background_unless_said(client: TestClient, snap: str) -> None:
+def test_clicks_of_itk_snap_are_background_unless_the_address_says_otherwise(
+    client: TestClient, snap: str
+) -> None:
     place = f"/v2/process_point_interaction/{snap}"
     first = client.get(f"{place}?point=13&point=12&point=9&foreground=true")
     assert np.array_equal(mask_of_itk_snap(first), predicted(CLICKS[:1]))
@@ -77,7 +79,7 @@ def test_a_click_of_3d_slicer_without_a_sign_is_refused(client: TestClient) -> N
     assert done["message"] == "positive_click: true or false is needed, found None"
 
 
-def test_strokes_of_3d_slicer_may_say_yes(client: TestClient) -> None:
+def test_a_stroke_of_3d_slicer_may_give_its_sign_as_yes(client: TestClient) -> None:
     client.post("/upload_image", files={"file": ("f", npy(voxels().T))})
     line = np.zeros(voxels().T.shape, np.uint8)
     line[9, 12, 13] = 1

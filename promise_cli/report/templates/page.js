@@ -1,5 +1,5 @@
-// Tables with class "sortable": a click on a column's button sorts by it, a second click turns the order round.
-// Cells sort by data-value where they have one; a missing value stays at the end.
+// Tables with class "sortable": a click on a column's button sorts by it, a second click reverses the order.
+// Cells are sorted by data-value if they have one. Rows without a value stay at the end.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {

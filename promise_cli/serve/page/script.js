@@ -20,7 +20,7 @@ function moveCross(view, right, up) {
   drawAll();
 }
 
-// Zoom so that the place under the mouse, or without a mouse the cross, stays where it is.
+// Zoom around the place under the mouse, or around the cross if the zoom comes from the keyboard.
 function zoom(view, factor, event = null) {
   const place = placeOf(state, view);
   const { shape } = state.head;
@@ -70,22 +70,22 @@ function enlarge(id) {
 const cross = (right, up) => (event) => moveCross(state.view, right * (event.shiftKey ? 10 : 1), up * (event.shiftKey ? 10 : 1));
 const slices = (steps) => () => scroll(state.view, steps);
 
-// Keys, what they do, and the actions: each with the names of its keys in lower case.
+// Each row: keys as the help shows them, what they do, and an action for each key, by the key's name in lower case.
 const KEYS = [
   ["Enter", "click on the target at the cross", { enter: (event) => addClick([...state.at], event.shiftKey || event.altKey ? 0 : 1) }],
   ["B, Shift + Enter", "click on the background at the cross", { b: () => addClick([...state.at], 0) }],
   ["W A S D", "move the cross; with Shift by ten voxels", { w: cross(0, 1), a: cross(-1, 0), s: cross(0, -1), d: cross(1, 0) }],
   ["Arrows", "next or previous slice", { arrowup: slices(1), arrowright: slices(1), arrowdown: slices(-1), arrowleft: slices(-1) }],
-  ["Page Up, Page Down", "ten slices", { pageup: slices(10), pagedown: slices(-10) }],
+  ["Page Up, Page Down", "ten slices up or down", { pageup: slices(10), pagedown: slices(-10) }],
   ["V", "next view", { v: nextView }],
   ["X", "enlarge this view, or show all three", { x: () => enlarge($("views").dataset.large ? "" : state.view.id) }],
-  ["+, \u2212, 0", "zoom in, out, whole slice", { "+": () => zoom(state.view, 1.2), "=": () => zoom(state.view, 1.2), "-": () => zoom(state.view, 1 / 1.2), 0: () => zoom(state.view, 0) }],
+  ["+, \u2212, 0", "zoom in, zoom out, show the whole slice", { "+": () => zoom(state.view, 1.2), "=": () => zoom(state.view, 1.2), "-": () => zoom(state.view, 1 / 1.2), 0: () => zoom(state.view, 0) }],
   ["Z, Ctrl + Z", "undo the last click", { z: undo, "ctrl+z": undo }],
   ["Shift + Delete", "remove all clicks of the lesion", { delete: (event) => event.shiftKey && clear() }],
   ["N", "new lesion", { n: newLesion }],
   ["L", "next lesion", { l: nextLesion }],
   ["H", "hide or show outlines", { h: () => { $("show").checked = !$("show").checked; press("show"); } }],
-  ["O, P", "fill less, more", { o: () => changeOpacity(-10), p: () => changeOpacity(10) }],
+  ["O, P", "fill the lesions less, more", { o: () => changeOpacity(-10), p: () => changeOpacity(10) }],
   ["1 to 6", "window presets", Object.fromEntries([1, 2, 3, 4, 5, 6].map((one) => [one, () => $("presets").children[one - 1]?.click()]))],
   ["U, J", "window level up, down", { u: () => changeWindow(0.05, 1), j: () => changeWindow(-0.05, 1) }],
   ["I, K", "window wider, narrower", { i: () => changeWindow(0, 1.1), k: () => changeWindow(0, 1 / 1.1) }],
@@ -99,10 +99,10 @@ const KEYS = [
 const MOUSE = [
   ["Click", "the target"],
   ["Right click, Alt + click", "not the target (background)"],
-  ["Shift + click", "move the cross only"],
-  ["Wheel", "next slice"],
+  ["Shift + click", "move the cross without a click"],
+  ["Wheel", "next or previous slice"],
   ["Ctrl + wheel", "zoom"],
-  ["Drag", "window: width sideways, level up and down"],
+  ["Drag", "change the window: width sideways, level up and down"],
   ["Middle button, Shift + drag", "move the picture"],
 ];
 const ALWAYS = { "?": showHelp, f: () => $("filter").select() }; // these need no scan
@@ -127,7 +127,7 @@ function isTaken(event) {
   return isPressed || (type === "range" && /^(Arrow|Page)/.test(event.key));
 }
 
-// Arrows in the list of scans move from row to row.
+// In the list of scans, arrows move from row to row. Returns whether the key was used for that.
 function walk(event) {
   const rows = [...$("scans").querySelectorAll("button")];
   const at = rows.indexOf(document.activeElement);
@@ -239,7 +239,7 @@ control("width", "input", (field) => { if (Number(field.value) > 0) state.window
 new ResizeObserver(drawAll).observe($("views"));
 window.addEventListener("pagehide", () => {
   remember();
-  state.isLeaving = true; // the requests that now fail must not change what was kept
+  state.isLeaving = true; // requests that fail from now on must not change what `remember` kept
   if (state.session) fetch(`api/sessions/${state.session}`, { method: "DELETE", headers: authorised(), keepalive: true });
 });
 window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

@@ -12,7 +12,7 @@ export async function call(method, path, fields) {
   const headers = { "Content-Type": "application/json", ...authorised() };
   const body = fields === undefined ? undefined : JSON.stringify(fields);
   const answer = await fetch(path, { method, headers, body }).catch(() => {
-    throw new Error("the server does not answer; is promise-serve still running? Nothing was changed");
+    throw new Error("the server does not answer; is promise-serve still running? The page was not changed");
   });
   if (answer.status === 401) {
     await askForKey();
@@ -67,8 +67,8 @@ export async function unpack(text) {
 let last = Promise.resolve();
 let waiting = 0;
 
-// Run a job after those before it. `expected` gives the seconds that it will probably take. The promise tells whether
-// the job succeeded; a failed one has shown its reason.
+// Run a job after those before it. `expected` returns the seconds that the job will probably take, or null. The promise
+// gives true if the job succeeded. If it failed, its reason is shown and the promise gives false.
 export function enqueue(doing, job, expected = () => null) {
   waiting += 1;
   let sign;

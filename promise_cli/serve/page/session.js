@@ -26,14 +26,14 @@ export function remember() {
   try {
     sessionStorage.setItem(`clicks:${state.head.name}`, JSON.stringify(kept));
     sessionStorage.setItem("scan", state.head.name);
-  } catch { /* the browser keeps nothing; clicks are then lost with the page */ }
+  } catch { /* the browser refuses to keep them, so the clicks are lost when the page is closed */ }
 }
 
 function remembered(name) {
   return JSON.parse(sessionStorage.getItem(`clicks:${name}`) ?? "null");
 }
 
-// Whether a scan is open and no other one was asked for. A click on a scan that is about to close must not reach the next.
+// Whether a scan is open and no other one was asked for. A click on a scan that is about to close must not reach the next one.
 const isReady = () => Boolean(state.session) && state.opened === state.opening;
 
 const isUnsaved = (kept) => Boolean(kept && !kept.isSaved && kept.lesions.some((one) => one.clicks.length));
@@ -71,7 +71,7 @@ export function showScans() {
     return row;
   }));
   const more = found.length - 500;
-  $("count").textContent = more > 0 ? `${more} more; type a part of the name` : found.length ? "" : "no scan has this name";
+  $("count").textContent = more > 0 ? `${more} more; type a part of the name` : found.length ? "" : "no scan's name contains this";
 }
 
 // Leave the open scan. Its memory is given back before the next one is read.
@@ -110,7 +110,7 @@ function openScan(name) {
   });
 }
 
-// Begin a session with the clicks that were made on this scan in this window, if it is still the same scan.
+// Begin a session with the clicks that were made on this scan earlier, if its shape and affine are still the same.
 async function continueOn(name) {
   const kept = remembered(name);
   const isSame = kept && JSON.stringify([kept.shape, kept.affine]) === JSON.stringify([state.head.shape, state.head.affine]);
@@ -182,7 +182,7 @@ async function startSession(lesions) {
   await take(await ask("POST", "api/sessions", { scan: state.head.name, order: "ras", lesions }));
 }
 
-// A session that ended is begun again with the clicks that the page knows.
+// Make a request for the open session. If the session has ended, begin a new one with the clicks that the page knows.
 async function inSession(method, path, fields) {
   try {
     return await ask(method, `api/sessions/${state.session}${path}`, fields);

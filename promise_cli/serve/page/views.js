@@ -10,7 +10,7 @@ export const VIEWS = [
   { id: "sagittal", x: 1, y: 2, through: 0 },
 ];
 export const COLOURS = ["#ff9f40", "#4fc3f7", "#aed581", "#f06292", "#ba68c8", "#ffd54f", "#4db6ac", "#ff7043"];
-const LETTERS = [["L", "R"], ["P", "A"], ["I", "S"]]; // ends of the world's axes, negative end first
+const LETTERS = [["L", "R"], ["P", "A"], ["I", "S"]]; // ends of the RAS axes, negative end first
 const BARS = [500, 200, 100, 50, 20, 10, 5, 2, 1]; // lengths of the scale in mm
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
@@ -25,7 +25,7 @@ function pixel(red, green, blue, alpha) {
 }
 const GREYS = Uint32Array.from({ length: 256 }, (_, grey) => pixel(grey, grey, grey, 255));
 
-// The letters of an axis' ends. An oblique axis has two letters where its direction lies more than 15 degrees off.
+// The letters at both ends of an axis. An axis that is more than 15 degrees oblique has two letters at each end.
 export function endsOf(affine, axis) {
   const column = [0, 1, 2].map((row) => affine[row][axis]);
   const length = Math.hypot(...column);
@@ -156,7 +156,7 @@ function drawEdges(context, state, place, edges) {
   }
 }
 
-// A click of the target is a ring with a plus, one of the background a red ring with a minus; dashed while it waits.
+// Draw a click: a ring with a plus on the target, a red ring with a minus on the background. It is dashed while it waits.
 function drawClick(context, place, x, y, sign, colour, isWaiting) {
   const size = 6 * place.ratio;
   for (const [style, width] of [["#000", 4], [sign ? colour : "#ff4d4d", 2]]) {
@@ -238,7 +238,7 @@ export function draw(state, view) {
     `${view.id} ${state.at[view.through] + 1}/${shape[view.through]}${slab}   voxel ${state.at.join(", ")}: ${shown}`;
 }
 
-// The voxel under the mouse. None outside the scan.
+// The voxel under the mouse, or null outside the scan.
 export function voxelAt(state, view, event) {
   const { shape } = state.head;
   const place = placeOf(state, view);
