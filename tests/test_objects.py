@@ -250,6 +250,15 @@ def test_a_plan_of_labels_with_empty_names_is_kept(tmp_path: Path) -> None:
     assert (again.plan, again.num_new) == (made.plan, 0)
 
 
+def test_the_fit_of_a_plan_of_objects_is_that_of_its_largest_object(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ball and box have edges of at most 9 mm, and lie in a box of more than 16 mm."""
+    preprocess(SHAPES, root=workspace, workers=0, patch_size=16)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "it holds every lesion in 6 of 6 cases, and every object as a whole in 6 " in shown
+
+
 def test_the_numbers_of_the_plan_are_those_of_all_objects_together(shapes: Path) -> None:
     plan, alone = _plan(shapes, SHAPES), _plan(shapes, f"{SHAPES}@ball")
     assert (plan.labels, plan.label, plan.target_name) == ((1, 2), "1+2", "Ball, Box")
