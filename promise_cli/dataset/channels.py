@@ -1,10 +1,20 @@
-"""Find the channels of a dataset's scans, and files whose names differ from those in dataset.json."""
+"""Find and name the channels of a dataset's scans, and find files whose names differ from those in dataset.json."""
 
 from itertools import product
 from pathlib import Path
 
 from promise_cli.errors import DatasetError
 from promise_cli.volume import SUFFIXES, case_id, channel_path, further_channels
+
+
+def describe_channel(number: int, name: str) -> str:
+    """Return a channel as messages name it, such as `channel 2 (T2)`.
+
+    Args:
+        number: Number of the channel, counted from 1.
+        name: Its name in dataset.json or in the plan; may be empty.
+    """
+    return f"channel {number} ({name or 'without a name'})"
 
 
 def first_channel(image: Path) -> Path:

@@ -17,7 +17,7 @@ from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import PlanError
 from promise_cli.geometry.grid import Spacing, format_shape, format_spacing
 from promise_cli.jobs import Shard, claim, read_shard
-from promise_cli.preprocess.channels import check_channel, show_channels
+from promise_cli.preprocess.channels import check_channels, show_channels
 from promise_cli.preprocess.folds import save_splits
 from promise_cli.preprocess.planning import Wanted, find_place, show_fit
 from promise_cli.preprocess.room import check_room
@@ -201,8 +201,7 @@ def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
             f"{path}: planned for target {kept.label} named {kept.target_name}, which dataset.json now names"
             f" {fresh.target_name}; correct one of them, or add --overwrite to plan anew"
         )
-    for theirs, ours in zip(kept.channels, fresh.channels, strict=True):
-        check_channel(theirs, ours, path)
+    check_channels(kept, fresh, path)
     return kept
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 
+from promise_cli.dataset.channels import describe_channel
 from promise_cli.dataset.fingerprint.extents import target_extents
 from promise_cli.dataset.fingerprint.intensities import Histogram
 from promise_cli.dataset.fingerprint.verification import (
@@ -53,7 +54,8 @@ class CaseFingerprint:
     target_ml: float
     """Volume of the target in millilitres."""
     target_mm: Spacing | None = None
-    """Edges in mm of the box around the target, along each of the file's axes; None in files of older versions."""
+    """Edges in mm of the box around the target, along each of the file's axes; None in files of older versions.
+    With objects, each edge is the longest one over the boxes of all objects."""
     lesion_mm: Spacing | None = None
     """Longest edges in mm of the boxes around single lesions, along each of the file's axes; None in older files."""
     shear_degrees: float = 0.0
@@ -181,9 +183,7 @@ def _question_channels(image: Volume, dataset: Dataset) -> list[str]:
     """Return warnings about the intensities of each channel, which name the channel if there are several."""
     notes = []
     for number, (channel, name) in enumerate(zip(image.channels, dataset.channels, strict=True), 1):
-        which = (
-            f"channel {number} ({name or 'without a name'}): " if dataset.further_channels else ""
-        )
+        which = f"{describe_channel(number, name)}: " if dataset.further_channels else ""
         notes += [f"{which}{note}" for note in check_intensities(channel, is_ct(name))]
     return notes
 
