@@ -1,5 +1,6 @@
 """Find and name the channels of a dataset's scans, and find files whose names differ from those in dataset.json."""
 
+import re
 from itertools import product
 from pathlib import Path
 
@@ -15,6 +16,11 @@ def describe_channel(number: int, name: str) -> str:
         name: Its name in dataset.json or in the plan; may be empty.
     """
     return f"channel {number} ({name or 'without a name'})"
+
+
+def is_ct(modality: str) -> bool:
+    """Whether a channel of this name is CT, whose intensities are HU."""
+    return re.search(r"\bCT\b", modality, re.IGNORECASE) is not None
 
 
 def first_channel(image: Path) -> Path:

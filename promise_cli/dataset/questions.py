@@ -4,8 +4,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from promise_cli.dataset.channels import describe_channel
-from promise_cli.dataset.fingerprint import check_intensities, is_ct
+from promise_cli.dataset.channels import describe_channel, is_ct
+from promise_cli.dataset.fingerprint import check_intensities
 from promise_cli.dataset.plan import Channel, Plan
 from promise_cli.volume import Volume, size_question
 

@@ -26,6 +26,8 @@ from promise_cli.jobs import claim
 
 VERSION = 4
 """Version of the measurements. Increase it when cases are measured or verified in another way."""
+VERSION_OF_CHANNELS = 2
+"""The same for scans of several channels alone, so that measurements of other scans stay valid."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,7 @@ class Measurements:
         ]
         content: list[Any] = [VERSION, self.target_label, labels, self.dataset.modality, names]
         if self.dataset.further_channels:
-            content.append(self.dataset.further_channels)
+            content += [self.dataset.further_channels, VERSION_OF_CHANNELS]
         if self.objects or self.dataset.regions:
             content.append([self.dataset.regions, record_to_json(self.objects)])
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
