@@ -144,7 +144,7 @@ def verify_case(
     inside = is_target(label.array, values)
     target, *further = targets = [channel[inside] for channel in image.channels]
     odd = check_fill(image.channels[0], target) or check_air(
-        image.channels, targets, dataset.channels
+        list(image.channels), targets, dataset.channels
     )
     problems += [warning_of(dataset, files.label, note) for note in odd]
     target_mm, lesion_mm = _extents(label.array, inside, objects, _rounded(image.grid.spacing))
