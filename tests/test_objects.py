@@ -140,7 +140,7 @@ def test_a_region_holds_the_voxels_of_the_regions_within_it(shapes: Path) -> Non
 def test_a_case_may_have_no_voxel_of_an_object(shapes: Path) -> None:
     plan = _plan(shapes, SHAPES)
     case = load_case(shapes / "preprocessed" / SHAPES / "cases", "c_6")
-    assert [target.asked for target in held_targets(case, plan.objects)] == [plan.objects[0]]
+    assert [target.wanted for target in held_targets(case, plan.objects)] == [plan.objects[0]]
 
 
 def test_voxels_are_drawn_evenly_over_objects_and_over_their_voxels(shapes: Path) -> None:
@@ -152,8 +152,8 @@ def test_voxels_are_drawn_evenly_over_objects_and_over_their_voxels(shapes: Path
         target = draw_target(case, plan.objects, rng)
         voxel = target.draw_voxel(rng)
         assert target.mask[voxel]
-        drawn[target.asked.name] += 1
-        inner += target.asked.name == "whole" and case.target[voxel] > 1
+        drawn[target.wanted.name] += 1
+        inner += target.wanted.name == "whole" and case.target[voxel] > 1
     assert all(900 < number < 1100 for number in drawn.values())
     whole, core, _ = held_targets(case, REGIONS)
     assert inner / drawn["whole"] == pytest.approx(core.num_voxels / whole.num_voxels, abs=0.05)

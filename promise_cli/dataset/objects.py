@@ -8,13 +8,11 @@ that holds the voxel.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from promise_cli.dataset.folder import Dataset, label_text
+from promise_cli.dataset.folder import IGNORE, Dataset, label_text
 from promise_cli.errors import DatasetError, listed, shown
 
 EACH = "each"
 """Word that stands for all labels and regions of a dataset."""
-IGNORE = "ignore"
-"""nnU-Net's name for the label of voxels that nobody annotated."""
 LARGEST_VALUE = 255
 """Largest value of a voxel of a mask."""
 

@@ -21,7 +21,7 @@ from promise_cli.preprocess.channels import check_channels, show_channels
 from promise_cli.preprocess.folds import save_splits
 from promise_cli.preprocess.planning import Wanted, find_place, show_fit
 from promise_cli.preprocess.room import check_room
-from promise_cli.preprocess.targets import Asked, announce, choose_target_of_plan
+from promise_cli.preprocess.targets import TargetRequest, announce, choose_target_of_plan
 from promise_cli.preprocess.verify import Survey, survey_dataset
 from promise_cli.preprocess.write import make_cases, refuse_foreign_cases, sweep
 
@@ -91,21 +91,21 @@ def preprocess(
     part = read_shard(shard)
     workspace = open_workspace(root)
     place, wanted = find_place(workspace, task, plan), Wanted(spacing, patch_size)
-    asked = Asked(_as_tuple(target_label), _as_tuple(objects))
+    request = TargetRequest(_as_tuple(target_label), _as_tuple(objects))
     folder = place.folder
     refuse_foreign(folder, MARKS, MARKS, "promise-preprocess", "move it away")
     kept = None if overwrite else _kept_plan(folder, wanted)
     dataset = read_dataset(
         place.raw,
         keep_broken=True,
-        with_regions=bool(asked.objects or (kept is not None and kept.objects)),
+        with_regions=bool(request.objects or (kept is not None and kept.objects)),
     )
     # Measurements depend on the target, but not on spacing or patch, so all plans of a dataset share this folder.
     measured = workspace.root / SCRATCH / dataset.name
     scratch = measured.with_name(folder.name)
     if overwrite:
         refuse_foreign_cases(folder / "cases", [case.case_id for case in dataset.cases])
-    target = choose_target_of_plan(dataset, asked, kept, folder / "plans.json")
+    target = choose_target_of_plan(dataset, request, kept, folder / "plans.json")
     announce(dataset, target)
     survey = survey_dataset(
         dataset,
@@ -132,7 +132,7 @@ def preprocess(
         sweep(folder, measured)
         if not overwrite:  # another command may have made a plan in the meantime
             kept = _kept_plan(folder, wanted)
-            choose_target_of_plan(dataset, target.asked_again, kept, folder / "plans.json")
+            choose_target_of_plan(dataset, target.request_again, kept, folder / "plans.json")
         made = wanted.plan(fingerprint)
         if kept is not None:
             made = _check_kept(kept, made, folder / "plans.json")

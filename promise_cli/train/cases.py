@@ -39,15 +39,15 @@ def read_split(preprocessed: Path, fold: Fold, plan: Plan) -> Split:
     ]
     if stale:
         raise DatasetError(
-            f"{preprocessed / 'cases'}: {counted(len(stale), 'case')} of fold {fold} {are_stale(len(stale))}, such as"
-            f" {stale[0]}; run promise-preprocess {preprocessed.name} again"
+            f"{preprocessed / 'cases'}: {counted(len(stale), 'case')} of fold {fold} {describe_stale(len(stale))},"
+            f" such as {stale[0]}; run promise-preprocess {preprocessed.name} again"
         )
     if not split.train:
         raise PlanError(f"{path}: fold {fold} has no training case; correct the file")
     return split
 
 
-def are_stale(number: int) -> str:
+def describe_stale(number: int) -> str:
     """Return the end of a sentence about this many cases that cannot be used, with its verb."""
     return f"{'is' if number == 1 else 'are'} missing, damaged or made with another plan"
 

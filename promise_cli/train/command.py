@@ -15,10 +15,10 @@ from promise_cli.dataset.splits import Split
 from promise_cli.disk.records import load_record
 from promise_cli.disk.workspace import LAST, Workspace, open_workspace
 from promise_cli.errors import CheckpointError, StoppedError
-from promise_cli.jobs import telling
+from promise_cli.jobs import stop_says
 from promise_cli.scores import has_study
 from promise_cli.scores.study_files import STUDY_FOLDER
-from promise_cli.train.cases import are_stale, check_cases, read_split
+from promise_cli.train.cases import check_cases, describe_stale, read_split
 from promise_cli.train.compiled import compile_network
 from promise_cli.train.complete import is_complete
 from promise_cli.train.corrections import Answering
@@ -112,7 +112,7 @@ def _train(request: TrainRequest, group: Group, device: str, log: Log) -> Path:
     with (
         hold(folder) if group.is_first else nullcontext(),
         stop.listening(),
-        telling(lambda: f"{folder}: {saved_so_far(run)}"),
+        stop_says(lambda: f"{folder}: {saved_so_far(run)}"),
     ):
         if group.is_first:
             log.open(folder / PRINTED)
@@ -259,11 +259,11 @@ def _score(run: Run, cases_dir: Path, stop: StopRequest) -> None:
     """Score the fold's test cases, or warn that they are not preprocessed."""
     if not run.split.test:
         return
-    absent = [case for case in run.split.test if not made_with(run.plan, cases_dir / case)]
-    if absent:
+    missing = [case for case in run.split.test if not made_with(run.plan, cases_dir / case)]
+    if missing:
         warn(
-            f"{cases_dir}: {counted(len(absent), 'test case')} of fold {run.fold} {are_stale(len(absent))}, such as"
-            f" {absent[0]}; the run is not scored"
+            f"{cases_dir}: {counted(len(missing), 'test case')} of fold {run.fold} {describe_stale(len(missing))},"
+            f" such as {missing[0]}; the run is not scored"
         )
         return
     score_fold(run, cases_dir, stop)
