@@ -22,6 +22,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from promise_cli.errors import printable
+
 T = TypeVar("T")
 
 REPORT_SECONDS = 60.0
@@ -105,19 +107,6 @@ def log_only(text: str) -> None:
     """Add a text to the log of the command, if it keeps one, without printing it."""
     if _logs:
         _logs[-1].add(text)
-
-
-def printable(text: str) -> str:
-    """Escape what a terminal would not show as it is: control characters, line breaks, marks that turn text around.
-
-    Names from files could otherwise change what a terminal shows. Text that no encoding can hold is escaped, too.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() or char == "\t" else char.encode("unicode_escape").decode()
-        for char in text
-    )
 
 
 def say(message: str) -> None:

@@ -73,8 +73,24 @@ def memory_reason(error: BaseException) -> str:
     return f"not enough memory{f' ({found})' if found else ''}; use a machine with more memory, or close other programs"
 
 
+def printable(text: str) -> str:
+    """Escape what a terminal would not show as it is: control characters, line breaks, marks that turn text around.
+
+    Names from files could otherwise change what a terminal shows. Text that no encoding can hold is escaped, too.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char == "\t" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
 class PromiseError(Exception):
-    """Base class of all errors that a user can fix; `cli` shows them as one line."""
+    """Base class of all errors that a user can fix. Its text is one line, whatever names and values from files hold."""
+
+    def __str__(self) -> str:
+        return printable(" ".join(super().__str__().split()))
 
 
 class DatasetError(PromiseError):

@@ -12,6 +12,7 @@ from promise_cli import console
 from promise_cli.cli import preprocess_app
 from promise_cli.disk.atomic import write_text
 from promise_cli.disk.records import load_json
+from promise_cli.errors import PromiseError
 from tests.conftest import DATASET, edit_json
 from tests.test_cli import run
 
@@ -39,6 +40,11 @@ def test_every_kind_of_message_is_escaped(show, capsys: pytest.CaptureFixture[st
     shown = "".join(capsys.readouterr())
     assert r"case \x1b[2J\u200f\x00 x" in shown
     assert not {"\x1b", "\x07", "\u200f", "\x00"} & set(shown)
+
+
+def test_the_text_of_an_error_is_one_line_that_a_terminal_shows_as_it_is() -> None:
+    error = PromiseError(f"a.json: found {NASTY};\n  fix it")
+    assert str(error) == r"a.json: found tumour\x1b[31m \u202eevil\ud800; fix it"
 
 
 def test_text_that_utf8_cannot_hold_is_read_back_from_json(tmp_path: Path) -> None:

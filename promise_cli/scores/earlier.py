@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from promise_cli.disk.records import load_json, record_from_json
-from promise_cli.errors import EvaluationError, shown
+from promise_cli.errors import EvaluationError, shorten, shown
 from promise_cli.scores.metric import DICE, FURTHER_METRICS, Metric, PairedScores, nsd_metric
 from promise_cli.scores.score_record import SCHEMA_VERSION, CaseScore
 
@@ -46,15 +46,15 @@ def read_scores(path: Path, settings: Mapping[str, Any]) -> PairedScores:
     for name, option in SETTINGS.items():
         if content.get(name) != settings[name]:
             raise EvaluationError(
-                f"{path}: made with {name} {content.get(name)}, but here it is {settings[name]}; evaluate both with"
-                f" the same {option}"
+                f"{path}: made with {name} {shorten(str(content.get(name)))}, but here it is {settings[name]}; evaluate"
+                f" both with the same {option}"
             )
     cases = content.get("cases")
     if not isinstance(cases, list) or not cases or not all(map(_is_case, cases)):
         raise EvaluationError(f"{path}: needs cases with case_id, label, dice and nsd; {AGAIN}")
     found: dict[tuple[str, str], Mapping[str, float]] = {}
     for case in cases:
-        where = f"{path}: case {case['case_id']}, label {case['label']}"
+        where = _place(path, case)
         place = (case["case_id"], str(case["label"]))
         if place in found:
             raise EvaluationError(f"{where}: listed twice; {AGAIN}")
@@ -116,9 +116,14 @@ def refuse_other_labels(path: Path, cases: Sequence[CaseScore]) -> None:
             if ours is not None and name in case and case[name] != getattr(ours, name):
                 what = "the label" if name == "reference_voxels" else "the scan"
                 raise EvaluationError(
-                    f"{path}: case {case['case_id']}, label {case['label']}: {what} had {case[name]} voxels, but now it"
+                    f"{_place(path, case)}: {what} had {shown(case[name])} voxels, but now it"
                     f" has {getattr(ours, name)}; evaluate both against the same labels, on the same grid"
                 )
+
+
+def _place(path: Path, case: Mapping[str, Any]) -> str:
+    """Name a case for a message: its file, case and label."""
+    return f"{path}: case {shorten(case['case_id'])}, label {shorten(str(case['label']))}"
 
 
 def _check_counts(case: Mapping[str, Any], where: str) -> None:
