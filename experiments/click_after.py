@@ -15,7 +15,7 @@ from promise_cli.disk.records import load_json
 from promise_cli.geometry.resample import resample_window, target_grid
 from promise_cli.prompts import FOREGROUND, Click, locate_clicks
 from promise_cli.scores.metrics import dice
-from promise_cli.session.placement import window_round
+from promise_cli.session.placement import window_around
 from promise_cli.volume import read_label
 
 Mask = NDArray[np.bool_]
@@ -48,7 +48,7 @@ def measure_click_after(place: Place, row: Row) -> dict[str, object]:
         )
         grid = target_grid(label.grid, plan.spacing)
         click = locate_clicks([Click((i, j, k), FOREGROUND, "voxel")], label.grid, grid, case_id)
-        window = window_round(click, plan.patch_size)
+        window = window_around(click, plan.patch_size)
         seen = np.ones(window.shape, dtype=np.float32)
         _, inside = resample_window(seen, window.origin, grid.shape, label.grid.shape)
         in_window = np.zeros_like(mask)

@@ -20,7 +20,7 @@ from promise_cli.geometry.resample import resample_mask
 from promise_cli.prompts import BACKGROUND, FOREGROUND, Click, locate_clicks
 from promise_cli.scores.metrics import dice
 from promise_cli.session.networks import EncodedWindow
-from promise_cli.session.placement import window_round
+from promise_cli.session.placement import window_around
 from promise_cli.session.predictor import Predictor
 from promise_cli.volume import read_label, read_volume
 
@@ -88,7 +88,7 @@ def _open(place: Place, predictor: Predictor, case_id: str, voxel: list[int]) ->
         [Click((i, j, k), FOREGROUND, "voxel")], scan.stored_grid, grid, case_id
     )
     within = None if predictor.centres_clicks else grid.shape
-    window = window_round(click[None], plan.patch_size, within)
+    window = window_around(click[None], plan.patch_size, within)
     rng = np.random.default_rng(0)
     return _Scene(
         image=image,
@@ -130,7 +130,7 @@ def _ask_everywhere(predictor: Predictor, scene: _Scene) -> dict[str, float | No
         return _mask(predictor, window, encoded, *clicks)
 
     clicked, beside = mask((scene.click, FOREGROUND)), mask((scene.beside, FOREGROUND))
-    moved = window_round(scene.beside[None], predictor.plan.patch_size, scene.within)
+    moved = window_around(scene.beside[None], predictor.plan.patch_size, scene.within)
     off, there = EncodedWindow(moved.crop(scene.image)), moved.crop(scene.target)
     both = [(scene.click, FOREGROUND)]
     if window.inside(scene.middle[None])[0]:

@@ -11,7 +11,7 @@ from promise_cli.geometry.patch import Patch
 Indices = NDArray[np.int64]
 
 
-def window_round(clicks: Indices, size: int, within: Shape | None = None) -> Patch:
+def window_around(clicks: Indices, size: int, within: Shape | None = None) -> Patch:
     """Return the window around the middle of clicks `(N, 3)`, as in the authors' test.
 
     Args:
@@ -49,7 +49,7 @@ def windows_for(
     if single:
         if earlier and earlier[0].inside(clicks).all():
             return earlier
-        return (window_round(clicks, size, within),)
+        return (window_around(clicks, size, within),)
     groups: list[Indices] = []  # the lower and the upper corner of the clicks of each window
     for click in clicks:
         if any(window.inside(click[None])[0] for window in earlier):
@@ -61,7 +61,7 @@ def windows_for(
                 break
         else:
             groups.append(np.stack([click, click]))
-    return (*earlier, *(window_round(group, size, within) for group in groups))
+    return (*earlier, *(window_around(group, size, within) for group in groups))
 
 
 def windows_over(grid_shape: Shape, size: int) -> list[Patch]:
