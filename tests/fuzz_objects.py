@@ -18,14 +18,24 @@ from promise_cli.predictions.manifest import read_manifest
 from promise_cli.train.origin import load_origin, start_with
 from promise_cli.train.replacing import NOTE, finish_replacing, note_replacing
 from promise_cli.train.train_request import TrainRequest
-from tests.fuzz_damage import Kind, change_array, change_entries, change_json, change_table
+from tests.fuzz_damage import (
+    Kind,
+    change_array,
+    change_entries,
+    change_json,
+    change_table,
+    damage_bytes,
+)
 from tests.shapes import SHAPES, write_shapes
 
 RUN = Path("results") / SHAPES / "fold_0"
 
 
 def build_objects(root: Path) -> None:
-    """Preprocess, train and predict a dataset of two objects in a workspace of its own."""
+    """Preprocess, train and predict a dataset of two objects in a workspace of its own.
+
+    A second plan of the dataset has compressed cases.
+    """
     from promise_cli.predict import predict
     from promise_cli.preprocess.command import preprocess
     from promise_cli.train import train
@@ -43,6 +53,7 @@ def build_objects(root: Path) -> None:
     )
     predict(root / SHAPES / "imagesTr", points, root=root, device="cpu")
     note_replacing(root / RUN, ())
+    preprocess(SHAPES, root=root, objects="each", plan="packed", cases_format="blosc2", workers=0)
 
 
 def kinds_of_objects(root: Path) -> dict[str, Kind]:
@@ -51,7 +62,13 @@ def kinds_of_objects(root: Path) -> dict[str, Kind]:
     case = data / "cases" / "c_1"
     voxels = partial(_voxels, load_record(Plan, data / "plans.json"))
     best = run / "checkpoint_best.pt"
+    packed = root / "preprocessed" / f"{SHAPES}@packed"
+    unpack = partial(_voxels, load_record(Plan, packed / "plans.json"))
     return {
+        **{
+            f"{name}.b2nd": Kind(packed / "cases" / "c_1" / f"{name}.b2nd", unpack, damage_bytes)
+            for name in ("image", "target", "foreground")
+        },
         "plan of objects": Kind(data / "plans.json", partial(load_record, Plan), change_json),
         "case of objects": Kind(case / "case.json", partial(load_record, CaseRecord), change_json),
         "objects.npy": Kind(case / "objects.npy", voxels, change_array),

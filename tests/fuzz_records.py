@@ -11,6 +11,7 @@ prints JSON: how many files of each kind were read and refused. Any other except
 import collections
 import json
 import random
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -226,10 +227,13 @@ def check_message(reason: str) -> None:
 
 def try_file(kind: Kind, content: bytes, folder: Path) -> str:
     """Write and read one damaged file; return `read` or `refused`."""
-    place = folder / (kind.path.parent.name if kind.path.suffix == ".npy" else "one")
+    of_case = kind.path.suffix in (".npy", ".b2nd")
+    place = folder / (kind.path.parent.name if of_case else "one")
+    if of_case:
+        shutil.rmtree(place, ignore_errors=True)
     place.mkdir(exist_ok=True)
     path = place / kind.path.name
-    if kind.path.suffix == ".npy":
+    if of_case:
         for other in kind.path.parent.iterdir():
             (place / other.name).write_bytes(other.read_bytes())
     path.write_bytes(content)

@@ -11,14 +11,16 @@ import pytest
 import torch
 
 from promise_cli.cli import evaluate_app, predict_app
-from promise_cli.dataset.plan import Channel, Normalisation
-from promise_cli.errors import CheckpointError, PlanError, VolumeError
+from promise_cli.dataset.plan import Channel, Normalisation, Plan
+from promise_cli.disk.records import load_record
+from promise_cli.errors import CheckpointError, DatasetError, PlanError, VolumeError
 from promise_cli.network.checkpoint import build_model, load_checkpoint
 from promise_cli.network.recipe import AugmentConfig
 from promise_cli.preprocess.command import preprocess
 from promise_cli.session.predictor import Predictor
 from promise_cli.train import TrainRequest, train
 from promise_cli.train.augment import apply_augmentation, draw_augmentation
+from promise_cli.train.resume import check_unchanged
 from promise_cli.volume import as_stored, read_label
 from tests.channels import write_channels
 from tests.conftest import OBLIQUE, RUN, affine_of, edit_json, write_nifti
@@ -323,8 +325,16 @@ def test_a_plan_whose_channels_changed_does_not_continue_a_run(root: Path, tmp_p
     shutil.copytree(root, copy)
     path = copy / "preprocessed" / "Task98_Balls" / "plans.json"
     edit_json(path, lambda content: content["further_channels"].pop())
-    with pytest.raises(Exception, match=r"plan|case|channels"):
+    with pytest.raises(
+        DatasetError, match=r"cases: 4 cases of fold 0 are missing, damaged or made"
+    ):
         train(request(copy, preset=None, epochs=2, resume=True, fields=()))
+    last = copy / RUN / "checkpoint_last.pt"
+    checkpoint = load_checkpoint(last)
+    with pytest.raises(
+        CheckpointError, match=r"was trained with another plan than plans\.json now"
+    ):
+        check_unchanged(last, checkpoint, load_record(Plan, path), checkpoint.split)
 
 
 def test_masks_of_scans_of_several_channels_lie_on_the_grid_of_the_scan(root: Path) -> None:

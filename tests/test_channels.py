@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -174,7 +175,28 @@ def test_channels_are_announced_and_each_is_questioned_by_its_own_kind(tmp_path:
     assert done.exit_code == 0
     assert "channels: 3 (CT, T2, CT)\n" in done.output
     assert "channel 3 (CT): intensities from 0 to 49 in a CT scan" in done.output
-    assert "T2: each scan is normalised by its own percentiles, mean and SD\n" in done.output
+    assert "\nchannel 2 (T2): each scan is normalised by its own percentiles" in done.output
+    assert "\nchannel 3 (CT): clip 0 to 49, mean" in done.output
+
+
+def test_warnings_about_channels_that_differ_from_the_plan_say_which_they_are(
+    tmp_path: Path,
+) -> None:
+    folder = write_channels(tmp_path / "Task98_Balls", "one_file", 5)
+    edit_json(folder / "dataset.json", lambda it: it.update(modality={"0": "CT", "1": "", "2": ""}))
+    done = run(preprocess_app, "98", "--root", tmp_path, "--workers", "0")
+    for number in (2, 3):
+        assert f"\nchannel {number} (without a name): each scan is normalised by" in done.output
+    edit_json(folder / "dataset.json", lambda it: it["modality"].update({"2": "ADC"}))
+    numbers = {"scheme": "dataset", "low": 5000, "high": 6000, "mean": 5500, "std": 1}
+    plans = tmp_path / DATASET / "plans.json"
+    edit_json(plans, lambda it: it["further_channels"][0].update(normalisation=numbers))
+    done = run(preprocess_app, "98", "--root", tmp_path, "--workers", "0")
+    assert done.exit_code == 0
+    assert f"{plans}: channel 2 (without a name): clips intensities to 5000 to 6000" in done.output
+    assert (
+        f"{plans}: channel 3: planned for no modality, but dataset.json now says ADC" in done.output
+    )
 
 
 def test_a_plan_for_another_number_of_channels_is_not_kept(tmp_path: Path) -> None:
@@ -230,6 +252,17 @@ def test_the_estimate_of_memory_grows_with_the_channels(tmp_path: Path, layout: 
         (files,) = read_dataset(folder).cases
         sizes.append(estimate_peak(files, (0.1, 0.1, 0.1)))
     assert sizes[1] > sizes[0]
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_the_disk_space_that_is_announced_holds_all_channels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    write_channels(tmp_path / "Task98_Balls", "one_file", 5, number)
+    preprocess("98", root=tmp_path, workers=0)
+    found = re.search(r"disk: 5 cases need about (\d+) kB", capsys.readouterr().out)
+    written = sum(path.stat().st_size for path in (tmp_path / DATASET).rglob("*.npy"))
+    assert 1000 * int(found[1]) == pytest.approx(written, rel=0.1)
 
 
 def test_arrays_with_channels_that_the_plan_does_not_have_are_made_again(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def test_pickled_code_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
             load_checkpoint(path)
     plain = tmp_path / "plain.pt"
     plain.write_bytes(pickle.dumps(_Code()))
-    with pytest.raises(CheckpointError):
+    with pytest.raises(
+        CheckpointError, match=r"plain\.pt: not readable as tensors .* pickled code"
+    ):
         load_checkpoint(plain)
     assert "this code ran" not in capsys.readouterr().out
 

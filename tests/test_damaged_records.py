@@ -197,17 +197,19 @@ def test_damaged_states_of_a_run_are_refused_when_it_continues(
     moments["state"][0]["exp_avg"] = torch.ones(3)
     infinite = copy.deepcopy(content["optimizer"])
     infinite["state"][0]["step"] = torch.tensor(float("inf"))
-    for name, value in (
-        ("optimizer", moments),
-        ("optimizer", infinite),
-        ("optimizer", {"state": [], "param_groups": 3}),
-        ("optimizer", content["optimizer"] | {"state": torch.ones(2)}),
-        ("random_states", {"cpu": torch.ones(3)}),
-        ("log", [{"epoch": 1}]),
-        ("log", [3]),
+    of_optimizer = "the state of the optimizer is damaged or incomplete; restore"
+    of_random = "the state of the scaler or of the random numbers is damaged"
+    for name, value, message in (
+        ("optimizer", moments, of_optimizer),
+        ("optimizer", infinite, of_optimizer),
+        ("optimizer", {"state": [], "param_groups": 3}, of_optimizer),
+        ("optimizer", content["optimizer"] | {"state": torch.ones(2)}, of_optimizer),
+        ("random_states", {"cpu": torch.ones(3)}, of_random),
+        ("log", [{"epoch": 1}], "log: missing field 'learning_rate'; add it or recreate"),
+        ("log", [3], "log: expected an object with named fields, found 3"),
     ):
         torch.save(content | {name: value}, tmp_path / "checkpoint_last.pt")
-        with pytest.raises(CheckpointError):
+        with pytest.raises(CheckpointError, match=rf"checkpoint_last\.pt: {message}"):
             _resume(tmp_path, sound)
 
 

@@ -177,7 +177,7 @@ def test_processes_give_the_same_scores_in_the_same_order(folders):
 
 def test_an_error_in_a_process_reaches_the_user(folders):
     write_nifti(folders[0] / "b.nii.gz", box((5, 5, 4), shape=(24, 20, 15)), AFFINE)
-    with pytest.raises(EvaluationError, match="24 x 20 x 15"):
+    with pytest.raises(EvaluationError, match=r"b\.nii\.gz: 24 x 20 x 15 voxels of 0\.8 x"):
         evaluate(*folders, workers=2)
 
 
@@ -210,10 +210,15 @@ def test_the_msd_protocol_refuses_a_task_whose_tolerance_has_no_source(dataset):
 
 
 @pytest.mark.parametrize(
-    ("protocol", "asked"), [("msd", (4.0,)), ("promise", (-1.0,)), ("promise", (math.nan,))]
+    ("protocol", "asked", "message"),
+    [
+        ("msd", (4.0,), "^--protocol msd sets the tolerance itself; leave out --tolerance$"),
+        ("promise", (-1.0,), "^--tolerance -1: use a length in mm, 0 or more$"),
+        ("promise", (math.nan,), "^--tolerance nan: use a length in mm, 0 or more$"),
+    ],
 )
-def test_an_impossible_tolerance_is_refused(protocol, asked):
-    with pytest.raises(EvaluationError, match="--tolerance"):
+def test_an_impossible_tolerance_is_refused(protocol, asked, message):
+    with pytest.raises(EvaluationError, match=message):
         choose_tolerances(protocol, asked, "Task10_Colon")
 
 

@@ -65,7 +65,7 @@ def test_global_random_numbers_continue_as_if_nothing_was_drawn() -> None:
 def test_global_states_are_put_back_after_an_error() -> None:
     random.seed(5)
     state = random.getstate()
-    with pytest.raises((ValueError, TypeError, IndexError)):
+    with pytest.raises(TypeError, match=r"ufunc .* did not contain a loop"):
         change_intensities(np.zeros((2, 2), dtype="U1"), 19)
     assert random.getstate() == state
 

@@ -201,18 +201,18 @@ def test_nonzero_integers_count_as_inside():
 
 
 @pytest.mark.parametrize(
-    ("shape", "spacing", "tolerance"),
+    ("shape", "spacing", "tolerance", "message"),
     [
-        ((3, 3, 4), (1.0, 1.0, 1.0), 1.0),
-        ((3, 3), (1.0, 1.0, 1.0), 1.0),
-        ((3, 3, 3), (1.0, 0.0, 1.0), 1.0),
-        ((3, 3, 3), (1.0, 1.0, math.nan), 1.0),
-        ((3, 3, 3), (1.0, 1.0, 1.0), -1.0),
-        ((3, 3, 3), (1.0, 1.0, 1.0), math.inf),
+        ((3, 3, 4), (1.0, 1.0, 1.0), 1.0, "masks of 3 x 3 x 3 and 3 x 3 x 4 voxels; both must"),
+        ((3, 3), (1.0, 1.0, 1.0), 1.0, "masks of 3 x 3 x 3 and 3 x 3 voxels; both must"),
+        ((3, 3, 3), (1.0, 0.0, 1.0), 1.0, r"spacing \(1\.0, 0\.0, 1\.0\); three lengths above 0"),
+        ((3, 3, 3), (1.0, 1.0, math.nan), 1.0, r"spacing \(1\.0, 1\.0, nan\); three lengths"),
+        ((3, 3, 3), (1.0, 1.0, 1.0), -1.0, r"tolerances \(-1\.0,\); each must be 0 mm or more"),
+        ((3, 3, 3), (1.0, 1.0, 1.0), math.inf, r"tolerances \(inf,\); each must be 0 mm or more"),
     ],
 )
-def test_impossible_shapes_spacings_and_tolerances_are_refused(shape, spacing, tolerance):
-    with pytest.raises(ValueError, match=r"masks of|spacing|tolerances"):
+def test_impossible_shapes_spacings_and_tolerances_are_refused(shape, spacing, tolerance, message):
+    with pytest.raises(ValueError, match=message):
         nsd(np.ones((3, 3, 3), dtype=bool), np.ones(shape, dtype=bool), spacing, (tolerance,))
 
 

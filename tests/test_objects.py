@@ -140,7 +140,7 @@ def test_a_region_holds_the_voxels_of_the_regions_within_it(shapes: Path) -> Non
 def test_a_case_may_have_no_voxel_of_an_object(shapes: Path) -> None:
     plan = _plan(shapes, SHAPES)
     case = load_case(shapes / "preprocessed" / SHAPES / "cases", "c_6")
-    assert [target.asked for target in held_targets(case, plan.objects)] == [plan.objects[0]]
+    assert [target.wanted for target in held_targets(case, plan.objects)] == [plan.objects[0]]
 
 
 def test_voxels_are_drawn_evenly_over_objects_and_over_their_voxels(shapes: Path) -> None:
@@ -152,8 +152,8 @@ def test_voxels_are_drawn_evenly_over_objects_and_over_their_voxels(shapes: Path
         target = draw_target(case, plan.objects, rng)
         voxel = target.draw_voxel(rng)
         assert target.mask[voxel]
-        drawn[target.asked.name] += 1
-        inner += target.asked.name == "whole" and case.target[voxel] > 1
+        drawn[target.wanted.name] += 1
+        inner += target.wanted.name == "whole" and case.target[voxel] > 1
     assert all(900 < number < 1100 for number in drawn.values())
     whole, core, _ = held_targets(case, REGIONS)
     assert inner / drawn["whole"] == pytest.approx(core.num_voxels / whole.num_voxels, abs=0.05)
@@ -239,6 +239,24 @@ def test_a_plan_keeps_its_objects_until_it_is_overwritten(workspace: Path) -> No
     edit_json(workspace / SHAPES / "dataset.json", lambda it: it["labels"].update({"2": "Cube"}))
     with pytest.raises(PlanError, match=r"dataset\.json now describes as Ball \(1\), Cube \(2\)"):
         preprocess(SHAPES, root=workspace, workers=0)
+
+
+def test_a_plan_of_labels_with_empty_names_is_kept(tmp_path: Path) -> None:
+    write_shapes(tmp_path / SHAPES)
+    edit_json(tmp_path / SHAPES / "dataset.json", lambda it: it.update(labels={"1": "", "2": ""}))
+    made = preprocess(SHAPES, root=tmp_path, objects="each", workers=0)
+    assert made.plan.objects == _objects(("1", (1,), 1), ("2", (2,), 2))
+    again = preprocess(SHAPES, root=tmp_path, workers=0)
+    assert (again.plan, again.num_new) == (made.plan, 0)
+
+
+def test_the_fit_of_a_plan_of_objects_is_that_of_its_largest_object(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ball and box have edges of at most 9 mm, and lie in a box of more than 16 mm."""
+    preprocess(SHAPES, root=workspace, workers=0, patch_size=16)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "it holds every lesion in 6 of 6 cases, and every object as a whole in 6 " in shown
 
 
 def test_the_numbers_of_the_plan_are_those_of_all_objects_together(shapes: Path) -> None:

@@ -141,6 +141,31 @@ def test_a_plan_is_found_by_name_and_the_default_one_without(tmp_path: Path) -> 
         find(with_plan("7", "rough"))
 
 
+def test_a_plan_that_no_dataset_has_is_refused_with_the_command_that_makes_it(
+    tmp_path: Path,
+) -> None:
+    workspace = Workspace(tmp_path)
+    for root, find, command in (
+        (workspace.preprocessed, workspace.find_preprocessed, "promise-preprocess"),
+        (workspace.results, workspace.results_of, "promise-train"),
+    ):
+        start = f"--plan rough: no dataset in {root} has this plan; there:"
+        for folder, end in (
+            (None, f"none; run {command} TASK --plan rough first"),
+            ("Task07_A", f"Task07_A; run {command} Task07_A --plan rough first"),
+            (
+                "Task10_B@ruogh",
+                f"Task07_A, Task10_B@ruogh; run {command} TASK --plan rough first; did you mean ruogh?",
+            ),
+        ):
+            if folder is not None:
+                (root / folder).mkdir(parents=True)
+                (root / folder / "plans.json").touch()
+            with pytest.raises(WorkspaceError) as raised:
+                find(with_plan(None, "rough"))
+            assert str(raised.value) == f"{start} {end}"
+
+
 def test_runs_of_a_plan_are_found_by_name_and_the_default_ones_without(tmp_path: Path) -> None:
     results = tmp_path / "results"
     for dataset in ("Task07_A", "Task07_A@fine", "Task10_B@fine"):

@@ -90,7 +90,7 @@ def test_failures_are_recorded_in_an_existing_folder_where_all_cases_fail(
     root, images, points = place
     predict(images, points, root=root, device="cpu")
     points.write_text(json.dumps({"ball_001": [999, 13, 10]}))
-    with pytest.raises(PromptError, match="outside"):
+    with pytest.raises(PromptError, match=r"click \(999, 13, 10\) lies outside the scan of 28 x"):
         predict(images, points, root=root, device="cpu")
     path = root / "predictions" / "imagesTr" / "failures.json"
     assert [failure.case_id for failure in load_record(Failures, path).failures] == ["ball_001"]

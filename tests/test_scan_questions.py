@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from promise_cli.cli import preprocess_app
+from promise_cli.dataset.fingerprint.air import check_air
 from promise_cli.dataset.plan import Normalisation
 from promise_cli.dataset.questions import question_intensities
 from promise_cli.predict.doubt import doubt_click, tissue_limits
@@ -18,6 +19,7 @@ from promise_cli.predictions.record import describe_click
 from promise_cli.prompts import Click
 from promise_cli.volume import read_volume
 from tests.balls import centre, predict
+from tests.channels import write_channels
 from tests.conftest import edit_json, write_nifti
 from tests.standins import PerfectWindow, plan_of, predictor_of
 from tests.test_cli import run
@@ -173,3 +175,48 @@ def test_a_target_on_the_background_of_an_mr_scan_is_questioned(dataset: Path) -
         "labelsTr/ball_003.nii.gz: 100% of the target lies in air (below 25, the scan's background): is this the scan's"
         " label?\n"
     ) in _preprocess(dataset).stdout
+
+
+AIR, FLAT = np.array([-1000.0, 0, 40, 900]), np.array([7.0, 7, 7, 7])
+BRIGHT, DARK = np.array([0.0, 500, 900, 800]), np.array([500.0, 0, 900, 800])
+"""Channels of four voxels. The target is the first voxel."""
+
+
+@pytest.mark.parametrize(
+    ("names", "channels", "found"),
+    [
+        (("CT",), (AIR,), "below -900 HU"),
+        (("MRI",), (BRIGHT,), "below 44.9, the scan's background"),
+        (("PET", "CT"), (DARK, AIR), "below -900 HU in channel 2 (CT)"),
+        (("PET", "CT"), (BRIGHT, AIR + 1500), None),
+        (("CT", "CT"), (AIR + 1500, AIR), "below -900 HU in channel 2 (CT)"),
+        (("T1", "T2"), (BRIGHT, DARK), None),
+        (("T1", "T2"), (BRIGHT, BRIGHT), "the background of every channel"),
+        (("T1", "T2"), (BRIGHT, FLAT), "the background of every channel"),
+        (("T1", "T2"), (FLAT, FLAT), None),
+    ],
+)
+def test_a_target_is_in_air_if_ct_channels_or_all_channels_say_so(
+    names: tuple, channels: tuple, found: str | None
+) -> None:
+    warnings = check_air(
+        [one[:, None, None] for one in channels], [one[:1] for one in channels], names
+    )
+    assert warnings == (
+        [f"100% of the target lies in air ({found}): is this the scan's label?"] if found else []
+    )
+
+
+def test_a_target_in_the_air_of_a_second_channel_of_ct_is_questioned(tmp_path: Path) -> None:
+    folder = write_channels(tmp_path / "Task98_Balls", "files", 5, 2)
+    names = {"0": "T2", "1": "CT"}
+    edit_json(folder / "dataset.json", lambda content: content.update(channel_names=names))
+    path = folder / "imagesTr" / "ball_002_0001.nii.gz"
+    inside = np.asanyarray(nib.load(folder / "labelsTr" / "ball_002.nii.gz").dataobj) > 0
+    image = nib.load(path)
+    array = np.where(inside, -1000, np.asanyarray(image.dataobj)).astype(np.int16)
+    nib.save(nib.Nifti1Image(array, image.affine, image.header), path)
+    assert (
+        "  ball_002  warning   labelsTr/ball_002.nii.gz: 100% of the target lies in air (below -900 HU in channel 2"
+        " (CT)): is this the scan's label?\n"
+    ) in _preprocess(folder).stdout

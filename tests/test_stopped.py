@@ -14,7 +14,7 @@ import pytest
 
 from promise_cli.dataset.fingerprint.source import SETTLED_SECONDS
 from promise_cli.disk.records import load_json
-from promise_cli.jobs.signals import Terminated, sigterm_interrupts, tell, telling
+from promise_cli.jobs.signals import Terminated, sigterm_interrupts, stop_message, stop_says
 from promise_cli.preprocess.command import preprocess
 from tests.boxes import write_large_cases
 from tests.conftest import DATASET, RUN, write_dataset
@@ -160,14 +160,14 @@ def test_sigterm_before_the_first_step_of_a_training_is_one_line_too(balls: Path
 
 
 def test_the_innermost_block_says_what_is_finished() -> None:
-    outer, inner = telling(lambda: "outer"), telling(lambda: "3 are done")
+    outer, inner = stop_says(lambda: "outer"), stop_says(lambda: "3 are done")
     with pytest.raises(Terminated) as caught, sigterm_interrupts(), outer, inner:
         signal.raise_signal(signal.SIGTERM)
-    assert tell(caught.value) == "stopped by SIGTERM; 3 are done"
-    with pytest.raises(KeyboardInterrupt) as caught, telling(lambda: "4 are done"):
+    assert stop_message(caught.value) == "stopped by SIGTERM; 3 are done"
+    with pytest.raises(KeyboardInterrupt) as caught, stop_says(lambda: "4 are done"):
         raise KeyboardInterrupt
-    assert tell(caught.value) == "stopped by SIGINT; 4 are done"
-    assert tell(KeyboardInterrupt()) == (
+    assert stop_message(caught.value) == "stopped by SIGINT; 4 are done"
+    assert stop_message(KeyboardInterrupt()) == (
         "stopped by SIGINT; finished work is kept; run the same command again to continue"
     )
 

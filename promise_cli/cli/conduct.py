@@ -30,7 +30,7 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(command)
     def explained(*args: P.args, **kwargs: P.kwargs) -> None:
         from promise_cli.console import quieted
-        from promise_cli.jobs import sigterm_interrupts, tell
+        from promise_cli.jobs import sigterm_interrupts, stop_message
 
         _escape_output()
         try:
@@ -67,7 +67,7 @@ def explains_errors(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt as stop:
             from promise_cli.console import fail
 
-            fail(tell(stop))
+            fail(stop_message(stop))
             raise typer.Exit(1) from None
 
     return explained

@@ -16,7 +16,7 @@ class CaseTarget:
     """What a click on a case asks for: its whole target, or one of its objects."""
 
     case: Case
-    asked: TargetObject | None = None
+    wanted: TargetObject | None = None
     """The object that is asked for; None for a plan of one target."""
     values: tuple[int, ...] = ()
     """Values of the object's voxels in `case.target`; empty for a plan of one target."""

@@ -1,10 +1,26 @@
-"""Find the channels of a dataset's scans, and files whose names differ from those in dataset.json."""
+"""Find and name the channels of a dataset's scans, and find files whose names differ from those in dataset.json."""
 
+import re
 from itertools import product
 from pathlib import Path
 
 from promise_cli.errors import DatasetError
 from promise_cli.volume import SUFFIXES, case_id, channel_path, further_channels
+
+
+def describe_channel(number: int, name: str) -> str:
+    """Return a channel as messages name it, such as `channel 2 (T2)`.
+
+    Args:
+        number: Number of the channel, counted from 1.
+        name: Its name in dataset.json or in the plan; may be empty.
+    """
+    return f"channel {number} ({name or 'without a name'})"
+
+
+def is_ct(modality: str) -> bool:
+    """Whether a channel of this name is CT, whose intensities are HU."""
+    return re.search(r"\bCT\b", modality, re.IGNORECASE) is not None
 
 
 def first_channel(image: Path) -> Path:

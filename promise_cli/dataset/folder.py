@@ -14,6 +14,7 @@ from promise_cli.disk.records import load_json
 from promise_cli.errors import DatasetError, listed, shown
 
 __all__ = [
+    "IGNORE",
     "CaseFiles",
     "Dataset",
     "Labels",
@@ -29,6 +30,8 @@ __all__ = [
 
 MOST_CHANNELS = 64
 _NUMBER = re.compile(r"[0-9]{1,9}")
+IGNORE = "ignore"
+"""nnU-Net's name for the label of voxels that nobody annotated."""
 TUMOUR_WORDS = re.compile(r"cancer|tumou?r|lesion|carcinoma|sarcoma|metasta", re.IGNORECASE)
 
 
@@ -146,8 +149,7 @@ def choose_target(dataset: Dataset, asked: str | None) -> tuple[int, str]:
         raise DatasetError(
             f"{dataset.name}: no label '{asked}'; --target-label takes one of: {choices}"
         )
-    # nnU-Net's label `ignore` marks voxels that nobody has annotated.
-    judged = {value: name for value, name in dataset.labels.items() if name.lower() != "ignore"}
+    judged = {value: name for value, name in dataset.labels.items() if name.lower() != IGNORE}
     if not judged:
         raise DatasetError(
             f"{dataset.folder / 'dataset.json'}: labels has no entry besides background and 'ignore'; add the target"

@@ -5,16 +5,14 @@ voxel is therefore enough, in masks and in the targets of preprocessed cases: th
 that holds the voxel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from promise_cli.dataset.folder import Dataset, label_text
+from promise_cli.dataset.folder import IGNORE, Dataset, label_text
 from promise_cli.errors import DatasetError, listed, shown
 
 EACH = "each"
 """Word that stands for all labels and regions of a dataset."""
-IGNORE = "ignore"
-"""nnU-Net's name for the label of voxels that nobody annotated."""
 LARGEST_VALUE = 255
 """Largest value of a voxel of a mask."""
 
@@ -105,9 +103,6 @@ def _check_pair(one: TargetObject, other: TargetObject) -> None:
 def choose_objects(dataset: Dataset, asked: Sequence[str]) -> tuple[TargetObject, ...]:
     """Return the objects of a dataset that are asked for, by rising label value.
 
-    The mask value of an object is the smallest of its label values that no smaller object within it has. If there is
-    none, it is the smallest value that no label has.
-
     Args:
         dataset: The dataset, read with its regions.
         asked: `each` for all labels and regions other than `ignore`; otherwise names or numbers of labels, names of
@@ -116,13 +111,7 @@ def choose_objects(dataset: Dataset, asked: Sequence[str]) -> tuple[TargetObject
     Raises:
         DatasetError: There is no such label, or the objects cannot be told apart in one mask.
     """
-    path = dataset.folder / "dataset.json"
-    entries: dict[str, tuple[int, ...]] = {
-        name or str(value): (value,) for value, name in dataset.labels.items()
-    }
-    if len(entries) < len(dataset.labels):
-        raise DatasetError(f"{path}: two labels have the same name; give each a name of its own")
-    entries |= dataset.regions
+    path, entries = dataset.folder / "dataset.json", entries_of(dataset)
     if list(asked) == [EACH]:
         wanted = {name: of for name, of in entries.items() if name.lower() != IGNORE}
     else:
@@ -131,6 +120,36 @@ def choose_objects(dataset: Dataset, asked: Sequence[str]) -> tuple[TargetObject
         raise DatasetError(
             f"{path}: labels has no entry besides background and 'ignore'; add the objects"
         )
+    return make_objects(dataset, wanted)
+
+
+def entries_of(dataset: Dataset) -> dict[str, tuple[int, ...]]:
+    """Return name -> label values of all labels and regions. A label with an empty name has its value as its name.
+
+    Raises:
+        DatasetError: Two labels have the same name.
+    """
+    entries: dict[str, tuple[int, ...]] = {
+        name or str(value): (value,) for value, name in dataset.labels.items()
+    }
+    if len(entries) < len(dataset.labels):
+        raise DatasetError(
+            f"{dataset.folder / 'dataset.json'}: two labels have the same name; give each a name of its own"
+        )
+    return entries | dataset.regions
+
+
+def make_objects(
+    dataset: Dataset, wanted: Mapping[str, tuple[int, ...]]
+) -> tuple[TargetObject, ...]:
+    """Return objects with these names and label values, by rising label value.
+
+    The mask value of an object is the smallest of its label values that no smaller object within it has. If there is
+    none, it is the smallest value that no label has.
+
+    Raises:
+        DatasetError: The objects cannot be told apart in one mask.
+    """
     chosen = dict(sorted(wanted.items(), key=lambda item: (item[1], item[0])))
     free = (value for value in range(1, LARGEST_VALUE + 1) if value not in dataset.values)
     objects = []
@@ -143,7 +162,7 @@ def choose_objects(dataset: Dataset, asked: Sequence[str]) -> tuple[TargetObject
     try:
         check_objects(objects)
     except ValueError as error:
-        raise DatasetError(f"{path}: {error}") from None
+        raise DatasetError(f"{dataset.folder / 'dataset.json'}: {error}") from None
     return tuple(objects)
 
 

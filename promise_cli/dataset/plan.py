@@ -9,7 +9,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Literal
 
-from promise_cli.dataset.fingerprint import Fingerprint, Intensities, is_ct
+from promise_cli.dataset.channels import is_ct
+from promise_cli.dataset.fingerprint import Fingerprint, Intensities
 from promise_cli.dataset.folder import label_text
 from promise_cli.dataset.objects import TargetObject, all_values, check_objects, list_objects
 from promise_cli.disk.records import record_to_json

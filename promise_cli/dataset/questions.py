@@ -4,7 +4,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from promise_cli.dataset.fingerprint import check_intensities, is_ct
+from promise_cli.dataset.channels import describe_channel, is_ct
+from promise_cli.dataset.fingerprint import check_intensities
 from promise_cli.dataset.plan import Channel, Plan
 from promise_cli.volume import Volume, size_question
 
@@ -39,8 +40,7 @@ def question_channels(scan: Volume, plan: Plan) -> list[str]:
         return []
     notes = []
     for number, (array, channel) in enumerate(zip(scan.channels, plan.channels, strict=True), 1):
-        name = channel.modality or "without a name"
-        which = f"channel {number} ({name}): " if plan.further_channels else ""
+        which = f"{describe_channel(number, channel.modality)}: " if plan.further_channels else ""
         notes += [f"{which}{note}" for note in question_intensities(array, channel)]
     return notes
 

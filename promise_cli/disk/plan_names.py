@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from promise_cli.disk.folder_names import check_name, is_name
+from promise_cli.errors import WorkspaceError, did_you_mean, listed
 
 _SEPARATOR = "@"
 
@@ -36,6 +37,31 @@ def with_plan(task: str | None, plan: str | None) -> str | None:
         return task
     check_name(plan, "--plan")
     return plan_folder((task or "").rstrip("/"), plan)
+
+
+def check_plan(task: str, folders: Sequence[Path], place: Path, command: str) -> None:
+    """Refuse a plan without a dataset, such as `@fine`, if no dataset has a plan of this name.
+
+    Args:
+        task: Name of a dataset, with or without a plan, or of a plan alone. Only the last is checked.
+        folders: Folders of all datasets and plans in `place`.
+        place: The folder that is searched.
+        command: The command that makes such a folder.
+
+    Raises:
+        WorkspaceError: No dataset has such a plan.
+    """
+    dataset, plan = split_plan(task)
+    there = [split_plan(path.name) for path in folders]
+    plans = [name for _, name in there if name is not None]
+    if dataset or plan is None or plan in plans:
+        return
+    datasets = {name for name, _ in there}
+    raise WorkspaceError(
+        f"--plan {plan}: no dataset in {place.absolute()} has this plan; there:"
+        f" {listed(path.name for path in folders) or 'none'}; run {command}"
+        f" {datasets.pop() if len(datasets) == 1 else 'TASK'} --plan {plan} first{did_you_mean(plan, plans)}"
+    )
 
 
 def plans_of(preprocessed: Path, dataset: str) -> list[Path]:

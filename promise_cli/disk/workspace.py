@@ -1,15 +1,21 @@
 """The folders of a workspace, and how a command finds the dataset or the run that the user means."""
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from promise_cli.disk.plan_names import default_runs, plan_folder, prefer_unnamed, split_plan
+from promise_cli.disk.plan_names import (
+    check_plan,
+    default_runs,
+    plan_folder,
+    prefer_unnamed,
+    split_plan,
+)
 from promise_cli.disk.run_names import choose_named
-from promise_cli.errors import WorkspaceError, did_you_mean, listed
+from promise_cli.disk.task_names import means, near_tasks, number_of
+from promise_cli.errors import WorkspaceError, listed
 
 ROOT_VARIABLE = "PROMISE_ROOT"
 RAW_VARIABLE = "nnUNet_raw"
@@ -67,7 +73,7 @@ class Workspace:
         searched = [folder for folder in (self.root, self.root / "raw") if folder.is_dir()]
         there = _raw_datasets(searched)
         further = _folder_of(RAW_VARIABLE)
-        if further is not None and not any(_means(task, path.name) for path in there):
+        if further is not None and not any(means(task, path.name) for path in there):
             searched.append(further)
             there += _raw_datasets([further])
         named = " and ".join(str(folder.absolute()) for folder in searched or [self.root])
@@ -88,17 +94,18 @@ class Workspace:
             return Path(task)
         if task is not None:  # the folder of the raw dataset means its preprocessed cases
             task = _name_of(task, ["dataset.json"])
+            check_plan(task, there, self.preprocessed, "promise-preprocess")
         if not there:
             raise WorkspaceError(
                 f"{self.preprocessed}: no preprocessed dataset; run promise-preprocess {task or 'TASK'} first"
             )
-        if task is not None and not any(_means(task, path.name) for path in there):
+        if task is not None and not any(means(task, path.name) for path in there):
             names = [path.name for path in there]
             raise WorkspaceError(
                 f"'{task}': not preprocessed yet in {self.preprocessed.absolute()}, which holds {listed(names)};"
-                f" run promise-preprocess {task} first{_near_tasks(task, names)}"
+                f" run promise-preprocess {task} first{near_tasks(task, names)}"
             )
-        fits = [path for path in there if task is None or _means(task, path.name)]
+        fits = [path for path in there if task is None or means(task, path.name)]
         return self._one(task, prefer_unnamed(fits), str(self.preprocessed))
 
     def find_runs(
@@ -170,7 +177,8 @@ class Workspace:
             return self.results
         there = [path for path in sorted(self.results.glob("*")) if path.is_dir()]
         dataset = _name_of(dataset, ["dataset.json", "plans.json"])
-        fits = [path for path in there if _means(dataset, path.name)]
+        check_plan(dataset, there, self.results, "promise-train")
+        fits = [path for path in there if means(dataset, path.name)]
         return self._one(dataset, prefer_unnamed(fits) or there, str(self.results.absolute()))
 
     def _instead_of(self, run: Path | None) -> str:
@@ -195,7 +203,7 @@ class Workspace:
 
     def _one(self, task: str | None, there: list[Path], searched: str) -> Path:
         """Return the only dataset of `there` that `task` names; raise WorkspaceError if none or several fit."""
-        fits = there if task is None else [path for path in there if _means(task, path.name)]
+        fits = there if task is None else [path for path in there if means(task, path.name)]
         if len(fits) == 1:
             return fits[0]
         shown = listed(path.name for path in (fits or there)) or "none"
@@ -204,7 +212,7 @@ class Workspace:
             raise WorkspaceError(f"{asked} several datasets fit in {searched}: {shown}; name one")
         raise WorkspaceError(
             f"'{task}': unknown task; searched {searched}; datasets there: {shown}; give the dataset's path, or --root"
-            f"{_near_tasks(str(task), [path.name for path in there])}"
+            f"{near_tasks(str(task), [path.name for path in there])}"
         )
 
 
@@ -265,35 +273,5 @@ def _raw_datasets(folders: Iterable[Path]) -> list[Path]:
         path
         for folder in folders
         for path in sorted(folder.iterdir())
-        if path.is_dir() and ((path / "dataset.json").exists() or _number(path.name) is not None)
+        if path.is_dir() and ((path / "dataset.json").exists() or number_of(path.name) is not None)
     ]
-
-
-def _near_tasks(task: str, names: Sequence[str]) -> str:
-    """Suggest a dataset with a similar name, or a similar beginning such as `Task07`, for the end of a message.
-
-    Numbers are not compared, since 7 is no more likely to mean 17 than 8.
-    """
-    if _number(task) is not None and "_" not in task:
-        return ""
-    return did_you_mean(task, [*names, *(name.partition("_")[0] for name in names)])
-
-
-def _number(name: str) -> int | None:
-    """Return the number in a dataset's name: 7 for `Task07_Pancreas`, `Dataset007_Pancreas`, `Task07`, `007` or `7`."""
-    match = re.fullmatch(r"(?:Task|Dataset)?0*(\d+)(?:_.*)?", name, re.IGNORECASE)
-    return int(match.group(1)) if match else None
-
-
-def _means(task: str, name: str) -> bool:
-    """Whether the user's `task` names the dataset folder `name`."""
-    if task.rstrip("/").lower() == name.lower():
-        return True
-    dataset, plan = split_plan(name)
-    asked_dataset, asked_plan = split_plan(task.rstrip("/"))
-    if plan is not None and asked_plan in (None, plan):
-        return not asked_dataset or _means(asked_dataset, dataset)
-    asked = re.fullmatch(r"(?:Task|Dataset)?0*(\d+)(_.*)?", task.rstrip("/"), re.IGNORECASE)
-    if asked is None or int(asked.group(1)) != _number(name):
-        return False
-    return asked.group(2) is None or name.lower().endswith(asked.group(2).lower())

@@ -13,7 +13,7 @@ from promise_cli.evaluate.score_case import ScoredCase, score_case
 from promise_cli.evaluate.score_cases import (
     complete_labels,
     notes_of_labels,
-    refuse_absent_target,
+    refuse_missing_target,
     score_cases,
 )
 from promise_cli.evaluate.score_other import score_other, scores_file
@@ -30,7 +30,7 @@ __all__ = [
     "notes_of_labels",
     "picture_cases",
     "record_of",
-    "refuse_absent_target",
+    "refuse_missing_target",
     "refuse_nothing_left",
     "score_case",
     "score_cases",

@@ -22,7 +22,7 @@ from promise_cli.evaluate import (
     notes_of_labels,
     picture_cases,
     record_of,
-    refuse_absent_target,
+    refuse_missing_target,
     refuse_nothing_left,
     score_cases,
     score_other,
@@ -30,7 +30,7 @@ from promise_cli.evaluate import (
     with_clicks,
 )
 from promise_cli.evaluate.score_case import ScoredCase
-from promise_cli.jobs import telling
+from promise_cli.jobs import stop_says
 from promise_cli.predictions.pairs import Pairing, missing_error, pair_cases
 from promise_cli.predictions.record import Predictions
 from promise_cli.report import PAGE, refuse_foreign_page, remove_stale_page, write_evaluation
@@ -133,9 +133,9 @@ def evaluate(
     )
     scored: list[ScoredCase] = []
     number = len(pairing.pairs)
-    with telling(lambda: f"{len(scored)} of {counted(number, 'case', 'were')} scored; {_ANEW}"):
+    with stop_says(lambda: f"{len(scored)} of {counted(number, 'case', 'were')} scored; {_ANEW}"):
         scored.extend(track(score_cases(pairing.pairs, rules, workers), "scoring", number))
-    refuse_absent_target(scored, pairing)
+    refuse_missing_target(scored, pairing)
     cases = complete_labels(scored, rules)
     if compare_with is not None and (record_file := scores_file(compare_with)) is not None:
         refuse_other_labels(record_file, cases)
@@ -165,7 +165,7 @@ def evaluate(
         comparison=comparison,
         cases=tuple(cases),
     )
-    with telling(lambda: f"{folder}: the results are not complete; run the same command again"):
+    with stop_says(lambda: f"{folder}: the results are not complete; run the same command again"):
         channel = picture_channel if page else None
         _write(report, pairing, record, folder, nnunet=nnunet, channel=channel)
     return report

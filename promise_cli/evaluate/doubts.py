@@ -9,7 +9,7 @@ import numpy as np
 from promise_cli.console import counted
 from promise_cli.errors import PromiseError, listed
 from promise_cli.evaluate.score_case import ScoredCase
-from promise_cli.predictions.pairs import Pairing, scan_beside
+from promise_cli.predictions.pairs import Pairing, scan_next_to
 from promise_cli.predictions.record import Predictions, is_as_written, read_record
 from promise_cli.prompts import FOREGROUND
 from promise_cli.volume import read_channel, volume_files
@@ -139,15 +139,15 @@ def _other_scans(pairing: Pairing, record: Predictions | None) -> tuple[str, ...
     predicted = {case.case_id: Path(case.scan) for case in (record.cases if record else ())}
     tried = 0
     for pair in pairing.pairs:
-        scan, beside = predicted.get(pair.case_id), scan_beside(pair.case_id, pair.label)
-        if scan is None or beside is None or not scan.exists() or tried == SHOWN:
+        scan, near = predicted.get(pair.case_id), scan_next_to(pair.case_id, pair.label)
+        if scan is None or near is None or not scan.exists() or tried == SHOWN:
             continue
-        if _has_same_bytes(scan, beside):
+        if _has_same_bytes(scan, near):
             continue
         tried += 1
-        if not _has_same_voxels(scan, beside):
+        if not _has_same_voxels(scan, near):
             return (
-                f"{pair.label}: lies next to the scan {beside}, but its mask was predicted on {scan}, whose voxels"
+                f"{pair.label}: lies next to the scan {near}, but its mask was predicted on {scan}, whose voxels"
                 " differ; are these the labels of the predicted scans?",
             )
     return ()

@@ -10,7 +10,7 @@ from promise_cli.disk.ours import is_marked
 from promise_cli.disk.records import load_json
 from promise_cli.disk.workspace import ALL, Fold, open_workspace
 from promise_cli.errors import EvaluationError, listed, shown
-from promise_cli.evaluate.trained import TOLERANCE_MM, means_of, trained_scores
+from promise_cli.evaluate.trained import means_of, trained_scores
 from promise_cli.network.checkpoint import Checkpoint, load_checkpoint
 from promise_cli.network.settings import first_difference, settings_of
 from promise_cli.network.unfinished import unfinished
@@ -27,6 +27,7 @@ from promise_cli.scores import (
     write_report,
 )
 from promise_cli.scores.statistics import format_number, format_range
+from promise_cli.scores.tolerances import TRAINING_TOLERANCE_MM
 
 FOLDER = "crossval_results_folds_"
 """Beginning of the name of the folder of the results, as nnU-Net names it. The folds follow."""
@@ -88,7 +89,7 @@ def score_folds(
         labels=str(load_json(first.run / METRICS_FILE).get("labels")),
         output=str(folder),
         protocol="promise",
-        tolerances_mm=(TOLERANCE_MM,),
+        tolerances_mm=(TRAINING_TOLERANCE_MM,),
         empty_policy="nan",
         empty_cases=sum(case.status == "both_empty" for case in cases),
         missing_policy="error",
@@ -109,7 +110,7 @@ def show_folds(report: Report, folds: Sequence[ScoredFold]) -> None:
         number, *means = means_of(one.cases)
         shown = (format_number(mean, 4) for mean in means)
         rows.append((str(one.checkpoint.fold), str(number), *shown))
-    show_table("Folds", ("fold", "cases", "Dice", f"NSD {TOLERANCE_MM:g} mm"), rows)
+    show_table("Folds", ("fold", "cases", "Dice", f"NSD {TRAINING_TOLERANCE_MM:g} mm"), rows)
     dice = report.summary.overall.dice
     interval = (
         f", 95 % interval {format_range(dice.interval, 4)} (bootstrap over cases)"

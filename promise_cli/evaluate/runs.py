@@ -11,10 +11,11 @@ from promise_cli.disk.records import load_json
 from promise_cli.disk.run_names import run_name
 from promise_cli.disk.workspace import Workspace, checkpoint_of, open_workspace
 from promise_cli.errors import PromiseError, WorkspaceError
-from promise_cli.evaluate.trained import TOLERANCE_MM, means_of, trained_scores
+from promise_cli.evaluate.trained import means_of, trained_scores
 from promise_cli.network.unfinished import epochs_done
 from promise_cli.scores import METRICS_FILE, CaseScore
 from promise_cli.scores.statistics import format_number
+from promise_cli.scores.tolerances import TRAINING_TOLERANCE_MM
 
 UNKNOWN = "?"
 """What the table shows for a value that is not in the files of a run."""
@@ -66,7 +67,7 @@ def show_runs(runs: Sequence[TrainedRun]) -> None:
     for run in runs:
         rows.setdefault(run.row, []).append(run)
     columns = ("dataset", "network", "preset", "name", "epochs", "folds done", "unfinished")
-    scores = ("cases", "Dice", f"NSD {TOLERANCE_MM:g} mm")
+    scores = ("cases", "Dice", f"NSD {TRAINING_TOLERANCE_MM:g} mm")
     show_table("Runs", (*columns, *scores), [_row(row, group) for row, group in rows.items()])
 
 

@@ -105,7 +105,7 @@ def complete_labels(cases: Sequence[ScoredCase], rules: Rules) -> list[CaseScore
     return scores
 
 
-def refuse_absent_target(cases: Sequence[ScoredCase], pairing: Pairing) -> None:
+def refuse_missing_target(cases: Sequence[ScoredCase], pairing: Pairing) -> None:
     """Refuse label files that hold other values but never the target, unless their dataset.json names the target.
 
     Label files without any values are accepted, since a set of healthy cases is valid. Label files with only other
@@ -126,7 +126,7 @@ def refuse_absent_target(cases: Sequence[ScoredCase], pairing: Pairing) -> None:
         )
 
 
-def refuse_absent_masks(
+def refuse_missing_masks(
     scores: Sequence[CaseScore], compared: Collection[int | str], other: Pairing
 ) -> None:
     """Refuse a set to compare with whose masks hold other labels but never the compared ones.
@@ -135,10 +135,10 @@ def refuse_absent_masks(
         EvaluationError: No mask of the other set holds a compared label, and some masks hold other labels.
     """
     there = {score.label: score.name for score in scores if score.prediction_voxels}
-    absent = [score for score in scores if score.label in compared and score.label not in there]
-    if absent and there and not there.keys() & set(compared):
+    missing = [score for score in scores if score.label in compared and score.label not in there]
+    if missing and there and not there.keys() & set(compared):
         raise EvaluationError(
-            f"--compare {other.predictions}: no mask holds {absent[0].label} ({absent[0].name}), which is compared,"
+            f"--compare {other.predictions}: no mask holds {missing[0].label} ({missing[0].name}), which is compared,"
             f" but some hold {listed(f'{label} ({name})' for label, name in there.items())}; write the label's"
             " value into the masks"
         )

@@ -9,7 +9,7 @@ from promise_cli.disk.workspace import Workspace
 from promise_cli.errors import EvaluationError
 from promise_cli.evaluate.doubts import find_edited, record_of
 from promise_cli.evaluate.rules import Rules, refuse_nothing_left
-from promise_cli.evaluate.score_cases import complete_labels, refuse_absent_masks, score_cases
+from promise_cli.evaluate.score_cases import complete_labels, refuse_missing_masks, score_cases
 from promise_cli.predictions.pairs import Pairing, missing_error, pair_cases
 from promise_cli.scores import METRICS_FILE, CaseScore, PairedScores, read_scores, scores_by_case
 from promise_cli.volume import find_volumes
@@ -55,7 +55,7 @@ def score_other(
     own = dataclasses.replace(rules, targets=found.targets, whole_label=found.whole_label)
     scored = track(score_cases(found.pairs, own, workers), "scoring other", len(found.pairs))
     scores = complete_labels(list(scored), own)
-    refuse_absent_masks(scores, [target.label for target in pairing.targets or ()], found)
+    refuse_missing_masks(scores, [target.label for target in pairing.targets or ()], found)
     edited = find_edited(found, record_of(found))
     return scores_by_case(scores), (*_notes(scores, found, rules), *edited)
 

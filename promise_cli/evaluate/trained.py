@@ -7,10 +7,13 @@ from promise_cli.disk.records import load_json
 from promise_cli.errors import EvaluationError
 from promise_cli.scores import METRICS_FILE, CaseScore, read_case_scores
 from promise_cli.scores.statistics import mean_of
+from promise_cli.scores.tolerances import TRAINING_TOLERANCE_MM
 
-TOLERANCE_MM = 5.0
-"""Tolerance of NSD in mm with which promise-train scores test cases."""
-_SETTINGS = {"tolerances_mm": [TOLERANCE_MM], "empty_policy": "nan", "missing_policy": "error"}
+_SETTINGS = {
+    "tolerances_mm": [TRAINING_TOLERANCE_MM],
+    "empty_policy": "nan",
+    "missing_policy": "error",
+}
 
 
 def trained_scores(run: Path) -> tuple[CaseScore, ...]:
@@ -40,6 +43,6 @@ def means_of(scores: Iterable[CaseScore]) -> tuple[int, float, float]:
         by_case.setdefault(score.case_id, {})[score.label] = score
     groups = [list(of.values()) for of in by_case.values()]
     dice = mean_of(mean_of(score.dice for score in group) for group in groups)
-    key = f"{TOLERANCE_MM}"
+    key = f"{TRAINING_TOLERANCE_MM}"
     nsd = mean_of(mean_of(score.nsd[key] for score in group) for group in groups)
     return len(groups), dice, nsd

@@ -9,7 +9,7 @@ from promise_cli.disk.lock import claim
 from promise_cli.jobs.memory import free_memory, usable_cores
 from promise_cli.jobs.pool import Death, Job, run_jobs, start_jobs
 from promise_cli.jobs.shard import Shard, read_shard
-from promise_cli.jobs.signals import signals_held, sigterm_interrupts, tell, telling
+from promise_cli.jobs.signals import signals_held, sigterm_interrupts, stop_message, stop_says
 
 __all__ = [
     "Death",
@@ -22,7 +22,7 @@ __all__ = [
     "signals_held",
     "sigterm_interrupts",
     "start_jobs",
-    "tell",
-    "telling",
+    "stop_message",
+    "stop_says",
     "usable_cores",
 ]

@@ -34,7 +34,7 @@ def sigterm_interrupts() -> Iterator[None]:
 
 
 @contextmanager
-def telling(describe: Callable[[], str]) -> Iterator[None]:
+def stop_says(describe: Callable[[], str]) -> Iterator[None]:
     """Put what is finished into the message of a Ctrl-C or SIGTERM that ends the block.
 
     A message that an inner block has set is kept.
@@ -50,7 +50,7 @@ def telling(describe: Callable[[], str]) -> Iterator[None]:
         raise type(stop)(f"stopped by {_name(stop)}; {describe()}") from None
 
 
-def tell(stop: KeyboardInterrupt) -> str:
+def stop_message(stop: KeyboardInterrupt) -> str:
     """Return the message of a Ctrl-C or SIGTERM; a general one if no block has set one."""
     general = "finished work is kept; run the same command again to continue"
     return str(stop) or f"stopped by {_name(stop)}; {general}"

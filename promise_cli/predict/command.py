@@ -195,7 +195,7 @@ def _work(
     work = CaseWork(request, predictor, inputs, keys, record, replaced)
     done = []
     steps = relay(todo, work.read, work.segment, work.write, work.has_room)
-    with record.telling(inputs.attempted, overwrite=request.overwrite):
+    with record.stop_says(inputs.attempted, overwrite=request.overwrite):
         for case, outcome in track(steps, "predicting", len(todo)):
             if isinstance(outcome, Exception):
                 inputs.failures.append(Failure(case_id=case, reason=reason_of(outcome)))

@@ -2,7 +2,7 @@
 
 import math
 
-from promise_cli.dataset.fingerprint import air_below
+from promise_cli.dataset.fingerprint import background_below
 from promise_cli.dataset.plan import Plan
 from promise_cli.predictions.record import ClickRecord
 from promise_cli.prompts import Click, format_point, locate_clicks, other_readings
@@ -17,7 +17,7 @@ def tissue_limits(scan: Volume, plan: Plan) -> tuple[float, float]:
     channel is judged.
     """
     if plan.normalisation.scheme == "case":
-        return air_below(scan.channels[0], is_ct=False), math.inf
+        return background_below(scan.channels[0]), math.inf
     return tissue_range(plan.normalisation)
 
 

@@ -14,7 +14,7 @@ from promise_cli.disk.lock import claim_jointly
 from promise_cli.disk.ours import is_marked, remove_marked
 from promise_cli.disk.records import load_record, save_record
 from promise_cli.errors import PlanError, PromptError
-from promise_cli.jobs import claim, telling
+from promise_cli.jobs import claim, stop_says
 from promise_cli.predict.earlier import Maker, load_earlier
 from promise_cli.predict.inputs import Inputs
 from promise_cli.predict.listing import ListingText
@@ -156,7 +156,7 @@ class RecordFile:
             )
             self._save()
 
-    def telling(self, cases: Collection[str], *, overwrite: bool) -> AbstractContextManager[None]:
+    def stop_says(self, cases: Collection[str], *, overwrite: bool) -> AbstractContextManager[None]:
         """Return a context. If Ctrl-C or SIGTERM ends its block, it says how many of these cases are finished."""
 
         def so_far() -> str:
@@ -167,7 +167,7 @@ class RecordFile:
                 " to continue"
             )
 
-        return telling(so_far)
+        return stop_says(so_far)
 
     def _save(self) -> None:
         write_text(self.folder / RECORD, self._text.of(self.result))

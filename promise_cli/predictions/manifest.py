@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promise_cli.console import warn
+from promise_cli.dataset.folder import label_text
 from promise_cli.dataset.objects import check_objects, mask_values_of
 from promise_cli.errors import EvaluationError, PromiseError
 from promise_cli.predictions.listing import created_timestamp, load_listing
-from promise_cli.predictions.targets import Target, written_label
+from promise_cli.predictions.targets import Target
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def read_manifest(path: Path) -> Manifest:
         )
     several = listed.target_labels or (listed.target_label,)
     targets: tuple[Target, ...] = (
-        Target(written_label(several), listed.target_name, several, values),
+        Target(label_text(several), listed.target_name, several, values),
     )
     if listed.objects:
         try:

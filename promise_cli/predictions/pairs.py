@@ -183,11 +183,11 @@ def _pair_folders(predictions: Path, labels: Path) -> Pairing:
 
 def _find_scan(case: str, label: Path, listed: Path | None) -> Path | None:
     """Find the scan that predictions.json names, or the one in `imagesTr` next to `labelsTr`."""
-    candidates = [listed, scan_beside(case, label)]
+    candidates = [listed, scan_next_to(case, label)]
     return next((path for path in candidates if path and path.is_file()), None)
 
 
-def scan_beside(case: str, label: Path) -> Path | None:
+def scan_next_to(case: str, label: Path) -> Path | None:
     """Find the scan of a case in `imagesTr` next to the `labelsTr` that holds its label; None if there is none."""
     folder = label.parent.resolve()
     images = folder.parent / folder.name.replace("labels", "images", 1)

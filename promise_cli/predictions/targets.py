@@ -4,12 +4,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_cli.dataset.folder import single_value
+from promise_cli.dataset.folder import IGNORE, label_text, single_value
 from promise_cli.disk.records import load_json
 from promise_cli.errors import EvaluationError, shown
 
-IGNORE = "ignore"
-"""nnU-Net's name for the label of voxels that nobody annotated."""
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _TASK = re.compile(r"(?:Task|Dataset)[0-9]+_.+", re.IGNORECASE)
 LABEL_FOLDERS = {"labelsTr", "labelsTs", "gt_segmentations"}
@@ -51,18 +49,13 @@ def read_targets(path: Path) -> tuple[Target, ...]:
             )
         numbers = tuple(int(value) for value in values)
         if 0 not in numbers and str(name).lower() != IGNORE:
-            targets.append(Target(written_label(numbers), str(name), numbers, numbers))
+            targets.append(Target(label_text(numbers), str(name), numbers, numbers))
     _refuse_named_twice(path, targets)
     if not targets:
         raise EvaluationError(
             f"{path}: labels has no entry besides background and 'ignore'; add the target"
         )
     return tuple(sorted(targets, key=lambda target: target.reference_values))
-
-
-def written_label(values: tuple[int, ...]) -> int | str:
-    """Format a target's values for tables: `2`, or `1+2` for a region."""
-    return values[0] if len(values) == 1 else "+".join(map(str, values))
 
 
 def read_ignored(path: Path) -> int | None:
@@ -93,12 +86,12 @@ def find_dataset_json(folder: Path) -> Path | None:
     It lies in the folder. For folders such as `labelsTr` or nnU-Net's `gt_segmentations` it may also lie next to them.
     For a link to a folder, the link's own place is searched first, then that of the folder to which it leads.
     """
-    beside = [
+    next_to = [
         place.parent
         for place in (folder.absolute(), folder.resolve())
         if place.name.startswith("labels") or place.name in LABEL_FOLDERS
     ]
-    candidates = [place / "dataset.json" for place in (folder, *beside)]
+    candidates = [place / "dataset.json" for place in (folder, *next_to)]
     return next((path for path in candidates if path.exists()), None)
 
 

@@ -18,11 +18,11 @@ from promise_cli.disk.workspace import open_workspace
 from promise_cli.errors import PlanError
 from promise_cli.geometry.grid import Spacing, format_shape, format_spacing
 from promise_cli.jobs import Shard, claim, read_shard
-from promise_cli.preprocess.channels import check_channel, show_channels
+from promise_cli.preprocess.channels import check_channels, show_channels
 from promise_cli.preprocess.folds import save_splits
 from promise_cli.preprocess.planning import Wanted, find_place, show_fit
 from promise_cli.preprocess.room import check_room
-from promise_cli.preprocess.targets import Asked, announce, choose_target_of_plan
+from promise_cli.preprocess.targets import TargetRequest, announce, choose_target_of_plan
 from promise_cli.preprocess.verify import Survey, survey_dataset
 from promise_cli.preprocess.write import make_cases, refuse_foreign_cases, sweep
 
@@ -94,7 +94,7 @@ def preprocess(
     part = read_shard(shard)
     workspace = open_workspace(root)
     place, wanted = find_place(workspace, task, plan), Wanted(spacing, patch_size, cases_format)
-    asked = Asked(_as_tuple(target_label), _as_tuple(objects))
+    request = TargetRequest(_as_tuple(target_label), _as_tuple(objects))
     folder = place.folder
     refuse_foreign(folder, MARKS, MARKS, "promise-preprocess", "move it away")
     kept = None if overwrite else _kept_plan(folder, wanted)
@@ -102,14 +102,14 @@ def preprocess(
     dataset = read_dataset(
         place.raw,
         keep_broken=True,
-        with_regions=bool(asked.objects or (kept is not None and kept.objects)),
+        with_regions=bool(request.objects or (kept is not None and kept.objects)),
     )
-    # Measurements do not depend on spacing or patch, so all plans of a dataset with one target share them.
+    # Measurements depend on the target, but not on spacing or patch, so all plans of a dataset share this folder.
     measured = workspace.root / SCRATCH / dataset.name
     scratch = measured.with_name(folder.name)
     if overwrite:
         refuse_foreign_cases(folder / "cases", [case.case_id for case in dataset.cases])
-    target = choose_target_of_plan(dataset, asked, kept, folder / "plans.json")
+    target = choose_target_of_plan(dataset, request, kept, folder / "plans.json")
     announce(dataset, target)
     survey = survey_dataset(
         dataset,
@@ -136,7 +136,7 @@ def preprocess(
         sweep(folder, measured)
         if not overwrite:  # another command may have made a plan in the meantime
             kept = _kept_plan(folder, wanted)
-            choose_target_of_plan(dataset, target.asked_again, kept, folder / "plans.json")
+            choose_target_of_plan(dataset, target.request_again, kept, folder / "plans.json")
         made = wanted.plan(fingerprint)
         if kept is not None:
             made = _check_kept(kept, made, folder / "plans.json")
@@ -206,8 +206,7 @@ def _check_kept(kept: Plan, fresh: Plan, path: Path) -> Plan:
             f"{path}: planned for target {kept.label} named {kept.target_name}, which dataset.json now names"
             f" {fresh.target_name}; correct one of them, or add --overwrite to plan anew"
         )
-    for theirs, ours in zip(kept.channels, fresh.channels, strict=True):
-        check_channel(theirs, ours, path)
+    check_channels(kept, fresh, path)
     return kept
 
 

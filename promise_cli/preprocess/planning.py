@@ -123,9 +123,11 @@ def show_fit(plan: Plan, fingerprint: Fingerprint) -> None:
         say(f"window: {format_spacing(window)}")
         return
     number = len(known)
+    # With objects, the extents of a target are the longest ones over its objects.
+    what = "every object as a whole" if plan.objects else "the whole target"
     say(
         f"window: {format_spacing(window)}; it holds every lesion in {number - len(wide)} of {counted(number, 'case')},"
-        f" and the whole target in {whole}"
+        f" and {what} in {whole}"
     )
     if not wide:
         return

@@ -12,11 +12,15 @@ from promise_cli.dataset.plan import CasesFormat, Plan
 from promise_cli.disk.reasons import room_at
 from promise_cli.errors import DatasetError, format_bytes
 
-BYTES_PER_VOXEL: dict[CasesFormat, float] = {"npy": 3, "blosc2": 1.5}
-"""Bytes of a voxel on the plan's grid: in plain arrays, two of the image and one of the target.
+BYTES_PER_INTENSITY = 2
+"""Bytes of a voxel on the plan's grid in each channel of the image, in plain arrays."""
+BYTES_PER_TARGET = 1
+"""Further bytes of a voxel on the plan's grid, for the target or for the objects."""
+SHARE: dict[CasesFormat, float] = {"npy": 1, "blosc2": 0.5}
+"""Share of these bytes that are left.
 
-Compressed ones took 0.83 in 38 scans of sarcomas and 1.45 in 200 crops of brain MRI (docs/benchmarks.md, "Compressed
-cases"). The larger number is used, so that a disk is rarely full half-way.
+Compressed arrays took 0.28 in 38 scans of sarcomas and 0.48 in 200 crops of brain MRI (docs/benchmarks.md, "Compressed
+cases"). A number above both is used, so that a disk is rarely full half-way.
 """
 BYTES_PER_FOREGROUND: dict[CasesFormat, float] = {"npy": 8, "blosc2": 1}
 """Further bytes of a voxel of the target, for its index. Compressed ones took 0.18 and 0.94."""
@@ -67,10 +71,9 @@ def _bytes_of(one: Measured, plan: Plan) -> int:
         return 0
     voxel = math.prod(plan.spacing)
     voxels = math.prod(case.shape) * math.prod(case.spacing) / voxel
-    of_voxel, of_index = (
-        table[plan.cases_format] for table in (BYTES_PER_VOXEL, BYTES_PER_FOREGROUND)
-    )
-    return round(of_voxel * voxels + of_index * case.target_ml * 1000 / voxel)
+    each = SHARE[plan.cases_format] * (BYTES_PER_INTENSITY * len(plan.channels) + BYTES_PER_TARGET)
+    index = BYTES_PER_FOREGROUND[plan.cases_format]
+    return round(each * voxels + index * case.target_ml * 1000 / voxel)
 
 
 def _size(folder: Path) -> int:

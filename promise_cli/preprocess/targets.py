@@ -10,7 +10,9 @@ from promise_cli.dataset.objects import (
     TargetObject,
     all_values,
     choose_objects,
+    entries_of,
     list_objects,
+    make_objects,
 )
 from promise_cli.dataset.plan import Plan, describe_target
 from promise_cli.errors import PlanError, listed
@@ -19,7 +21,7 @@ _ANEW = "add --plan NAME to make a further plan next to it, or --overwrite to pl
 
 
 @dataclass(frozen=True)
-class Asked:
+class TargetRequest:
     """What a call asks for; both are empty if it leaves the choice to the dataset or to a plan that exists.
 
     Raises:
@@ -49,23 +51,25 @@ class Target:
     """Objects that a click can ask for; empty for one target."""
 
     @property
-    def asked_again(self) -> Asked:
+    def request_again(self) -> TargetRequest:
         """The call that asks for exactly this target."""
         if self.objects:
-            return Asked(
+            return TargetRequest(
                 objects=tuple(
                     f"{one.name}={','.join(map(str, one.values))}" for one in self.objects
                 )
             )
-        return Asked(target=tuple(str(value) for value in as_tuple(self.labels)))
+        return TargetRequest(target=tuple(str(value) for value in as_tuple(self.labels)))
 
 
-def choose_target_of_plan(dataset: Dataset, asked: Asked, kept: Plan | None, path: Path) -> Target:
+def choose_target_of_plan(
+    dataset: Dataset, request: TargetRequest, kept: Plan | None, path: Path
+) -> Target:
     """Return what the plan of a call segments.
 
     Args:
         dataset: The dataset, read with its regions if objects are asked for, or if the existing plan has some.
-        asked: What the call asks for.
+        request: What the call asks for.
         kept: The plan that exists already, and is kept; None if a plan is made.
         path: Path of plans.json, for messages.
 
@@ -74,13 +78,13 @@ def choose_target_of_plan(dataset: Dataset, asked: Asked, kept: Plan | None, pat
         PlanError: The existing plan is for something else, or names a label that dataset.json does not have.
     """
     if kept is None:
-        return _choose(dataset, asked)
-    wanted = _choose(dataset, asked) if asked != Asked() else None
+        return _choose(dataset, request)
+    wanted = _choose(dataset, request) if request != TargetRequest() else None
     if wanted is not None and not _is_that_of(wanted, kept):
-        words = " ".join(asked.objects or asked.target)
-        option = "--objects " if asked.objects else ""
+        words = " ".join(request.objects or request.target)
+        option = "--objects " if request.objects else ""
         what = describe_target(kept)
-        end = _ANEW if asked.objects or kept.objects else "add --overwrite to plan anew"
+        end = _ANEW if request.objects or kept.objects else "add --overwrite to plan anew"
         raise PlanError(f"{path}: planned for {what}, asked for {option}{words}; {end}")
     for value in kept.labels:
         if value not in dataset.values:
@@ -90,13 +94,16 @@ def choose_target_of_plan(dataset: Dataset, asked: Asked, kept: Plan | None, pat
             )
     if kept.objects:
         return wanted or _kept_objects(dataset, kept)
-    return _choose(dataset, Asked(target=tuple(str(value) for value in kept.labels)))
+    return _choose(dataset, TargetRequest(target=tuple(str(value) for value in kept.labels)))
 
 
-def _choose(dataset: Dataset, asked: Asked) -> Target:
-    if not asked.objects:
-        return Target(*choose_targets(dataset, asked.target))
-    objects = choose_objects(dataset, asked.objects)
+def _choose(dataset: Dataset, request: TargetRequest) -> Target:
+    if not request.objects:
+        return Target(*choose_targets(dataset, request.target))
+    return _target_of(choose_objects(dataset, request.objects))
+
+
+def _target_of(objects: tuple[TargetObject, ...]) -> Target:
     values = all_values(objects)
     labels: Labels = values if len(values) > 1 else values[0]
     return Target(labels, ", ".join(one.name for one in objects), objects)
@@ -112,14 +119,9 @@ def _is_that_of(target: Target, kept: Plan) -> bool:
 
 def _kept_objects(dataset: Dataset, kept: Plan) -> Target:
     """Return the objects of an existing plan, under the names that dataset.json now gives them."""
-    now: dict[tuple[int, ...], str] = {(value,): name for value, name in dataset.labels.items()}
-    now |= {values: name for name, values in dataset.regions.items()}
-    names = [now.get(one.values, one.name) for one in kept.objects]
-    words = (
-        f"{name}={','.join(map(str, one.values))}"
-        for name, one in zip(names, kept.objects, strict=True)
-    )
-    return _choose(dataset, Asked(objects=tuple(words)))
+    now = {values: name for name, values in entries_of(dataset).items()}
+    named = {now.get(one.values, one.name): one.values for one in kept.objects}
+    return _target_of(make_objects(dataset, named))
 
 
 def announce(dataset: Dataset, target: Target) -> None:

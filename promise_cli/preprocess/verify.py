@@ -21,7 +21,7 @@ from promise_cli.dataset.fingerprint import (
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels
 from promise_cli.dataset.objects import TargetObject
 from promise_cli.errors import DatasetError
-from promise_cli.jobs import Death, Job, Shard, run_jobs, telling
+from promise_cli.jobs import Death, Job, Shard, run_jobs, stop_says
 from promise_cli.preprocess.memory import estimate_peak
 
 MAX_ERRORS, MAX_WARNINGS = 100, 20
@@ -74,7 +74,7 @@ def survey_dataset(
         DatasetError: A case cannot be used and `skip_bad` is false, or no case can be used.
     """
     store = Measurements(folder, dataset, target_label, objects)
-    with telling(lambda: _so_far(store)):
+    with stop_says(lambda: _so_far(store)):
         measured = _measure_all(store, dataset.cases, workers, shard or Shard())
     measured = _join_warnings_of_air(_warn_of_likeness(measured), dataset)
     problems: dict[str, tuple[Problem, ...]] = {

@@ -15,7 +15,7 @@ from promise_cli.disk.ours import first_other, foreign_error
 from promise_cli.disk.reasons import explain
 from promise_cli.disk.records import load_record
 from promise_cli.errors import DatasetError, PlanError, PromiseError
-from promise_cli.jobs import Death, Job, claim, run_jobs, telling
+from promise_cli.jobs import Death, Job, claim, run_jobs, stop_says
 from promise_cli.preprocess.memory import estimate_peak
 from promise_cli.volume import file_stamps
 
@@ -120,7 +120,7 @@ def make_cases(
         )
 
     # In the second round, cases that another command writes are waited for.
-    with telling(so_far):
+    with stop_says(so_far):
         for wait in (False, True):
             jobs = [
                 Job(

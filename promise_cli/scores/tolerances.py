@@ -13,6 +13,8 @@ MOST_MM = 1000.0
 """Largest tolerance. It is longer than any scan, so that all surfaces lie within it of each other."""
 PROMISE_TOLERANCES_MM = (5.0,)
 """Tolerance that the test scripts of ProMISe and 3DSAM-adapter use for every dataset."""
+TRAINING_TOLERANCE_MM = 5.0
+"""Tolerance with which promise-train scores test cases. Commands that read these scores look for this number."""
 MSD_TOLERANCES_MM = {(3, "liver"): 7.0, (7, "pancreas"): 5.0, (10, "colon"): 4.0}
 """Tolerances in mm by number and name of the task, from Antonelli et al. 2022. No source is known for the other seven
 tasks.

@@ -40,8 +40,8 @@ def read_split(preprocessed: Path, fold: Fold, plan: Plan) -> Split:
     ]
     if stale:
         raise DatasetError(
-            f"{preprocessed / 'cases'}: {counted(len(stale), 'case')} of fold {fold} {are_stale(len(stale))}, such as"
-            f" {stale[0]}; run promise-preprocess {preprocessed.name} again"
+            f"{preprocessed / 'cases'}: {counted(len(stale), 'case')} of fold {fold} {describe_stale(len(stale))},"
+            f" such as {stale[0]}; run promise-preprocess {preprocessed.name} again"
         )
     _warn_of_mixed_formats((*split.train, *split.val), plan, preprocessed)
     if not split.train:
@@ -61,7 +61,7 @@ def _warn_of_mixed_formats(cases: Sequence[str], plan: Plan, preprocessed: Path)
         )
 
 
-def are_stale(number: int) -> str:
+def describe_stale(number: int) -> str:
     """Return the end of a sentence about this many cases that cannot be used, with its verb."""
     return f"{'is' if number == 1 else 'are'} missing, damaged or made with another plan"
 

@@ -15,11 +15,12 @@ from promise_cli.dataset.splits import Split
 from promise_cli.disk.records import load_record
 from promise_cli.disk.workspace import LAST, Workspace, open_workspace
 from promise_cli.errors import CheckpointError, StoppedError
-from promise_cli.jobs import telling
+from promise_cli.jobs import stop_says
 from promise_cli.scores import has_study
 from promise_cli.scores.study_files import STUDY_FOLDER
-from promise_cli.train.cases import are_stale, check_cases, read_split
+from promise_cli.train.cases import check_cases, describe_stale, read_split
 from promise_cli.train.compiled import compile_network
+from promise_cli.train.complete import is_complete
 from promise_cli.train.corrections import Answering
 from promise_cli.train.fold_scores import score_fold
 from promise_cli.train.group import Group, join_group, launch, refuse_one_gpu_for_all
@@ -32,10 +33,9 @@ from promise_cli.train.loop import train_epochs
 from promise_cli.train.origin import like_origin
 from promise_cli.train.outcome import explained, recorded, saved_so_far, warn_of_unused_clicks
 from promise_cli.train.provenance import is_recorded, tool_and_command
-from promise_cli.train.replacing import NOTE
 from promise_cli.train.resume import resume_run
 from promise_cli.train.run import Run, hold
-from promise_cli.train.run_files import METRICS, PRINTED, refuse_foreign_run
+from promise_cli.train.run_files import PRINTED, refuse_foreign_run
 from promise_cli.train.samples import TrainingSamples, ValidationSamples
 from promise_cli.train.sizes import check_names
 from promise_cli.train.start import run_folder, start_run
@@ -112,7 +112,7 @@ def _train(request: TrainRequest, group: Group, device: str, log: Log) -> Path:
     with (
         hold(folder) if group.is_first else nullcontext(),
         stop.listening(),
-        telling(lambda: f"{folder}: {saved_so_far(run)}"),
+        stop_says(lambda: f"{folder}: {saved_so_far(run)}"),
     ):
         if group.is_first:
             log.open(folder / PRINTED)
@@ -201,12 +201,12 @@ def _open_run(
 
 def _is_complete(run: Run) -> bool:
     """Whether a finished run has all its files. A call that was killed may have left some missing."""
-    scores = METRICS if run.split.test else ()
-    return (
-        not (run.folder / NOTE).exists()
-        and run.has_all_files
-        and is_recorded(run.folder)
-        and all((run.folder / name).exists() for name in scores)
+    return is_complete(
+        run.folder,
+        run.log,
+        has_final=run.has_final,
+        ends_with_best=run.ends_with_best,
+        has_scores=bool(run.split.test),
     )
 
 
@@ -259,11 +259,11 @@ def _score(run: Run, cases_dir: Path, stop: StopRequest) -> None:
     """Score the fold's test cases, or warn that they are not preprocessed."""
     if not run.split.test:
         return
-    absent = [case for case in run.split.test if not made_with(run.plan, cases_dir / case)]
-    if absent:
+    missing = [case for case in run.split.test if not made_with(run.plan, cases_dir / case)]
+    if missing:
         warn(
-            f"{cases_dir}: {counted(len(absent), 'test case')} of fold {run.fold} {are_stale(len(absent))}, such as"
-            f" {absent[0]}; the run is not scored"
+            f"{cases_dir}: {counted(len(missing), 'test case')} of fold {run.fold} {describe_stale(len(missing))},"
+            f" such as {missing[0]}; the run is not scored"
         )
         return
     score_fold(run, cases_dir, stop)

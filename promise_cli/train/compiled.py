@@ -23,11 +23,11 @@ def compile_network(network: Answering, run: Run, warn: Callable[[str], None]) -
         run: The run, for its recipe, device and precision.
         warn: Called with one line if compiling fails.
     """
-    config, edge = run.config, run.model.config.patch_size
+    config, sizes, edge = run.config, run.model.config, run.model.config.patch_size
     given = config.num_foreground_clicks + config.num_background_clicks
     encode = torch.compile(network.encode)
     decode = _of_one_length(torch.compile(network.decode), given + config.corrections)
-    patch = torch.zeros(config.batch_size, 1, edge, edge, edge, device=run.device)
+    patch = torch.zeros(config.batch_size, sizes.channels, edge, edge, edge, device=run.device)
     clicks = torch.full((config.batch_size, given, 3), edge / 2, device=run.device)
     signs = torch.ones(clicks.shape[:2], dtype=torch.long, device=run.device)
     try:

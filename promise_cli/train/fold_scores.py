@@ -26,14 +26,12 @@ from promise_cli.network.device import Precision, autocast, move_to_device
 from promise_cli.network.registry import Network, centres_clicks, takes_clicks
 from promise_cli.scores import CaseScore, Report, Status, Summary, summarize, write_report
 from promise_cli.scores.metrics import score_masks
+from promise_cli.scores.tolerances import TRAINING_TOLERANCE_MM
 from promise_cli.session.fusion import Canvas
 from promise_cli.session.placement import window_around, windows_over
 from promise_cli.train.run import Run
 from promise_cli.train.samples import sample_rng
 from promise_cli.train.stopping import StopRequest
-
-TOLERANCE_MM = 5.0
-"""Tolerance of NSD in mm; the default of the authors' code."""
 
 
 def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
@@ -70,15 +68,15 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
             )
         check_voxels(cases_dir, case_id)
         case = load_case(cases_dir, case_id)
-        for asked in all_targets(case, run.plan.objects):
-            if not asked.num_voxels:
+        for case_target in all_targets(case, run.plan.objects):
+            if not case_target.num_voxels:
                 found = np.zeros(case.target.shape, dtype=bool)
             elif clicked:
-                click = asked.draw_voxel(sample_rng(run.seed, 0, case_id))
+                click = case_target.draw_voxel(sample_rng(run.seed, 0, case_id))
                 found = _find_at_click(model, case, click, run.plan, run.device, run.precision)
             else:
                 found = _find_everywhere(model, case, run.plan, run.device, run.precision)
-            scores.append(_score_case(found, asked, run.plan))
+            scores.append(_score_case(found, case_target, run.plan))
     summary = summarize(scores)
     report = Report(
         command="promise-train",
@@ -88,7 +86,7 @@ def score_fold(run: Run, cases_dir: Path, stop: StopRequest) -> Summary:
         labels=str(cases_dir),
         output=str(run.folder),
         protocol="promise",
-        tolerances_mm=(TOLERANCE_MM,),
+        tolerances_mm=(TRAINING_TOLERANCE_MM,),
         empty_policy="nan",
         empty_cases=sum(score.status == "both_empty" for score in scores),
         missing_policy="error",
@@ -112,7 +110,7 @@ def _show(summary: Summary, run: Run) -> None:
     for group, end in groups:
         for name, of in (
             (f"Dice{end}", group.dice),
-            (f"NSD at {TOLERANCE_MM:g} mm{end}", group.nsd[f"{TOLERANCE_MM}"]),
+            (f"NSD at {TRAINING_TOLERANCE_MM:g} mm{end}", group.nsd[f"{TRAINING_TOLERANCE_MM}"]),
         ):
             spread = (f"{of.sd:.3f}", f"{of.minimum:.3f} to {of.maximum:.3f}") if of.n > 1 else ()
             rows.append((name, str(of.n), f"{of.mean:.3f}", *spread))
@@ -195,18 +193,18 @@ def _ask(
     return logits.float().softmax(dim=1)[0, 1].cpu().numpy()
 
 
-def _score_case(prediction: NDArray[np.bool_], asked: CaseTarget, plan: Plan) -> CaseScore:
-    reference = asked.mask
-    measured = score_masks(prediction, reference, plan.spacing, (TOLERANCE_MM,))
+def _score_case(prediction: NDArray[np.bool_], case_target: CaseTarget, plan: Plan) -> CaseScore:
+    reference = case_target.mask
+    measured = score_masks(prediction, reference, plan.spacing, (TRAINING_TOLERANCE_MM,))
     voxel_ml = float(np.prod(plan.spacing)) / 1000
     found: Status = "ok" if measured.prediction_voxels else "prediction_empty"
     return CaseScore(
-        case_id=asked.case.case_id,
-        label=plan.label if asked.asked is None else asked.asked.label,
-        name=plan.target_name if asked.asked is None else asked.asked.name,
-        status=found if asked.num_voxels else "both_empty",
+        case_id=case_target.case.case_id,
+        label=plan.label if case_target.wanted is None else case_target.wanted.label,
+        name=plan.target_name if case_target.wanted is None else case_target.wanted.name,
+        status=found if case_target.num_voxels else "both_empty",
         dice=measured.dice,
-        nsd={f"{TOLERANCE_MM}": measured.nsd[0]},
+        nsd={f"{TRAINING_TOLERANCE_MM}": measured.nsd[0]},
         reference_voxels=measured.reference_voxels,
         prediction_voxels=measured.prediction_voxels,
         common_voxels=measured.common_voxels,

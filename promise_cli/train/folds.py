@@ -23,11 +23,9 @@ from promise_cli.network.checkpoint import Checkpoint, load_checkpoint
 from promise_cli.network.settings import COMPUTING, first_difference, settings_of
 from promise_cli.train.cases import read_split
 from promise_cli.train.command import train
+from promise_cli.train.complete import is_complete
 from promise_cli.train.origin import like_origin, load_origin
-from promise_cli.train.provenance import is_recorded
-from promise_cli.train.replacing import NOTE
-from promise_cli.train.resume import check_unchanged
-from promise_cli.train.run_files import METRICS
+from promise_cli.train.resume import check_unchanged, log_of
 from promise_cli.train.sizes import choose_network
 from promise_cli.train.start import run_folder
 from promise_cli.train.train_request import TrainRequest
@@ -157,13 +155,17 @@ def _is_done(
     folder: Path, checkpoint: Checkpoint, request: TrainRequest, *, has_scores: bool
 ) -> bool:
     """Whether a run is finished and scored, and the call asks for no further epochs."""
-    asked = request.epochs if request.resume else None
-    scores = METRICS if has_scores else ()
-    return (
-        checkpoint.epoch >= (asked or checkpoint.train_config.epochs)
-        and is_recorded(folder)
-        and not (folder / NOTE).exists()
-        and all((folder / name).exists() for name in scores)
+    config = checkpoint.train_config
+    epochs = (request.epochs if request.resume else None) or config.epochs
+    if checkpoint.epoch < epochs:
+        return False
+    best, last = checkpoint.best_dice, checkpoint.validation_dice
+    return is_complete(
+        folder,
+        log_of(checkpoint, folder),
+        has_final=config.predict_with == "final",
+        ends_with_best=best is not None and last == best,
+        has_scores=has_scores,
     )
 
 

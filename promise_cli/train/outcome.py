@@ -12,7 +12,7 @@ from promise_cli.errors import CheckpointError, PromiseError, StoppedError
 from promise_cli.network.promise import ModelConfig
 from promise_cli.network.registry import count_operations
 from promise_cli.train.provenance import (
-    begin_session,
+    begin_call,
     end_call,
     load_calls,
     peak_memory_gib,
@@ -39,7 +39,7 @@ def recorded(training: Training) -> Iterator[None]:
     """
     run, group = training.run, training.group
     earlier = () if run.epoch + run.step == 0 else load_calls(run.folder)
-    session = begin_session(
+    call = begin_call(
         run.device,
         processes=group.size,
         precision=run.precision,
@@ -58,7 +58,7 @@ def recorded(training: Training) -> Iterator[None]:
         if not group.is_first:
             return
         current = dataclasses.replace(
-            session,
+            call,
             last_epoch=run.epoch,
             steps=training.steps,
             seconds_per_step=training.seconds / training.steps if training.steps else None,

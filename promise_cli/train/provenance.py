@@ -96,7 +96,7 @@ class RunRecord:
     sessions: tuple[TrainCall, ...] = ()
 
 
-def begin_session(
+def begin_call(
     device: torch.device,
     *,
     processes: int,
@@ -134,9 +134,9 @@ def begin_session(
     )
 
 
-def end_call(session: TrainCall, outcome: str) -> TrainCall:
+def end_call(call: TrainCall, outcome: str) -> TrainCall:
     """Return the entry with the time of the end and the outcome."""
-    return dataclasses.replace(session, ended=_now(), outcome=outcome)
+    return dataclasses.replace(call, ended=_now(), outcome=outcome)
 
 
 def load_calls(folder: Path) -> tuple[TrainCall, ...]:
@@ -159,9 +159,9 @@ def is_recorded(folder: Path) -> bool:
     return bool(calls) and calls[-1].outcome == "finished"
 
 
-def save_calls(sessions: tuple[TrainCall, ...], folder: Path) -> None:
+def save_calls(calls: tuple[TrainCall, ...], folder: Path) -> None:
     """Write run.json, whole or not at all."""
-    save_record(RunRecord(sessions=sessions), folder / FILE)
+    save_record(RunRecord(sessions=calls), folder / FILE)
 
 
 def peak_memory_gib(device: torch.device) -> float:

@@ -111,7 +111,7 @@ def resume_run(
         sums=dict(checkpoint.sums),
         best_dice=checkpoint.best_dice,
         last_dice=checkpoint.validation_dice,
-        log=_log_of(checkpoint, folder),
+        log=log_of(checkpoint, folder),
     )
 
 
@@ -153,7 +153,7 @@ def _load_state(optimizer: AdamW, model: Network, checkpoint: Checkpoint, path: 
         )
 
 
-def _log_of(checkpoint: Checkpoint, folder: Path) -> list[EpochLog]:
+def log_of(checkpoint: Checkpoint, folder: Path) -> list[EpochLog]:
     """Return the log of the epochs that are done. Older checkpoints do not hold it; it is then read from log.csv."""
     try:
         rows = (

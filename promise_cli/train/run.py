@@ -21,7 +21,8 @@ from promise_cli.network.checkpoint import Checkpoint, load_checkpoint, save_che
 from promise_cli.network.device import Precision
 from promise_cli.network.recipe import TrainConfig
 from promise_cli.network.registry import PROMISE, Network
-from promise_cli.train.curves import EpochLog, draw_progress, log_text, save_log
+from promise_cli.train.complete import has_curves
+from promise_cli.train.curves import EpochLog, draw_progress, save_log
 from promise_cli.train.provenance import StartedFrom
 from promise_cli.train.replacing import finish_replacing, note_replacing
 from promise_cli.train.run_files import CONFIG, LOG, MARKS, METRICS, PROGRESS
@@ -141,19 +142,9 @@ class Run:
         return not self.replaces and (self.folder / LAST).exists()
 
     @property
-    def has_all_files(self) -> bool:
-        """Whether no file is missing or behind the last checkpoint, besides the scores and run.json."""
-        wanted = [CONFIG, *([FINAL] if self.has_final else [])]
-        if self.best_dice is not None and self.last_dice == self.best_dice:
-            wanted.append(BEST)  # an earlier best network is not in the last checkpoint
-        return self._has_curves and all((self.folder / name).exists() for name in wanted)
-
-    @property
-    def _has_curves(self) -> bool:
-        log, picture = self.folder / LOG, self.folder / PROGRESS
-        if not self.log:
-            return True
-        return log.exists() and picture.exists() and log.read_bytes() == log_text(self.log).encode()
+    def ends_with_best(self) -> bool:
+        """Whether the checkpoint that the run was resumed from holds the best network so far."""
+        return self.best_dice is not None and self.last_dice == self.best_dice
 
     def repair(self) -> None:
         """Write the files that a killed call has left missing or behind the last checkpoint.
@@ -167,7 +158,7 @@ class Run:
         self._repair_final()
         if not (self.folder / CONFIG).exists():
             save_record(self.config, self.folder / CONFIG)
-        if not self._has_curves:
+        if not has_curves(self.folder, self.log):
             self._save_curves()
 
     def _repair_best(self) -> None:
@@ -184,7 +175,7 @@ class Run:
         if found and (found.validation_dice == self.best_dice or found.epoch == self.epoch + 1):
             return
         path.unlink(missing_ok=True)
-        if self.best_dice is not None and self.last_dice == self.best_dice:
+        if self.ends_with_best:
             self._save_for_prediction(self._checkpoint(self.last_dice), BEST)
         else:
             self.best_dice = None  # the next validation writes the best checkpoint

@@ -111,18 +111,18 @@ class TrainingSamples(Dataset[Sample]):
         case_id = self.case_ids[position % len(self.case_ids)]
         rng = sample_rng(self.seed, epoch, case_id, position // len(self.case_ids))
         case = load_case(self.cases_dir, case_id)
-        asked = draw_target(case, self.objects, rng)
+        case_target = draw_target(case, self.objects, rng)
         recipe = self.config
         augmentation = draw_augmentation(
             rng, recipe.augment, self.shift_scale, self.further_scales, recipe.augmentation
         )
         margin = augmentation.margin(self.patch_size)
         size = self.patch_size
-        centre = _draw_centre(asked, rng, self.config, size)
+        centre = _draw_centre(case_target, rng, self.config, size)
         patch = Patch.centred(centre, (size, size, size)).widened((margin, margin, 0))
         image, target = apply_augmentation(
             patch.crop(case.channels).astype(np.float32),
-            asked.crop(patch),
+            case_target.crop(patch),
             augmentation,
             size,
         )
@@ -168,7 +168,7 @@ class ValidationSamples(Dataset[Sample]):
         self.cases_dir, self.case_ids = cases_dir, case_ids
         self.patch_size, self.per_case, self.seed = patch_size, per_case, seed
         self.num_clicks, self.objects = num_clicks, objects
-        self.asked = [
+        self.places = [
             (case_id, place)
             for case_id in case_ids
             for place in range(
@@ -179,24 +179,24 @@ class ValidationSamples(Dataset[Sample]):
 
     def __len__(self) -> int:
         """Return the number of patches."""
-        return len(self.asked) * self.per_case
+        return len(self.places) * self.per_case
 
     def object_of(self, index: int) -> TargetObject | None:
         """Return the object that a patch asks for; None for a plan of one target."""
-        case_id, place = self.asked[index % len(self.asked)]
-        return held_targets(load_case(self.cases_dir, case_id), self.objects)[place].asked
+        case_id, place = self.places[index % len(self.places)]
+        return held_targets(load_case(self.cases_dir, case_id), self.objects)[place].wanted
 
     def __getitem__(self, index: int) -> Sample:
         """Return the patch of an index; it is the same at every call."""
-        number, position = divmod(index, len(self.asked))
-        case_id, place = self.asked[position]
+        number, position = divmod(index, len(self.places))
+        case_id, place = self.places[position]
         case = load_case(self.cases_dir, case_id)
-        asked = held_targets(case, self.objects)[place]
+        case_target = held_targets(case, self.objects)[place]
         rng = sample_rng(self.seed, 0, case_id, number)
         size = self.patch_size
-        centre = asked.draw_voxel(rng)
+        centre = case_target.draw_voxel(rng)
         patch = Patch.centred(centre, (size, size, size))
-        target = asked.crop(patch)
+        target = case_target.crop(patch)
         first = (np.array([centre]) - np.array(patch.origin)).astype(np.float32)
         further, _ = draw_clicks(target, rng, self.num_clicks - 1, 0, repeat=True)
         return _sample(
@@ -229,7 +229,7 @@ def _sample(
 
 
 def _draw_centre(
-    asked: CaseTarget, rng: np.random.Generator, config: TrainConfig, patch_size: int
+    case_target: CaseTarget, rng: np.random.Generator, config: TrainConfig, patch_size: int
 ) -> tuple[int, int, int]:
     """Draw the centre of a patch: a voxel of the target or of the background, moved by the recipe's jitter.
 
@@ -238,11 +238,11 @@ def _draw_centre(
     wants_foreground = rng.random() < config.foreground_share
     farthest = min(round(config.centre_jitter * patch_size), (patch_size - 1) // 2)
     jitter = rng.integers(-farthest, farthest + 1, size=3)
-    voxel = asked.draw_voxel(rng)
+    voxel = case_target.draw_voxel(rng)
     if not wants_foreground:
         for _ in range(MAX_BACKGROUND_TRIES):
-            i, j, k = rng.integers(0, asked.case.target.shape).tolist()
-            if not asked.holds(i, j, k):
+            i, j, k = rng.integers(0, case_target.case.target.shape).tolist()
+            if not case_target.holds(i, j, k):
                 voxel = (i, j, k)
                 break
     i, j, k = (np.array(voxel) + jitter).tolist()

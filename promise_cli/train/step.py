@@ -124,8 +124,8 @@ def validate(training: Training) -> Validation:
         if not all(torch.isfinite(logits).all() for logits in answers):
             odd.extend(batch.case_ids)
         dice = [_dice(logits, batch.target) for logits in answers]
-        asked = fixed.object_of(first + group.rank) if objects else None
-        row = 0 if asked is None else objects.index(asked)
+        wanted = fixed.object_of(first + group.rank) if objects else None
+        row = 0 if wanted is None else objects.index(wanted)
         sums[row] += torch.tensor([dice[0], dice[-1], 1.0])
     if group.sum(torch.tensor([float(len(odd))])).item():
         raise not_finite(training, "the network's output is not finite in validation", odd)

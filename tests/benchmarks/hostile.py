@@ -37,8 +37,10 @@ READ = {
     "weights": "from promise_cli.network.promise.weights import read_tensors; print(len(read_tensors(path)))",
     "case": "from promise_cli.dataset.case import check_voxels; print(check_voxels(path.parent, path.name))",
     "measurement": (
-        "from promise_cli.dataset.fingerprint import Measurements; from promise_cli.dataset.folder import CaseFiles;"
-        " print(Measurements(path, None, 1)._load(CaseFiles('a', path, path)))"
+        "from promise_cli.dataset.fingerprint import Measurements;"
+        " from promise_cli.dataset.folder import CaseFiles, Dataset;"
+        " read = Dataset('a', path, 'CT', {1: 'a'}, ());"
+        " print(Measurements(path, read, 1)._load(CaseFiles('a', path, path)))"
     ),
 }
 """Code that reads the file `path`, by kind of reader."""

@@ -88,7 +88,7 @@ def test_sessions_end_when_nobody_uses_them_and_their_number_is_bounded() -> Non
     assert sessions.remaining(one.token) == 40
     with pytest.raises(RefusalError, match="was not used for 1 minutes"):
         sessions.find(two.token, "page")
-    with pytest.raises(RefusalError):
+    with pytest.raises(RefusalError, match="this session has ended, or it was not used for 1 min"):
         sessions.find(one.token, "slicer")
     for _ in range(MOST_SESSIONS - 1):
         sessions.begin("nninteractive")

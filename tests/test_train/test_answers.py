@@ -150,6 +150,22 @@ def test_compiled_halves_are_compiled_once_for_any_number_of_corrections(
     assert len(graphs) == tried
 
 
+def test_a_network_of_several_channels_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    model = network(channels=3, patch_size=16).train()
+    run = SimpleNamespace(
+        model=model,
+        config=dataclasses.replace(preset("paper")[1], batch_size=1),
+        device=CPU,
+        precision="fp32",
+        optimizer=torch.optim.SGD(model.parameters()),
+    )
+    answering, said = Answering(model, learns_from_first=False), []
+    compile_network(answering, run, said.append)
+    assert said == []
+    assert answering.decode != model.decode
+
+
 def test_a_weight_beyond_one_is_refused() -> None:
     with pytest.raises(ValueError, match=r"first_answer_weight must lie between 0 and 1, found 2"):
         dataclasses.replace(preset("paper")[1], first_answer_weight=2)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from promise_cli.cli import train_app
 from promise_cli.disk.workspace import Workspace
 from promise_cli.errors import CheckpointError, PlanError, WorkspaceError
-from promise_cli.network.checkpoint import load_checkpoint
+from promise_cli.network.checkpoint import load_checkpoint, save_checkpoint
 from promise_cli.train import TrainRequest
 from promise_cli.train.folds import train_folds
 from tests.conftest import DATASET
@@ -69,6 +69,40 @@ def test_an_unfinished_fold_needs_resume_and_then_the_rest_is_trained(
     resumed = dataclasses.replace(asked, resume=True)
     assert list(train_folds(resumed, (0, 1))) == [runs / "fold_0", runs / "fold_1"]
     assert list(train_folds(resumed, (0, 1))) == []
+
+
+def test_a_finished_fold_with_a_missing_file_needs_resume_and_is_repaired(
+    two_folds: Path, tmp_path: Path
+) -> None:
+    root = copy_workspace(two_folds, tmp_path)
+    runs = [root / RESULTS / "fold_0", root / RESULTS / "fold_1"]
+    for run in runs:
+        _predict_with_final(run)
+    there = {path.name for path in runs[1].iterdir()}
+    for name in (
+        "checkpoint_final.pt",
+        "checkpoint_best.pt",
+        "config.json",
+        "log.csv",
+        "progress.png",
+    ):
+        (runs[1] / name).rename(tmp_path / name)
+        with pytest.raises(CheckpointError, match="the run of fold 1 is not finished; add --resum"):
+            list(train_folds(request(root), (0, 1)))
+        (tmp_path / name).rename(runs[1] / name)
+    for name in ("checkpoint_final.pt", "config.json", "log.csv"):
+        (runs[1] / name).unlink()
+    assert list(train_folds(request(root, resume=True), (0, 1))) == runs[1:]
+    assert {path.name for path in runs[1].iterdir()} == there
+    assert list(train_folds(request(root, resume=True), (0, 1))) == []
+
+
+def _predict_with_final(run: Path) -> None:
+    """Change a finished run to one that predicts with its final checkpoint, and write that."""
+    checkpoint = load_checkpoint(run / "checkpoint_last.pt")
+    config = dataclasses.replace(checkpoint.train_config, predict_with="final")
+    for name in ("checkpoint_last.pt", "checkpoint_final.pt"):
+        save_checkpoint(dataclasses.replace(checkpoint, train_config=config), run / name)
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_scores_of_an_earlier_network_are_removed_when_a_run_continues(
     root = copy_workspace(trained, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
         stop_after(1, signal.SIGTERM, patch)
-        with pytest.raises(StoppedError):
+        with pytest.raises(StoppedError, match="stopped by SIGTERM"):
             train_balls(root, resume=True)
     assert not (root / RUN / "metrics.json").exists()
     train_balls(root, resume=True)

@@ -1,10 +1,11 @@
 """Measure and verify the cases of a dataset before a plan is made: shapes, spacings and intensities of the target.
 
-`measurement` reads one case, measures it and verifies it. `verification` holds the checks, `intensities` the histogram
-of the target's intensities. `source` hashes the files of a case, so that only changed files are read again.
-`measurements` keeps the results on disk, and `fingerprint` gathers them in one record.
+`measurement` reads one case, measures it and verifies it. `verification` and `air` hold the checks, `intensities` the
+histogram of the target's intensities. `source` hashes the files of a case, so that only changed files are read again.
+`measurements` and `measurement_file` keep the results on disk, and `fingerprint` gathers them in one record.
 """
 
+from promise_cli.dataset.fingerprint.air import IN_AIR, background_below
 from promise_cli.dataset.fingerprint.fingerprint import (
     ChannelFingerprint,
     Fingerprint,
@@ -16,16 +17,13 @@ from promise_cli.dataset.fingerprint.measurement import (
     CaseFingerprint,
     Measurement,
     full_text,
-    is_ct,
     measure_case,
     verify_case,
 )
 from promise_cli.dataset.fingerprint.measurements import Measured, Measurements, unusable
 from promise_cli.dataset.fingerprint.source import Source, hash_files, hash_source, is_unchanged
 from promise_cli.dataset.fingerprint.verification import (
-    IN_AIR,
     Problem,
-    air_below,
     check_intensities,
     error_of,
 )
@@ -43,13 +41,12 @@ __all__ = [
     "Measurements",
     "Problem",
     "Source",
-    "air_below",
+    "background_below",
     "check_intensities",
     "error_of",
     "full_text",
     "hash_files",
     "hash_source",
-    "is_ct",
     "is_unchanged",
     "make_fingerprint",
     "measure_case",

@@ -1,7 +1,6 @@
 """Measure and verify one case in the same pass, since both need all of its voxels."""
 
 import functools
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,16 @@ import numpy as np
 from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 
+from promise_cli.dataset.channels import describe_channel, is_ct
+from promise_cli.dataset.fingerprint.air import check_air
 from promise_cli.dataset.fingerprint.extents import target_extents
 from promise_cli.dataset.fingerprint.intensities import Histogram
 from promise_cli.dataset.fingerprint.verification import (
     Problem,
     below,
+    check_fill,
     check_intensities,
     check_labels,
-    check_target,
     compare_grids,
     count_labels,
     error_of,
@@ -53,7 +54,8 @@ class CaseFingerprint:
     target_ml: float
     """Volume of the target in millilitres."""
     target_mm: Spacing | None = None
-    """Edges in mm of the box around the target, along each of the file's axes; None in files of older versions."""
+    """Edges in mm of the box around the target, along each of the file's axes; None in files of older versions.
+    With objects, each edge is the longest one over the boxes of all objects."""
     lesion_mm: Spacing | None = None
     """Longest edges in mm of the boxes around single lesions, along each of the file's axes; None in older files."""
     shear_degrees: float = 0.0
@@ -140,9 +142,11 @@ def verify_case(
         return Measurement(tuple(problems), None, None)
     values = as_tuple(target_label)
     inside = is_target(label.array, values)
-    target, *further = (channel[inside] for channel in image.channels)
-    in_air = check_target(image.channels[0], target, is_ct(dataset.modality))
-    problems += [warning_of(dataset, files.label, note) for note in in_air]
+    target, *further = targets = [channel[inside] for channel in image.channels]
+    odd = check_fill(image.channels[0], target) or check_air(
+        list(image.channels), targets, dataset.channels
+    )
+    problems += [warning_of(dataset, files.label, note) for note in odd]
     target_mm, lesion_mm = _extents(label.array, inside, objects, _rounded(image.grid.spacing))
     case = CaseFingerprint(
         case_id=files.case_id,
@@ -181,16 +185,9 @@ def _question_channels(image: Volume, dataset: Dataset) -> list[str]:
     """Return warnings about the intensities of each channel, which name the channel if there are several."""
     notes = []
     for number, (channel, name) in enumerate(zip(image.channels, dataset.channels, strict=True), 1):
-        which = (
-            f"channel {number} ({name or 'without a name'}): " if dataset.further_channels else ""
-        )
+        which = f"{describe_channel(number, name)}: " if dataset.further_channels else ""
         notes += [f"{which}{note}" for note in check_intensities(channel, is_ct(name))]
     return notes
-
-
-def is_ct(modality: str) -> bool:
-    """Whether a modality is CT, whose intensities are HU."""
-    return re.search(r"\bCT\b", modality, re.IGNORECASE) is not None
 
 
 def full_text(text: str, folder: Path) -> str:

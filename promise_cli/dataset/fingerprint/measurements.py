@@ -6,27 +6,28 @@ folder may be deleted at any time. Several commands, also on several machines, m
 
 import hashlib
 import json
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from promise_cli.dataset.fingerprint.intensities import Histogram
-from promise_cli.dataset.fingerprint.measurement import CaseFingerprint, Measurement, verify_case
+from promise_cli.dataset.fingerprint.measurement import Measurement, verify_case
+from promise_cli.dataset.fingerprint.measurement_file import (
+    Kept,
+    MeasurementRecord,
+    read_kept,
+    write_kept,
+)
 from promise_cli.dataset.fingerprint.source import Source, hash_source, is_unchanged
-from promise_cli.dataset.fingerprint.verification import Problem, error_of
+from promise_cli.dataset.fingerprint.verification import error_of
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels
 from promise_cli.dataset.objects import TargetObject
-from promise_cli.disk.atomic import whole_file
-from promise_cli.disk.records import record_from_json, record_to_json
-from promise_cli.disk.regular import check_regular, check_stored
-from promise_cli.jobs import claim, signals_held
+from promise_cli.disk.records import record_to_json
+from promise_cli.jobs import claim
 
 VERSION = 4
 """Version of the measurements. Increase it when cases are measured or verified in another way."""
+VERSION_OF_CHANNELS = 2
+"""The same for scans of several channels alone, so that measurements of other scans stay valid."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,21 +39,9 @@ class Measured:
     measurement: Measurement
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Record:
-    key: str
-    source: Source
-    problems: tuple[Problem, ...]
-    case: CaseFingerprint
-    mean: float
-    variance: float
-    further: tuple[tuple[float, float], ...] = ()
-    """Mean and variance of the target's intensities in each channel after the first."""
-
-
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """The folder with the measurements of one dataset.
+    """The folder with the measurements of one dataset, for one target. Other targets' are kept there, too.
 
     Only usable cases are kept there, since a case may be bad only because the disk failed or memory ran out.
     """
@@ -118,74 +107,38 @@ class Measurements:
         ]
         content: list[Any] = [VERSION, self.target_label, labels, self.dataset.modality, names]
         if self.dataset.further_channels:
-            content.append(self.dataset.further_channels)
+            content += [self.dataset.further_channels, VERSION_OF_CHANNELS]
         if self.objects or self.dataset.regions:
             content.append([self.dataset.regions, record_to_json(self.objects)])
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def _load(self, files: CaseFiles) -> Measured | None:
+        key = self._key(files)
         try:
-            check_regular(self._path(files))
-            check_stored(self._path(files))
-            with np.load(self._path(files), allow_pickle=False) as content:
-                record: _Record = record_from_json(_Record, json.loads(str(content["record"])), "")
-                moments = [(record.mean, record.variance), *record.further]
-                targets = [
-                    Histogram(content[f"values{end}"], content[f"counts{end}"], *numbers)
-                    for end, numbers in zip(_ends(len(moments)), moments, strict=True)
-                ]
+            kept = read_kept(self._path(files), key)
         except Exception:  # a damaged file leads to errors of many kinds, and can be made again
             return None
-        sound = all(_is_histogram(target.values, target.counts) for target in targets)
-        if record.key != self._key(files) or not sound:
+        if kept is None or len(kept.targets) != len(self.dataset.channels):
             return None
-        if len(targets) != len(self.dataset.channels):
-            return None
-        first, *further = targets
+        first, *further = kept.targets
+        record = kept.record
         measurement = Measurement(record.problems, record.case, first, tuple(further))
         return Measured(files, record.source, measurement)
 
     def _save(self, measured: Measured) -> None:
-        case, target = measured.measurement.case, measured.measurement.target
-        if case is None or target is None:
+        found = measured.measurement
+        if found.case is None or found.target is None:
             return
-        record = _Record(
+        record = MeasurementRecord(
             key=self._key(measured.files),
             source=measured.source,
-            problems=measured.measurement.problems,
-            case=case,
-            mean=target.mean,
-            variance=target.variance,
-            further=tuple((one.mean, one.variance) for one in measured.measurement.further),
+            problems=found.problems,
+            case=found.case,
+            mean=found.target.mean,
+            variance=found.target.variance,
+            further=tuple((one.mean, one.variance) for one in found.further),
         )
-        text = json.dumps(record_to_json(record))
-        path = self._path(measured.files)
-        targets = (target, *measured.measurement.further)
-        arrays: dict[str, NDArray[Any]] = {}
-        for end, one in zip(_ends(len(targets)), targets, strict=True):
-            arrays |= {f"values{end}": one.values, f"counts{end}": one.counts}
-        # zipfile prints errors if a signal interrupts it while it writes
-        with signals_held(signal.SIGINT, signal.SIGTERM), whole_file(path) as temporary:
-            np.savez(temporary, allow_pickle=False, record=np.array(text), **arrays)
-
-
-def _ends(number: int) -> list[str]:
-    """Return the ends of the names under which the channels' histograms are kept. The first channel's is empty."""
-    return ["", *(str(channel) for channel in range(1, number))]
-
-
-def _is_histogram(values: NDArray[Any], counts: NDArray[Any]) -> bool:
-    """Whether two arrays can be the values and counts of a histogram."""
-    return bool(
-        values.dtype == np.float64
-        and counts.dtype == np.int64
-        and values.ndim == 1
-        and values.shape == counts.shape
-        and values.size
-        and np.isfinite(values).all()
-        and (np.diff(values) > 0).all()
-        and counts.min() > 0
-    )
+        write_kept(self._path(measured.files), Kept(record, (found.target, *found.further)))
 
 
 def unusable(dataset: Dataset, files: CaseFiles, text: str) -> Measured:

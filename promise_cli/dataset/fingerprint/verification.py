@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from promise_cli.dataset.fingerprint.air import AIR_HU
 from promise_cli.dataset.folder import CaseFiles, Dataset, Labels, as_tuple, label_text
 from promise_cli.errors import listed
 from promise_cli.geometry.box import bounding_box
@@ -16,16 +17,10 @@ from promise_cli.volume import Volume, describe_turn
 WINDOW_SHARE = 0.005
 """A CT scan was windowed if more than this share of its voxels have its lowest intensity, and more than this share its
 highest."""
-AIR_HU = -900
-"""A CT scan in HU has lower intensities than this if it shows any air."""
 NARROW_HU = 20
 """A CT scan was normalised if its highest and lowest intensity differ by less than this."""
-BACKGROUND_SHARE = 0.05
-"""Part of the range from the least intensity to the 99.5th percentile that is background, except in CT."""
 MOST_OF_SCAN = 0.9
 """Share of the scan's voxels; a target that fills more is questioned."""
-IN_AIR = "of the target lies in air"
-"""Words by which warnings about a target in air are recognised."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,35 +99,17 @@ def check_labels(
     return texts
 
 
-def air_below(array: NDArray[Any], is_ct: bool) -> float:
-    """Return the intensity below which a scan (I, J, K) shows air: -900 HU in CT, otherwise the scan's background.
-
-    Up to a million voxels at even distances are looked at.
-    """
-    if is_ct:
-        return AIR_HU
-    step = max(1, round((array.size / 1e6) ** (1 / 3)))
-    low, high = np.percentile(array[::step, ::step, ::step], [0, 99.5]).tolist()
-    return float(low + BACKGROUND_SHARE * (high - low))
-
-
-def check_target(array: NDArray[Any], target: NDArray[Any], is_ct: bool) -> list[str]:
-    """Return warnings about a target that fills nearly the whole scan, or lies mostly in air.
+def check_fill(array: NDArray[Any], target: NDArray[Any]) -> list[str]:
+    """Return a warning about a target that fills nearly the whole scan.
 
     Args:
-        array: Intensities of the scan, (I, J, K).
-        target: Intensities of the target's voxels, (N,), at least one.
-        is_ct: Whether the scan is a CT.
+        array: Intensities of a channel of the scan, (I, J, K).
+        target: Intensities of the target's voxels, (N,).
     """
     filled = target.size / array.size
-    if filled > MOST_OF_SCAN:
-        return [f"the target fills {filled:.0%} of the scan: are target and background swapped?"]
-    limit = air_below(array, is_ct)
-    share = np.count_nonzero(target < limit) / target.size
-    if share <= 0.5:
+    if filled <= MOST_OF_SCAN:
         return []
-    what = f"below {limit:g} HU" if is_ct else f"below {limit:.3g}, the scan's background"
-    return [f"{share:.0%} {IN_AIR} ({what}): is this the scan's label?"]
+    return [f"the target fills {filled:.0%} of the scan: are target and background swapped?"]
 
 
 def check_intensities(array: NDArray[Any], is_ct: bool) -> list[str]:

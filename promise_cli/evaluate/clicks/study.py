@@ -14,7 +14,7 @@ from promise_cli.evaluate.clicks.kept import KeptCase, KeptCases
 from promise_cli.evaluate.clicks.study_record import ClickStudy
 from promise_cli.evaluate.clicks.study_request import StudyRequest
 from promise_cli.evaluate.clicks.trial import open_case, try_clicks
-from promise_cli.jobs import telling
+from promise_cli.jobs import stop_says
 from promise_cli.network.checkpoint import Checkpoint, load_checkpoint
 from promise_cli.network.registry import takes_clicks
 from promise_cli.network.unfinished import warn_of_unfinished
@@ -56,7 +56,7 @@ def study_clicks(request: StudyRequest) -> tuple[ClickStudy, Path]:
     output = request.output or path.parent / STUDY_FOLDER
     replaced = claim_output(output, dataset, overwrite=request.overwrite)
     kept = KeptCases(output, request, path)
-    with kept.held(), telling(lambda: _so_far(kept, cases)):
+    with kept.held(), stop_says(lambda: _so_far(kept, cases)):
         study = _study_cases(checkpoint, path, cases, kept, request)
         write_study(study, output)
         if replaced is not None:
