@@ -106,14 +106,14 @@ const KEYS = [
 ];
 const MOUSE = [
   ["Click", "the target"],
-  ["Right click, Alt + click", "not the target (background)"],
+  ["Right click, Alt or Ctrl + click", "not the target (background)"],
   ["Shift + click", "move the cross without a click"],
   ["Wheel", "next or previous slice"],
   ["Ctrl + wheel", "zoom"],
   ["Drag", "change the window: width sideways, level up and down"],
   ["Middle button, Shift + drag", "move the picture"],
 ];
-const ALWAYS = { "?": showHelp, f: () => $("filter").select() }; // these need no scan
+const ALWAYS = { "?": showHelp, f: () => { $("filter").focus(); $("filter").select(); } }; // these need no scan
 const ACTIONS = Object.assign({}, ...KEYS.map(([, , actions]) => actions));
 
 function showHelp() {
@@ -203,7 +203,7 @@ function listen(view) {
     if (!point) return;
     state.at = point;
     drawAll();
-    if (!event.shiftKey) addClick([...point], began.button === 2 || event.altKey ? 0 : 1);
+    if (!event.shiftKey) addClick([...point], began.button === 2 || event.altKey || event.ctrlKey ? 0 : 1);
   });
   canvas.addEventListener("pointercancel", () => { from = null; });
   canvas.addEventListener("wheel", (event) => {

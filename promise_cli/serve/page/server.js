@@ -33,7 +33,8 @@ function askForKey() {
   if (!login.open) login.showModal();
   return new Promise((done) => {
     login.addEventListener("close", () => {
-      sessionStorage.setItem("key", $("key").value.trim());
+      const key = $("key").value.trim();
+      sessionStorage.setItem("key", /^[!-~]*$/.test(key) ? key : ""); // a header holds no other letters, so the page asks again
       done();
     }, { once: true });
   });

@@ -6,7 +6,7 @@ import { COLOURS, VIEWS, colourOf, draw, presetsOf } from "./views.js";
 export const state = {
   server: {}, scans: [], head: null, voxels: null, mask: null, session: null, lesions: [], chosen: 1, pending: [],
   at: [0, 0, 0], view: VIEWS[0], window: [40, 400], slab: { mm: 0, kind: "mean" }, opacity: 35, isShown: true,
-  isSaved: true, isLeaving: false, opening: 0, opened: 0, expected: {},
+  isSaved: true, isLeaving: false, opening: 0, opened: 0, expected: {}, questions: [],
 };
 
 // ---------------------------------------------------------------- clicks that outlive a reload
@@ -23,7 +23,9 @@ export function remember() {
   try {
     sessionStorage.setItem(`clicks:${state.head.name}`, JSON.stringify(kept));
     sessionStorage.setItem("scan", state.head.name);
-  } catch { /* the browser refuses to keep them, so the clicks are lost when the page is closed */ }
+  } catch { // there is no room, so the clicks are lost when the page is closed; older ones must not take their place
+    sessionStorage.removeItem(`clicks:${state.head.name}`);
+  }
 }
 
 function remembered(name) {
@@ -73,7 +75,7 @@ export function showScans() {
 // Leave the open scan. Its memory is given back before the next one is read.
 function leave() {
   if (state.session) ask("DELETE", `api/sessions/${state.session}`).catch(() => {});
-  Object.assign(state, { session: null, lesions: [], pending: [], voxels: null, mask: null, head: null, isSaved: true });
+  Object.assign(state, { session: null, lesions: [], pending: [], voxels: null, mask: null, head: null, isSaved: true, questions: [] });
   $("tools").hidden = true;
   for (const { id } of VIEWS) {
     $(id).width = $(id).width; // clears the canvas
@@ -88,6 +90,7 @@ function openScan(name) {
   return enqueue("reading", async () => {
     if (opening !== state.opening) return;
     leave();
+    showScans();
     const place = `api/scans/${encodeURIComponent(name)}`;
     const head = await ask("GET", `${place}?order=ras`);
     const voxels = await fetchVoxels(`${place}/voxels?order=ras`, head.shape);
@@ -164,11 +167,12 @@ function showHeader() {
     make("dt", { textContent: name }),
     make("dd", { textContent: text }),
   ]));
-  showQuestions(head.notes);
+  showQuestions();
 }
 
-function showQuestions(questions) {
-  $("questions").replaceChildren(...questions.map((text) => make("li", { textContent: text })));
+// Doubts about the scan, and about the latest clicks on it.
+function showQuestions() {
+  $("questions").replaceChildren(...[...state.head.notes, ...state.questions].map((text) => make("li", { textContent: text })));
 }
 
 // ---------------------------------------------------------------- sessions and lesions
@@ -195,7 +199,8 @@ async function take(found) {
   state.lesions = found.lesions;
   state.expected = { first: found.expected_first_seconds, next: found.expected_seconds };
   if (!found.lesions.some((one) => one.lesion === state.chosen)) state.chosen = found.lesions[0]?.lesion ?? 1;
-  showQuestions([...state.head.notes, ...found.questions]);
+  state.questions = found.questions;
+  showQuestions();
   showLesions();
   drawAll();
 }
@@ -352,7 +357,8 @@ export async function save(overwrite = false) {
       say("saved", "good");
       await listScans();
     } catch (error) {
-      if (overwrite || error.status !== 422 || !confirm(`${error.message}\n\nReplace it?`)) throw error;
+      const mayReplace = !overwrite && error.status === 422 && error.message.includes("overwrite"); // other files are never replaced
+      if (!mayReplace || !confirm(`${error.message}\n\nReplace it?`)) throw error;
       setTimeout(() => save(true));
     }
   });
