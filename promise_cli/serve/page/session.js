@@ -159,7 +159,7 @@ function showHeader() {
     voxels: `${head.shape.join(" x ")} (right, front, up)`,
     spacing: `${edges} mm`,
     "in the file": head.stored.shape.join(" x "),
-    intensities: `${head.range.join(" to ")}${head.kind === "CT" ? " HU" : ""}`,
+    intensities: `${head.range.map((one) => Number(one.toPrecision(6))).join(" to ")}${head.kind === "CT" ? " HU" : ""}`,
     kind: head.kind,
     "saved in": state.server.output,
   };
