@@ -204,6 +204,7 @@ def test_damaged_states_of_a_run_are_refused_when_it_continues(
         ("optimizer", infinite, of_optimizer),
         ("optimizer", {"state": [], "param_groups": 3}, of_optimizer),
         ("optimizer", content["optimizer"] | {"state": torch.ones(2)}, of_optimizer),
+        ("optimizer", content["optimizer"] | {"param_groups": torch.ones(2)}, of_optimizer),
         ("random_states", {"cpu": torch.ones(3)}, of_random),
         ("log", [{"epoch": 1}], "log: missing field 'learning_rate'; add it or recreate"),
         ("log", [3], "log: expected an object with named fields, found 3"),

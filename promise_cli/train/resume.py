@@ -85,7 +85,7 @@ def resume_run(
         if checkpoint.scaler:
             scaler.load_state_dict(checkpoint.scaler)
         restore_random_states(checkpoint.random_states, chosen)
-    except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
         raise CheckpointError(
             f"{path}: the state of the scaler or of the random numbers is damaged ({error}); restore the file, or start"
             " anew with --overwrite instead of --resume"
@@ -139,7 +139,7 @@ def _load_state(optimizer: AdamW, model: Network, checkpoint: Checkpoint, path: 
             for name in ("exp_avg", "exp_avg_sq"):
                 if moments[name].shape != parameter.shape or moments[name].is_complex():
                     counted = set()
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError):
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError):
         counted = set()
     lacking = [
         name
