@@ -16,11 +16,11 @@ install: .venv/installed
 demo: install
 	$(BIN)/python -m promise_cli.demo demo
 
-# Linter, types, import contracts and the tests that take a moment each: under three minutes.
+# Linter, types, import contracts and the tests that take a moment each: about three and a half minutes.
 check: lint
 	$(BIN)/pytest -m "not slow"
 
-# The same with all tests: under eight minutes on two cores.
+# The same with all tests: about ten minutes on two cores.
 test: lint
 	$(BIN)/pytest --durations=20
 
