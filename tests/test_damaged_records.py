@@ -278,6 +278,7 @@ def test_damaged_files_of_every_kind_end_in_a_value_or_one_line(
     assert sum(counts.values()) == 26 * 6
 
 
+@pytest.mark.slow
 def test_damaged_files_of_several_objects_end_in_a_value_or_one_line(tmp_path: Path) -> None:
     build_objects(tmp_path)
     found = kinds_of_objects(tmp_path)

@@ -90,6 +90,7 @@ def test_the_page_runs_without_an_error_and_without_a_network(page, tmp_path):
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_a_click_on_a_column_sorts_by_it_and_a_second_click_reverses_the_order(page, tmp_path):
     with opened(page, tmp_path) as driver:
         heads = driver.find_elements("css selector", "#case-table th")

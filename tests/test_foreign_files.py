@@ -94,6 +94,7 @@ def test_files_of_a_run_are_recognised_as_its_own(trained: Path, name: str) -> N
         assert MARKS[name].search(path.read_bytes().decode("latin-1"))
 
 
+@pytest.mark.slow
 def test_overwrite_replaces_clicks_that_the_tool_wrote_itself(balls: Path) -> None:
     for name in ("clicks.json", "clicks"):
         line = (*PREDICT, "-o", name.partition(".")[0] + "_masks", "--write-points", name)

@@ -12,6 +12,7 @@ from tests.fuzz_volumes import ARRAY, fuzz, write_corpus
 from tests.scans import write_itk
 
 
+@pytest.mark.slow
 def test_damaged_scans_end_in_voxels_or_one_line(tmp_path: Path) -> None:
     counts = fuzz(150, 1, tmp_path)
     assert sum(counts.values()) == 150

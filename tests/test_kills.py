@@ -56,6 +56,7 @@ def test_a_prediction_killed_at_any_write_is_completed_by_the_next_call(balls: P
     kill_at_each_write(balls, "predictions/imgs", call, 8)
 
 
+@pytest.mark.slow
 def test_an_evaluation_killed_at_any_write_is_completed_by_the_next_call(in_folder: Path) -> None:
     for folder, first in (("masks", 5), ("labels", 4)):
         array = np.zeros((12, 12, 12), dtype=np.uint8)

@@ -76,6 +76,7 @@ def test_a_run_killed_at_any_instant_and_restarted_leaves_the_same_bytes(
     assert tree(fresh) == tree(expected)
 
 
+@pytest.mark.slow
 def test_a_command_may_be_restarted_at_once_while_workers_of_a_killed_one_still_run(
     fresh: Path, expected: Path
 ) -> None:
@@ -124,6 +125,7 @@ def test_a_shard_says_how_many_cases_of_other_shards_are_missing(fresh: Path) ->
     )
 
 
+@pytest.mark.slow
 def test_several_commands_at_the_same_time_leave_the_same_files(
     fresh: Path, expected: Path
 ) -> None:

@@ -152,6 +152,7 @@ def test_target_labels_that_do_not_rise_from_the_first_are_refused(labels: tuple
         plan_of(48, target_labels=labels)
 
 
+@pytest.mark.slow
 def test_masks_are_scored_against_the_union(halves: Path) -> None:
     preprocess("97", target_label=["1", "2"], workers=0)
     folder = train(

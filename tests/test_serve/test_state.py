@@ -41,6 +41,7 @@ def test_windows_of_all_scans_share_a_limit_and_the_oldest_is_dropped() -> None:
     assert len(kept) == 1
 
 
+@pytest.mark.slow
 def test_scans_are_closed_when_others_need_their_memory(
     client: TestClient, service: Service
 ) -> None:

@@ -71,6 +71,7 @@ def test_an_unfinished_fold_needs_resume_and_then_the_rest_is_trained(
     assert list(train_folds(resumed, (0, 1))) == []
 
 
+@pytest.mark.slow
 def test_a_finished_fold_with_a_missing_file_needs_resume_and_is_repaired(
     two_folds: Path, tmp_path: Path
 ) -> None:

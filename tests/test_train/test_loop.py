@@ -202,6 +202,7 @@ def test_training_continues_without_the_compiler_where_that_fails(
     assert said[0].endswith("; continuing without it")
 
 
+@pytest.mark.slow
 def test_options_of_the_call_are_kept_with_the_run(preprocessed: Path, tmp_path: Path) -> None:
     root = tmp_path / "workspace"
     shutil.copytree(preprocessed, root)

@@ -73,6 +73,7 @@ def test_a_network_trains_predicts_without_clicks_and_is_scored(root: Path, netw
     assert all(case.dice is not None for case in report.cases)
 
 
+@pytest.mark.slow
 def test_clicks_as_a_channel_change_the_answer_and_take_the_same_files(root: Path) -> None:
     folder = _train(root, "dynunet", clicks_as_channel=True)
     assert folder.parent.name == "dynunet_clicks"
