@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from promise_cli.errors import printable
+from promise_cli.errors import on_one_line, printable
 
 T = TypeVar("T")
 
@@ -154,9 +154,7 @@ def mute() -> None:
 def fail(message: str) -> None:
     """Print an error as one line on standard error."""
     err.quiet = False
-    err.print(
-        f"error: {printable(' '.join(message.split()))}", markup=False, soft_wrap=True, style="red"
-    )
+    err.print(f"error: {on_one_line(message)}", markup=False, soft_wrap=True, style="red")
 
 
 def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:

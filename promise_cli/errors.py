@@ -86,11 +86,16 @@ def printable(text: str) -> str:
     )
 
 
+def on_one_line(text: str) -> str:
+    """Return a text as one line that a terminal shows as it is. Runs of white space become single spaces."""
+    return printable(" ".join(text.split()))
+
+
 class PromiseError(Exception):
     """Base class of all errors that a user can fix. Its text is one line, whatever names and values from files hold."""
 
     def __str__(self) -> str:
-        return printable(" ".join(super().__str__().split()))
+        return on_one_line(super().__str__())
 
 
 class DatasetError(PromiseError):

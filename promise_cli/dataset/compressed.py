@@ -117,9 +117,8 @@ def _unpacked(path: Path, array: Any, key: tuple[Any, ...]) -> NDArray[Any]:
     try:
         return np.asarray(array[key])
     except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise DatasetError(
-            f"{path}: damaged, it cannot be unpacked ({reason}); run promise-preprocess again"
+            f"{path}: damaged, it cannot be unpacked ({error}); run promise-preprocess again"
         ) from None
 
 

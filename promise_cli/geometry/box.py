@@ -26,6 +26,12 @@ class Crop:
         return i, j, k
 
     @property
+    def box(self) -> Box:
+        """The bounding box in the array."""
+        i, j, k = (slice(first, last) for first, last in zip(self.start, self.stop, strict=True))
+        return i, j, k
+
+    @property
     def voxels(self) -> int:
         """Number of voxels of the mask."""
         return int(np.count_nonzero(self.inside))
@@ -62,20 +68,27 @@ def joint_box(a: NDArray[Any], b: NDArray[Any]) -> Box:
 
 def count_common(a: Crop, b: Crop) -> int:
     """Count the voxels that two masks on the same grid share."""
-    start = tuple(max(pair) for pair in zip(a.start, b.start, strict=True))
-    stop = tuple(min(pair) for pair in zip(a.stop, b.stop, strict=True))
-    if any(first >= last for first, last in zip(start, stop, strict=True)):
+    common = common_part(a.box, b.box)
+    if common is None:
         return 0
-    parts = [
-        crop.inside[
-            tuple(
-                slice(first - origin, last - origin)
-                for first, last, origin in zip(start, stop, crop.start, strict=True)
-            )
-        ]
-        for crop in (a, b)
-    ]
-    return int(np.count_nonzero(parts[0] & parts[1]))
+    in_a, in_b = common
+    return int(np.count_nonzero(a.inside[in_a] & b.inside[in_b]))
+
+
+def common_part(a: Box, b: Box) -> tuple[Box, Box] | None:
+    """Return where the voxels that two boxes share lie within each of the boxes; None if they share none."""
+    spans = [(max(x.start, y.start), min(x.stop, y.stop)) for x, y in zip(a, b, strict=True)]
+    if any(first >= last for first, last in spans):
+        return None
+
+    def within(box: Box) -> Box:
+        i, j, k = (
+            slice(first - whole.start, last - whole.start)
+            for (first, last), whole in zip(spans, box, strict=True)
+        )
+        return i, j, k
+
+    return within(a), within(b)
 
 
 def _join(a: slice, b: slice) -> slice:

@@ -1,13 +1,13 @@
 """The objects of a network that segments several, each lesion of a client belonging to one of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promise_cli.dataset.objects import TargetObject, list_objects, mask_values_of
-from promise_cli.geometry.box import bounding_box
+from promise_cli.geometry.box import Box, bounding_box, common_part
 from promise_cli.predictions.objects import lesion_of, named_object
 from promise_cli.prompts import ONE_LESION, Click, Lesion
 from promise_cli.serve.refusal import RefusalError
@@ -74,7 +74,7 @@ NO_OBJECTS = AskedObjects()
 
 def renamed(clicks: Sequence[Click], lesion: Lesion) -> tuple[Click, ...]:
     """Return the same clicks on another lesion."""
-    return tuple(Click(one.point, one.sign, one.space, lesion) for one in clicks)
+    return tuple(replace(click, lesion=lesion) for click in clicks)
 
 
 def by_object(found: Mapping[Lesion, Prediction]) -> list[dict[Lesion, Prediction]]:
@@ -101,9 +101,7 @@ def numbers_of(
     return numbers
 
 
-def _divide(
-    held: NDArray[np.bool_], box: Sequence[slice], its: Mapping[Lesion, Prediction]
-) -> Voxels:
+def _divide(held: NDArray[np.bool_], box: Box, its: Mapping[Lesion, Prediction]) -> Voxels:
     """Return the numbers of the lesions that hold the voxels of an object in a box of the scan."""
     first = next(iter(its))
     numbers = held * np.uint8(first.number)
@@ -111,18 +109,10 @@ def _divide(
         return numbers
     surest = np.zeros(held.shape, np.float32)
     for lesion, prediction in its.items():
-        place = prediction.place
-        ends = [
-            (max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(place, box, strict=True)
-        ]
-        if any(low >= high for low, high in ends):
+        common = common_part(box, prediction.place)
+        if common is None:
             continue
-        here = tuple(
-            slice(lo - b.start, hi - b.start) for (lo, hi), b in zip(ends, box, strict=True)
-        )
-        there = tuple(
-            slice(lo - a.start, hi - a.start) for (lo, hi), a in zip(ends, place, strict=True)
-        )
+        here, there = common
         its_own = prediction.probabilities[there]
         better = held[here] & (its_own > surest[here])
         numbers[here][better] = lesion.number

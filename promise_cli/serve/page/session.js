@@ -60,7 +60,7 @@ export function showScans() {
   const found = state.scans.filter((scan) => scan.name.toLowerCase().includes(part));
   $("scans").replaceChildren(...found.slice(0, 500).map((scan) => {
     const button = make("button", { textContent: scan.name });
-    const kept = scan.name === state.head?.name ? { ...state, isSaved: state.isSaved } : remembered(scan.name);
+    const kept = scan.name === state.head?.name ? state : remembered(scan.name);
     const unsaved = isUnsaved(kept);
     const row = make("li", { className: unsaved ? "unsaved" : scan.saved ? "saved" : "" });
     row.classList.toggle("chosen", state.head?.name === scan.name);
