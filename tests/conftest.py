@@ -161,6 +161,39 @@ def trained(tmp_path_factory: pytest.TempPathFactory, preprocessed: Path) -> Pat
 
 
 @pytest.fixture(scope="session")
+def compressed(tmp_path_factory: pytest.TempPathFactory, preprocessed: Path) -> Path:
+    """Return the workspace of balls with compressed cases; tests may only read it."""
+    import shutil
+
+    from promise_cli.preprocess.command import preprocess
+
+    def make(root: Path) -> None:
+        shutil.copytree(preprocessed, root)
+        preprocess("98", root=root, workers=0, cases_format="blosc2")
+
+    return made_once(tmp_path_factory, "compressed_balls", make)
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a workspace with networks of several objects, which outline all that is bright; tests may only read it."""
+    from tests.object_runs import learned_shapes
+
+    return learned_shapes(tmp_path_factory)
+
+
+@pytest.fixture
+def shapes_workspace(learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the workspace `learned`, which a test may change and which is the current folder."""
+    import shutil
+
+    root = shutil.copytree(learned, tmp_path / "workspace")
+    monkeypatch.delenv("PROMISE_ROOT", raising=False)
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture(scope="session")
 def bright(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the workspace of balls with a network that outlines the balls; tests may only read it."""
     import shutil

@@ -60,10 +60,10 @@ def kinds_of_objects(root: Path) -> dict[str, Kind]:
     """Return the kinds of files of a workspace that `build_objects` has filled."""
     data, run = root / "preprocessed" / SHAPES, root / RUN
     case = data / "cases" / "c_1"
-    voxels = partial(_voxels, load_record(Plan, data / "plans.json"))
+    voxels = partial(read_case, load_record(Plan, data / "plans.json"))
     best = run / "checkpoint_best.pt"
     packed = root / "preprocessed" / f"{SHAPES}@packed"
-    unpack = partial(_voxels, load_record(Plan, packed / "plans.json"))
+    unpack = partial(read_case, load_record(Plan, packed / "plans.json"))
     return {
         **{
             f"{name}.b2nd": Kind(packed / "cases" / "c_1" / f"{name}.b2nd", unpack, damage_bytes)
@@ -86,8 +86,8 @@ def kinds_of_objects(root: Path) -> dict[str, Kind]:
     }
 
 
-def _voxels(plan: Plan, path: Path) -> None:
-    """Read the arrays of a case, and draw from each of its objects."""
+def read_case(plan: Plan, path: Path) -> None:
+    """Read the arrays of the case to which a file belongs."""
     made_with(plan, path.parent)
     load_case(path.parent.parent, path.parent.name)
     check_voxels(path.parent.parent, path.parent.name)

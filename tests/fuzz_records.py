@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from promise_cli.dataset.case import CaseRecord, check_voxels, load_case, made_with
+from promise_cli.dataset.case import CaseRecord
 from promise_cli.dataset.fingerprint import Fingerprint, Measurements
 from promise_cli.dataset.folder import read_dataset
 from promise_cli.dataset.plan import Plan
@@ -56,7 +56,7 @@ from tests.fuzz_damage import (
     change_table,
     damage_bytes,
 )
-from tests.fuzz_objects import build_objects, kinds_of_objects
+from tests.fuzz_objects import build_objects, kinds_of_objects, read_case
 from tests.fuzz_prompts import report
 
 
@@ -87,18 +87,6 @@ def build(root: Path) -> None:
     torch.save(tensors, root / "old.pth", _use_new_zipfile_serialization=False)
     authors = {name: dict(tensors) for name in ("encoder_dict", "decoder_dict")}
     torch.save({**authors, "feature_dict": [dict(tensors)] * 4, "epoch": 3}, root / "authors.pth")
-
-
-def _record(kind: type) -> Callable[[Path], object]:
-    """Return a reader of records of a type."""
-    return lambda path: load_record(kind, path)
-
-
-def _voxels(plan: Plan, path: Path) -> None:
-    """Read the arrays of a case."""
-    made_with(plan, path.parent)
-    load_case(path.parent.parent, path.parent.name)
-    check_voxels(path.parent.parent, path.parent.name)
 
 
 def _predictions(path: Path) -> None:
@@ -174,15 +162,17 @@ def kinds(root: Path) -> dict[str, Kind]:
     measured = root / ".preprocessing" / "Task98_Balls" / "measured" / "ball_001.npz"
     study = run / "clicks"
     return {
-        "plans.json": Kind(data / "plans.json", _record(Plan), change_json),
-        "fingerprint.json": Kind(data / "fingerprint.json", _record(Fingerprint), change_json),
-        "splits.json": Kind(data / "splits.json", _record(Splits), change_json),
+        "plans.json": Kind(data / "plans.json", partial(load_record, Plan), change_json),
+        "fingerprint.json": Kind(
+            data / "fingerprint.json", partial(load_record, Fingerprint), change_json
+        ),
+        "splits.json": Kind(data / "splits.json", partial(load_record, Splits), change_json),
         "--splits": Kind(data / "splits.json", partial(_folds, ids), change_json),
         "splits_final.json": Kind(root / "splits_final.json", partial(_folds, ids), change_json),
-        "case.json": Kind(case / "case.json", _record(CaseRecord), change_json),
-        "image.npy": Kind(case / "image.npy", partial(_voxels, plan), change_array),
-        "target.npy": Kind(case / "target.npy", partial(_voxels, plan), change_array),
-        "foreground.npy": Kind(case / "foreground.npy", partial(_voxels, plan), change_array),
+        "case.json": Kind(case / "case.json", partial(load_record, CaseRecord), change_json),
+        "image.npy": Kind(case / "image.npy", partial(read_case, plan), change_array),
+        "target.npy": Kind(case / "target.npy", partial(read_case, plan), change_array),
+        "foreground.npy": Kind(case / "foreground.npy", partial(read_case, plan), change_array),
         "config.json": Kind(run / "config.json", _config, change_json),
         "run.json": Kind(run / "run.json", _calls, change_json),
         "log.csv": Kind(run / "log.csv", _log, change_table),
@@ -196,7 +186,7 @@ def kinds(root: Path) -> dict[str, Kind]:
         "weights.pth, old": Kind(root / "old.pth", read_tensors, change_entries),
         "weights.safetensors": Kind(root / "weights.safetensors", read_tensors, damage_bytes),
         "predictions.json": Kind(predicted / "predictions.json", _predictions, change_json),
-        "failures.json": Kind(root / "failures.json", _record(Failures), change_json),
+        "failures.json": Kind(root / "failures.json", partial(load_record, Failures), change_json),
         "metrics.json": Kind(
             predicted / "metrics.json", lambda path: read_scores(path, settings), change_json
         ),
@@ -205,7 +195,9 @@ def kinds(root: Path) -> dict[str, Kind]:
             lambda path: claim_output(path.parent, "Task98_Balls", overwrite=True),
             change_json,
         ),
-        "kept case": Kind(next((study / "unfinished").iterdir()), _record(KeptCase), change_json),
+        "kept case": Kind(
+            next((study / "unfinished").iterdir()), partial(load_record, KeptCase), change_json
+        ),
         "dataset.json": Kind(root / "Task98_Balls" / "dataset.json", _targets, change_json),
         "phantom's clicks": Kind(root / "phantom.json", refuse_foreign_clicks, change_json),
     }

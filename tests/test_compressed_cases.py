@@ -1,6 +1,5 @@
 """Cases stored as compressed arrays hold the voxels of plain ones, and give the same samples and the same training."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,23 +19,12 @@ from promise_cli.network.recipe import TrainConfig
 from promise_cli.preprocess.command import preprocess
 from promise_cli.train.samples import TrainingSamples, ValidationSamples
 from tests.channels import write_channels
-from tests.conftest import DATASET, made_once
+from tests.conftest import DATASET
 from tests.shapes import SHAPES, write_shapes
 from tests.test_cli import run
 from tests.test_train.runs import copy_workspace, is_same_run, train_balls
 
 IDS = tuple(f"ball_{number:03d}" for number in range(1, 7))
-
-
-@pytest.fixture(scope="module")
-def compressed(tmp_path_factory: pytest.TempPathFactory, preprocessed: Path) -> Path:
-    """Return the workspace of balls with compressed cases; tests may only read it."""
-
-    def make(root: Path) -> None:
-        shutil.copytree(preprocessed, root)
-        preprocess("98", root=root, workers=0, cases_format="blosc2")
-
-    return made_once(tmp_path_factory, "compressed_balls", make)
 
 
 def equal_cases(one: Path, other: Path, case_id: str) -> bool:

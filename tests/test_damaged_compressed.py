@@ -17,23 +17,12 @@ from promise_cli.dataset.splits import Splits
 from promise_cli.disk.records import load_record
 from promise_cli.errors import DatasetError
 from promise_cli.preprocess.command import preprocess
-from tests.conftest import DATASET, edit_json, made_once
+from tests.conftest import DATASET, edit_json
 from tests.test_cli import run
 from tests.test_compressed_cases import note_checksum
 from tests.test_train.runs import copy_workspace
 
 TINY = ("--preset", "tiny", "--epochs", "1", "--workers", "0", "--device", "cpu")
-
-
-@pytest.fixture(scope="module")
-def compressed(tmp_path_factory: pytest.TempPathFactory, preprocessed: Path) -> Path:
-    """Return the workspace of balls with compressed cases; tests may only read it."""
-
-    def make(root: Path) -> None:
-        shutil.copytree(preprocessed, root)
-        preprocess("98", root=root, workers=0, cases_format="blosc2")
-
-    return made_once(tmp_path_factory, "compressed_balls", make)
 
 
 def _bytes(change):

@@ -22,7 +22,6 @@ from promise_cli.session.objects import merge_objects
 from promise_cli.session.prediction import Prediction
 from promise_cli.train import TrainRequest, train
 from promise_cli.volume import scan_of_array
-from tests.object_runs import learned_shapes
 from tests.shapes import NESTED, SHAPES, values_of
 from tests.standins import PerfectWindow, predictor_of
 
@@ -33,20 +32,11 @@ CORE = TargetObject(name="core", values=(2, 3), mask_value=2)
 RUN = Path("results") / SHAPES / "fold_0"
 
 
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a workspace with runs of one epoch, whose networks outline all that is bright; tests may only read it."""
-    return learned_shapes(tmp_path_factory)
-
-
 @pytest.fixture
-def root(learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a copy of the workspace the current folder, with the scans of both objects in `imgs`."""
-    root = shutil.copytree(learned, tmp_path / "workspace")
-    monkeypatch.delenv("PROMISE_ROOT", raising=False)
-    monkeypatch.chdir(root)
+def root(shapes_workspace: Path) -> Path:
+    """Return the current folder, a copy of the workspace with the scans of both objects in `imgs`."""
     shutil.copytree(f"{SHAPES}/imagesTr", "imgs")
-    return root
+    return shapes_workspace
 
 
 def _predict(*arguments: object, task: str = SHAPES):

@@ -29,7 +29,6 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import psutil
-import torch
 import uvicorn
 from scipy import ndimage
 
@@ -41,6 +40,7 @@ from promise_cli.session.predictor import Predictor
 from promise_cli.session.session import Session
 from tests.benchmarks.predict import random_checkpoint
 from tests.chromium import opened
+from tests.standins import teach_bright
 
 LARGE, SMALL = (512, 512, 200), (192, 192, 80)
 _CLICK = """
@@ -176,7 +176,7 @@ def scans(number: int) -> dict[str, Any]:
 def served(preset: str) -> Iterator[tuple[Service, str]]:
     """Serve the folder `imgs` with a network of random weights in a thread, and yield the server and its address."""
     checkpoint = random_checkpoint(Path(), preset)
-    outline_bright(checkpoint)
+    teach_bright(checkpoint)
     predictor = Predictor.load(checkpoint, "cpu")
     service = Service(ServeRequest(images=Path("imgs"), device="cpu"), predictor)
     server = uvicorn.Server(
@@ -188,17 +188,6 @@ def served(preset: str) -> Iterator[tuple[Service, str]]:
         yield service, f"http://127.0.0.1:{listening.getsockname()[1]}"
         server.should_exit = True
         thread.join(timeout=10)
-
-
-def outline_bright(checkpoint: Path) -> None:
-    """Replace the weights of a network's last layers, so that it outlines what is brighter than the window's mean."""
-    content = torch.load(checkpoint, weights_only=True)
-    head1, head2 = (
-        content["weights"][f"mask_decoder.{name}.weight"].zero_() for name in ("head1", "head2")
-    )
-    head1[0, -1, 1, 1, 1], head1[1, -1, 1, 1, 1] = 1, -1  # the last input is the image itself
-    head2[1, 0, 1, 1, 1] = head2[0, 1, 1, 1, 1] = 10
-    torch.save(content, checkpoint)
 
 
 def open_scan(driver: Any, number: int) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +12,9 @@ from promise_cli import Predictor
 from promise_cli.cli import evaluate_app, predict_app
 from promise_cli.predictions.record import read_record
 from promise_cli.scores.metrics import dice
-from tests.object_runs import learned_shapes
 from tests.shapes import NESTED, SHAPES, values_of
 
 VALUES = {"whole": (1, 2, 3), "core": (2, 3), "active": (3,)}
-
-
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return learned_shapes(tmp_path_factory)
-
-
-@pytest.fixture
-def root(learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a copy of the workspace the current folder. Its networks outline all that is bright."""
-    root = shutil.copytree(learned, tmp_path / "workspace")
-    monkeypatch.delenv("PROMISE_ROOT", raising=False)
-    monkeypatch.chdir(root)
-    return root
 
 
 def study(task: str, *arguments: object) -> tuple[str, dict]:
@@ -41,13 +25,13 @@ def study(task: str, *arguments: object) -> tuple[str, dict]:
     return done.stdout, found
 
 
-def test_each_object_of_each_case_is_clicked_and_scored_by_name(root: Path) -> None:
+def test_each_object_of_each_case_is_clicked_and_scored_by_name(shapes_workspace: Path) -> None:
     said, found = study(NESTED, "--strategies", "random", "largest-error")
     assert [(one["object"], one["strategy"]) for one in found["curves"]] == [
         (name, strategy) for name in VALUES for strategy in ("random", "largest-error")
     ]
     assert [one["name"] for one in found["objects"]] == list(VALUES)
-    predictor = Predictor.load(root / "results" / NESTED / "fold_0", device="cpu")
+    predictor = Predictor.load(shapes_workspace / "results" / NESTED / "fold_0", device="cpu")
     for trial in found["trials"]:
         label = values_of(f"{NESTED}/labelsTr/{trial['case_id']}.nii.gz")
         target = np.isin(label, VALUES[trial["object"]])
@@ -60,7 +44,7 @@ def test_each_object_of_each_case_is_clicked_and_scored_by_name(root: Path) -> N
     assert means["whole"] > means["core"] > means["active"] > 0
     for text in ("object", *VALUES, "whole, largest-error: AUC Dice"):
         assert text in said
-    folder = root / "results" / NESTED / "fold_0" / "clicks"
+    folder = shapes_workspace / "results" / NESTED / "fold_0" / "clicks"
     with (folder / "clicks.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["object"] for row in rows[::2]] == [one["object"] for one in found["trials"]]
@@ -69,11 +53,11 @@ def test_each_object_of_each_case_is_clicked_and_scored_by_name(root: Path) -> N
     assert all(f"Dice of {name}" in page for name in VALUES)
 
 
-def test_the_first_random_clicks_are_those_of_promise_predict(root: Path) -> None:
+def test_the_first_random_clicks_are_those_of_promise_predict(shapes_workspace: Path) -> None:
     _, found = study(NESTED)
     line = ["--test-cases", "-d", NESTED, "-f", "0", "--device", "cpu"]
     assert CliRunner().invoke(predict_app, line).exit_code == 0
-    record = read_record(root / "predictions" / f"{NESTED}_fold_0")
+    record = read_record(shapes_workspace / "predictions" / f"{NESTED}_fold_0")
     assert record is not None
     predicted = {
         (case.case_id, lesion.name): list(click.voxel)
@@ -86,8 +70,8 @@ def test_the_first_random_clicks_are_those_of_promise_predict(root: Path) -> Non
     assert studied == predicted
 
 
-def test_an_object_that_no_test_case_holds_has_no_curve(root: Path) -> None:
-    assert root.exists()
+def test_an_object_that_no_test_case_holds_has_no_curve(shapes_workspace: Path) -> None:
+    assert shapes_workspace.exists()
     said, found = study(SHAPES)
     assert {one["case_id"] for one in found["trials"]} == {"c_6"}
     assert [one["object"] for one in found["curves"]] == ["Ball"]

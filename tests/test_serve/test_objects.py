@@ -21,18 +21,12 @@ from promise_cli.session.networks import EncodedWindow, Networks
 from promise_cli.session.prediction import Prediction
 from promise_cli.session.predictor import Predictor
 from tests.balls import mask_of, predict
-from tests.object_runs import learned_shapes
 from tests.shapes import NESTED, SHAPES
 from tests.test_serve.test_page_api import begin, click
 from tests.test_serve.test_viewer_fields import mask_of_itk_snap, of_itk_snap
 from tests.test_serve.test_viewers import npy
 
 NAME = "c_1"
-
-
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return learned_shapes(tmp_path_factory)
 
 
 @pytest.fixture(params=[SHAPES])
