@@ -4,8 +4,12 @@ A DataLoader passes tensors through shared memory (/dev/shm), which is small in 
 full, the reading processes die, or the training waits for ever. Arrays of numpy are passed through pipes instead.
 """
 
+import queue
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import Event, Pipe, Queue, active_children
 from typing import Any
@@ -88,9 +92,10 @@ class Readers:
         """
         while True:
             try:
-                found = next(self._reading)
-            except RuntimeError as error:
-                if "timed out" not in str(error):
+                with _interrupted(self._is_hopeless, bool(self._processes)):
+                    found = next(self._reading)
+            except (RuntimeError, queue.Empty) as error:
+                if isinstance(error, RuntimeError) and "timed out" not in str(error):
                     raise
                 if self._gives_up():
                     raise NoSampleError from None
@@ -98,6 +103,10 @@ class Readers:
             if isinstance(found, Exception):
                 raise found
             return found.unpacked() if isinstance(found, _Packed) else found
+
+    def _is_hopeless(self) -> bool:
+        """Whether what is being received may never come to its end."""
+        return self._gives_up() or not all(one.is_alive() for one in self._processes)
 
     def end(self) -> None:
         """End the processes. They hold nothing that could be lost."""
@@ -109,6 +118,32 @@ class Readers:
         for process in self._processes:
             process.kill()  # a process that still reads ignores other signals
             process.join()
+
+
+@contextmanager
+def _interrupted(is_hopeless: Callable[[], bool], has_processes: bool) -> Iterator[None]:
+    """Interrupt what waits for a sample as soon as it is hopeless, also in the middle of a sample.
+
+    A process that is killed while it sends leaves a part of a sample in its pipe. A DataLoader would wait for the rest
+    for ever, since its time limit holds only until a sample begins to arrive. After the interruption it looks for dead
+    processes itself. Without signals, which only the main thread gets, nothing is interrupted.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not has_processes or not is_main or not hasattr(signal, "setitimer"):  # such as on Windows
+        yield
+        return
+
+    def look(*_: object) -> None:
+        if is_hopeless():
+            raise queue.Empty
+
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, LOOK_EVERY_S, LOOK_EVERY_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _check_resources(workers: int) -> None:

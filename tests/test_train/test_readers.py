@@ -43,7 +43,8 @@ class Numbers(torch.utils.data.Dataset):
             os._exit(3)
         if index == 6 and self.mode == "wait":
             time.sleep(1000)
-        full = torch.full((1, 8, 8, 8), float(index))
+        edge = 64 if self.mode == "large" else 8
+        full = torch.full((1, edge, edge, edge), float(index))
         clicks = torch.zeros(index % 2 * 0 + 1, 3)
         return Sample(
             full, full + 0.5, clicks, torch.ones(1, dtype=torch.int64), (f"case_{index}",)
@@ -86,6 +87,26 @@ def test_a_process_that_fails_or_does_not_answer_is_an_error(
     readers.end()
     assert len(found) == 4 or issubclass(kind, RuntimeError)  # torch notices a dead process at once
     assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_is_killed_in_the_middle_of_a_sample_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pipe is too small for the sample, so the process waits in the middle of it until somebody reads."""
+    monkeypatch.setattr(readers_module, "LOOK_EVERY_S", 0.2)
+    readers = Readers(Numbers("large"), BATCHES, 1, CPU)
+    noticed_by_torch = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # as if it came too early
+    try:
+        (process,) = multiprocessing.active_children()
+        assert readers._reading._worker_result_queue._reader.poll(60)
+        process.kill()
+        process.join()
+        with pytest.raises(RuntimeError, match=r"^DataLoader worker .* exited unexpectedly"):
+            next(readers)
+    finally:
+        signal.signal(signal.SIGCHLD, noticed_by_torch)
+    readers.end()
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
 
 
 def test_the_samples_of_a_training_are_the_same_in_other_processes(preprocessed: Path) -> None:
