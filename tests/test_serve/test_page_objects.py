@@ -17,9 +17,9 @@ from tests.test_serve.page_actions import (
     until,
     wait_until_idle,
 )
-from tests.test_serve.test_objects import NAME, learned, place, served, task
+from tests.test_serve.test_objects import NAME, place, served, task
 
-__all__ = ["learned", "place", "task"]
+__all__ = ["place", "task"]
 _NAMES = "return [...document.querySelectorAll('#lesions select')].map((one) => one.value)"
 
 
